@@ -1,0 +1,220 @@
+// Package lot is where requests are parked: all that wait in this process, and
+// the channels they wait on.
+//
+// A [Waiter] is registered on its channels before the backend is asked and stays
+// registered until its request has ended, so that no event can fall between the
+// ask and the park: what is published in between is noted, and the waiter is
+// released as soon as it parks. However many things happen to a parked waiter at
+// once, it gets exactly one [Outcome].
+//
+// The lot knows nothing of HTTP. A waiter is released by a callback and owns no
+// goroutine and no timer; publishing on a channel costs what its own waiters
+// cost; a channel without waiters takes no memory.
+package lot
+
+import (
+	"hash/maphash"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+const (
+	shardCount    = 64
+	deadlineCount = 16
+)
+
+// Lot holds the waiters of one process. Its locks are taken in this order: a
+// channel shard's, a waiter's, a deadline queue's. None is held while a callback
+// runs.
+type Lot struct {
+	seed      maphash.Seed
+	start     time.Time // deadlines are counted from here
+	shards    [shardCount]shard
+	deadlines [deadlineCount]deadlines
+	turn      atomic.Uint32 // hands waiters to the deadline queues in turn
+
+	parked    atomic.Int64
+	maxParked atomic.Int64
+}
+
+// shard holds a part of the channels, chosen by their names' hash.
+type shard struct {
+	mu       sync.Mutex // guards channels and the links of each
+	channels map[string]*channel
+}
+
+// channel is a list of its waiters, in the order in which they registered.
+type channel struct {
+	name        string
+	first, last *link
+	parked      atomic.Int64
+}
+
+// link is one waiter's place on one channel.
+type link struct {
+	waiter         *Waiter
+	channel        *channel
+	previous, next *link
+}
+
+// New makes an empty lot without a limit.
+func New() *Lot {
+	l := &Lot{seed: maphash.MakeSeed(), start: time.Now()}
+	l.maxParked.Store(math.MaxInt64)
+	for i := range l.shards {
+		l.shards[i].channels = make(map[string]*channel)
+	}
+	for i := range l.deadlines {
+		l.deadlines[i].lot = l
+	}
+	return l
+}
+
+// SetMaxParked bounds how many waiters are parked at once; those that are
+// already, stay.
+func (l *Lot) SetMaxParked(n int) { l.maxParked.Store(int64(n)) }
+
+// Parked counts the waiters that are parked now.
+func (l *Lot) Parked() int { return int(l.parked.Load()) }
+
+// Waiting counts the waiters that are parked on the channel now.
+func (l *Lot) Waiting(name string) int {
+	s := l.shardOf(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ch := s.channels[name]; ch != nil {
+		return int(ch.parked.Load())
+	}
+	return 0
+}
+
+// EachWaiting calls yield with each channel on which waiters are parked, and how
+// many, in no order. yield runs while a part of the lot is locked.
+func (l *Lot) EachWaiting(yield func(name string, waiting int)) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		for name, ch := range s.channels {
+			if n := ch.parked.Load(); n > 0 {
+				yield(name, int(n))
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Register puts a waiter on the channels. From now on it notes what is published
+// on them. If messages is false, an event's message is not kept for it: every
+// event is a mere wake-up. [Waiter.Close] must follow.
+func (l *Lot) Register(channels []string, messages bool) *Waiter {
+	w := &Waiter{lot: l, messages: messages, place: -1}
+	w.deadlines = &l.deadlines[l.turn.Add(1)%deadlineCount]
+	w.links = w.one[:0]
+	if len(channels) > 1 {
+		w.links = make([]link, 0, len(channels))
+	}
+	for _, name := range channels {
+		w.links = append(w.links, link{waiter: w})
+		l.join(name, &w.links[len(w.links)-1])
+	}
+	return w
+}
+
+func (l *Lot) join(name string, k *link) {
+	s := l.shardOf(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[name]
+	if ch == nil {
+		ch = &channel{name: name}
+		s.channels[name] = ch
+	}
+	k.channel, k.previous = ch, ch.last
+	if ch.last == nil {
+		ch.first = k
+	} else {
+		ch.last.next = k
+	}
+	ch.last = k
+}
+
+func (l *Lot) leave(k *link) {
+	ch := k.channel
+	s := l.shardOf(ch.name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.previous == nil {
+		ch.first = k.next
+	} else {
+		k.previous.next = k.next
+	}
+	if k.next == nil {
+		ch.last = k.previous
+	} else {
+		k.next.previous = k.previous
+	}
+	if ch.first == nil {
+		delete(s.channels, ch.name)
+	}
+}
+
+// Release gives the event to the waiters of its channel: those that are parked
+// are released, the others note it. It returns how many it released. An event
+// reaches all waiters of its channel at one moment: two that are registered on
+// the same channels have always noted the same.
+func (l *Lot) Release(e brokers.Event) int {
+	full, bare := &e, &e
+	if e.Message != nil {
+		bare = &brokers.Event{Channel: e.Channel, Position: e.Position}
+	}
+	type freed struct {
+		release func(Outcome)
+		outcome Outcome
+	}
+	var due []freed
+	released := 0
+
+	s := l.shardOf(e.Channel)
+	s.mu.Lock()
+	if ch := s.channels[e.Channel]; ch != nil {
+		for k := ch.first; k != nil; k = k.next {
+			event := bare
+			if k.waiter.messages {
+				event = full
+			}
+			release, outcome, counted := k.waiter.noted(event)
+			if release != nil {
+				due = append(due, freed{release, outcome})
+			}
+			if counted {
+				released++
+			}
+		}
+	}
+	s.mu.Unlock()
+
+	for _, f := range due {
+		f.release(f.outcome)
+	}
+	return released
+}
+
+// Stop ends every park with [Stopped], and each that would begin from now on.
+// Holds by [Waiter.Hold] run on.
+func (l *Lot) Stop() {
+	for i := range l.deadlines {
+		for _, w := range l.deadlines[i].stop() {
+			w.end(Stopped)
+		}
+	}
+}
+
+func (l *Lot) shardOf(name string) *shard {
+	return &l.shards[maphash.String(l.seed, name)%shardCount]
+}
+
+func (l *Lot) since(t time.Time) int64 { return int64(t.Sub(l.start)) }

@@ -1,0 +1,246 @@
+package lot
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// Cause says why a waiter was let go.
+type Cause uint8
+
+const (
+	// Published: an event came on one of the channels.
+	Published Cause = iota + 1
+	// TimedOut: the deadline passed.
+	TimedOut
+	// Woken: [Waiter.Wake] was called.
+	Woken
+	// Superseded: [Waiter.Supersede] was called.
+	Superseded
+	// Stopped: the lot was stopped.
+	Stopped
+	// Full: as many as may be are parked already.
+	Full
+)
+
+// Outcome is how a hold ended.
+type Outcome struct {
+	Cause Cause
+
+	// Event is set where the cause is Published: of those that came, the first
+	// with a message, else the first.
+	Event *brokers.Event
+}
+
+// state is what a waiter is doing.
+type state uint8
+
+const (
+	idle   state = iota // its request is with the backend, or with the client
+	parked              // any outcome can end it
+	held                // only its deadline can end it
+)
+
+// Waiter is one request's place in the lot.
+type Waiter struct {
+	lot      *Lot
+	messages bool
+
+	// links is fixed by Register; what they point to belongs to the shards.
+	links []link
+	one   [1]link
+
+	mu         sync.Mutex // guards all below but place and due
+	state      state
+	moved      bool           // an event came since Note
+	event      *brokers.Event // the event that the next park ends with
+	superseded bool
+	release    func(Outcome)
+	until      int64 // since the lot's start
+	spread     time.Duration
+	spreading  bool // released, but not yet: until is when
+
+	// place and due belong to the deadline queue.
+	deadlines *deadlines
+	place     int
+	due       int64
+}
+
+// Parking is how a waiter wants to be parked.
+type Parking struct {
+	// Until is when it is released at the latest.
+	Until time.Time
+
+	// Spread delays a release by an event by a random part of it, so that the
+	// waiters of one channel are not all released at once.
+	Spread time.Duration
+
+	// Release is called once, with the outcome, unless the waiter leaves first.
+	// It runs on whichever goroutine ended the park and must not block.
+	Release func(Outcome)
+}
+
+// Note marks the moment from which events count: a backend that is asked
+// afterwards knows of the wake-ups before. A message that came is kept, as only
+// a park can give it.
+func (w *Waiter) Note() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moved = false
+	if w.event != nil && w.event.Message == nil {
+		w.event = nil
+	}
+}
+
+// Moved tells whether an event came since Note.
+func (w *Waiter) Moved() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.moved
+}
+
+// Park holds the waiter until something happens to it. Where something has
+// already, it is not parked: its outcome is returned, with false, and Release
+// is never called.
+func (w *Waiter) Park(p Parking) (Outcome, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.superseded:
+		return Outcome{Cause: Superseded}, false
+	case w.event != nil:
+		return w.takeEvent(), false
+	}
+	if n := w.lot.parked.Add(1); n > w.lot.maxParked.Load() {
+		w.lot.parked.Add(-1)
+		return Outcome{Cause: Full}, false
+	}
+	w.until, w.spread, w.release = w.lot.since(p.Until), p.Spread, p.Release
+	if !w.deadlines.set(w, w.until, true) {
+		w.lot.parked.Add(-1)
+		return Outcome{Cause: Stopped}, false
+	}
+	w.state = parked
+	for i := range w.links {
+		w.links[i].channel.parked.Add(1)
+	}
+	return Outcome{}, true
+}
+
+// Hold has release called with [TimedOut] when the deadline passes, unless the
+// waiter leaves first. Events are noted meanwhile, and release nothing.
+func (w *Waiter) Hold(until time.Time, release func(Outcome)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until, w.release = w.lot.since(until), release
+	w.deadlines.set(w, w.until, false)
+	w.state = held
+}
+
+// Leave ends a park or a hold without an outcome. False means that there was
+// none to end: an outcome was given first, and its callback has been called or
+// is about to be.
+func (w *Waiter) Leave() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == idle {
+		return false
+	}
+	w.free()
+	return true
+}
+
+// Wake ends a park with [Woken]; it tells whether there was one to end.
+func (w *Waiter) Wake() bool { return w.end(Woken) }
+
+// Supersede ends a park with [Superseded], and each that would begin from now on.
+func (w *Waiter) Supersede() {
+	w.mu.Lock()
+	w.superseded = true
+	w.mu.Unlock()
+	w.end(Superseded)
+}
+
+// Close takes the waiter off its channels. It must not be parked or held.
+func (w *Waiter) Close() {
+	for i := range w.links {
+		w.lot.leave(&w.links[i])
+	}
+}
+
+// end ends a park, not a hold.
+func (w *Waiter) end(cause Cause) bool {
+	w.mu.Lock()
+	if w.state != parked {
+		w.mu.Unlock()
+		return false
+	}
+	release := w.free()
+	w.mu.Unlock()
+	release(Outcome{Cause: cause})
+	return true
+}
+
+// noted takes an event. It returns the callback to call, if the event ends a
+// park now, and whether the event is what ends it, now or in a while.
+func (w *Waiter) noted(e *brokers.Event) (release func(Outcome), outcome Outcome, counted bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moved = true
+	if w.event == nil || w.event.Message == nil && e.Message != nil {
+		w.event = e
+	}
+	if w.state != parked || w.spreading {
+		return nil, Outcome{}, false
+	}
+	if w.spread > 0 {
+		w.spreading = true
+		delayed := w.lot.since(time.Now().Add(rand.N(w.spread)))
+		w.until = min(w.until, delayed)
+		w.deadlines.set(w, w.until, true)
+		return nil, Outcome{}, true
+	}
+	return w.free(), w.takeEvent(), true
+}
+
+// expired is called when the waiter's turn in the deadline queue has come. The
+// waiter may have left, and even be parked again, since.
+func (w *Waiter) expired(now int64) {
+	w.mu.Lock()
+	if w.state == idle || w.until > now {
+		w.mu.Unlock()
+		return
+	}
+	outcome := Outcome{Cause: TimedOut}
+	if w.spreading {
+		outcome = w.takeEvent()
+	}
+	release := w.free()
+	w.mu.Unlock()
+	release(outcome)
+}
+
+// takeEvent is the outcome of what was noted. The caller holds mu.
+func (w *Waiter) takeEvent() Outcome {
+	o := Outcome{Cause: Published, Event: w.event}
+	w.event = nil
+	return o
+}
+
+// free makes the waiter idle again and returns the callback of its hold. The
+// caller holds mu.
+func (w *Waiter) free() func(Outcome) {
+	if w.state == parked {
+		w.lot.parked.Add(-1)
+		for i := range w.links {
+			w.links[i].channel.parked.Add(-1)
+		}
+	}
+	release := w.release
+	w.state, w.spreading, w.release = idle, false, nil
+	w.deadlines.drop(w)
+	return release
+}
