@@ -1,0 +1,106 @@
+// Package field parses those HTTP header fields that net/http leaves to others.
+package field
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxDelta is what a larger number of seconds counts as (RFC 9111, 1.2.2).
+const maxDelta = 1 << 31
+
+// Wait is how long the client prefers to wait for an answer: the preference
+// `wait` of the Prefer field, in whole seconds (RFC 7240, 4.3). It is not ok
+// where there is none, or where the first one, which alone counts, has no such
+// number.
+func Wait(header http.Header) (wait time.Duration, ok bool) {
+	for _, line := range header["Prefer"] {
+		for more := true; more; {
+			var preference string
+			preference, line, more = cut(line, ',')
+			preference, _, _ = cut(preference, ';')
+			name, value, _ := strings.Cut(preference, "=")
+			if strings.EqualFold(trim(name), "wait") {
+				return delta(unquote(trim(value)))
+			}
+		}
+	}
+	return 0, false
+}
+
+// delta reads delta-seconds (RFC 9111, 1.2.2).
+func delta(digits string) (time.Duration, bool) {
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return 0, false
+	}
+	seconds, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		seconds = maxDelta // digits only, so the number is out of range
+	}
+	return time.Duration(min(seconds, maxDelta)) * time.Second, true
+}
+
+// List is the elements of a list-based field (RFC 9110, 5.6.1), given the
+// values of all its lines. An element that is one quoted string stands for
+// what is quoted, commas included. Empty elements are left out; a quoted
+// empty string is not one of them.
+func List(values []string) []string {
+	var elements []string
+	for _, line := range values {
+		for more := true; more; {
+			var element string
+			element, line, more = cut(line, ',')
+			if element = trim(element); element != "" {
+				elements = append(elements, unquote(element))
+			}
+		}
+	}
+	return elements
+}
+
+// cut is strings.Cut that looks past quoted strings.
+func cut(s string, separator byte) (before, after string, found bool) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case quoted && s[i] == '\\':
+			i++
+		case !quoted && s[i] == separator:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// unquote is what a quoted string stands for (RFC 9110, 5.6.4). Anything else
+// is returned as it is.
+func unquote(s string) string {
+	if s == "" || s[0] != '"' {
+		return s
+	}
+	var text strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			if i == len(s)-1 {
+				return text.String()
+			}
+			return s
+		case '\\':
+			if i++; i == len(s) {
+				return s
+			}
+		}
+		text.WriteByte(s[i])
+	}
+	return s
+}
+
+// trim takes optional white space off both ends (RFC 9110, 5.6.3).
+func trim(s string) string {
+	return strings.Trim(s, " \t")
+}

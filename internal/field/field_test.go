@@ -1,0 +1,119 @@
+package field
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWaitIsTheFirstWaitPreference(t *testing.T) {
+	for _, test := range []struct {
+		prefer []string
+		want   time.Duration
+		ok     bool
+	}{
+		{[]string{"wait=20"}, 20 * time.Second, true},
+		{[]string{"wait=0"}, 0, true},
+		{[]string{"wait=007"}, 7 * time.Second, true},
+		{[]string{"Wait=20"}, 20 * time.Second, true},
+		{[]string{"wait \t=\t 20"}, 20 * time.Second, true},
+		{[]string{`wait="20"`}, 20 * time.Second, true},
+		{[]string{`wait="\2\0"`}, 20 * time.Second, true},
+		{[]string{"wait=20; foo"}, 20 * time.Second, true},
+		{[]string{`wait=20;foo="a,b;c"`}, 20 * time.Second, true},
+		{[]string{"respond-async, wait=20"}, 20 * time.Second, true},
+		{[]string{",, wait=20 ,,"}, 20 * time.Second, true},
+		{[]string{`foo="wait=5, wait=6", wait=20`}, 20 * time.Second, true},
+		{[]string{`foo; wait=5, wait=20`}, 20 * time.Second, true},
+		{[]string{"respond-async", "wait=20"}, 20 * time.Second, true},
+		{[]string{"wait=20, wait=30"}, 20 * time.Second, true},
+		{[]string{"wait=20", "wait=30"}, 20 * time.Second, true},
+		{[]string{"wait=2147483648"}, 1 << 31 * time.Second, true},
+		{[]string{"wait=99999999999999999999999"}, 1 << 31 * time.Second, true},
+
+		{nil, 0, false},
+		{[]string{""}, 0, false},
+		{[]string{"respond-async"}, 0, false},
+		{[]string{"waiting=20"}, 0, false},
+		{[]string{"wait"}, 0, false},
+		{[]string{"wait="}, 0, false},
+		{[]string{`wait=""`}, 0, false},
+		{[]string{`wait="20`}, 0, false},
+		{[]string{"wait=-1"}, 0, false},
+		{[]string{"wait=+1"}, 0, false},
+		{[]string{"wait=1.5"}, 0, false},
+		{[]string{"wait=20s"}, 0, false},
+		{[]string{"wait=20 30"}, 0, false},
+		{[]string{"wait=soon, wait=20"}, 0, false},
+	} {
+		wait, ok := Wait(http.Header{"Prefer": test.prefer})
+		if wait != test.want || ok != test.ok {
+			t.Errorf("Prefer %q: got %v, %t, want %v, %t", test.prefer, wait, ok, test.want, test.ok)
+		}
+	}
+}
+
+func TestARequestWithoutPreferAllocatesNothing(t *testing.T) {
+	header := http.Header{"Accept": {"*/*"}}
+	if n := testing.AllocsPerRun(100, func() { Wait(header) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestListElements(t *testing.T) {
+	for _, test := range []struct{ values, want []string }{
+		{nil, nil},
+		{[]string{""}, nil},
+		{[]string{" ,\t, "}, nil},
+		{[]string{"rooms/7"}, []string{"rooms/7"}},
+		{[]string{`rooms/7, "a, b"`}, []string{"rooms/7", "a, b"}},
+		{[]string{"a,b", ",c,"}, []string{"a", "b", "c"}},
+		{[]string{"two words , x"}, []string{"two words", "x"}},
+		{[]string{`"say \"hi\", \\o/"`}, []string{`say "hi", \o/`}},
+		{[]string{`"", a`}, []string{"", "a"}},
+		{[]string{`a"b,c"d, e`}, []string{`a"b,c"d`, "e"}},
+		{[]string{`"a"b, "c" "d"`}, []string{`"a"b`, `"c" "d"`}},
+		{[]string{`a, "b, c`, "d"}, []string{"a", `"b, c`, "d"}},
+		{[]string{`"a\`}, []string{`"a\`}},
+		{[]string{`"`}, []string{`"`}},
+	} {
+		if got := List(test.values); !slices.Equal(got, test.want) {
+			t.Errorf("List(%q) = %q, want %q", test.values, got, test.want)
+		}
+	}
+}
+
+func FuzzPrefer(f *testing.F) {
+	f.Add("wait=20", "")
+	f.Add(`foo="a,b"; c, wait = "20"; x`, "wait=5")
+	f.Add("wait=99999999999999999999999", "respond-async")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		wait, ok := Wait(http.Header{"Prefer": {first, second}})
+		if wait < 0 || wait > maxDelta*time.Second || wait%time.Second != 0 || !ok && wait != 0 {
+			t.Fatalf("Prefer %q, %q: %v, %t", first, second, wait, ok)
+		}
+		if after, _ := Wait(http.Header{"Prefer": {"wait=3", first, second}}); after != 3*time.Second {
+			t.Fatalf("Prefer %q, %q won over an earlier wait: %v", first, second, after)
+		}
+	})
+}
+
+func FuzzList(f *testing.F) {
+	f.Add(`rooms/7, "a, b"`)
+	f.Add(`a"b,c\"d, "`)
+	f.Fuzz(func(t *testing.T, value string) {
+		elements := List([]string{value})
+
+		// Written as quoted strings, they come back as they are.
+		quote := strings.NewReplacer(`"`, `\"`, `\`, `\\`)
+		var quoted []string
+		for _, element := range elements {
+			quoted = append(quoted, `"`+quote.Replace(element)+`"`)
+		}
+		if again := List([]string{strings.Join(quoted, ",")}); !slices.Equal(again, elements) {
+			t.Fatalf("%q: %q came back as %q", value, elements, again)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package nothingnew
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"testing"
+)
+
+// FuzzMet checks that nothing panics, that what is nothing new was never taken
+// for news by its start, and that an answer is held by its own tag.
+func FuzzMet(f *testing.F) {
+	for _, text := range []string{"", " [] ", "null", `{"messages":[],"server_time":1700000000}`, "[1e5,{}]", "<html>"} {
+		for name, encode := range encoders {
+			f.Add(encode([]byte(text)), name, 200)
+		}
+	}
+	f.Add(bareDeflate([]byte("{}")), "deflate", 201)
+	f.Add([]byte("[]"), "br, gzip", 204)
+
+	var all []*Rules
+	for _, rules := range []*Rules{
+		Default(),
+		{JSON: []JSONRule{{Pointer: "/messages"}, {Pointer: "/0", Values: raw("100000")}, {Pointer: "/a", Absent: true}}},
+		{Match: []string{"^$", "x"}},
+		{Body: []string{"a b"}, Header: map[string][]string{"Content-Encoding": {"b*"}}},
+		{Unchanged: &Unchanged{Except: []string{"/server_time", "/0"}}, Body: []string{"[]"}},
+	} {
+		all = append(all, provisioned(f, rules))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, encoding string, status int) {
+		for _, rules := range all {
+			header := http.Header{}
+			if encoding != "" {
+				header.Set("Content-Encoding", encoding)
+			}
+			if len(body)%2 == 0 {
+				header.Set("Content-Length", strconv.Itoa(len(body)))
+			}
+			kept := bytes.Clone(body)
+			request := http.Header{}
+			if tag := rules.Tag(status, header, body); tag != "" {
+				header.Set("ETag", tag)
+				request.Set("If-None-Match", tag)
+				if !met(t, rules, request, status, header, body) {
+					t.Fatalf("%q was not held by its own tag %s", body, tag)
+				}
+			}
+			met(t, rules, request, status, header, body)
+			if !bytes.Equal(body, kept) {
+				t.Fatalf("%q was changed to %q", kept, body)
+			}
+		}
+	})
+}
+
+func BenchmarkPossible(b *testing.B) {
+	rules := provisioned(b, Default())
+	header := http.Header{"Content-Type": {"application/json"}, "Content-Length": {"2"}}
+	for name, start := range map[string]string{"header": "", "start": `[{"id":1}]`} {
+		b.Run(name, func(b *testing.B) {
+			text := []byte(start)
+			b.ReportAllocs()
+			for b.Loop() {
+				rules.Possible(200, header, text)
+			}
+		})
+	}
+}
+
+func BenchmarkMet(b *testing.B) {
+	rules := provisioned(b, Default())
+	for name, encode := range encoders {
+		b.Run(name, func(b *testing.B) {
+			header := encoding(name)
+			body := encode([]byte("[]"))
+			b.ReportAllocs()
+			for b.Loop() {
+				if !rules.Met(nil, 200, header, body) {
+					b.Fatal("[] was taken for news")
+				}
+			}
+		})
+	}
+}

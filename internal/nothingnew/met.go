@@ -1,0 +1,140 @@
+package nothingnew
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// whiteSpace is what is trimmed off both ends of a body, whose charset is
+// unknown: ASCII's.
+const whiteSpace = " \t\n\v\f\r"
+
+// Possible tells whether an answer with this header, whose body starts like
+// this, may still turn out to meet a rule or to need a Tag once it is whole. If
+// not, it is news and can be passed on at once. start is all of the body that
+// is there, and may be empty.
+func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
+	length, known := contentLength(status, header)
+	switch {
+	case isEventStream(header), int64(len(start)) > r.maxBody, known && length > r.maxBody:
+		return false
+	case r.metByHeader(status, header), r.Unchanged != nil && status == http.StatusOK:
+		return true
+	case !isSuccessful(status):
+		return false
+	}
+	if len(header["Content-Encoding"]) > 0 {
+		if names := codings(header); len(names) > 0 {
+			return r.looksAtBody() && decodable(names)
+		}
+	}
+	if len(r.patterns) > 0 {
+		return true
+	}
+	start = bytes.TrimLeft(start, whiteSpace)
+	if len(r.members) > 0 && mayStartJSON(start) {
+		return true
+	}
+	return slices.ContainsFunc(r.literals, func(literal string) bool {
+		return (!known || int64(len(literal)) <= length) && mayBecome(literal, start)
+	})
+}
+
+// Met tells whether an answer, now whole, says that there is nothing new for
+// this request. Of the request it looks at the conditions only, as the client
+// sent them. With Unchanged, header must have the Tag already.
+func (r *Rules) Met(request http.Header, status int, header http.Header, body []byte) bool {
+	switch {
+	case isEventStream(header), int64(len(body)) > r.maxBody:
+		return false
+	case r.metByHeader(status, header):
+		return true
+	case r.Unchanged != nil && status == http.StatusOK && clientHas(request, header):
+		return true
+	}
+	return isSuccessful(status) && r.looksAtBody() && r.metByBody(header, body)
+}
+
+// metByHeader tells whether status or header alone meet a rule.
+func (r *Rules) metByHeader(status int, header http.Header) bool {
+	for _, configured := range r.Status {
+		if caddyhttp.StatusCodeMatches(status, configured) {
+			return true
+		}
+	}
+	for _, matcher := range r.headers {
+		if matcher.Match(status, header) {
+			return true
+		}
+	}
+	return false
+}
+
+// metByBody tells whether the body meets a rule. A body that cannot be decoded
+// meets none.
+func (r *Rules) metByBody(header http.Header, body []byte) bool {
+	text, err := decode(header, body, r.maxBody)
+	if err != nil {
+		return false
+	}
+	text = bytes.Trim(text, whiteSpace)
+	for _, literal := range r.literals {
+		if string(text) == literal {
+			return true
+		}
+	}
+	for _, pattern := range r.patterns {
+		if pattern.Match(text) {
+			return true
+		}
+	}
+	if len(r.members) == 0 || !mayStartJSON(text) {
+		return false
+	}
+	document, err := parseJSON(text)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(r.members, func(m member) bool { return m.met(document) })
+}
+
+// looksAtBody tells whether any rule is about the body.
+func (r *Rules) looksAtBody() bool {
+	return len(r.literals)+len(r.members)+len(r.patterns) > 0
+}
+
+// isSuccessful tells whether the body is the whole of what was asked for: an
+// empty redirect or error says nothing about news.
+func isSuccessful(status int) bool {
+	return status/100 == 2 && status != http.StatusPartialContent
+}
+
+func isEventStream(header http.Header) bool {
+	mediaType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
+}
+
+// contentLength is how long the body will be, as sent. In a 304 answer the field
+// tells the length that a 200 answer would have (RFC 9110, 8.6).
+func contentLength(status int, header http.Header) (length int64, known bool) {
+	text := header.Get("Content-Length")
+	if text == "" || status == http.StatusNotModified {
+		return 0, false
+	}
+	parsed, err := strconv.ParseUint(text, 10, 63)
+	return int64(parsed), err == nil
+}
+
+// mayBecome tells whether a body that starts like this, white space before it
+// trimmed, can be literal and white space when it is whole.
+func mayBecome(literal string, start []byte) bool {
+	if len(start) <= len(literal) {
+		return literal[:len(start)] == string(start)
+	}
+	return string(start[:len(literal)]) == literal && len(bytes.TrimLeft(start[len(literal):], whiteSpace)) == 0
+}

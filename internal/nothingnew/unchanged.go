@@ -1,0 +1,108 @@
+package nothingnew
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Tag is the ETag to give to an answer: with Unchanged, to a 200 answer that has
+// no validator of its own. For any other it is "".
+//
+// The tag stands for the decoded bytes and the names of the content codings, so
+// that it stays the same where compressing twice gives different bytes. Where
+// members of a JSON body are excepted it stands for the rest of the document,
+// and is weak, because then equal tags do not promise equal bytes (RFC 9110,
+// 8.8.1).
+func (r *Rules) Tag(status int, header http.Header, body []byte) string {
+	if r.Unchanged == nil || status != http.StatusOK || isEventStream(header) ||
+		header.Get("ETag") != "" || header.Get("Last-Modified") != "" {
+		return ""
+	}
+	weak := ""
+	if decoded, err := decode(header, body, r.maxBody); err == nil {
+		body = decoded
+		if rest, ok := r.withoutExcepted(decoded); ok {
+			body, weak = rest, "W/"
+		}
+	}
+	hash := sha256.New()
+	io.WriteString(hash, strings.Join(codings(header), ",")+"\x00")
+	hash.Write(body)
+	return weak + `"parker-` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
+}
+
+// withoutExcepted is a JSON document without the excepted members, encoded in
+// one canonical way.
+func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
+	if len(r.except) == 0 {
+		return nil, false
+	}
+	document, err := parseJSON(bytes.Trim(text, whiteSpace))
+	if err != nil {
+		return nil, false
+	}
+	for _, p := range r.except {
+		p.remove(document)
+	}
+	rest, err = json.Marshal(document)
+
+	// The replacement character stands for text that is not valid Unicode:
+	// documents that differ there would look the same.
+	return rest, err == nil && !bytes.Contains(rest, []byte("\ufffd"))
+}
+
+// clientHas tells whether the request's conditions name the answer: by its ETag
+// (RFC 9110, 13.1.2), or where neither side has one, by its date (13.1.3).
+func clientHas(request, header http.Header) bool {
+	etag := header.Get("ETag")
+	if lines, ok := request["If-None-Match"]; ok {
+		return namesTag(lines, etag)
+	}
+	if etag != "" {
+		return false
+	}
+	modified, err := http.ParseTime(header.Get("Last-Modified"))
+	if err != nil {
+		return false
+	}
+	since, err := http.ParseTime(request.Get("If-Modified-Since"))
+	return err == nil && !modified.After(since)
+}
+
+// namesTag tells whether the lines of an If-None-Match field name the tag, by
+// weak comparison (RFC 9110, 8.8.3.2). The * is ignored: it names no answer
+// that the client has.
+func namesTag(lines []string, etag string) bool {
+	etag = strings.TrimPrefix(etag, "W/")
+	if etag == "" || etag == "*" {
+		return false
+	}
+	for _, line := range lines {
+		for line = strings.TrimLeft(line, ", \t"); line != ""; line = strings.TrimLeft(line, ", \t") {
+			var tag string
+			if tag, line = cutTag(line); tag == etag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cutTag takes the first tag off a list, without the mark of a weak one. Unlike
+// in a quoted string, a backslash in a tag means itself. Tags that lack their
+// quotes, as some backends make them, end at the comma.
+func cutTag(list string) (tag, rest string) {
+	list = strings.TrimPrefix(list, "W/")
+	if strings.HasPrefix(list, `"`) {
+		if end := strings.IndexByte(list[1:], '"'); end >= 0 {
+			return list[:end+2], list[end+2:]
+		}
+	}
+	tag, rest, _ = strings.Cut(list, ",")
+	return strings.TrimRight(tag, " \t"), rest
+}
