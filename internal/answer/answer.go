@@ -1,0 +1,75 @@
+// Package answer is what parker adds to the answers that clients get, and the
+// answers that it gives itself.
+package answer
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// Publish is the field in which a backend names channels to publish on. Clients
+// never see it.
+const Publish = "Parker-Publish"
+
+// Release says in Parker-Status why a request was let go.
+type Release string
+
+// The values of [Release].
+const (
+	None    Release = "none"    // it was not held
+	Replay  Release = "replay"  // a publish had it replayed
+	Message Release = "message" // a published message is the answer
+	Timeout Release = "timeout" // its time was over, or a newer poll took its place
+	Watch   Release = "watch"   // asking at intervals found news
+	Full    Release = "full"    // as many as may be are parked already
+	Stop    Release = "stop"    // the server stops
+	Error   Release = "error"   // its replays failed until its time was over
+)
+
+// Stamp is what parker says of itself in each answer.
+type Stamp struct {
+	Release Release
+
+	// Parked is how long the request was parked.
+	Parked time.Duration
+
+	// Wait is the client's wait preference, if one was applied: not negative.
+	Wait time.Duration
+}
+
+// Put adds Parker-Status, in the manner of RFC 9211, and Preference-Applied, RFC
+// 7240, section 3.
+func (s Stamp) Put(header http.Header) {
+	header.Add("Parker-Status", "parker; park="+Seconds(s.Parked)+"; release="+string(s.Release))
+	if s.Wait >= 0 {
+		header.Add("Preference-Applied", "wait="+strconv.FormatInt(int64(s.Wait/time.Second), 10))
+	}
+}
+
+// Seconds is a duration in seconds, as a decimal of RFC 9651.
+func Seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64)
+}
+
+// WriteMessage answers with a published message. kept is the header of the answer
+// that the backend gave: what it says of other origins holds for the message too.
+func WriteMessage(w http.ResponseWriter, event *brokers.Event, kept http.Header) error {
+	header := w.Header()
+	for name, values := range kept {
+		if strings.HasPrefix(name, "Access-Control-") || name == "Cross-Origin-Resource-Policy" || name == "Timing-Allow-Origin" {
+			header[name] = values
+		}
+	}
+	header.Set("Content-Type", event.Message.ContentType)
+	header.Set("Content-Length", strconv.Itoa(len(event.Message.Body)))
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Last-Event-ID", event.Position.String())
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(event.Message.Body)
+	return err
+}

@@ -1,0 +1,239 @@
+package backend
+
+import (
+	"bufio"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// stage is what becomes of an answer.
+type stage uint8
+
+const (
+	keeping   stage = iota // it is held back until it has ended
+	streaming              // it goes to the client as it comes
+	dropping               // it goes nowhere
+)
+
+// capture is the ResponseWriter that the route writes to. The route has a header
+// of its own, so that an answer that is not sent leaves no trace in the client's.
+type capture struct {
+	*caddyhttp.ResponseWriterWrapper // the client's
+
+	walk   Walk
+	header http.Header
+
+	mu     sync.Mutex // guards all below, and the client's writer while keeping: the timer streams too
+	stage  stage
+	status int         // 0: no final header yet
+	frozen http.Header // the header as it was when the route wrote it
+	body   []byte
+	flush  bool // the route has flushed what is held back
+	timer  *time.Timer
+}
+
+func newCapture(client http.ResponseWriter, walk Walk) *capture {
+	return &capture{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
+		walk:                  walk,
+		header:                client.Header().Clone(),
+	}
+}
+
+// Header is the route's header, not the client's.
+func (c *capture) Header() http.Header { return c.header }
+
+// WriteHeader sends an informational answer on and decides what becomes of a
+// final one.
+func (c *capture) WriteHeader(status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeHeader(status)
+}
+
+func (c *capture) writeHeader(status int) {
+	if c.status != 0 || c.stage == dropping {
+		return
+	}
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		c.inform(status)
+		return
+	}
+	c.status = status
+	if c.walk.Header != nil {
+		c.walk.Header(status, c.header)
+	}
+	if status == http.StatusSwitchingProtocols || !c.walk.Keep(status, c.header, nil) {
+		c.stream(c.header)
+		return
+	}
+	c.frozen = c.header.Clone()
+	c.timer = time.AfterFunc(Patience, c.outOfPatience)
+}
+
+// inform sends a 1xx answer with the route's header, which the final answer does
+// not inherit.
+func (c *capture) inform(status int) {
+	client := c.ResponseWriter.Header()
+	before := maps.Clone(client)
+	clear(client)
+	maps.Copy(client, c.header)
+	c.ResponseWriter.WriteHeader(status)
+	clear(client)
+	maps.Copy(client, before)
+}
+
+// outOfPatience streams an answer that does not end. It runs on the timer's own
+// goroutine, and so never touches the header that the route may be writing to.
+func (c *capture) outOfPatience() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage != keeping {
+		return
+	}
+	c.flush = true
+	c.stream(c.frozen)
+}
+
+// stream sends the client what there is of the answer. The caller holds mu.
+func (c *capture) stream(header http.Header) {
+	c.stopTimer()
+	client := c.ResponseWriter.Header()
+	before := maps.Clone(client)
+	clear(client)
+	maps.Copy(client, header)
+	if !c.walk.Stream(c.status, client) {
+		clear(client)
+		maps.Copy(client, before)
+		c.stage, c.body = dropping, nil
+		return
+	}
+	c.stage = streaming
+	c.ResponseWriter.WriteHeader(c.status)
+	if len(c.body) > 0 {
+		// A client that is gone shows in the route's next write.
+		_, _ = c.ResponseWriter.Write(c.body)
+		c.body = nil
+	}
+	if c.flush {
+		_ = http.NewResponseController(c.ResponseWriter).Flush()
+	}
+}
+
+func (c *capture) stopTimer() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// Write keeps, streams or drops.
+func (c *capture) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeHeader(http.StatusOK)
+	if c.stage == keeping {
+		if int64(len(c.body)+len(p)) <= c.walk.MaxBody {
+			c.body = append(c.body, p...)
+			if c.walk.Keep(c.status, c.frozen, c.body) {
+				return len(p), nil
+			}
+			c.stream(c.frozen)
+			return len(p), nil
+		}
+		c.stream(c.frozen)
+	}
+	if c.stage == dropping {
+		return len(p), nil
+	}
+	return c.ResponseWriter.Write(p)
+}
+
+// ReadFrom lets the client's writer copy, which may be much faster, once the
+// answer streams.
+func (c *capture) ReadFrom(r io.Reader) (n int64, err error) {
+	if c.at() != streaming {
+		n, err = io.Copy(struct{ io.Writer }{c}, io.LimitReader(r, c.walk.MaxBody+1))
+		if err != nil || n <= c.walk.MaxBody {
+			return n, err
+		}
+	}
+	var rest int64
+	if c.at() == streaming {
+		rest, err = c.ResponseWriterWrapper.ReadFrom(r)
+	} else {
+		rest, err = io.Copy(io.Discard, r)
+	}
+	return n + rest, err
+}
+
+func (c *capture) at() stage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stage
+}
+
+// FlushError flushes what streams. What is held back stays so until it is decided
+// on.
+func (c *capture) FlushError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeHeader(http.StatusOK)
+	if c.stage != streaming {
+		c.flush = true
+		return nil
+	}
+	return http.NewResponseController(c.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection over: the answer is the route's business from then
+// on.
+func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == keeping {
+		c.stopTimer()
+		if !c.walk.Stream(http.StatusSwitchingProtocols, c.ResponseWriter.Header()) {
+			return nil, nil, http.ErrNotSupported
+		}
+		c.stage = streaming
+	}
+	return http.NewResponseController(c.ResponseWriter).Hijack()
+}
+
+// finish is called when the route has returned.
+func (c *capture) finish(err error, aborted bool) Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.stopTimer()
+	result := Result{Err: err, Aborted: aborted}
+	switch c.stage {
+	case streaming:
+		result.Streamed = true
+		maps.Copy(c.ResponseWriter.Header(), trailers(c.header))
+	case keeping:
+		if c.status == 0 && (err != nil || aborted) {
+			break
+		}
+		c.writeHeader(http.StatusOK)
+		if c.stage != keeping {
+			result.Streamed = c.stage == streaming
+			break
+		}
+		result.Answer = newAnswer(c.status, c.ResponseWriter.Header(), c.frozen, c.body, trailers(c.header))
+		c.stage = dropping
+	}
+	return result
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*capture)(nil)
+	_ io.ReaderFrom       = (*capture)(nil)
+	_ http.Hijacker       = (*capture)(nil)
+)

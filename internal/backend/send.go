@@ -1,0 +1,74 @@
+package backend
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Patience is how long after its header an answer may take to end and still be
+// kept.
+const Patience = 250 * time.Millisecond
+
+// Walk is one way of a request through the rest of its route.
+type Walk struct {
+	// MaxBody is how many bytes of the answer are kept at most.
+	MaxBody int64
+
+	// Header is called with the answer's header when it is there, once, and
+	// never while it is still informational. It may change the header. It is
+	// not called for a route that ends without an answer.
+	Header func(status int, header http.Header)
+
+	// Keep tells whether an answer that starts like this is still to be kept.
+	// Where it says no, or the answer grows too long or takes too long to end,
+	// the answer streams.
+	Keep func(status int, header http.Header, start []byte) bool
+
+	// Stream is called once, before the first byte of an answer streams to the
+	// client: header is the client's, and may be changed. False drops the
+	// answer instead.
+	Stream func(status int, header http.Header) bool
+}
+
+// Result is how a walk ended.
+type Result struct {
+	// Answer is what was kept, or nil: it streamed, was dropped, or there was
+	// none because of Err.
+	Answer *Answer
+
+	// Streamed says that the answer went to the client.
+	Streamed bool
+
+	// Err is the handlers' error, which Caddy makes an answer of.
+	Err error
+
+	// Aborted says that the route broke off in the midst of the answer. What
+	// there was of it is in Answer, if it was being kept.
+	Aborted bool
+}
+
+// Send walks the request through next once. Only where the answer streams, w is
+// written to.
+func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, walk Walk) Result {
+	q.begin(ctx)
+	defer q.end()
+	c := newCapture(w, walk)
+	err, aborted := serve(next, c, q.request)
+	return c.finish(err, aborted)
+}
+
+// serve calls the handler and recovers from [http.ErrAbortHandler], with which
+// handlers break off an answer.
+func serve(next caddyhttp.Handler, w http.ResponseWriter, r *http.Request) (err error, aborted bool) {
+	defer func() {
+		if reason := recover(); reason == http.ErrAbortHandler {
+			aborted = true
+		} else if reason != nil {
+			panic(reason)
+		}
+	}()
+	return next.ServeHTTP(w, r), false
+}

@@ -1,0 +1,61 @@
+// Package keyed keeps what is known by key only while somebody needs it: how
+// many there are of each, and which came last.
+package keyed
+
+import "sync"
+
+// Counter counts holders by key. The zero value counts none.
+type Counter struct {
+	mu     sync.Mutex // guards counts
+	counts map[string]int
+}
+
+// Enter adds one to the key's count, unless it has reached limit.
+func (c *Counter) Enter(key string, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts[key] >= limit {
+		return false
+	}
+	if c.counts == nil {
+		c.counts = make(map[string]int)
+	}
+	c.counts[key]++
+	return true
+}
+
+// Exit takes back what Enter added.
+func (c *Counter) Exit(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts[key]--; c.counts[key] <= 0 {
+		delete(c.counts, key)
+	}
+}
+
+// Newest holds the newest value of each key. The zero value holds none.
+type Newest[K, V comparable] struct {
+	mu     sync.Mutex // guards values
+	values map[K]V
+}
+
+// Put makes v the key's newest value and returns the one before.
+func (n *Newest[K, V]) Put(key K, v V) (older V, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.values == nil {
+		n.values = make(map[K]V)
+	}
+	older, ok = n.values[key]
+	n.values[key] = v
+	return older, ok
+}
+
+// Drop forgets v, if it is still the key's newest.
+func (n *Newest[K, V]) Drop(key K, v V) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.values[key] == v {
+		delete(n.values, key)
+	}
+}

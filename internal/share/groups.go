@@ -1,0 +1,144 @@
+// Package share lets requests that would get the same answer share one: an ask
+// that is in flight is joined, and the answer of a replay serves all that were
+// released with it, however many they are.
+//
+// Requests belong together if they have the same [Key]. What a group shares is
+// only ever as old as the last event on its channels: an ask that began before an
+// event serves nobody who comes after it.
+package share
+
+import (
+	"sync"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/lot"
+)
+
+// Key is a digest of all that requests must agree on.
+type Key [32]byte
+
+// Groups holds the groups of one handler.
+type Groups struct {
+	lot   *lot.Lot
+	reuse time.Duration
+	watch time.Duration
+
+	mu     sync.Mutex // guards groups and all that is in them but the watchers
+	groups map[Key]*Group
+}
+
+// Group is the requests of one key. It lives as long as it has members.
+type Group struct {
+	groups *Groups
+	key    Key
+
+	// watcher is registered on the channels of all members. It was told to note
+	// when the last flight began.
+	watcher *lot.Waiter
+
+	members int
+	flight  *Flight // the youngest, if it has not ended
+	last    *Result // the youngest flight's, if it can be shared
+
+	reuseUntil time.Time // last serves first asks too until then
+	reusing    bool      // the group is a member of its own, for last's sake
+
+	parked  map[*lot.Waiter]struct{} // for the tick to choose from
+	ticker  *lot.Waiter
+	ticking bool
+}
+
+// New makes the groups of a handler. reuse is how long a nothing-new answer
+// serves first asks, watch how often a parked request of each group is woken;
+// 0 switches either off.
+func New(l *lot.Lot, reuse, watch time.Duration) *Groups {
+	return &Groups{lot: l, reuse: reuse, watch: watch, groups: make(map[Key]*Group)}
+}
+
+// Enter makes the caller a member of the key's group, whose members all wait on
+// the same channels. [Group.Exit] must follow.
+func (s *Groups) Enter(key Key, channels []string) *Group {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[key]
+	if g == nil {
+		g = &Group{groups: s, key: key, watcher: s.lot.Register(channels, false)}
+		s.groups[key] = g
+	}
+	g.members++
+	return g
+}
+
+// Exit ends a membership.
+func (g *Group) Exit() {
+	s := g.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.exit()
+}
+
+func (g *Group) exit() {
+	g.members--
+	if g.members > 0 {
+		return
+	}
+	delete(g.groups.groups, g.key)
+	g.watcher.Close()
+}
+
+// Meet joins a flight, or is served at once by the result of one that has ended,
+// or leads a flight of its own: just one of the three is not nil. An ended flight
+// serves all that ask again, and first asks as long as its answer is for reuse.
+// What is on the way or was brought before the last event serves nobody.
+func (g *Group) Meet(again bool) (join *Flight, ready *Result, lead *Flight) {
+	s := g.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	moved := g.watcher.Moved()
+	switch {
+	case g.flight != nil && !moved:
+		g.flight.joiners++
+		return g.flight, nil, nil
+	case g.last != nil && !moved && (again || g.last.NothingNew && time.Now().Before(g.reuseUntil)):
+		return nil, g.last, nil
+	}
+	return nil, nil, g.begin()
+}
+
+// begin starts a flight. From here on events count against it.
+func (g *Group) begin() *Flight {
+	g.watcher.Note()
+	g.last = nil
+	g.flight = &Flight{group: g, done: make(chan struct{})}
+	return g.flight
+}
+
+// keep holds on to a flight's result for those who may be served by it later.
+func (g *Group) keep(r *Result) {
+	g.last = r
+	if !r.NothingNew || g.groups.reuse <= 0 {
+		return
+	}
+	g.reuseUntil = time.Now().Add(g.groups.reuse)
+	if g.reusing && !g.watcher.Leave() {
+		return // the callback is on its way, and looks at the time itself
+	}
+	if !g.reusing {
+		g.reusing = true
+		g.members++
+	}
+	g.watcher.Hold(g.reuseUntil, g.reused)
+}
+
+// reused is called when the time of reuse may be over.
+func (g *Group) reused(lot.Outcome) {
+	s := g.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Now().Before(g.reuseUntil) {
+		g.watcher.Hold(g.reuseUntil, g.reused)
+		return
+	}
+	g.reusing = false
+	g.exit()
+}
