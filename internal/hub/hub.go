@@ -4,9 +4,10 @@ package hub
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/hook"
@@ -17,19 +18,18 @@ import (
 type Hub struct {
 	Lot    *lot.Lot
 	Broker brokers.Broker
+	Logger *zap.Logger
 }
 
 // Publish makes an event, with a message or without (nil). It returns where the
-// event stands, and how many requests of this process it released.
+// event stands, and how many requests of this process it released. An error of
+// the broker is logged.
 func (h Hub) Publish(ctx context.Context, channel string, message *brokers.Message) (brokers.Position, int, error) {
-	if err := brokers.CheckChannel(channel); err != nil {
-		return brokers.Position{}, 0, err
-	}
 	position, released, err := h.Broker.Publish(ctx, channel, message)
 	if err != nil {
-		return brokers.Position{}, 0, fmt.Errorf("publishing on %q: %w", channel, err)
+		h.Logger.Error("publishing failed", zap.String("channel", channel), zap.Error(err))
 	}
-	return position, released, nil
+	return position, released, err
 }
 
 // Position is where the broker's events stand.

@@ -1,0 +1,150 @@
+package parker_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestMain(m *testing.M) { caddytest.Main(m) }
+
+// site is the smallest configuration, with a hook.
+const site = `
+http://{$SITE} {
+	parker_notify /messages
+	parker /messages
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+func TestAWriteThroughTheProxyReleasesWhatIsParked(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	url := "http://" + caddy.Site + "/messages?since="
+
+	parked := caddytest.Get(t.Context(), url+"0")
+	caddy.AwaitWaiting(t, "messages", 1)
+	if post := caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/messages", "hello"); post.Status != http.StatusSeeOther {
+		t.Fatalf("the write was answered %+v", post)
+	}
+	if g := <-parked; g.Status != 200 || g.Body != `["hello"]` || g.Release() != "replay" || g.Header.Get("X-Legacy") != "yes" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if n := backend.Asks.Load(); n != 2 {
+		t.Errorf("the backend was asked %d times, want once before and once after the write", n)
+	}
+	if g := caddytest.Do(t.Context(), http.MethodGet, url+"0", ""); g.Body != `["hello"]` || g.Release() != "none" {
+		t.Errorf("news were answered %+v", g)
+	}
+}
+
+func TestAMessageIsTheAnswer(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
+	caddy.AwaitWaiting(t, "messages", 1)
+	published := caddy.Publish(t, "messages", "", `{"text":"hello"}`)
+	if !strings.Contains(published, `"released":1`) {
+		t.Errorf("the hook answered %s", published)
+	}
+	g := <-parked
+	if g.Status != 200 || g.Body != `{"text":"hello"}` || g.Release() != "message" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Legacy": "",
+	} {
+		if value := g.Header.Get(name); value != want {
+			t.Errorf("%s is %q, want %q", name, value, want)
+		}
+	}
+	if id := g.Header.Get("Last-Event-ID"); id == "" || !strings.Contains(published, `"position":"`+id+`"`) {
+		t.Errorf("Last-Event-ID is %q, and the hook said %s", id, published)
+	}
+}
+
+func TestAtTheTimeoutTheClientGetsTheBackendsOwnAnswer(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	g := <-caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0", "Prefer: wait=1")
+	if g.Status != 200 || g.Body != "[]" || g.Release() != "timeout" || g.Header.Get("X-Legacy") != "yes" || g.Header.Get("Preference-Applied") != "wait=1" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if !strings.HasPrefix(g.Header.Get("Parker-Status"), "parker; park=1.") && !strings.HasPrefix(g.Header.Get("Parker-Status"), "parker; park=0.9") {
+		t.Errorf("Parker-Status is %q", g.Header.Get("Parker-Status"))
+	}
+	if n := backend.Asks.Load(); n != 1 {
+		t.Errorf("the backend was asked %d times", n)
+	}
+	if g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/messages?since=0", "", "Prefer: wait=0"); g.Body != "[]" || g.Release() != "none" {
+		t.Errorf("a plain poll was answered %+v", g)
+	}
+}
+
+func TestAStopAnswersWhatIsParkedAndEndsPromptly(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
+	caddy.AwaitWaiting(t, "messages", 1)
+	caddy.Stop(t)
+	if g := <-parked; g.Body != "[]" || g.Release() != "stop" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+}
+
+func TestAClientThatLeavesIsForgotten(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	ctx, leave := context.WithCancel(t.Context())
+	left := caddytest.Get(ctx, "http://"+caddy.Site+"/messages?since=0")
+	caddy.AwaitWaiting(t, "messages", 1)
+	leave()
+	<-left
+	caddy.AwaitWaiting(t, "messages", 0)
+	if n := backend.Asks.Load(); n != 1 {
+		t.Errorf("the backend was asked %d times", n)
+	}
+}
+
+func TestAReloadLeavesParkedWhatIsParked(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
+	caddy.AwaitWaiting(t, "messages", 1)
+	caddy.Reload(t, strings.Replace(site, "parker /messages", "parker /messages {\n timeout 30s \n}", 1))
+	caddy.AwaitWaiting(t, "messages", 1)
+	caddy.Publish(t, "messages", "text/plain", "hello")
+	if g := <-parked; g.Body != "hello" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+}
+
+func TestWhatIsNewsStreamsThroughUnbuffered(t *testing.T) {
+	proceed := make(chan struct{})
+	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "first")
+		w.(http.Flusher).Flush()
+		<-proceed
+		fmt.Fprintln(w, "second")
+	})
+	caddy := caddytest.Start(t, site, address)
+	answer, err := http.Get("http://" + caddy.Site + "/messages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	lines.Scan()
+	close(proceed)
+	if lines.Text() != "first" || !lines.Scan() || lines.Text() != "second" {
+		t.Errorf("read %q, %v", lines.Text(), lines.Err())
+	}
+}

@@ -1,0 +1,252 @@
+// Package caddytest runs a real Caddy with parker in it, as a process of its own,
+// for tests that look at it from outside.
+package caddytest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Patience is how long a test waits for what must happen: so long that a busy
+// machine is not taken for a fault.
+const Patience = 20 * time.Second
+
+// binary builds Caddy once a test process, with the race detector where the test
+// has it.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "parker-caddy-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "caddy")
+	args := []string{"build", "-o", path}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "github.com/caddy-parker/parker/cmd/caddy")...)
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building Caddy: %w\n%s", err, output)
+	}
+	return path, nil
+})
+
+// Main runs a package's tests and removes the Caddy that they have built. Call it
+// from TestMain.
+func Main(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// Caddy is one that runs.
+type Caddy struct {
+	// Site and Hook are the addresses, host and port, that Caddyfiles know as
+	// {$SITE} and {$HOOK}.
+	Site, Hook string
+
+	// Stderr is what it has logged.
+	Stderr *Log
+
+	process *exec.Cmd
+	ended   chan error
+	admin   string
+	config  string
+	env     []string
+}
+
+// Start runs Caddy with the Caddyfile until the test ends. In it, {$SITE} and
+// {$HOOK} stand for addresses of its own, {$BACKEND} for the one given, and
+// further variables can be given as NAME=value. Its global options must hold
+// {$GLOBAL}, or there must be none: then they are put in front.
+func Start(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c := &Caddy{Stderr: new(Log), ended: make(chan error, 1)}
+	ports := FreePorts(t, 2)
+	c.Site, c.Hook = ports[0], ports[1]
+	// Socket paths are short; those of test directories may not be.
+	socket, err := os.MkdirTemp("", "pk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(socket) })
+	c.admin = "unix/" + filepath.Join(socket, "admin")
+	c.config = filepath.Join(dir, "Caddyfile")
+	c.env = append(append(os.Environ(),
+		"SITE="+c.Site, "HOOK="+c.Hook, "BACKEND="+backend,
+		"XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "HOME="+dir,
+		"GLOBAL=", "GORACE=halt_on_error=0"), env...)
+	c.write(t, caddyfile)
+
+	c.process = exec.Command(path, "run", "--config", c.config, "--adapter", "caddyfile")
+	c.process.Env = c.env
+	c.process.Stderr = c.Stderr
+	if err := c.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { c.ended <- c.process.Wait() }()
+	t.Cleanup(func() { c.cleanup(t) })
+	c.awaitServing(t, c.Site)
+	return c
+}
+
+// write stores a Caddyfile with the global options that tests need.
+func (c *Caddy) write(t testing.TB, caddyfile string) {
+	t.Helper()
+	global := "admin " + strings.Replace(c.admin, "unix/", "unix//", 1) + "\n\tauto_https disable_redirects\n\tskip_install_trust\n\tlocal_certs\n"
+	if strings.Contains(caddyfile, "{$GLOBAL}") {
+		caddyfile = strings.Replace(caddyfile, "{$GLOBAL}", global, 1)
+	} else {
+		caddyfile = "{\n\t" + global + "}\n" + caddyfile
+	}
+	if err := os.WriteFile(c.config, []byte(caddyfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Reload has it go on with another Caddyfile.
+func (c *Caddy) Reload(t testing.TB, caddyfile string) {
+	t.Helper()
+	c.write(t, caddyfile)
+	path, _ := binary()
+	reload := exec.Command(path, "reload", "--config", c.config, "--adapter", "caddyfile", "--address", strings.Replace(c.admin, "unix/", "unix//", 1))
+	reload.Env = c.env
+	if output, err := reload.CombinedOutput(); err != nil {
+		t.Fatalf("reloading: %v\n%s", err, output)
+	}
+}
+
+// Stop ends it as a supervisor would, and returns how long that took.
+func (c *Caddy) Stop(t testing.TB) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	if err := c.process.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0 // it has ended
+	}
+	select {
+	case <-c.ended:
+		c.ended <- nil
+	case <-time.After(Patience):
+		c.process.Process.Signal(syscall.SIGQUIT)
+		<-c.ended
+		c.ended <- nil
+		t.Errorf("Caddy did not stop:\n%s", c.Stderr)
+	}
+	return time.Since(begin)
+}
+
+// CPU is how much processor time it has used. It must have been stopped.
+func (c *Caddy) CPU() time.Duration {
+	return c.process.ProcessState.UserTime() + c.process.ProcessState.SystemTime()
+}
+
+// Pid is its process.
+func (c *Caddy) Pid() int { return c.process.Process.Pid }
+
+func (c *Caddy) cleanup(t testing.TB) {
+	c.Stop(t)
+	log := c.Stderr.String()
+	for _, fault := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", "runtime error: "} {
+		if strings.Contains(log, fault) {
+			t.Errorf("Caddy's log has %q:\n%s", fault, log)
+		}
+	}
+	if t.Failed() && testing.Verbose() {
+		t.Logf("Caddy's log:\n%s", log)
+	}
+}
+
+func (c *Caddy) awaitServing(t testing.TB, address string) {
+	t.Helper()
+	deadline := time.Now().Add(Patience)
+	for time.Now().Before(deadline) {
+		select {
+		case err := <-c.ended:
+			c.ended <- err
+			t.Fatalf("Caddy ended: %v\n%s", err, c.Stderr)
+		default:
+		}
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Fatalf("Caddy does not serve %s\n%s", address, c.Stderr)
+}
+
+// Publish posts at the hook and returns its answer's body.
+func (c *Caddy) Publish(t testing.TB, channel, contentType, body string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.Hook+"/"+channel, strings.NewReader(body))
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatalf("publishing: %v\n%s", err, c.Stderr)
+	}
+	defer answer.Body.Close()
+	var text bytes.Buffer
+	text.ReadFrom(answer.Body)
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("publishing: %s %s", answer.Status, &text)
+	}
+	return strings.TrimSpace(text.String())
+}
+
+// FreePorts finds loopback addresses that nobody listens on.
+func FreePorts(t testing.TB, n int) []string {
+	t.Helper()
+	addresses := make([]string, n)
+	for i := range addresses {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		addresses[i] = listener.Addr().String()
+	}
+	return addresses
+}
+
+// Log collects what a process writes.
+type Log struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+// Write adds to the log.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String is all that was written.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -1,0 +1,75 @@
+package caddytest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Answer is what a client was answered.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+	Err    error
+}
+
+// Release is why parker let the request go, as Parker-Status has it.
+func (a Answer) Release() string {
+	for part := range strings.SplitSeq(a.Header.Get("Parker-Status"), "; ") {
+		if value, ok := strings.CutPrefix(part, "release="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Get asks in the background. Header lines are given as "Name: value".
+func Get(ctx context.Context, url string, header ...string) <-chan Answer {
+	answered := make(chan Answer, 1)
+	go func() { answered <- Do(ctx, http.MethodGet, url, "", header...) }()
+	return answered
+}
+
+// Do asks, without following redirects.
+func Do(ctx context.Context, method, url, body string, header ...string) Answer {
+	return DoWith(ctx, http.DefaultTransport, method, url, body, header...)
+}
+
+// DoWith is Do over another transport.
+func DoWith(ctx context.Context, transport http.RoundTripper, method, url, body string, header ...string) Answer {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return Answer{Err: err}
+	}
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return Answer{answer.StatusCode, answer.Header, string(text), err}
+}
+
+// AwaitWaiting returns when just so many requests are parked on the channel.
+func (c *Caddy) AwaitWaiting(t testing.TB, channel string, n int) {
+	t.Helper()
+	want := fmt.Sprintf(`"waiting":%d,`, n)
+	var last Answer
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); {
+		if last = Do(t.Context(), http.MethodGet, "http://"+c.Hook+"/"+channel, ""); strings.Contains(last.Body, want) {
+			return
+		}
+	}
+	t.Fatalf("%d do not wait on %s: %s\n%s", n, channel, last.Body, c.Stderr)
+}

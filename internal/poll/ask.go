@@ -1,0 +1,371 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/share"
+)
+
+// Reply is what came of an ask.
+type Reply struct {
+	Kind Kind
+
+	// Answer is the backend's, to be given to the client; where Kind is Broken,
+	// as far as it came.
+	Answer *backend.Answer
+
+	// Err is the handlers' error, where Kind is Failed.
+	Err error
+}
+
+// Kind says what is to be done about a [Reply].
+type Kind uint8
+
+const (
+	NothingNew Kind = iota + 1 // the poll may be parked
+	Refused                    // a replay failed: the poll stays parked and tries again
+	News                       // the client gets the answer
+	Streamed                   // the client has got it
+	Failed                     // the handlers' error is passed on
+	Broken                     // the answer broke off, and so does the client's
+	TimedOut                   // the deadline passed meanwhile
+	Left                       // the client left meanwhile
+)
+
+// Failed replays are tried again after a back-off that doubles from the first to
+// the last of these, and is shortened at random by up to a half.
+const (
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 2 * time.Second
+)
+
+// First asks the backend for the first time, or shares an ask that is in flight.
+func (p *Poll) First() Reply { return p.ask(false) }
+
+// Again asks it again, once for all that were released together and would get
+// the same answer. A replay that fails is not the end of the poll.
+func (p *Poll) Again() Reply { return p.ask(true) }
+
+func (p *Poll) ask(again bool) Reply {
+	for {
+		p.waiter.Note()
+		join, ready, lead := p.group.Meet(again)
+		if lead != nil {
+			return p.lead(lead, again)
+		}
+		if join != nil {
+			if kind := p.await(join, again); kind != 0 {
+				return Reply{Kind: kind}
+			}
+			ready = join.Result()
+		}
+		if ready.Suits(p.request.Header()) {
+			return p.shared(ready, again)
+		}
+		p.regroup(ready.Varies)
+	}
+}
+
+// await waits for a flight's end. A replay's deadline may come first, and the
+// client may leave; else the kind is 0.
+func (p *Poll) await(join *share.Flight, again bool) Kind {
+	p.limits.Lift()
+	p.readyOutcomes()
+	if again {
+		p.hold(p.deadline, func() {})
+	}
+	select {
+	case <-join.Done():
+		if again {
+			p.unhold()
+		}
+		return 0
+	case <-p.r.Context().Done():
+		join.JoinerLeft()
+		if again {
+			p.unhold()
+		}
+		return Left
+	case <-p.outcomes:
+		join.JoinerLeft()
+		return TimedOut
+	}
+}
+
+// shared makes the result of another's ask the poll's own.
+func (p *Poll) shared(r *share.Result, again bool) Reply {
+	failed := !r.Retry.IsZero() || refused(r.Err) || r.Answer != nil && unavailable(r.Answer.Status)
+	switch {
+	case again && failed:
+		return p.refused(r.Retry)
+	case r.Err != nil:
+		return Reply{Kind: Failed, Err: r.Err}
+	case r.Answer == nil:
+		return p.lead(nil, again)
+	}
+	return p.took(r.Answer, r.NothingNew)
+}
+
+// lead asks the backend. flight is what others may join, or nil.
+func (p *Poll) lead(flight *share.Flight, again bool) Reply {
+	client := p.r.Context()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(client))
+	defer cancel()
+	leave := cancel
+	if flight != nil {
+		flight.OnAbandoned(cancel)
+		leave = flight.LeaderLeft
+	}
+	defer context.AfterFunc(client, leave)()
+
+	w := &walk{poll: p, flight: flight, again: again}
+	defer w.end() // also where the route panics
+	if again {
+		p.hold(p.deadline, cancel)
+		w.holding = true
+	}
+	var result backend.Result
+	if w.queue(ctx, cancel) {
+		result = p.request.Send(ctx, p.client, p.next, backend.Walk{
+			MaxBody: p.line.MaxBody,
+			Header:  w.header,
+			Keep:    w.keep,
+			Stream:  w.stream,
+		})
+		p.passes++
+		p.announce(w.announced, result)
+	}
+	w.unhold()
+	reply, landing := p.judge(result, w, ctx.Err() != nil)
+	w.land(landing)
+	if reply.Kind == News {
+		w.wakeOthers()
+	}
+	if reply.Kind != Streamed && client.Err() != nil {
+		reply.Kind = Left
+	}
+	return reply
+}
+
+// judge says what a walk's result means for the poll, and for those who joined
+// its flight.
+func (p *Poll) judge(result backend.Result, w *walk, cancelled bool) (Reply, *share.Result) {
+	unshared := &share.Result{}
+	kept := result.Answer
+	switch {
+	case result.Streamed && result.Aborted:
+		return Reply{Kind: Broken}, unshared
+	case result.Streamed:
+		return Reply{Kind: Streamed, Err: result.Err}, unshared
+	case cancelled && !w.again:
+		return Reply{Kind: TimedOut}, unshared
+	case cancelled:
+		return Reply{Kind: TimedOut}, &share.Result{Retry: time.Now().Add(p.backoff())}
+	case w.again && (result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
+		retry := time.Now().Add(p.backoff())
+		return p.refused(retry), &share.Result{Retry: retry}
+	case result.Aborted:
+		return Reply{Kind: Broken, Answer: kept}, unshared
+	case result.Err != nil && kept == nil:
+		return Reply{Kind: Failed, Err: result.Err}, &share.Result{Err: result.Err}
+	case result.Err != nil:
+		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, unshared
+	}
+	kept, nothingNew := p.tell(kept)
+	return p.took(kept, nothingNew), p.sharable(kept, nothingNew)
+}
+
+// tell decides whether an answer is nothing new, and gives it a validator where
+// the rules want one. A client that has the answer already, by parker's own
+// validator, gets to know just that. RFC 9110, section 13.1.2.
+func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
+	rules, request := p.line.Rules, p.request.Header()
+	if tag := rules.Tag(a.Status, a.Header, a.Body); tag != "" {
+		a.Header.Set("ETag", tag)
+		if rules.Unmodified(request, a.Header) {
+			return a.NotModified(), true
+		}
+	}
+	return a, rules.Met(request, a.Status, a.Header, a.Body)
+}
+
+// sharable is what others may have of an answer.
+func (p *Poll) sharable(a *backend.Answer, nothingNew bool) *share.Result {
+	varies, ok := share.Varied(a.Header, p.request.Header())
+	if len(a.Header["Set-Cookie"]) > 0 {
+		ok = ok && p.line.SharePublic
+		a = a.Without("Set-Cookie")
+	}
+	if !ok {
+		return &share.Result{}
+	}
+	return &share.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
+}
+
+// took makes an answer the poll's own.
+func (p *Poll) took(a *backend.Answer, nothingNew bool) Reply {
+	p.failures, p.retry = 0, time.Time{}
+	if !nothingNew {
+		return Reply{Kind: News, Answer: a}
+	}
+	p.kept = a
+	if p.cookies.Hold(a.Header) {
+		header := p.request.Header()
+		if fields := p.cookies.Present(header["Cookie"], p.request.Path(), p.r.TLS != nil); fields != nil {
+			header["Cookie"] = fields
+		} else {
+			delete(header, "Cookie")
+		}
+		p.regroup(nil)
+	}
+	return Reply{Kind: NothingNew}
+}
+
+// refused has the poll ask again at the time given, which those who share a
+// replay have in common.
+func (p *Poll) refused(retry time.Time) Reply {
+	if retry.IsZero() {
+		retry = time.Now().Add(p.backoff())
+	}
+	p.failures++
+	p.retry = retry
+	return Reply{Kind: Refused}
+}
+
+func (p *Poll) backoff() time.Duration {
+	d := min(firstBackoff<<min(p.failures, 10), lastBackoff)
+	return d - rand.N(d/2)
+}
+
+// announce publishes on the channels that an answer named. What a nothing-new
+// answer announces on the poll's own channels is no news to it: it would wake
+// itself for ever.
+func (p *Poll) announce(channels []string, result backend.Result) {
+	if len(channels) == 0 {
+		return
+	}
+	if !result.Streamed {
+		channels = slices.DeleteFunc(channels, func(name string) bool { return slices.Contains(p.channels, name) })
+	}
+	p.line.Announce(channels)
+}
+
+// unavailable tells which statuses a backend that restarts answers with, itself
+// or by its proxy.
+func unavailable(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// refused tells whether handlers failed for want of the backend.
+func refused(err error) bool {
+	var handlerErr caddyhttp.HandlerError
+	return errors.As(err, &handlerErr) && unavailable(handlerErr.StatusCode)
+}
+
+// walk is one ask of a poll that leads.
+type walk struct {
+	poll    *Poll
+	flight  *share.Flight // nil: nobody may join, or it has landed
+	again   bool
+	holding bool // the waiter is held until the deadline
+
+	place     bool // it has one at the backend
+	announced []string
+}
+
+// queue waits for a place at the backend. It fails when ctx ends.
+func (w *walk) queue(ctx context.Context, cancel func()) bool {
+	p := w.poll
+	if !p.line.Asks.TryAcquire(1) {
+		p.limits.Lift()
+		if !w.again {
+			p.hold(p.patience, cancel)
+			defer p.unhold()
+		}
+		if p.line.Asks.Acquire(ctx, 1) != nil {
+			return false
+		}
+	}
+	w.place = true
+	return true
+}
+
+// release gives the place at the backend to the next in the queue.
+func (w *walk) release() {
+	if w.place {
+		w.place = false
+		w.poll.line.Asks.Release(1)
+	}
+}
+
+func (w *walk) unhold() {
+	if w.holding {
+		w.holding = false
+		w.poll.unhold()
+	}
+}
+
+// end leaves nothing of the walk behind.
+func (w *walk) end() {
+	w.release()
+	w.unhold()
+	w.land(&share.Result{})
+}
+
+func (w *walk) header(_ int, header http.Header) {
+	w.release()
+	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
+		w.announced = field.List(lines)
+		header.Del(answer.Publish)
+	}
+}
+
+func (w *walk) keep(status int, header http.Header, start []byte) bool {
+	return w.again && unavailable(status) ||
+		w.poll.line.Rules.Possible(status, header, start) ||
+		w.flight != nil && !w.flight.Alone()
+}
+
+// stream readies the client for an answer that streams: it is this poll's own,
+// and ends it.
+func (w *walk) stream(status int, header http.Header) bool {
+	p := w.poll
+	if w.again && unavailable(status) {
+		return false
+	}
+	if w.holding {
+		if !p.waiter.Leave() {
+			return false
+		}
+		w.holding = false
+	}
+	w.land(&share.Result{})
+	w.wakeOthers()
+	p.finish(header)
+	return true
+}
+
+// wakeOthers lets those know who are parked with this poll that its turn at
+// watching the backend brought news.
+func (w *walk) wakeOthers() {
+	if w.poll.stamp.Release == answer.Watch {
+		w.poll.group.WakeAll()
+	}
+}
+
+func (w *walk) land(r *share.Result) {
+	if w.flight != nil {
+		w.flight.Land(r)
+		w.flight = nil
+	}
+}

@@ -1,0 +1,78 @@
+package poll
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-parker/parker/internal/share"
+)
+
+// negotiated are request fields that change an answer, or whether there is one,
+// also where a backend does not name them in Vary: conditions and ranges by
+// definition, the others because old backends forget to.
+var negotiated = []string{
+	"Accept", "Accept-Encoding", "Origin", "Range",
+	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
+}
+
+// key digests all that requests must agree on to share an answer: the request as
+// it is sent to the backend next, and the fields by which an answer varied. Each
+// part comes with its length, so that no two requests can be mixed up by what a
+// client writes into one part. A digest keeps no secret of the request in memory.
+func (p *Poll) key(varies http.Header) share.Key {
+	var space [1024]byte
+	b := space[:0]
+	for _, part := range []string{p.r.Method, p.r.Host, p.r.RequestURI, p.r.URL.Path, p.r.URL.RawQuery} {
+		b = appendPart(b, part)
+	}
+	b = strconv.AppendBool(b, p.r.TLS != nil)
+	for _, name := range negotiated {
+		b = appendField(b, p.r.Header[name])
+	}
+	b = binary.AppendUvarint(b, uint64(len(p.channels)))
+	for _, channel := range p.channels {
+		b = appendPart(b, channel)
+	}
+	if !p.line.SharePublic {
+		replacer := p.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		for _, value := range p.line.Share {
+			b = appendPart(b, replacer.ReplaceAll(value, ""))
+		}
+	}
+	if body := p.request.Body(); body != nil {
+		digest := sha256.Sum256(body)
+		b = append(b, digest[:]...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(varies)) {
+		b = appendPart(b, name)
+		b = appendField(b, p.r.Header[name])
+	}
+	return sha256.Sum256(b)
+}
+
+// regroup makes the poll a member of the group that fits its request now.
+func (p *Poll) regroup(varies http.Header) {
+	p.request.Restore()
+	old := p.group
+	p.group = p.line.Groups.Enter(p.key(varies), p.channels)
+	old.Exit()
+}
+
+func appendPart(b []byte, part string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(part)))
+	return append(b, part...)
+}
+
+func appendField(b []byte, lines []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(lines)))
+	for _, line := range lines {
+		b = appendPart(b, line)
+	}
+	return b
+}

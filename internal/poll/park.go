@@ -1,0 +1,56 @@
+package poll
+
+import (
+	"time"
+
+	"github.com/caddy-parker/parker/internal/lot"
+)
+
+// Park holds the poll until something happens. It is not ok when the client has
+// left. A poll whose last replay failed is let go when it is time to try again:
+// [Poll.Retries] tells.
+func (p *Poll) Park() (o lot.Outcome, ok bool) {
+	begin := time.Now()
+	until := p.deadline
+	if p.Retries() {
+		until = p.retry
+	}
+	if !begin.Before(p.deadline) {
+		return lot.Outcome{Cause: lot.TimedOut}, true
+	}
+	if !p.seat() {
+		return lot.Outcome{Cause: lot.Full}, true
+	}
+	p.readyOutcomes()
+	p.group.Parked(p.waiter)
+	defer p.group.Unparked(p.waiter)
+	o, parked := p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: func(o lot.Outcome) { p.outcomes <- o }})
+	if !parked {
+		return o, true
+	}
+	p.limits.Lift()
+	p.request.Restore()
+	defer func() { p.stamp.Parked += time.Since(begin) }()
+	select {
+	case o = <-p.outcomes:
+		return o, true
+	case <-p.r.Context().Done():
+		p.unhold()
+		return lot.Outcome{}, false
+	}
+}
+
+// Retries tells whether the last replay failed and there is time for another.
+func (p *Poll) Retries() bool { return !p.retry.IsZero() && p.retry.Before(p.deadline) }
+
+// Plain tells whether the client wants its answer at once: Prefer: wait=0.
+func (p *Poll) Plain() bool { return p.stamp.Wait == 0 }
+
+// seat counts the poll as one of its client's, unless those are as many as may be.
+func (p *Poll) seat() bool {
+	if p.line.PerClient > 0 && !p.seated {
+		p.seated = p.line.Clients.Enter(p.clientIP, p.line.PerClient)
+		return p.seated
+	}
+	return true
+}

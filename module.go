@@ -1,0 +1,468 @@
+// Package parker parks HTTP requests at the proxy: a backend written for plain
+// polling becomes a long-poll backend without one changed line. Caddy holds the
+// client's request while the backend has nothing new, and releases it the moment
+// something is published.
+//
+// It registers the app parker and the handlers parker, parker_notify and
+// parker_publish. The story of one request is in parker.go.
+package parker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/caddy-parker/parker/brokers"
+	_ "github.com/caddy-parker/parker/brokers/memory"
+	"github.com/caddy-parker/parker/internal/hook"
+	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/keyed"
+	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/share"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+	caddy.RegisterModule(new(Handler))
+	caddy.RegisterModule(new(Notify))
+	caddy.RegisterModule(new(Publish))
+}
+
+// App is what all of parker's handlers share: the broker that carries events,
+// the lot where requests are parked, and their limits.
+type App struct {
+	// The broker that carries events and keeps their history. Default: memory,
+	// which serves one process.
+	BrokerRaw json.RawMessage `json:"broker,omitempty" caddy:"namespace=parker.brokers inline_key=name"`
+
+	// How much each channel remembers, for clients that resume.
+	History *History `json:"history,omitempty"`
+
+	// How many requests this process parks at most. Beyond it requests are not
+	// held: they get the backend's answer at once. Default: 100000.
+	MaxParked int `json:"max_parked,omitempty"`
+
+	// The largest message that can be published, in bytes. Default: 1 MB.
+	MaxMessage int64 `json:"max_message,omitempty"`
+
+	hub        hub.Hub
+	process    *process
+	logger     *zap.Logger
+	badChannel warnings
+}
+
+// History bounds what a channel remembers.
+type History struct {
+	// How many events are kept per channel. Default: 100.
+	Events int `json:"events,omitempty"`
+
+	// How long an event is kept. Default: 10m.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+}
+
+// Handler parks the polls of a backend that has nothing new, and releases them
+// when one of their channels is published on.
+//
+// A request is forwarded first. What the backend answers with news streams
+// straight through. An answer that says "nothing new" is kept, the request is
+// parked, and the backend is free: nothing of it is held. A publish without a
+// message has the request sent through the rest of the route again; one with a
+// message is itself the answer. When the timeout passes, the client gets the very
+// answer that the backend gave.
+type Handler struct {
+	// The channels a request waits on. Placeholders are replaced for each
+	// request. Default: the request's path without its leading slash.
+	Channels []string `json:"channels,omitempty"`
+
+	// The methods of the requests that are held. With POST, request bodies of up
+	// to `max_body` are kept and sent again. Default: GET.
+	Methods []string `json:"methods,omitempty"`
+
+	// Which of the backend's answers are held. Default: status 204 and 304, and
+	// the bodies `[]`, `{}`, `null` and none at all.
+	NothingNew *nothingnew.Rules `json:"nothing_new,omitempty"`
+
+	// How long a request is held, counted from its arrival and shortened at
+	// random by up to a tenth, so that requests that came together do not leave
+	// together. At most 25s on HTTP/3, whose connections are cut at 30s of
+	// silence. Default: 55s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// The status of the answer when the timeout passes. Default: the backend's
+	// own nothing-new answer is given as it is.
+	TimeoutStatus int `json:"timeout_status,omitempty"`
+
+	// If set, how often to ask the backend again while requests are parked, once
+	// for all that share a replay. At least 10ms. Default: never.
+	Watch caddy.Duration `json:"watch,omitempty"`
+
+	// Requests of one URL that agree on all of these values share one ask and
+	// one replay. Default: the request's Cookie and Authorization fields.
+	Share []string `json:"share,omitempty"`
+
+	// Let all requests of one URL share, whoever sent them. Set-Cookie is taken
+	// out of what is shared.
+	SharePublic bool `json:"share_public,omitempty"`
+
+	// How many asks and replays of this handler may be at the backend at once,
+	// each until the header of its answer is there. The rest queue. Default: 64.
+	Asks int `json:"asks,omitempty"`
+
+	// How long a nothing-new answer serves further polls that share it without
+	// asking, as long as none of their channels moved. Default: 0, only polls
+	// that meet while an ask is in flight share it.
+	Reuse caddy.Duration `json:"reuse,omitempty"`
+
+	// Release the requests of a channel over this long, not all in one burst.
+	// Default: 0.
+	Spread caddy.Duration `json:"spread,omitempty"`
+
+	// How many bytes of a request's body are kept for a replay, and how much of
+	// an answer is looked at. A longer request is not held. An answer that is
+	// longer, or has not ended 250 ms after its header, is news. Default: 64 KB.
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// How many requests of one client IP are parked at most. Default: 0, no limit.
+	PerClient int `json:"per_client,omitempty"`
+
+	// If set, a newer poll with the same values here and the same URL path ends
+	// the older one at once, with its nothing-new answer. For pages that poll by
+	// a timer without waiting for the last poll's answer. Default: off.
+	Supersede []string `json:"supersede,omitempty"`
+
+	// What a publish with a message does: `message`, it is itself the answer;
+	// `replay`, it wakes the request as one without a message does.
+	// Default: message.
+	Answer string `json:"answer,omitempty"`
+
+	app        *App
+	line       *poll.Line
+	logger     *zap.Logger
+	badChannel warnings
+}
+
+// Notify publishes on its channels, without a message, when a request is
+// answered as a write that succeeded.
+type Notify struct {
+	// The channels to publish on. Placeholders are replaced for each request.
+	// Default: the request's path without its leading slash.
+	Channels []string `json:"channels,omitempty"`
+
+	// The methods of the requests that can be a write. Default: POST, PUT, PATCH
+	// and DELETE.
+	Methods []string `json:"methods,omitempty"`
+
+	// The status codes that say that it was one; a code under 10 stands for its
+	// class, such as 2 for 2xx. Default: 2xx and 3xx, as forms redirect after a
+	// POST.
+	Status []int `json:"status,omitempty"`
+
+	app        *App
+	logger     *zap.Logger
+	badChannel warnings
+}
+
+// Publish is the hook at which applications publish, and see who waits.
+//
+// `POST /<channel>` publishes the request's body, or without one only wakes
+// those who wait. `GET /<channel>` tells how many wait, `GET /` lists the
+// channels. Serve it on an internal address.
+type Publish struct {
+	// The tokens that open the hook, each presented as an Authorization: Bearer
+	// field. Global placeholders such as {env.TOKEN} are replaced. Default: none
+	// is asked for.
+	Tokens []string `json:"tokens,omitempty"`
+
+	// The addresses that may use the hook, as CIDR ranges or single addresses,
+	// compared with the direct peer's. Unix sockets may always. Default: loopback
+	// addresses.
+	Allow []string `json:"allow,omitempty"`
+
+	hook *hook.Hook
+}
+
+// process is what outlives a configuration: the lot and those who are in it. A
+// reload changes how requests are parked, not which are.
+type process struct {
+	lot     *lot.Lot
+	clients keyed.Counter
+	newest  poll.Newest
+}
+
+// processWide keeps the process while any configuration uses it.
+var processWide = caddy.NewUsagePool()
+
+const poolKey = "parker"
+
+// Destruct releases what is still parked when the last configuration with
+// parker in it is gone.
+func (s *process) Destruct() error {
+	s.lot.Stop()
+	return nil
+}
+
+// Handle releases what is parked when the process is about to stop: Caddy waits
+// for all requests before it cleans up. It is given the event `stopping`, which
+// also precedes a reload, where the parked stay.
+func (s *process) Handle(context.Context, caddy.Event) error {
+	if caddy.Exiting() {
+		s.lot.Stop()
+	}
+	return nil
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "parker", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision joins the process's lot and sets up the broker.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	if a.MaxParked == 0 {
+		a.MaxParked = 100_000
+	}
+	if a.MaxMessage == 0 {
+		a.MaxMessage = 1_000_000
+	}
+	state, _ := processWide.LoadOrStore(poolKey, &process{lot: lot.New()})
+	a.process = state.(*process)
+	a.hub = hub.Hub{Lot: a.process.lot, Logger: a.logger}
+
+	module, err := a.loadBroker(ctx)
+	if err != nil {
+		return fmt.Errorf("loading the broker: %w", err)
+	}
+	a.hub.Broker = module.(brokers.Broker)
+
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("loading the events app: %w", err)
+	}
+	return events.(*caddyevents.App).On("stopping", a.process)
+}
+
+func (a *App) loadBroker(ctx caddy.Context) (any, error) {
+	if a.BrokerRaw == nil {
+		return ctx.LoadModuleByID("parker.brokers.memory", nil)
+	}
+	return ctx.LoadModule(a, "BrokerRaw")
+}
+
+// Validate refuses limits that make no sense.
+func (a *App) Validate() error {
+	switch {
+	case a.MaxParked < 0:
+		return fmt.Errorf("max_parked is %d: it must be positive", a.MaxParked)
+	case a.MaxMessage < 0:
+		return fmt.Errorf("max_message is %d: it must be positive", a.MaxMessage)
+	case a.History != nil && (a.History.Events < 0 || a.History.MaxAge < 0):
+		return errors.New("history must not be negative")
+	}
+	return nil
+}
+
+// Start puts this configuration's settings in force.
+func (a *App) Start() error {
+	a.process.lot.SetMaxParked(a.MaxParked)
+	a.hub.Broker.Deliver(a.process.lot.Release)
+	return nil
+}
+
+// Stop does nothing: what is parked stays through a reload.
+func (*App) Stop() error { return nil }
+
+// Cleanup leaves the process's lot.
+func (a *App) Cleanup() error {
+	if a.process == nil {
+		return nil
+	}
+	_, err := processWide.Delete(poolKey)
+	return err
+}
+
+// upperOr is the methods in upper case, as Caddy's matcher has them, or the
+// default ones.
+func upperOr(methods []string, defaults ...string) []string {
+	if len(methods) == 0 {
+		return defaults
+	}
+	upper := make([]string, len(methods))
+	for i, method := range methods {
+		upper[i] = strings.ToUpper(method)
+	}
+	return upper
+}
+
+func appOf(ctx caddy.Context) (*App, error) {
+	app, err := ctx.App("parker")
+	if err != nil {
+		return nil, fmt.Errorf("loading the parker app: %w", err)
+	}
+	return app.(*App), nil
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.parker", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision fills in the defaults and joins the app.
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	h.logger = ctx.Logger()
+	if h.app, err = appOf(ctx); err != nil {
+		return err
+	}
+	h.Methods = upperOr(h.Methods, http.MethodGet)
+	if h.Timeout == 0 {
+		h.Timeout = caddy.Duration(defaultTimeout)
+	}
+	if h.Share == nil && !h.SharePublic {
+		h.Share = []string{"{http.request.header.Cookie}", "{http.request.header.Authorization}"}
+	}
+	if h.Asks == 0 {
+		h.Asks = 64
+	}
+	if h.MaxBody == 0 {
+		h.MaxBody = 64_000
+	}
+	if h.NothingNew == nil {
+		h.NothingNew = nothingnew.Default()
+	}
+	if err := h.check(); err != nil {
+		return err
+	}
+	if err := h.NothingNew.Provision(h.MaxBody); err != nil {
+		return fmt.Errorf("nothing_new: %w", err)
+	}
+	h.line = &poll.Line{
+		Lot:           h.app.process.lot,
+		Groups:        share.New(h.app.process.lot, time.Duration(h.Reuse), time.Duration(h.Watch)),
+		Rules:         h.NothingNew,
+		Asks:          semaphore.NewWeighted(int64(h.Asks)),
+		MaxBody:       h.MaxBody,
+		Share:         h.Share,
+		SharePublic:   h.SharePublic,
+		Spread:        time.Duration(h.Spread),
+		TimeoutStatus: h.TimeoutStatus,
+		Messages:      h.Answer != "replay",
+		PerClient:     h.PerClient,
+		Clients:       &h.app.process.clients,
+		Newest:        &h.app.process.newest,
+		Announce:      h.app.announce,
+	}
+	return nil
+}
+
+const defaultTimeout = 55 * time.Second
+
+// leastWatch keeps watching from being a busy loop.
+const leastWatch = 10 * time.Millisecond
+
+// check refuses settings that make no sense, which the Caddyfile does too, but
+// JSON can hold.
+func (h *Handler) check() error {
+	for name, value := range map[string]int64{
+		"timeout": int64(h.Timeout), "watch": int64(h.Watch), "asks": int64(h.Asks), "reuse": int64(h.Reuse),
+		"spread": int64(h.Spread), "max_body": h.MaxBody, "per_client": int64(h.PerClient),
+	} {
+		if value < 0 {
+			return fmt.Errorf("%s must not be negative", name)
+		}
+	}
+	if _, err := h.checkTimes(); err != nil {
+		return err
+	}
+	switch {
+	case h.Watch > 0 && time.Duration(h.Watch) < leastWatch:
+		return fmt.Errorf("watch is %s: it must be at least %s", time.Duration(h.Watch), leastWatch)
+	case h.SharePublic && len(h.Share) > 0:
+		return errors.New("share and share_public exclude each other")
+	case h.TimeoutStatus != 0 && (h.TimeoutStatus < 200 || h.TimeoutStatus > 599):
+		return fmt.Errorf("timeout_status is %d: it must be from 200 to 599", h.TimeoutStatus)
+	case h.Answer != "" && h.Answer != "message" && h.Answer != "replay":
+		return fmt.Errorf("answer is %q: it must be message or replay", h.Answer)
+	}
+	return nil
+}
+
+// checkTimes refuses what could not happen before the timeout, and names the
+// option.
+func (h *Handler) checkTimes() (option string, err error) {
+	timeout := cmp.Or(h.Timeout, caddy.Duration(defaultTimeout))
+	switch {
+	case h.Watch > timeout:
+		return "watch", fmt.Errorf("watch: the interval is longer than the timeout of %s", time.Duration(timeout))
+	case h.Spread > timeout:
+		return "spread", fmt.Errorf("spread: it is longer than the timeout of %s", time.Duration(timeout))
+	}
+	return "", nil
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Notify) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.parker_notify", New: func() caddy.Module { return new(Notify) }}
+}
+
+// Provision fills in the defaults and joins the app.
+func (n *Notify) Provision(ctx caddy.Context) (err error) {
+	n.logger = ctx.Logger()
+	n.Methods = upperOr(n.Methods, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
+	if len(n.Status) == 0 {
+		n.Status = []int{2, 3}
+	}
+	n.app, err = appOf(ctx)
+	return err
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Publish) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.parker_publish", New: func() caddy.Module { return new(Publish) }}
+}
+
+// Provision reads the tokens and joins the app.
+func (p *Publish) Provision(ctx caddy.Context) error {
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
+	replacer := caddy.NewReplacer()
+	tokens := make([]string, len(p.Tokens))
+	for i, token := range p.Tokens {
+		// An unset variable must not leave the hook open, or a token empty.
+		if tokens[i], err = replacer.ReplaceOrErr(token, true, true); err != nil {
+			return fmt.Errorf("token %d: %w", i+1, err)
+		}
+	}
+	p.hook, err = hook.New(app.hub, tokens, p.Allow, app.MaxMessage)
+	return err
+}
+
+// Interface guards
+var (
+	_ caddy.App                   = (*App)(nil)
+	_ caddy.Provisioner           = (*App)(nil)
+	_ caddy.Validator             = (*App)(nil)
+	_ caddy.CleanerUpper          = (*App)(nil)
+	_ caddy.Destructor            = (*process)(nil)
+	_ caddyevents.Handler         = (*process)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Notify)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Notify)(nil)
+	_ caddy.Provisioner           = (*Publish)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Publish)(nil)
+)
