@@ -66,10 +66,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return p.Give(reply)
 }
 
-// admit starts a poll, if the request is one that can be held.
+// holds tells whether a request is of a kind that can be held.
+func (h *Handler) holds(r *http.Request) bool {
+	return slices.Contains(h.Methods, r.Method) && !caddyhttp.IsIncremental(r.Header) &&
+		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
+}
+
+// admit starts a poll, if the request can be held.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *poll.Poll {
-	if !slices.Contains(h.Methods, r.Method) || caddyhttp.IsIncremental(r.Header) ||
-		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") {
+	if !h.holds(r) {
 		return nil
 	}
 	channels, err := channelsOf(r, h.Channels)
@@ -100,10 +105,19 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	p.Close()
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	replacer.Set("http.parker.release", string(p.Release()))
-	replacer.Set("http.parker.park", answer.Seconds(p.Parked()))
-	replacer.Set("http.parker.passes", p.Passes())
-	replacer.Set("http.parker.channels", strings.Join(p.Channels(), " "))
+	replacer.Map(func(key string) (any, bool) {
+		switch key {
+		case "http.parker.release":
+			return string(p.Release()), true
+		case "http.parker.park":
+			return answer.Seconds(p.Parked()), true
+		case "http.parker.passes":
+			return p.Passes(), true
+		case "http.parker.channels":
+			return strings.Join(p.Channels(), " "), true
+		}
+		return nil, false
+	})
 }
 
 // maxTimeoutHTTP3 stays below the 30 s of silence after which QUIC connections

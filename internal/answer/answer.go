@@ -44,7 +44,11 @@ type Stamp struct {
 // Put adds Parker-Status, in the manner of RFC 9211, and Preference-Applied, RFC
 // 7240, section 3.
 func (s Stamp) Put(header http.Header) {
-	header.Add("Parker-Status", "parker; park="+Seconds(s.Parked)+"; release="+string(s.Release))
+	status := "parker; park=0.0; release=none"
+	if s.Parked > 0 || s.Release != None {
+		status = "parker; park=" + Seconds(s.Parked) + "; release=" + string(s.Release)
+	}
+	header["Parker-Status"] = append(header["Parker-Status"], status)
 	if s.Wait >= 0 {
 		header.Add("Preference-Applied", "wait="+strconv.FormatInt(int64(s.Wait/time.Second), 10))
 	}

@@ -41,8 +41,9 @@ func (c *Cookies) Give(header http.Header) {
 }
 
 // Present is the Cookie field of a request for path, whose own is given, with
-// the cookies applied as a client would. RFC 6265, section 5.4.
-func (c *Cookies) Present(fields []string, path string, secure bool) []string {
+// the cookies applied as a client would. RFC 6265, section 5.4. Those that are
+// Secure are, too: the client may speak TLS with a proxy in front of this one.
+func (c *Cookies) Present(fields []string, path string) []string {
 	var pairs []string
 	for _, field := range fields {
 		for pair := range strings.SplitSeq(field, ";") {
@@ -53,7 +54,7 @@ func (c *Cookies) Present(fields []string, path string, secure bool) []string {
 	}
 	for _, line := range c.lines {
 		cookie, err := http.ParseSetCookie(line)
-		if err != nil || !pathMatches(path, cookie.Path) || cookie.Secure && !secure {
+		if err != nil || !pathMatches(path, cookie.Path) {
 			continue
 		}
 		pair := cookie.Name + "=" + rawValue(line)

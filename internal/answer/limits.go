@@ -11,10 +11,8 @@ import (
 // or a backend makes the server wait; while parker itself makes the client wait,
 // they are lifted.
 type Limits struct {
-	controller  *http.ResponseController
-	reader      *caddyhttp.IdleTimeoutReader
-	writer      *caddyhttp.IdleTimeoutWriter
-	writeWithin time.Duration // the server's write_timeout, where no writer keeps it
+	client  http.ResponseWriter
+	request *http.Request
 
 	liftedAt time.Time // zero: they are in force
 	hard     time.Time // the writer's hard deadline when they were lifted
@@ -22,12 +20,7 @@ type Limits struct {
 
 // LimitsOf are the limits on a request and its answer.
 func LimitsOf(w http.ResponseWriter, r *http.Request) Limits {
-	l := Limits{controller: http.NewResponseController(w)}
-	l.reader, l.writer = caddyhttp.IdleTimeoutsFromContext(r.Context())
-	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && l.writer == nil {
-		l.writeWithin = time.Duration(server.WriteTimeout)
-	}
-	return l
+	return Limits{client: w, request: r}
 }
 
 // Lift takes the limits away, if they are in force. To clear the deadlines is not
@@ -37,15 +30,17 @@ func (l *Limits) Lift() {
 		return
 	}
 	l.liftedAt = time.Now()
-	if l.reader != nil {
-		l.reader.Deadline.HardDeadline = time.Time{}
+	reader, writer := caddyhttp.IdleTimeoutsFromContext(l.request.Context())
+	if reader != nil {
+		reader.Deadline.HardDeadline = time.Time{}
 	}
-	if l.writer != nil {
-		l.hard, l.writer.Deadline.HardDeadline = l.writer.Deadline.HardDeadline, time.Time{}
+	if writer != nil {
+		l.hard, writer.Deadline.HardDeadline = writer.Deadline.HardDeadline, time.Time{}
 	}
 	// A connection that knows no deadlines has none to clear.
-	_ = l.controller.SetReadDeadline(time.Time{})
-	_ = l.controller.SetWriteDeadline(time.Time{})
+	controller := http.NewResponseController(l.client)
+	_ = controller.SetReadDeadline(time.Time{})
+	_ = controller.SetWriteDeadline(time.Time{})
 }
 
 // Impose puts the limits on writing in force again, as if no time had passed in
@@ -56,13 +51,32 @@ func (l *Limits) Impose() {
 	}
 	lifted := time.Since(l.liftedAt)
 	l.liftedAt = time.Time{}
-	switch {
-	case l.writer != nil:
+	if _, writer := caddyhttp.IdleTimeoutsFromContext(l.request.Context()); writer != nil {
 		if !l.hard.IsZero() {
-			l.writer.Deadline.HardDeadline = l.hard.Add(lifted)
+			writer.Deadline.HardDeadline = l.hard.Add(lifted)
+			writer.Ctrl = http.NewResponseController(&postponed{writer.ResponseWriter, writer.Ctrl, l.hard, writer.Deadline.HardDeadline})
 		}
-		l.writer.Override(l.writer.Deadline.Timeout, l.writer.Deadline.MinRate, 0)
-	case l.writeWithin > 0:
-		_ = l.controller.SetWriteDeadline(time.Now().Add(l.writeWithin))
+		writer.Override(writer.Deadline.Timeout, writer.Deadline.MinRate, 0)
+		return
 	}
+	server, ok := l.request.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if ok && server.WriteTimeout > 0 {
+		_ = http.NewResponseController(l.client).SetWriteDeadline(time.Now().Add(time.Duration(server.WriteTimeout)))
+	}
+}
+
+// postponed sets another write deadline where it is told to set the one that has
+// been postponed: a timeouts handler further out puts that back when it ends, and
+// what is still buffered is sent after that.
+type postponed struct {
+	http.ResponseWriter
+	controller *http.ResponseController
+	from, to   time.Time
+}
+
+func (p *postponed) SetWriteDeadline(deadline time.Time) error {
+	if deadline.Equal(p.from) {
+		deadline = p.to
+	}
+	return p.controller.SetWriteDeadline(deadline)
 }

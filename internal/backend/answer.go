@@ -10,7 +10,7 @@ import (
 // Answer is an answer that was kept whole. It is shared by all who are given it
 // and never changed.
 type Answer struct {
-	Status int
+	Status int // 0: there are header fields only
 
 	// Header holds the fields that the route set or changed, Removed the names
 	// of those that it took away from what handlers further out had set.
@@ -31,9 +31,12 @@ func (a *Answer) Apply(h http.Header) {
 	}
 }
 
-// WriteTo sends the answer, under the header as it stands in w. The error is the
-// client's connection's.
+// WriteTo sends the answer, if it has a status, under the header as it stands in
+// w. The error is the client's connection's.
 func (a *Answer) WriteTo(w http.ResponseWriter) error {
+	if a.Status == 0 {
+		return nil
+	}
 	w.WriteHeader(a.Status)
 	var err error
 	if len(a.Body) > 0 {
@@ -65,18 +68,17 @@ func (a *Answer) NotModified() *Answer {
 	return &Answer{Status: http.StatusNotModified, Header: header, Removed: a.Removed}
 }
 
-// newAnswer is the answer whose header stands in header, where before is what
-// handlers further out had set.
+// newAnswer is the answer whose header stands in header, which becomes the
+// answer's, where before is what handlers further out had set.
 func newAnswer(status int, before, header http.Header, body []byte, trailer http.Header) *Answer {
-	a := &Answer{Status: status, Header: make(http.Header, len(header)), Body: body, Trailer: trailer}
-	for name, values := range header {
-		if old, ok := before[name]; !ok || !slices.Equal(old, values) {
-			a.Header[name] = values
-		}
-	}
-	for name := range before {
-		if _, ok := header[name]; !ok {
+	a := &Answer{Status: status, Header: header, Body: body, Trailer: trailer}
+	for name, old := range before {
+		values, ok := header[name]
+		switch {
+		case !ok:
 			a.Removed = append(a.Removed, name)
+		case slices.Equal(old, values):
+			delete(header, name)
 		}
 	}
 	return a

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/answer"
 )
 
 // stage is what becomes of an answer.
@@ -26,8 +28,9 @@ const (
 type capture struct {
 	*caddyhttp.ResponseWriterWrapper // the client's
 
-	walk   Walk
-	header http.Header
+	maxBody int64
+	walk    Walk
+	header  http.Header
 
 	mu     sync.Mutex // guards all below, and the client's writer while keeping: the timer streams too
 	stage  stage
@@ -38,9 +41,10 @@ type capture struct {
 	timer  *time.Timer
 }
 
-func newCapture(client http.ResponseWriter, walk Walk) *capture {
+func newCapture(client http.ResponseWriter, maxBody int64, walk Walk) *capture {
 	return &capture{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
+		maxBody:               maxBody,
 		walk:                  walk,
 		header:                client.Header().Clone(),
 	}
@@ -66,9 +70,7 @@ func (c *capture) writeHeader(status int) {
 		return
 	}
 	c.status = status
-	if c.walk.Header != nil {
-		c.walk.Header(status, c.header)
-	}
+	c.walk.Header(status, c.header)
 	if status == http.StatusSwitchingProtocols || !c.walk.Keep(status, c.header, nil) {
 		c.stream(c.header)
 		return
@@ -84,6 +86,7 @@ func (c *capture) inform(status int) {
 	before := maps.Clone(client)
 	clear(client)
 	maps.Copy(client, c.header)
+	client.Del(answer.Publish)
 	c.ResponseWriter.WriteHeader(status)
 	clear(client)
 	maps.Copy(client, before)
@@ -104,17 +107,14 @@ func (c *capture) outOfPatience() {
 // stream sends the client what there is of the answer. The caller holds mu.
 func (c *capture) stream(header http.Header) {
 	c.stopTimer()
-	client := c.ResponseWriter.Header()
-	before := maps.Clone(client)
-	clear(client)
-	maps.Copy(client, header)
-	if !c.walk.Stream(c.status, client) {
-		clear(client)
-		maps.Copy(client, before)
+	if !c.walk.Stream(c.status, header) {
 		c.stage, c.body = dropping, nil
 		return
 	}
 	c.stage = streaming
+	client := c.ResponseWriter.Header()
+	clear(client)
+	maps.Copy(client, header)
 	c.ResponseWriter.WriteHeader(c.status)
 	if len(c.body) > 0 {
 		// A client that is gone shows in the route's next write.
@@ -138,7 +138,7 @@ func (c *capture) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	c.writeHeader(http.StatusOK)
 	if c.stage == keeping {
-		if int64(len(c.body)+len(p)) <= c.walk.MaxBody {
+		if int64(len(c.body)+len(p)) <= c.maxBody {
 			c.body = append(c.body, p...)
 			if c.walk.Keep(c.status, c.frozen, c.body) {
 				return len(p), nil
@@ -158,8 +158,8 @@ func (c *capture) Write(p []byte) (int, error) {
 // answer streams.
 func (c *capture) ReadFrom(r io.Reader) (n int64, err error) {
 	if c.at() != streaming {
-		n, err = io.Copy(struct{ io.Writer }{c}, io.LimitReader(r, c.walk.MaxBody+1))
-		if err != nil || n <= c.walk.MaxBody {
+		n, err = io.Copy(struct{ io.Writer }{c}, io.LimitReader(r, c.maxBody+1))
+		if err != nil || n <= c.maxBody {
 			return n, err
 		}
 	}
@@ -217,7 +217,11 @@ func (c *capture) finish(err error, aborted bool) Result {
 		result.Streamed = true
 		maps.Copy(c.ResponseWriter.Header(), trailers(c.header))
 	case keeping:
-		if c.status == 0 && (err != nil || aborted) {
+		if c.status == 0 && aborted {
+			break
+		}
+		if c.status == 0 && err != nil {
+			result.Prepared = newAnswer(0, c.ResponseWriter.Header(), c.header, nil, nil)
 			break
 		}
 		c.writeHeader(http.StatusOK)

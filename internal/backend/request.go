@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 
@@ -33,8 +32,15 @@ type Request struct {
 	saved   http.Request
 	url     url.URL
 	body    []byte // nil: there is none, and the request's own is at its end
-	vars    map[string]any
-	groups  map[string]struct{}
+	vars    []variable
+	groups  []string
+}
+
+// variable is one of the request's variables. As a list they take less memory
+// than as the map that Caddy has them in.
+type variable struct {
+	name  string
+	value any
 }
 
 // Keep notes the request as it is now. Its body is read to the end, which
@@ -58,13 +64,22 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 		q.body = body
 	}
 	q.saved, q.url = *r, *r.URL
-	if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
-		q.vars = maps.Clone(vars)
+	vars, groups := walked(r)
+	q.vars = make([]variable, 0, len(vars))
+	for name, value := range vars {
+		q.vars = append(q.vars, variable{name, value})
 	}
-	if groups, ok := r.Context().Value(routeGroup).(map[string]struct{}); ok {
-		q.groups = maps.Clone(groups)
+	for group := range groups {
+		q.groups = append(q.groups, group)
 	}
 	return q, nil
+}
+
+// walked is what Caddy keeps about a request's way, besides the request.
+func walked(r *http.Request) (vars map[string]any, groups map[string]struct{}) {
+	vars, _ = r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	groups, _ = r.Context().Value(routeGroup).(map[string]struct{})
+	return vars, groups
 }
 
 // putBack is the body of which a start has been read, and perhaps the error that
@@ -87,9 +102,6 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // Header is the request's header as each walk begins with it.
 func (q *Request) Header() http.Header { return q.saved.Header }
 
-// Path is the path of its URL.
-func (q *Request) Path() string { return q.url.Path }
-
 // Body is the request's body, or nil.
 func (q *Request) Body() []byte { return q.body }
 
@@ -101,13 +113,14 @@ func (q *Request) Restore() {
 	*r = q.saved
 	*u = q.url
 	r.URL = u
-	if vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any); ok {
-		clear(vars)
-		maps.Copy(vars, q.vars)
+	vars, groups := walked(r)
+	clear(vars)
+	for _, v := range q.vars {
+		vars[v.name] = v.value
 	}
-	if groups, ok := r.Context().Value(routeGroup).(map[string]struct{}); ok {
-		clear(groups)
-		maps.Copy(groups, q.groups)
+	clear(groups)
+	for _, group := range q.groups {
+		groups[group] = struct{}{}
 	}
 }
 

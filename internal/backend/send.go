@@ -12,25 +12,24 @@ import (
 // kept.
 const Patience = 250 * time.Millisecond
 
-// Walk is one way of a request through the rest of its route.
-type Walk struct {
-	// MaxBody is how many bytes of the answer are kept at most.
-	MaxBody int64
-
+// Walk says what becomes of the answer of one walk through the route. Its methods
+// are called one at a time, on the goroutine of the route or, for an answer that
+// is silent, on a timer's.
+type Walk interface {
 	// Header is called with the answer's header when it is there, once, and
 	// never while it is still informational. It may change the header. It is
 	// not called for a route that ends without an answer.
-	Header func(status int, header http.Header)
+	Header(status int, header http.Header)
 
 	// Keep tells whether an answer that starts like this is still to be kept.
 	// Where it says no, or the answer grows too long or takes too long to end,
 	// the answer streams.
-	Keep func(status int, header http.Header, start []byte) bool
+	Keep(status int, header http.Header, start []byte) bool
 
-	// Stream is called once, before the first byte of an answer streams to the
-	// client: header is the client's, and may be changed. False drops the
+	// Stream is called once, before an answer streams to the client, with the
+	// header that the client is to get, which may be changed. False drops the
 	// answer instead.
-	Stream func(status int, header http.Header) bool
+	Stream(status int, header http.Header) bool
 }
 
 // Result is how a walk ended.
@@ -42,20 +41,23 @@ type Result struct {
 	// Streamed says that the answer went to the client.
 	Streamed bool
 
-	// Err is the handlers' error, which Caddy makes an answer of.
-	Err error
+	// Err is the handlers' error, which Caddy makes an answer of. Prepared holds
+	// the fields that they had set for it, and no status, where no answer of
+	// their own had begun; else it is nil.
+	Err      error
+	Prepared *Answer
 
 	// Aborted says that the route broke off in the midst of the answer. What
 	// there was of it is in Answer, if it was being kept.
 	Aborted bool
 }
 
-// Send walks the request through next once. Only where the answer streams, w is
-// written to.
-func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, walk Walk) Result {
+// Send walks the request through next once, and keeps maxBody bytes of the answer
+// at most. Only where the answer streams, w is written to.
+func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, maxBody int64, walk Walk) Result {
 	q.begin(ctx)
 	defer q.end()
-	c := newCapture(w, walk)
+	c := newCapture(w, maxBody, walk)
 	err, aborted := serve(next, c, q.request)
 	return c.finish(err, aborted)
 }

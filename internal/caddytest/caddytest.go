@@ -74,10 +74,14 @@ type Caddy struct {
 // {$GLOBAL}, or there must be none: then they are put in front.
 func Start(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := prepare(t, caddyfile, backend, env)
+	c.run(t, "--config", c.config, "--adapter", "caddyfile")
+	return c
+}
+
+// prepare stores the Caddyfile and finds addresses for what it is to serve.
+func prepare(t testing.TB, caddyfile, backend string, env []string) *Caddy {
+	t.Helper()
 	dir := t.TempDir()
 	c := &Caddy{Stderr: new(Log), ended: make(chan error, 1)}
 	ports := FreePorts(t, 2)
@@ -95,8 +99,17 @@ func Start(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
 		"XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "HOME="+dir,
 		"GLOBAL=", "GORACE=halt_on_error=0"), env...)
 	c.write(t, caddyfile)
+	return c
+}
 
-	c.process = exec.Command(path, "run", "--config", c.config, "--adapter", "caddyfile")
+// run starts the process, and returns when it serves the site.
+func (c *Caddy) run(t testing.TB, args ...string) {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.process = exec.Command(path, append([]string{"run"}, args...)...)
 	c.process.Env = c.env
 	c.process.Stderr = c.Stderr
 	if err := c.process.Start(); err != nil {
@@ -105,7 +118,6 @@ func Start(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
 	go func() { c.ended <- c.process.Wait() }()
 	t.Cleanup(func() { c.cleanup(t) })
 	c.awaitServing(t, c.Site)
-	return c
 }
 
 // write stores a Caddyfile with the global options that tests need.
@@ -214,21 +226,6 @@ func (c *Caddy) Publish(t testing.TB, channel, contentType, body string) string 
 		t.Fatalf("publishing: %s %s", answer.Status, &text)
 	}
 	return strings.TrimSpace(text.String())
-}
-
-// FreePorts finds loopback addresses that nobody listens on.
-func FreePorts(t testing.TB, n int) []string {
-	t.Helper()
-	addresses := make([]string, n)
-	for i := range addresses {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		addresses[i] = listener.Addr().String()
-	}
-	return addresses
 }
 
 // Log collects what a process writes.

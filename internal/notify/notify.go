@@ -81,8 +81,11 @@ func newObserver(w http.ResponseWriter) *observer {
 }
 
 func (o *observer) WriteHeader(status int) {
-	if o.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		o.status = status
+	if o.status == 0 {
+		if status >= 200 || status == http.StatusSwitchingProtocols {
+			o.status = status
+		}
+		// Not in an informational answer either: clients never see it.
 		header := o.Header()
 		if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
 			o.announced = field.List(lines)

@@ -20,8 +20,8 @@ import (
 type Reply struct {
 	Kind Kind
 
-	// Answer is the backend's, to be given to the client; where Kind is Broken,
-	// as far as it came.
+	// Answer is the backend's, to be given to the client; where Kind is Broken or
+	// Failed, as far as it came.
 	Answer *backend.Answer
 
 	// Err is the handlers' error, where Kind is Failed.
@@ -57,11 +57,16 @@ func (p *Poll) First() Reply { return p.ask(false) }
 func (p *Poll) Again() Reply { return p.ask(true) }
 
 func (p *Poll) ask(again bool) Reply {
+	// The client's leaving ends the ask only where nobody else waits for it.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(p.r.Context()))
+	defer cancel()
+	w := &walk{poll: p, ctx: ctx, cancel: cancel, again: again}
 	for {
 		p.waiter.Note()
-		join, ready, lead := p.group.Meet(again)
+		join, ready, lead := p.group.Meet(again, cancel)
 		if lead != nil {
-			return p.lead(lead, again)
+			w.flight = lead
+			return p.lead(w)
 		}
 		if join != nil {
 			if kind := p.await(join, again); kind != 0 {
@@ -70,7 +75,7 @@ func (p *Poll) ask(again bool) Reply {
 			ready = join.Result()
 		}
 		if ready.Suits(p.request.Header()) {
-			return p.shared(ready, again)
+			return p.shared(ready, w)
 		}
 		p.regroup(ready.Varies)
 	}
@@ -103,50 +108,40 @@ func (p *Poll) await(join *share.Flight, again bool) Kind {
 }
 
 // shared makes the result of another's ask the poll's own.
-func (p *Poll) shared(r *share.Result, again bool) Reply {
+func (p *Poll) shared(r *share.Result, w *walk) Reply {
 	failed := !r.Retry.IsZero() || refused(r.Err) || r.Answer != nil && unavailable(r.Answer.Status)
 	switch {
-	case again && failed:
+	case w.again && failed:
 		return p.refused(r.Retry)
 	case r.Err != nil:
-		return Reply{Kind: Failed, Err: r.Err}
+		return Reply{Kind: Failed, Answer: r.Answer, Err: r.Err}
 	case r.Answer == nil:
-		return p.lead(nil, again)
+		return p.lead(w)
 	}
 	return p.took(r.Answer, r.NothingNew)
 }
 
-// lead asks the backend. flight is what others may join, or nil.
-func (p *Poll) lead(flight *share.Flight, again bool) Reply {
+// lead asks the backend.
+func (p *Poll) lead(w *walk) Reply {
 	client := p.r.Context()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(client))
-	defer cancel()
-	leave := cancel
-	if flight != nil {
-		flight.OnAbandoned(cancel)
-		leave = flight.LeaderLeft
-	}
-	defer context.AfterFunc(client, leave)()
-
-	w := &walk{poll: p, flight: flight, again: again}
 	defer w.end() // also where the route panics
-	if again {
-		p.hold(p.deadline, cancel)
+	if w.again {
+		p.hold(p.deadline, w.cancel)
 		w.holding = true
 	}
+	left := w.cancel
+	if w.flight != nil {
+		left = w.flight.LeaderLeft
+	}
+	defer context.AfterFunc(client, left)()
 	var result backend.Result
-	if w.queue(ctx, cancel) {
-		result = p.request.Send(ctx, p.client, p.next, backend.Walk{
-			MaxBody: p.line.MaxBody,
-			Header:  w.header,
-			Keep:    w.keep,
-			Stream:  w.stream,
-		})
+	if w.queue() {
+		result = p.request.Send(w.ctx, p.client, p.next, p.line.MaxBody, w)
 		p.passes++
 		p.announce(w.announced, result)
 	}
 	w.unhold()
-	reply, landing := p.judge(result, w, ctx.Err() != nil)
+	reply, landing := p.judge(result, w)
 	w.land(landing)
 	if reply.Kind == News {
 		w.wakeOthers()
@@ -159,27 +154,26 @@ func (p *Poll) lead(flight *share.Flight, again bool) Reply {
 
 // judge says what a walk's result means for the poll, and for those who joined
 // its flight.
-func (p *Poll) judge(result backend.Result, w *walk, cancelled bool) (Reply, *share.Result) {
-	unshared := &share.Result{}
-	kept := result.Answer
+func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
+	kept, cancelled := result.Answer, w.ctx.Err() != nil
 	switch {
 	case result.Streamed && result.Aborted:
-		return Reply{Kind: Broken}, unshared
+		return Reply{Kind: Broken}, share.Alone
 	case result.Streamed:
-		return Reply{Kind: Streamed, Err: result.Err}, unshared
+		return Reply{Kind: Streamed, Err: result.Err}, share.Alone
 	case cancelled && !w.again:
-		return Reply{Kind: TimedOut}, unshared
+		return Reply{Kind: TimedOut}, share.Alone
 	case cancelled:
 		return Reply{Kind: TimedOut}, &share.Result{Retry: time.Now().Add(p.backoff())}
 	case w.again && (result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
 		retry := time.Now().Add(p.backoff())
 		return p.refused(retry), &share.Result{Retry: retry}
 	case result.Aborted:
-		return Reply{Kind: Broken, Answer: kept}, unshared
+		return Reply{Kind: Broken, Answer: kept}, share.Alone
 	case result.Err != nil && kept == nil:
-		return Reply{Kind: Failed, Err: result.Err}, &share.Result{Err: result.Err}
+		return Reply{Kind: Failed, Answer: result.Prepared, Err: result.Err}, p.sharableFailure(result)
 	case result.Err != nil:
-		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, unshared
+		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, share.Alone
 	}
 	kept, nothingNew := p.tell(kept)
 	return p.took(kept, nothingNew), p.sharable(kept, nothingNew)
@@ -207,9 +201,25 @@ func (p *Poll) sharable(a *backend.Answer, nothingNew bool) *share.Result {
 		a = a.Without("Set-Cookie")
 	}
 	if !ok {
-		return &share.Result{}
+		return share.Alone
 	}
-	return &share.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
+	r := &share.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
+	if unavailable(a.Status) {
+		r.Retry = time.Now().Add(p.backoff())
+	}
+	return r
+}
+
+// sharableFailure is what others may have of the handlers' error.
+func (p *Poll) sharableFailure(result backend.Result) *share.Result {
+	if result.Prepared == nil {
+		return &share.Result{Err: result.Err}
+	}
+	r := p.sharable(result.Prepared, false)
+	if r.Answer != nil {
+		r.Err = result.Err
+	}
+	return r
 }
 
 // took makes an answer the poll's own.
@@ -221,7 +231,7 @@ func (p *Poll) took(a *backend.Answer, nothingNew bool) Reply {
 	p.kept = a
 	if p.cookies.Hold(a.Header) {
 		header := p.request.Header()
-		if fields := p.cookies.Present(header["Cookie"], p.request.Path(), p.r.TLS != nil); fields != nil {
+		if fields := p.cookies.Present(header["Cookie"], p.clientPath()); fields != nil {
 			header["Cookie"] = fields
 		} else {
 			delete(header, "Cookie")
@@ -274,25 +284,27 @@ func refused(err error) bool {
 
 // walk is one ask of a poll that leads.
 type walk struct {
-	poll    *Poll
-	flight  *share.Flight // nil: nobody may join, or it has landed
-	again   bool
-	holding bool // the waiter is held until the deadline
+	poll   *Poll
+	ctx    context.Context
+	cancel func()
+	flight *share.Flight // nil: nobody may join, or it has landed
+	again  bool
 
+	holding   bool // the waiter is held until the deadline
 	place     bool // it has one at the backend
 	announced []string
 }
 
-// queue waits for a place at the backend. It fails when ctx ends.
-func (w *walk) queue(ctx context.Context, cancel func()) bool {
+// queue waits for a place at the backend. It fails when the ask ends before.
+func (w *walk) queue() bool {
 	p := w.poll
 	if !p.line.Asks.TryAcquire(1) {
 		p.limits.Lift()
 		if !w.again {
-			p.hold(p.patience, cancel)
+			p.hold(p.patience, w.cancel)
 			defer p.unhold()
 		}
-		if p.line.Asks.Acquire(ctx, 1) != nil {
+		if p.line.Asks.Acquire(w.ctx, 1) != nil {
 			return false
 		}
 	}
@@ -319,10 +331,11 @@ func (w *walk) unhold() {
 func (w *walk) end() {
 	w.release()
 	w.unhold()
-	w.land(&share.Result{})
+	w.land(share.Alone)
 }
 
-func (w *walk) header(_ int, header http.Header) {
+// Header implements [backend.Walk].
+func (w *walk) Header(_ int, header http.Header) {
 	w.release()
 	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
 		w.announced = field.List(lines)
@@ -330,15 +343,17 @@ func (w *walk) header(_ int, header http.Header) {
 	}
 }
 
-func (w *walk) keep(status int, header http.Header, start []byte) bool {
+// Keep implements [backend.Walk]: also an answer that is news is kept whole if
+// others wait for it.
+func (w *walk) Keep(status int, header http.Header, start []byte) bool {
 	return w.again && unavailable(status) ||
 		w.poll.line.Rules.Possible(status, header, start) ||
 		w.flight != nil && !w.flight.Alone()
 }
 
-// stream readies the client for an answer that streams: it is this poll's own,
-// and ends it.
-func (w *walk) stream(status int, header http.Header) bool {
+// Stream implements [backend.Walk]: an answer that streams is this poll's own, and
+// ends it.
+func (w *walk) Stream(status int, header http.Header) bool {
 	p := w.poll
 	if w.again && unavailable(status) {
 		return false
@@ -349,7 +364,7 @@ func (w *walk) stream(status int, header http.Header) bool {
 		}
 		w.holding = false
 	}
-	w.land(&share.Result{})
+	w.land(share.Alone)
 	w.wakeOthers()
 	p.finish(header)
 	return true

@@ -35,6 +35,9 @@ func (p *Poll) Give(r Reply) error {
 		p.finish(p.client.Header())
 	}
 	if r.Kind == Broken {
+		// The client is to see what there was of the answer, as it would without
+		// parker: else it could take the request for one that never arrived.
+		_ = http.NewResponseController(p.client).Flush()
 		panic(http.ErrAbortHandler)
 	}
 	return r.Err
@@ -68,8 +71,7 @@ func (p *Poll) giveTimeout() error {
 func (p *Poll) GiveMessage(event *brokers.Event) error {
 	p.stamp.Release = answer.Message
 	p.finish(p.client.Header())
-	// The client may be gone by now, which is no fault of the route.
-	_ = answer.WriteMessage(p.client, event, p.kept.Header)
+	written(answer.WriteMessage(p.client, event, p.kept.Header))
 	return nil
 }
 
@@ -80,8 +82,16 @@ func (p *Poll) write(a *backend.Answer) {
 	header := p.client.Header()
 	a.Apply(header)
 	p.finish(header)
-	// The client may be gone by now, which is no fault of the route.
-	_ = a.WriteTo(p.client)
+	written(a.WriteTo(p.client))
+}
+
+// written breaks an answer off of which the client could not be sent all, as
+// reverse_proxy does: HTTP/3 would pass for whole what there is of it. A body that
+// the status or the declared length rules out is no such case.
+func written(err error) {
+	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) && !errors.Is(err, http.ErrContentLength) {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // finish readies the client's answer to be written: it adds what parker has to

@@ -3,7 +3,6 @@ package poll
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -25,7 +24,7 @@ var negotiated = []string{
 // it is sent to the backend next, and the fields by which an answer varied. Each
 // part comes with its length, so that no two requests can be mixed up by what a
 // client writes into one part. A digest keeps no secret of the request in memory.
-func (p *Poll) key(varies http.Header) share.Key {
+func (p *Poll) key() share.Key {
 	var space [1024]byte
 	b := space[:0]
 	for _, part := range []string{p.r.Method, p.r.Host, p.r.RequestURI, p.r.URL.Path, p.r.URL.RawQuery} {
@@ -49,18 +48,26 @@ func (p *Poll) key(varies http.Header) share.Key {
 		digest := sha256.Sum256(body)
 		b = append(b, digest[:]...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(varies)) {
+	for _, name := range p.varies {
 		b = appendPart(b, name)
 		b = appendField(b, p.r.Header[name])
 	}
 	return sha256.Sum256(b)
 }
 
-// regroup makes the poll a member of the group that fits its request now.
+// regroup makes the poll a member of the group that fits its request now, given
+// the fields by which an answer varied that did not suit it. Those of earlier
+// answers count on: a backend that names now one field and now another would send
+// the poll to and fro for ever.
 func (p *Poll) regroup(varies http.Header) {
+	for name := range varies {
+		if at, found := slices.BinarySearch(p.varies, name); !found {
+			p.varies = slices.Insert(p.varies, at, name)
+		}
+	}
 	p.request.Restore()
 	old := p.group
-	p.group = p.line.Groups.Enter(p.key(varies), p.channels)
+	p.group = p.line.Groups.Enter(p.key(), p.channels)
 	old.Exit()
 }
 

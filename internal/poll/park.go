@@ -11,20 +11,20 @@ import (
 // [Poll.Retries] tells.
 func (p *Poll) Park() (o lot.Outcome, ok bool) {
 	begin := time.Now()
-	until := p.deadline
-	if p.Retries() {
-		until = p.retry
-	}
 	if !begin.Before(p.deadline) {
 		return lot.Outcome{Cause: lot.TimedOut}, true
 	}
 	if !p.seat() {
 		return lot.Outcome{Cause: lot.Full}, true
 	}
+	until := p.deadline
+	if p.Retries() {
+		until = p.retry
+	}
 	p.readyOutcomes()
 	p.group.Parked(p.waiter)
 	defer p.group.Unparked(p.waiter)
-	o, parked := p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: func(o lot.Outcome) { p.outcomes <- o }})
+	o, parked := p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
 	if !parked {
 		return o, true
 	}

@@ -76,6 +76,7 @@ type Poll struct {
 	channels []string
 	waiter   *lot.Waiter
 	group    *share.Group
+	varies   []string // fields by which answers varied that did not suit, sorted
 	limits   answer.Limits
 
 	// deadline is when the client wants its answer, patience when a first ask
@@ -143,7 +144,7 @@ func (l *Line) New(q Request) *Poll {
 		p.deadline = now.Add(q.Wait)
 		p.stamp.Wait = q.Wait
 	}
-	p.group = l.Groups.Enter(p.key(nil), p.channels)
+	p.group = l.Groups.Enter(p.key(), p.channels)
 	if p.supersede != (Key{}) {
 		if older, ok := l.Newest.Put(p.supersede, p); ok {
 			older.waiter.Supersede()
@@ -176,14 +177,22 @@ func (p *Poll) Passes() int { return p.passes }
 // Release is how it ends, as far as is known.
 func (p *Poll) Release() answer.Release { return p.stamp.Release }
 
+// clientPath is the path that the client asked for, whatever the route has made
+// of it since: its cookies are for paths as it knows them.
+func (p *Poll) clientPath() string {
+	return p.r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request).URL.Path
+}
+
 // hold has the waiter tell when the deadline passes, and calls ended then.
 func (p *Poll) hold(until time.Time, ended func()) {
 	p.readyOutcomes()
 	p.waiter.Hold(until, func(o lot.Outcome) {
-		p.outcomes <- o
+		p.outcome(o)
 		ended()
 	})
 }
+
+func (p *Poll) outcome(o lot.Outcome) { p.outcomes <- o }
 
 // unhold ends a hold or a park early. False means that it had ended already, and
 // how.

@@ -12,19 +12,21 @@ import (
 // Flight is one ask that is at the backend, or queues for it. One request leads
 // it, others may join and wait for its [Result].
 type Flight struct {
-	group *Group
-	done  chan struct{}
+	group  *Group
+	again  bool // it is a replay
+	cancel func()
+	done   chan struct{} // nil until somebody joins
 
 	// Guarded by the groups' lock.
 	joiners int
-	left    bool // the leader's client is gone
-	cancel  func()
+	left    bool    // the leader's client is gone
 	result  *Result // set before done is closed
 }
 
 // Result is what a flight brought, for those who joined it.
 type Result struct {
-	// Answer can be shared. It is nil if each has to ask alone.
+	// Answer can be shared. It is nil if each has to ask alone, unless Err is
+	// set: to that it may hold header fields.
 	Answer     *backend.Answer
 	NothingNew bool
 
@@ -38,6 +40,9 @@ type Result struct {
 	// Retry is when to ask again, if the ask failed; zero if it did not.
 	Retry time.Time
 }
+
+// Alone is the result of a flight that has nothing to share: each has to ask alone.
+var Alone = new(Result)
 
 // Suits tells whether a request with this header would have got the answer.
 // RFC 9110, section 12.5.5.
@@ -77,16 +82,8 @@ func (f *Flight) Done() <-chan struct{} { return f.done }
 // Result is what it brought, once it has ended.
 func (f *Flight) Result() *Result { return f.result }
 
-// OnAbandoned names what is called if the leader's client is gone and nobody else
-// waits for the answer either.
-func (f *Flight) OnAbandoned(cancel func()) {
-	f.group.groups.mu.Lock()
-	defer f.group.groups.mu.Unlock()
-	f.cancel = cancel
-}
-
 // LeaderLeft is called when the leader's client is gone. The flight goes on as
-// long as others wait for it.
+// long as others wait for it; else it is cancelled.
 func (f *Flight) LeaderLeft() { f.leave(func() { f.left = true }) }
 
 // JoinerLeft is called when one who joined waits no longer.
@@ -108,17 +105,29 @@ func (f *Flight) leave(how func()) {
 	}
 }
 
-// Alone closes the flight to further joiners, unless there are some already: it
-// tells whether the leader has the answer for itself.
+// Alone closes the flight to further joiners, unless there are some already or it
+// is a replay that others need too: it tells whether the leader has the answer for
+// itself.
 func (f *Flight) Alone() bool {
 	s := f.group.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.joiners > 0 {
+	if f.joiners > 0 || f.awaited() {
 		return false
 	}
 	f.detach()
 	return true
+}
+
+// awaited tells whether others are sure to come for the answer: what released the
+// leader has released them too, or will. The caller holds the groups' lock.
+func (f *Flight) awaited() bool {
+	g := f.group
+	others := g.members - 1
+	if g.reusing {
+		others--
+	}
+	return f.again && others > 0 && g.flight == f && !g.watcher.Moved()
 }
 
 // detach closes the flight to joiners. The caller holds the groups' lock.
@@ -129,17 +138,21 @@ func (f *Flight) detach() {
 }
 
 // Land ends the flight. The result also serves those who come later, as long as
-// nothing happens on their channels; one without an answer serves nobody.
+// nothing happens on their channels; one without an answer, or of an ask that
+// failed, does not: they would fail for ever.
 func (f *Flight) Land(r *Result) {
 	s := f.group.groups
 	s.mu.Lock()
 	if f.group.flight == f {
 		f.group.flight = nil
-		if r.Answer != nil && !f.group.watcher.Moved() {
+		if r.Answer != nil && r.Err == nil && r.Retry.IsZero() && !f.group.watcher.Moved() {
 			f.group.keep(r)
 		}
 	}
 	f.result = r
+	f.joiners = 0 // nobody waits for it any more
+	if f.done != nil {
+		close(f.done)
+	}
 	s.mu.Unlock()
-	close(f.done)
 }

@@ -90,27 +90,37 @@ func (g *Group) exit() {
 // or leads a flight of its own: just one of the three is not nil. An ended flight
 // serves all that ask again, and first asks as long as its answer is for reuse.
 // What is on the way or was brought before the last event serves nobody.
-func (g *Group) Meet(again bool) (join *Flight, ready *Result, lead *Flight) {
+//
+// cancel is called if the caller leads, its client leaves, and nobody else waits.
+func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, lead *Flight) {
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	moved := g.watcher.Moved()
 	switch {
 	case g.flight != nil && !moved:
-		g.flight.joiners++
-		return g.flight, nil, nil
+		return g.join(), nil, nil
 	case g.last != nil && !moved && (again || g.last.NothingNew && time.Now().Before(g.reuseUntil)):
 		return nil, g.last, nil
 	}
-	return nil, nil, g.begin()
+	return nil, nil, g.begin(again, cancel)
 }
 
 // begin starts a flight. From here on events count against it.
-func (g *Group) begin() *Flight {
+func (g *Group) begin(again bool, cancel func()) *Flight {
 	g.watcher.Note()
 	g.last = nil
-	g.flight = &Flight{group: g, done: make(chan struct{})}
+	g.flight = &Flight{group: g, again: again, cancel: cancel}
 	return g.flight
+}
+
+func (g *Group) join() *Flight {
+	f := g.flight
+	f.joiners++
+	if f.done == nil {
+		f.done = make(chan struct{})
+	}
+	return f
 }
 
 // keep holds on to a flight's result for those who may be served by it later.

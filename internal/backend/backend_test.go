@@ -1,0 +1,294 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+type route = caddyhttp.HandlerFunc
+
+// walk is one of the test's: a part that is nil does what does least.
+type walk struct {
+	keep   func(status int, header http.Header, start []byte) bool
+	stream func(status int, header http.Header) bool
+}
+
+func (w walk) Header(int, http.Header) {}
+
+func (w walk) Keep(status int, header http.Header, start []byte) bool {
+	return w.keep(status, header, start)
+}
+
+func (w walk) Stream(status int, header http.Header) bool {
+	return w.stream == nil || w.stream(status, header)
+}
+
+// sendTo walks q through the route, and keeps 10 bytes of the answer at most.
+func sendTo(t *testing.T, client http.ResponseWriter, q *Request, r route, w walk) Result {
+	return q.Send(t.Context(), client, r, 10, w)
+}
+
+// send walks a request through the route. Its answer is kept as long as keep says.
+func send(t *testing.T, keep func(status int, header http.Header, start []byte) bool, r route) (Result, *httptest.ResponseRecorder) {
+	t.Helper()
+	q, err := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := httptest.NewRecorder()
+	client.Header().Set("Server", "Caddy")
+	client.Header().Set("X-Outer", "yes")
+	stamp := func(_ int, h http.Header) bool { h.Set("X-Stamp", "yes"); return true }
+	result := sendTo(t, client, q, r, walk{keep: keep, stream: stamp})
+	return result, client
+}
+
+func always(int, http.Header, []byte) bool { return true }
+func never(int, http.Header, []byte) bool  { return false }
+
+func TestAnAnswerThatIsKeptLeavesNoTrace(t *testing.T) {
+	result, client := send(t, always, func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Del("Server")
+		w.Header().Add("Via", "1.1 Caddy")
+		w.Header().Set("Set-Cookie", "a=1")
+		w.WriteHeader(http.StatusAccepted)
+		io.WriteString(w, "[")
+		http.NewResponseController(w).Flush()
+		io.WriteString(w, "]")
+		return nil
+	})
+	if client.Code != 200 || client.Body.Len() != 0 || client.Flushed || !maps.EqualFunc(client.Header(), http.Header{"Server": {"Caddy"}, "X-Outer": {"yes"}}, slices.Equal) {
+		t.Errorf("the client got %d %v %q", client.Code, client.Header(), client.Body)
+	}
+	a := result.Answer
+	if a == nil || a.Status != http.StatusAccepted || string(a.Body) != "[]" || len(a.Header) != 2 || !slices.Equal(a.Removed, []string{"Server"}) {
+		t.Fatalf("kept %+v", a)
+	}
+	a.Apply(client.Header())
+	a.WriteTo(client)
+	if client.Code != http.StatusAccepted || client.Body.String() != "[]" || client.Header().Get("Server") != "" || client.Header().Get("X-Outer") != "yes" || client.Header().Get("Via") != "1.1 Caddy" {
+		t.Errorf("the client was given %d %v %q", client.Code, client.Header(), client.Body)
+	}
+}
+
+func TestNewsStreamWithTheHeaderThatTheRouteMade(t *testing.T) {
+	result, client := send(t, never, func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Del("Server")
+		w.Header().Set("Trailer", "X-Sum")
+		io.WriteString(w, "news")
+		w.Header().Set("X-Sum", "4")
+		w.Header().Set("X-Late", "too late")
+		return nil
+	})
+	h := client.Header()
+	if !result.Streamed || result.Answer != nil || client.Body.String() != "news" || h.Get("Server") != "" || h.Get("X-Stamp") != "yes" {
+		t.Errorf("%+v: the client got %v %q", result, h, client.Body)
+	}
+	if h.Get("X-Sum") != "4" || h.Get("X-Late") != "" {
+		t.Errorf("the trailers are %v", h)
+	}
+}
+
+func TestAnAnswerThatGrowsTooLongStreamsWhole(t *testing.T) {
+	for name, write := range map[string]func(w http.ResponseWriter, text string){
+		"written": func(w http.ResponseWriter, text string) {
+			for i := range text {
+				io.WriteString(w, text[i:i+1])
+			}
+		},
+		"copied": func(w http.ResponseWriter, text string) { w.(io.ReaderFrom).ReadFrom(strings.NewReader(text)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Repeat("0123456789", 5)
+			result, client := send(t, always, func(w http.ResponseWriter, _ *http.Request) error {
+				write(w, text)
+				return nil
+			})
+			if !result.Streamed || client.Body.String() != text {
+				t.Errorf("%+v: the client got %q", result, client.Body)
+			}
+		})
+	}
+}
+
+func TestAnAnswerStreamsOnOnceItsStartIsNews(t *testing.T) {
+	keep := func(_ int, _ http.Header, start []byte) bool { return !bytes.Contains(start, []byte("x")) }
+	result, client := send(t, keep, func(w http.ResponseWriter, _ *http.Request) error {
+		io.WriteString(w, "ab")
+		http.NewResponseController(w).Flush()
+		io.WriteString(w, "x")
+		io.WriteString(w, "cd")
+		return nil
+	})
+	if !result.Streamed || client.Body.String() != "abxcd" || !client.Flushed {
+		t.Errorf("%+v: the client got %q", result, client.Body)
+	}
+}
+
+func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
+		client := httptest.NewRecorder()
+		silent := route(func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Trailer", "X-Sum")
+			io.WriteString(w, "[")
+			time.Sleep(2 * Patience)
+			synctest.Wait()
+			if client.Body.String() != "[" || !client.Flushed {
+				t.Errorf("the client got %q, flushed %v", client.Body, client.Flushed)
+			}
+			io.WriteString(w, "]")
+			w.Header().Set("X-Sum", "2")
+			return nil
+		})
+		result := sendTo(t, client, q, silent, walk{keep: always})
+		if !result.Streamed || client.Body.String() != "[]" || client.Header().Get("X-Sum") != "2" {
+			t.Errorf("%+v: the client got %v %q", result, client.Header(), client.Body)
+		}
+	})
+}
+
+func TestAnAnswerThatMayNotStreamIsDropped(t *testing.T) {
+	q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
+	client := httptest.NewRecorder()
+	result := sendTo(t, client, q, route(func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("X-Dropped", "yes")
+		if n, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader(strings.Repeat("x", 1000))); n != 1000 || err != nil {
+			t.Errorf("the route could write %d, %v", n, err)
+		}
+		_, err := io.WriteString(w, "more")
+		return err
+	}), walk{keep: always, stream: func(int, http.Header) bool { return false }})
+	if result.Streamed || result.Answer != nil || client.Body.Len() != 0 || len(client.Header()) != 0 {
+		t.Errorf("%+v: the client got %v %q", result, client.Header(), client.Body)
+	}
+}
+
+func TestInformationalAnswersPassAndLeaveNoFields(t *testing.T) {
+	var informed []int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, _ := Keep(r, 100)
+		result := sendTo(t, w, q, route(func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Link", "</a.css>")
+			w.WriteHeader(http.StatusEarlyHints)
+			w.Header().Del("Link")
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}), walk{keep: always})
+		if result.Answer == nil || result.Answer.Status != http.StatusNoContent {
+			t.Errorf("kept %+v", result.Answer)
+		}
+		informed = append(informed, len(w.Header()["Link"]))
+	}))
+	defer server.Close()
+	if _, err := http.Get(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(informed, []int{0}) {
+		t.Errorf("Link fields left: %v", informed)
+	}
+}
+
+func TestARouteThatBreaksOffIsTold(t *testing.T) {
+	result, client := send(t, always, func(w http.ResponseWriter, _ *http.Request) error {
+		io.WriteString(w, "[")
+		panic(http.ErrAbortHandler)
+	})
+	if !result.Aborted || result.Answer == nil || string(result.Answer.Body) != "[" || client.Body.Len() != 0 {
+		t.Errorf("%+v", result)
+	}
+	result, client = send(t, never, func(w http.ResponseWriter, _ *http.Request) error {
+		io.WriteString(w, "[")
+		panic(http.ErrAbortHandler)
+	})
+	if !result.Aborted || !result.Streamed || client.Body.String() != "[" {
+		t.Errorf("%+v", result)
+	}
+}
+
+func TestAnErrorOfTheRouteIsTold(t *testing.T) {
+	failure := errors.New("no upstream")
+	result, _ := send(t, always, func(http.ResponseWriter, *http.Request) error { return failure })
+	if result.Err != failure || result.Answer != nil || result.Streamed {
+		t.Errorf("%+v", result)
+	}
+}
+
+func TestARouteThatWritesNothingAnswers200(t *testing.T) {
+	result, _ := send(t, always, func(http.ResponseWriter, *http.Request) error { return nil })
+	if result.Answer == nil || result.Answer.Status != 200 {
+		t.Errorf("%+v", result)
+	}
+}
+
+func TestARequestIsTheSameAtEachWalk(t *testing.T) {
+	vars, groups := map[string]any{"root": "/srv"}, map[string]struct{}{"before": {}}
+	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, vars)
+	ctx = context.WithValue(ctx, routeGroup, groups)
+	r := httptest.NewRequest(http.MethodPost, "/a/b?c=d", strings.NewReader("body")).WithContext(ctx)
+	r.Header.Set("X-Client", "yes")
+	q, err := Keep(r, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		sendTo(t, httptest.NewRecorder(), q, route(func(_ http.ResponseWriter, seen *http.Request) error {
+			body, _ := io.ReadAll(seen.Body)
+			if seen != r || seen.Method != http.MethodPost || seen.URL.String() != "/a/b?c=d" || seen.RequestURI != "/a/b?c=d" || seen.Host != "example.com" ||
+				string(body) != "body" || len(seen.Header) != 1 || len(vars) != 1 || len(groups) != 1 {
+				t.Errorf("saw %s %s %s %q %v %v %v", seen.Method, seen.URL, seen.RequestURI, body, seen.Header, vars, groups)
+			}
+			seen.Method, seen.RequestURI, seen.Host = http.MethodGet, "/rewritten", "elsewhere"
+			seen.URL.Path, seen.URL.RawQuery = "/rewritten", ""
+			seen.Header.Set("X-Added", "yes")
+			seen.Header["X-Client"][0] = "no"
+			vars["added"], groups["group0"] = true, struct{}{}
+			return nil
+		}), walk{keep: always})
+		if r.Context() != ctx {
+			t.Error("the request was left with another context")
+		}
+	}
+	q.Restore()
+	if r.URL.Path != "/a/b" || r.Header.Get("X-Added") != "" || r.Header.Get("X-Client") != "yes" {
+		t.Errorf("restored to %s %v", r.URL, r.Header)
+	}
+}
+
+func TestABodyThatCannotBeKeptCanStillBeSent(t *testing.T) {
+	for name, length := range map[string]int64{"declared": 200, "chunked": -1} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Repeat("0123456789", 20)
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
+			r.ContentLength = length
+			if _, err := Keep(r, 100); !errors.Is(err, ErrBodyTooLong) {
+				t.Errorf("Keep: %v", err)
+			}
+			if body, err := io.ReadAll(r.Body); string(body) != text || err != nil {
+				t.Errorf("the body is %q, %v", body, err)
+			}
+		})
+	}
+	t.Run("broken", func(t *testing.T) {
+		r := httptest.NewRequest(http.MethodPost, "/", io.MultiReader(strings.NewReader("start"), failing{io.ErrUnexpectedEOF}))
+		r.ContentLength = 10
+		if _, err := Keep(r, 100); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("Keep: %v", err)
+		}
+		if body, err := io.ReadAll(r.Body); string(body) != "start" || err != io.ErrUnexpectedEOF {
+			t.Errorf("the body is %q, %v", body, err)
+		}
+	})
+}

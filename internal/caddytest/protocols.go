@@ -1,0 +1,188 @@
+package caddytest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// Protocol is a way for a client to speak HTTP.
+type Protocol string
+
+// The protocols that Caddy serves.
+const (
+	HTTP1    Protocol = "HTTP 1.1"
+	HTTP1TLS Protocol = "HTTP 1.1 over TLS"
+	HTTP2    Protocol = "HTTP 2"
+	HTTP3    Protocol = "HTTP 3"
+)
+
+// Protocols are all of them.
+var Protocols = []Protocol{HTTP1, HTTP1TLS, HTTP2, HTTP3}
+
+// Secure is a Caddy that serves a site over TLS too, and so by each protocol.
+type Secure struct {
+	*Caddy
+
+	// TLSSite is the address, host and port, that the Caddyfile knows as
+	// {$TLS_SITE}.
+	TLSSite string
+
+	roots *x509.CertPool
+}
+
+// StartSecure is Start with an address more: in the Caddyfile,
+// https://{$TLS_SITE} stands for it. It returns when Caddy has its certificate.
+func StartSecure(t testing.TB, caddyfile, backend string, env ...string) *Secure {
+	t.Helper()
+	c := &Secure{TLSSite: freeTLSAddress(t), roots: x509.NewCertPool()}
+	c.Caddy = Start(t, caddyfile, backend, append(env, "TLS_SITE="+c.TLSSite)...)
+	root := filepath.Join(filepath.Dir(c.config), "caddy", "pki", "authorities", "local", "root.crt")
+	var err error
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); runtime.Gosched() {
+		if err = c.handshake(root); err == nil {
+			return c
+		}
+	}
+	t.Fatalf("Caddy does not serve https://%s: %v\n%s", c.TLSSite, err, c.Stderr)
+	return nil
+}
+
+// handshake succeeds once Caddy's own CA has made the site's certificate.
+func (c *Secure) handshake(root string) error {
+	text, err := os.ReadFile(root)
+	if err != nil {
+		return err
+	}
+	c.roots.AppendCertsFromPEM(text)
+	conn, err := tls.Dial("tcp", c.TLSSite, c.tls())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func (c *Secure) tls() *tls.Config {
+	return &tls.Config{RootCAs: c.roots, ServerName: "localhost"}
+}
+
+// freeTLSAddress finds a port of localhost that is free for TCP and for UDP.
+func freeTLSAddress(t testing.TB) string {
+	t.Helper()
+	for {
+		address := FreePorts(t, 1)[0]
+		_, port, _ := net.SplitHostPort(address)
+		if udp, err := net.ListenPacket("udp", ":"+port); err == nil {
+			udp.Close()
+			return "localhost:" + port
+		}
+	}
+}
+
+// Client reaches a site by one protocol, over connections of its own.
+type Client struct {
+	Protocol Protocol
+
+	// URL is the site's, without a path.
+	URL string
+
+	// Transport speaks no other protocol. It neither asks for compressed answers
+	// nor decompresses them.
+	Transport http.RoundTripper
+
+	mu    sync.Mutex // guards conns
+	conns []func()   // what closes each
+}
+
+// Client makes a client, until the test ends.
+func (c *Secure) Client(t testing.TB, protocol Protocol) *Client {
+	client := &Client{Protocol: protocol, URL: "https://" + c.TLSSite}
+	t.Cleanup(client.Disconnect)
+	if protocol == HTTP3 {
+		client.Transport = &http3.Transport{
+			TLSClientConfig:    c.tls(),
+			DisableCompression: true,
+			Dial: func(ctx context.Context, address string, tlsConfig *tls.Config, config *quic.Config) (*quic.Conn, error) {
+				conn, err := quic.DialAddrEarly(ctx, address, tlsConfig, config)
+				if err == nil {
+					client.opened(func() { conn.CloseWithError(0, "") })
+				}
+				return conn, err
+			},
+		}
+		return client
+	}
+	transport := &http.Transport{
+		TLSClientConfig:       c.tls(),
+		DisableCompression:    true,
+		ExpectContinueTimeout: Patience,
+		Protocols:             new(http.Protocols),
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err == nil {
+				client.opened(func() { conn.Close() })
+			}
+			return conn, err
+		},
+	}
+	switch protocol {
+	case HTTP1:
+		client.URL = "http://" + c.Site
+		transport.Protocols.SetHTTP1(true)
+	case HTTP1TLS:
+		transport.Protocols.SetHTTP1(true)
+	case HTTP2:
+		transport.Protocols.SetHTTP2(true)
+	default:
+		panic(fmt.Sprintf("no protocol: %s", protocol))
+	}
+	client.Transport = transport
+	return client
+}
+
+func (c *Client) opened(closeConn func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns = append(c.conns, closeConn)
+}
+
+// Connections counts those that it has opened.
+func (c *Client) Connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.conns)
+}
+
+// Disconnect closes all of the client's connections, whatever is under way on
+// them.
+func (c *Client) Disconnect() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, closeConn := range c.conns {
+		closeConn()
+	}
+}
+
+// Get is the package's Get by the client's protocol, for a path and query.
+func (c *Client) Get(ctx context.Context, path string, header ...string) <-chan Answer {
+	answered := make(chan Answer, 1)
+	go func() { answered <- c.Do(ctx, http.MethodGet, path, "", header...) }()
+	return answered
+}
+
+// Do is the package's Do by the client's protocol, for a path and query.
+func (c *Client) Do(ctx context.Context, method, path, body string, header ...string) Answer {
+	return DoWith(ctx, c.Transport, method, c.URL+path, body, header...)
+}

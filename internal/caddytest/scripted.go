@@ -1,0 +1,130 @@
+package caddytest
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Scripted is a backend whose answers the test gives itself, one ask at a time.
+type Scripted struct {
+	// Address is where it listens.
+	Address string
+
+	asks chan *Ask
+}
+
+// NewScripted starts one that runs until the test ends.
+func NewScripted(t testing.TB) *Scripted {
+	s := &Scripted{asks: make(chan *Ask, 10_000)}
+	ended := t.Context().Done()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		a := &Ask{Request: r, Body: string(body), steps: make(chan func(http.ResponseWriter))}
+		s.asks <- a
+		for {
+			select {
+			case step, ok := <-a.steps:
+				if !ok {
+					return
+				}
+				step(w)
+			case <-ended:
+				return
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	s.Address = strings.TrimPrefix(server.URL, "http://")
+	return s
+}
+
+// Asks delivers the asks that the backend gets.
+func (s *Scripted) Asks() <-chan *Ask { return s.asks }
+
+// Next is the next ask that the backend gets.
+func (s *Scripted) Next(t testing.TB) *Ask {
+	t.Helper()
+	select {
+	case a := <-s.asks:
+		return a
+	case <-time.After(Patience):
+		t.Fatal("the backend is not asked")
+		return nil
+	}
+}
+
+// Unasked checks that it has got no further ask so far.
+func (s *Scripted) Unasked(t testing.TB) {
+	t.Helper()
+	select {
+	case a := <-s.asks:
+		t.Fatalf("the backend is asked %s %s once more, with %v", a.Request.Method, a.Request.RequestURI, a.Request.Header)
+	default:
+	}
+}
+
+// Ask is a request that waits for its answer.
+type Ask struct {
+	Request *http.Request
+	Body    string
+
+	steps chan func(http.ResponseWriter)
+}
+
+// Answer gives it a whole answer. Header lines are given as "Name: value".
+func (a *Ask) Answer(status int, body string, header ...string) {
+	if status != http.StatusNoContent && status != http.StatusNotModified {
+		header = append(header, "Content-Length: "+strconv.Itoa(len(body)))
+	}
+	a.Begin(status, header...)
+	if body != "" {
+		a.Write(body)
+	}
+	a.End()
+}
+
+// Begin sends the header of the answer.
+func (a *Ask) Begin(status int, header ...string) {
+	a.step(func(w http.ResponseWriter) {
+		for _, line := range header {
+			name, value, _ := strings.Cut(line, ": ")
+			w.Header().Add(name, value)
+		}
+		w.WriteHeader(status)
+		w.(http.Flusher).Flush()
+	})
+}
+
+// Write sends a part of the answer's body. It returns when the connection has
+// taken it, whether or not anybody reads it.
+func (a *Ask) Write(part string) {
+	a.step(func(w http.ResponseWriter) {
+		io.WriteString(w, part)
+		w.(http.Flusher).Flush()
+	})
+}
+
+// Break breaks the answer off, as a backend that crashes.
+func (a *Ask) Break() {
+	a.step(func(http.ResponseWriter) { panic(http.ErrAbortHandler) })
+}
+
+// End ends the answer.
+func (a *Ask) End() { close(a.steps) }
+
+// Gone is closed when nobody waits for the answer any more.
+func (a *Ask) Gone() <-chan struct{} { return a.Request.Context().Done() }
+
+func (a *Ask) step(step func(http.ResponseWriter)) {
+	done := make(chan struct{})
+	a.steps <- func(w http.ResponseWriter) {
+		defer close(done)
+		step(w)
+	}
+	<-done
+}
