@@ -26,18 +26,28 @@ var ErrBodyTooLong = errors.New("the request's body is too long to be kept")
 // through: a second walk would skip them.
 const routeGroup caddy.CtxKey = "route_group"
 
-// Request is a request that can be sent more than once.
+// Request is a request that can be sent more than once. What it keeps for that, it
+// keeps in lists: they cost less than the maps that Caddy and net/http have it in,
+// and most requests are sent once.
 type Request struct {
 	request *http.Request
-	saved   http.Request
+	saved   http.Request // but for the header, which is in fields
 	url     url.URL
-	body    []byte // nil: there is none, and the request's own is at its end
+	fields  []field
+	header  http.Header // made of fields when it is asked for
+	body    []byte      // nil: there is none, and the request's own is at its end
 	vars    []variable
 	groups  []string
+	sent    bool
 }
 
-// variable is one of the request's variables. As a list they take less memory
-// than as the map that Caddy has them in.
+// field is one of the request's header fields.
+type field struct {
+	name   string
+	values []string
+}
+
+// variable is one of the request's variables.
 type variable struct {
 	name  string
 	value any
@@ -64,7 +74,15 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 		q.body = body
 	}
 	q.saved, q.url = *r, *r.URL
-	vars, groups := walked(r)
+	q.saved.Header = nil
+	q.fields = make([]field, 0, len(r.Header))
+	lines := make([]string, 0, len(r.Header))
+	for name, values := range r.Header {
+		first := len(lines)
+		lines = append(lines, values...)
+		q.fields = append(q.fields, field{name, lines[first:len(lines):len(lines)]})
+	}
+	vars, groups := way(r)
 	q.vars = make([]variable, 0, len(vars))
 	for name, value := range vars {
 		q.vars = append(q.vars, variable{name, value})
@@ -75,8 +93,8 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	return q, nil
 }
 
-// walked is what Caddy keeps about a request's way, besides the request.
-func walked(r *http.Request) (vars map[string]any, groups map[string]struct{}) {
+// way is what Caddy keeps about a request's way, besides the request.
+func way(r *http.Request) (vars map[string]any, groups map[string]struct{}) {
 	vars, _ = r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	groups, _ = r.Context().Value(routeGroup).(map[string]struct{})
 	return vars, groups
@@ -99,21 +117,42 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Header is the request's header as each walk begins with it.
-func (q *Request) Header() http.Header { return q.saved.Header }
+// Header is the request's header as each walk begins with it. What is changed in
+// it, counts for the walks to come.
+func (q *Request) Header() http.Header {
+	if q.header == nil {
+		q.header = make(http.Header, len(q.fields))
+		for _, f := range q.fields {
+			q.header[f.name] = f.values
+		}
+		q.fields = nil
+	}
+	return q.header
+}
+
+// Field is the lines of one field of the header.
+func (q *Request) Field(name string) []string {
+	if q.header != nil {
+		return q.header[name]
+	}
+	for _, f := range q.fields {
+		if f.name == name {
+			return f.values
+		}
+	}
+	return nil
+}
 
 // Body is the request's body, or nil.
 func (q *Request) Body() []byte { return q.body }
 
-// Restore makes the request what it was before the first walk, and lets go of
-// what the last one made of it. It does so in place, as Caddy's placeholders are
-// bound to the very pointers.
+// Restore makes the request what it was before the first walk. It does so in
+// place, as Caddy's placeholders are bound to the very pointers.
 func (q *Request) Restore() {
-	r, u := q.request, q.request.URL
-	*r = q.saved
-	*u = q.url
-	r.URL = u
-	vars, groups := walked(r)
+	*q.request = q.saved
+	*q.request.URL = q.url
+	q.request.Header = q.Header().Clone()
+	vars, groups := way(q.request)
 	clear(vars)
 	for _, v := range q.vars {
 		vars[v.name] = v.value
@@ -126,8 +165,10 @@ func (q *Request) Restore() {
 
 // begin readies the request for a walk under ctx.
 func (q *Request) begin(ctx context.Context) {
-	q.Restore()
-	q.request.Header = q.saved.Header.Clone()
+	if q.sent {
+		q.Restore()
+	}
+	q.sent = true
 	if q.body != nil {
 		q.request.Body = io.NopCloser(bytes.NewReader(q.body))
 	}

@@ -74,7 +74,7 @@ func (p *Poll) ask(again bool) Reply {
 			}
 			ready = join.Result()
 		}
-		if ready.Suits(p.request.Header()) {
+		if ready.Suits(p.request.Field) {
 			return p.shared(ready, w)
 		}
 		p.regroup(ready.Varies)
@@ -183,7 +183,11 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 // the rules want one. A client that has the answer already, by parker's own
 // validator, gets to know just that. RFC 9110, section 13.1.2.
 func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
-	rules, request := p.line.Rules, p.request.Header()
+	rules := p.line.Rules
+	var request http.Header
+	if rules.Unchanged != nil {
+		request = p.request.Header()
+	}
 	if tag := rules.Tag(a.Status, a.Header, a.Body); tag != "" {
 		a.Header.Set("ETag", tag)
 		if rules.Unmodified(request, a.Header) {
@@ -195,7 +199,7 @@ func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 
 // sharable is what others may have of an answer.
 func (p *Poll) sharable(a *backend.Answer, nothingNew bool) *share.Result {
-	varies, ok := share.Varied(a.Header, p.request.Header())
+	varies, ok := share.Varied(a.Header, p.request.Field)
 	if len(a.Header["Set-Cookie"]) > 0 {
 		ok = ok && p.line.SharePublic
 		a = a.Without("Set-Cookie")

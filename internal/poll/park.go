@@ -29,7 +29,6 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 		return o, true
 	}
 	p.limits.Lift()
-	p.request.Restore()
 	defer func() { p.stamp.Parked += time.Since(begin) }()
 	select {
 	case o = <-p.outcomes:

@@ -44,20 +44,20 @@ type Result struct {
 // Alone is the result of a flight that has nothing to share: each has to ask alone.
 var Alone = new(Result)
 
-// Suits tells whether a request with this header would have got the answer.
+// Suits tells whether a request with these fields would have got the answer.
 // RFC 9110, section 12.5.5.
-func (r *Result) Suits(header http.Header) bool {
+func (r *Result) Suits(field func(name string) []string) bool {
 	for name, values := range r.Varies {
-		if !slices.Equal(header[name], values) {
+		if !slices.Equal(field(name), values) {
 			return false
 		}
 	}
 	return true
 }
 
-// Varied is the part of a request's header that the answer's Vary names. With
+// Varied is those of a request's fields that the answer's Vary names. With
 // `*` no other request would get the answer: ok is false.
-func Varied(answer, request http.Header) (varies http.Header, ok bool) {
+func Varied(answer http.Header, field func(name string) []string) (varies http.Header, ok bool) {
 	for _, line := range answer["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
@@ -70,7 +70,7 @@ func Varied(answer, request http.Header) (varies http.Header, ok bool) {
 			if varies == nil {
 				varies = make(http.Header)
 			}
-			varies[name] = request[name]
+			varies[name] = field(name)
 		}
 	}
 	return varies, true
