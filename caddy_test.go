@@ -3,6 +3,7 @@ package parker_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -125,6 +126,38 @@ func TestAReloadLeavesParkedWhatIsParked(t *testing.T) {
 	if g := <-parked; g.Body != "hello" {
 		t.Errorf("the poll was answered %+v", g)
 	}
+}
+
+func TestAReloadWithoutParkerReleasesWhatIsParked(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
+	caddy.AwaitWaiting(t, "messages", 1)
+	caddy.Reload(t, "http://{$SITE} {\n reverse_proxy {$BACKEND} \n}")
+	if g := <-parked; g.Body != "[]" || g.Release() != "stop" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+}
+
+func TestPositionsGoOnThroughAReload(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, site, backend.Address)
+	before := position(t, caddy.Publish(t, "messages", "", ""))
+	caddy.Reload(t, site+"\n# changed\n:0 {\n respond ok \n}")
+	after := position(t, caddy.Publish(t, "messages", "", ""))
+	if epoch, offset, _ := strings.Cut(before, "-"); offset != "1" || after != epoch+"-2" {
+		t.Errorf("the position went from %s to %s", before, after)
+	}
+}
+
+// position is what the hook's answer says it is.
+func position(t *testing.T, answer string) string {
+	t.Helper()
+	var a struct{ Position string }
+	if err := json.Unmarshal([]byte(answer), &a); err != nil {
+		t.Fatalf("%s: %v", answer, err)
+	}
+	return a.Position
 }
 
 func TestWhatIsNewsStreamsThroughUnbuffered(t *testing.T) {

@@ -154,9 +154,11 @@ const request = "GET /messages?since=%d HTTP/1.1\r\nHost: %s\r\n" +
 
 // peerMain is the other process: a backend with nothing new, and clients.
 func peerMain() {
+	asked := make(chan struct{}, 1000)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, "[]")
+		asked <- struct{}{}
 	}))
 	fmt.Println(strings.TrimPrefix(backend.URL, "http://"))
 	var connections []net.Conn
@@ -180,6 +182,9 @@ func peerMain() {
 			}
 			connections = append(connections, conn)
 			fmt.Fprintf(conn, request, len(connections), site, len(connections))
+		}
+		for range n {
+			<-asked
 		}
 		fmt.Println("done")
 	}
