@@ -9,7 +9,6 @@ package parker
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,8 +26,6 @@ import (
 	_ "github.com/caddy-parker/parker/brokers/memory"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
-	"github.com/caddy-parker/parker/internal/keyed"
-	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/share"
@@ -59,7 +56,7 @@ type App struct {
 	MaxMessage int64 `json:"max_message,omitempty"`
 
 	hub        hub.Hub
-	process    *process
+	process    *hub.Process
 	logger     *zap.Logger
 	badChannel warnings
 }
@@ -194,36 +191,6 @@ type Publish struct {
 	hook *hook.Hook
 }
 
-// process is what outlives a configuration: the lot and those who are in it. A
-// reload changes how requests are parked, not which are.
-type process struct {
-	lot     *lot.Lot
-	clients keyed.Counter
-	newest  poll.Newest
-}
-
-// processWide keeps the process while any configuration uses it.
-var processWide = caddy.NewUsagePool()
-
-const poolKey = "parker"
-
-// Destruct releases what is still parked when the last configuration with
-// parker in it is gone.
-func (s *process) Destruct() error {
-	s.lot.Stop()
-	return nil
-}
-
-// Handle releases what is parked when the process is about to stop: Caddy waits
-// for all requests before it cleans up. It is given the event `stopping`, which
-// also precedes a reload, where the parked stay.
-func (s *process) Handle(context.Context, caddy.Event) error {
-	if caddy.Exiting() {
-		s.lot.Stop()
-	}
-	return nil
-}
-
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "parker", New: func() caddy.Module { return new(App) }}
@@ -238,9 +205,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.MaxMessage == 0 {
 		a.MaxMessage = 1_000_000
 	}
-	state, _ := processWide.LoadOrStore(poolKey, &process{lot: lot.New()})
-	a.process = state.(*process)
-	a.hub = hub.Hub{Lot: a.process.lot, Logger: a.logger}
+	a.process = hub.Join()
+	a.hub = hub.Hub{Lot: a.process.Lot, Logger: a.logger}
 
 	module, err := a.loadBroker(ctx)
 	if err != nil {
@@ -277,8 +243,8 @@ func (a *App) Validate() error {
 
 // Start puts this configuration's settings in force.
 func (a *App) Start() error {
-	a.process.lot.SetMaxParked(a.MaxParked)
-	a.hub.Broker.Deliver(a.process.lot.Release)
+	a.process.Lot.SetMaxParked(a.MaxParked)
+	a.hub.Broker.Deliver(a.process.Lot.Release)
 	return nil
 }
 
@@ -290,8 +256,7 @@ func (a *App) Cleanup() error {
 	if a.process == nil {
 		return nil
 	}
-	_, err := processWide.Delete(poolKey)
-	return err
+	return a.process.Leave()
 }
 
 // upperOr is the methods in upper case, as Caddy's matcher has them, or the
@@ -349,8 +314,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return fmt.Errorf("nothing_new: %w", err)
 	}
 	h.line = &poll.Line{
-		Lot:           h.app.process.lot,
-		Groups:        share.New(h.app.process.lot, time.Duration(h.Reuse), time.Duration(h.Watch)),
+		Lot:           h.app.process.Lot,
+		Groups:        share.New(h.app.process.Lot, time.Duration(h.Reuse), time.Duration(h.Watch)),
 		Rules:         h.NothingNew,
 		Asks:          semaphore.NewWeighted(int64(h.Asks)),
 		MaxBody:       h.MaxBody,
@@ -360,8 +325,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		TimeoutStatus: h.TimeoutStatus,
 		Messages:      h.Answer != "replay",
 		PerClient:     h.PerClient,
-		Clients:       &h.app.process.clients,
-		Newest:        &h.app.process.newest,
+		Clients:       &h.app.process.Clients,
+		Newest:        &h.app.process.Newest,
 		Announce:      h.app.announce,
 	}
 	return nil
@@ -457,8 +422,6 @@ var (
 	_ caddy.Provisioner           = (*App)(nil)
 	_ caddy.Validator             = (*App)(nil)
 	_ caddy.CleanerUpper          = (*App)(nil)
-	_ caddy.Destructor            = (*process)(nil)
-	_ caddyevents.Handler         = (*process)(nil)
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 	_ caddy.Provisioner           = (*Notify)(nil)

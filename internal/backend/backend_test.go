@@ -244,8 +244,9 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		sendTo(t, httptest.NewRecorder(), q, route(func(_ http.ResponseWriter, seen *http.Request) error {
+		q.Send(r.Context(), httptest.NewRecorder(), route(func(_ http.ResponseWriter, seen *http.Request) error {
 			body, _ := io.ReadAll(seen.Body)
+			vars, groups := way(seen.Context())
 			if seen != r || seen.Method != http.MethodPost || seen.URL.String() != "/a/b?c=d" || seen.RequestURI != "/a/b?c=d" || seen.Host != "example.com" ||
 				string(body) != "body" || len(seen.Header) != 1 || len(vars) != 1 || len(groups) != 1 {
 				t.Errorf("saw %s %s %s %q %v %v %v", seen.Method, seen.URL, seen.RequestURI, body, seen.Header, vars, groups)
@@ -256,14 +257,40 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 			seen.Header["X-Client"][0] = "no"
 			vars["added"], groups["group0"] = true, struct{}{}
 			return nil
-		}), walk{keep: always})
-		if r.Context() != ctx {
-			t.Error("the request was left with another context")
+		}), 10, walk{keep: always})
+		if vars, _ := way(r.Context()); vars["added"] != true || r.Context().Err() != nil {
+			t.Errorf("the request was left with the variables %v and a context that ended with %v", vars, r.Context().Err())
 		}
 	}
 	q.Restore()
+	if vars, _ := way(r.Context()); len(vars) != 1 {
+		t.Errorf("restored to the variables %v", vars)
+	}
 	if r.URL.Path != "/a/b" || r.Header.Get("X-Added") != "" || r.Header.Get("X-Client") != "yes" {
 		t.Errorf("restored to %s %v", r.URL, r.Header)
+	}
+}
+
+// A connection that is dialled for one walk may outlive it.
+func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
+	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{"walk": 0})
+	q, err := Keep(httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var walks []context.Context
+	for i := range 3 {
+		q.Send(ctx, httptest.NewRecorder(), route(func(_ http.ResponseWriter, r *http.Request) error {
+			caddyhttp.SetVar(r.Context(), "walk", i+1)
+			walks = append(walks, r.Context())
+			return nil
+		}), 10, walk{keep: always})
+	}
+	q.Restore()
+	for i, ctx := range walks {
+		if number := caddyhttp.GetVar(ctx, "walk"); number != i+1 {
+			t.Errorf("of walk %d, the variable is %v", i+1, number)
+		}
 	}
 }
 

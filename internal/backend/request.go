@@ -39,6 +39,8 @@ type Request struct {
 	vars    []variable
 	groups  []string
 	sent    bool
+	own     context.Context // the request's own, with the variables of the last walk
+	walked  context.Context // own as the last walk left it; nil: there was none
 }
 
 // field is one of the request's header fields.
@@ -82,7 +84,8 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 		lines = append(lines, values...)
 		q.fields = append(q.fields, field{name, lines[first:len(lines):len(lines)]})
 	}
-	vars, groups := way(r)
+	q.own = r.Context()
+	vars, groups := way(q.own)
 	q.vars = make([]variable, 0, len(vars))
 	for name, value := range vars {
 		q.vars = append(q.vars, variable{name, value})
@@ -94,9 +97,9 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 }
 
 // way is what Caddy keeps about a request's way, besides the request.
-func way(r *http.Request) (vars map[string]any, groups map[string]struct{}) {
-	vars, _ = r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	groups, _ = r.Context().Value(routeGroup).(map[string]struct{})
+func way(ctx context.Context) (vars map[string]any, groups map[string]struct{}) {
+	vars, _ = ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
+	groups, _ = ctx.Value(routeGroup).(map[string]struct{})
 	return vars, groups
 }
 
@@ -147,16 +150,20 @@ func (q *Request) Field(name string) []string {
 func (q *Request) Body() []byte { return q.body }
 
 // Restore makes the request what it was before the first walk. It does so in
-// place, as Caddy's placeholders are bound to the very pointers.
+// place, as Caddy's placeholders are bound to the very pointers. The variables
+// alone come in a new map: a connection to the backend may still be dialled for
+// the walk before, though that has ended, and reads them.
 func (q *Request) Restore() {
 	*q.request = q.saved
 	*q.request.URL = q.url
 	q.request.Header = q.Header().Clone()
-	vars, groups := way(q.request)
-	clear(vars)
+	vars := make(map[string]any, len(q.vars))
 	for _, v := range q.vars {
 		vars[v.name] = v.value
 	}
+	q.own = context.WithValue(q.saved.Context(), caddyhttp.VarsCtxKey, vars)
+	*q.request = *q.request.WithContext(q.own)
+	_, groups := way(q.own)
 	clear(groups)
 	for _, group := range q.groups {
 		groups[group] = struct{}{}
@@ -167,6 +174,8 @@ func (q *Request) Restore() {
 func (q *Request) begin(ctx context.Context) {
 	if q.sent {
 		q.Restore()
+		vars, _ := way(q.own)
+		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, vars)
 	}
 	q.sent = true
 	if q.body != nil {
@@ -178,5 +187,14 @@ func (q *Request) begin(ctx context.Context) {
 // end gives the request its own context back: Caddy goes on with it, in error
 // routes for one.
 func (q *Request) end() {
-	*q.request = *q.request.WithContext(q.saved.Context())
+	q.walked = q.own
+	*q.request = *q.request.WithContext(q.own)
+}
+
+// Finish leaves the request with the variables that its last walk set: handlers
+// further out and the access log go by them.
+func (q *Request) Finish() {
+	if q.walked != nil {
+		*q.request = *q.request.WithContext(q.walked)
+	}
 }

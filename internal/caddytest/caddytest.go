@@ -123,7 +123,7 @@ func (c *Caddy) run(t testing.TB, args ...string) {
 // write stores a Caddyfile with the global options that tests need.
 func (c *Caddy) write(t testing.TB, caddyfile string) {
 	t.Helper()
-	global := "admin " + strings.Replace(c.admin, "unix/", "unix//", 1) + "\n\tauto_https disable_redirects\n\tskip_install_trust\n\tlocal_certs\n"
+	global := "admin " + strings.Replace(c.admin, "unix/", "unix//", 1) + "\n\tauto_https disable_redirects\n\tskip_install_trust\n\tlocal_certs\n\tstorage_clean_interval off\n"
 	if strings.Contains(caddyfile, "{$GLOBAL}") {
 		caddyfile = strings.Replace(caddyfile, "{$GLOBAL}", global, 1)
 	} else {

@@ -44,11 +44,13 @@ type Secure struct {
 }
 
 // StartSecure is Start with an address more: in the Caddyfile,
-// https://{$TLS_SITE} stands for it. It returns when Caddy has its certificate.
+// https://{$TLS_SITE} stands for it, and {$TLS_PORT} for its port alone. It
+// returns when Caddy has its certificate.
 func StartSecure(t testing.TB, caddyfile, backend string, env ...string) *Secure {
 	t.Helper()
 	c := &Secure{TLSSite: freeTLSAddress(t), roots: x509.NewCertPool()}
-	c.Caddy = Start(t, caddyfile, backend, append(env, "TLS_SITE="+c.TLSSite)...)
+	_, port, _ := net.SplitHostPort(c.TLSSite)
+	c.Caddy = Start(t, caddyfile, backend, append(env, "TLS_SITE="+c.TLSSite, "TLS_PORT="+port)...)
 	root := filepath.Join(filepath.Dir(c.config), "caddy", "pki", "authorities", "local", "root.crt")
 	var err error
 	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); runtime.Gosched() {

@@ -56,6 +56,10 @@ func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
 	return rest, err == nil && !bytes.Contains(rest, []byte("\ufffd"))
 }
 
+// Unmodified tells whether the client has the answer already, going by the
+// conditions of its request and the validators of the answer.
+func (r *Rules) Unmodified(request, header http.Header) bool { return clientHas(request, header) }
+
 // clientHas tells whether the request's conditions name the answer: by its ETag
 // (RFC 9110, 13.1.2), or where neither side has one, by its date (13.1.3).
 func clientHas(request, header http.Header) bool {

@@ -73,6 +73,9 @@ func (p *Poll) ask(again bool) Reply {
 				return Reply{Kind: kind}
 			}
 			ready = join.Result()
+			if !again && ready.Answer == nil && !ready.Retry.IsZero() {
+				continue // it was given up, or a replay that failed: no answer to a first ask
+			}
 		}
 		if ready.Suits(p.request.Field) {
 			return p.shared(ready, w)
@@ -161,8 +164,6 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 		return Reply{Kind: Broken}, share.Alone
 	case result.Streamed:
 		return Reply{Kind: Streamed, Err: result.Err}, share.Alone
-	case cancelled && !w.again:
-		return Reply{Kind: TimedOut}, share.Alone
 	case cancelled:
 		return Reply{Kind: TimedOut}, &share.Result{Retry: time.Now().Add(p.backoff())}
 	case w.again && (result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
@@ -176,7 +177,8 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, share.Alone
 	}
 	kept, nothingNew := p.tell(kept)
-	return p.took(kept, nothingNew), p.sharable(kept, nothingNew)
+	landing := p.sharable(kept, nothingNew) // before the poll takes over its cookies
+	return p.took(kept, nothingNew), landing
 }
 
 // tell decides whether an answer is nothing new, and gives it a validator where

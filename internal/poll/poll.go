@@ -163,6 +163,7 @@ func (p *Poll) Close() {
 	}
 	p.group.Exit()
 	p.waiter.Close()
+	p.request.Finish()
 }
 
 // Channels are those that it waits on.

@@ -37,7 +37,8 @@ type Result struct {
 	// Err is the handlers' error, of which Caddy makes an answer.
 	Err error
 
-	// Retry is when to ask again, if the ask failed; zero if it did not.
+	// Retry is when to ask again, if the ask failed or was given up; zero if it
+	// was not.
 	Retry time.Time
 }
 

@@ -1,0 +1,60 @@
+package hub
+
+import (
+	"context"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+
+	"github.com/caddy-parker/parker/internal/keyed"
+	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/poll"
+)
+
+// Process is what outlives a configuration: the lot and those who are in it. A
+// reload changes how requests are parked, not which are.
+type Process struct {
+	Lot     *lot.Lot
+	Clients keyed.Counter
+	Newest  poll.Newest
+}
+
+// pool keeps the process's one Process while any configuration uses it.
+var pool = caddy.NewUsagePool()
+
+const poolKey = "process"
+
+// Join is for a configuration that begins; [Process.Leave] must follow.
+func Join() *Process {
+	process, _ := pool.LoadOrStore(poolKey, &Process{Lot: lot.New()})
+	return process.(*Process)
+}
+
+// Leave is for a configuration that has ended.
+func (p *Process) Leave() error {
+	_, err := pool.Delete(poolKey)
+	return err
+}
+
+// Destruct releases what is still parked when the last configuration with parker
+// in it is gone.
+func (p *Process) Destruct() error {
+	p.Lot.Stop()
+	return nil
+}
+
+// Handle releases what is parked when the process is about to stop: Caddy waits
+// for all requests before it cleans up. It is given the event `stopping`, which
+// also precedes a reload, where the parked stay.
+func (p *Process) Handle(context.Context, caddy.Event) error {
+	if caddy.Exiting() {
+		p.Lot.Stop()
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Destructor    = (*Process)(nil)
+	_ caddyevents.Handler = (*Process)(nil)
+)
