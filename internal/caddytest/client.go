@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Answer is what a client was answered.
@@ -72,11 +71,7 @@ func (c *Caddy) AwaitWaiting(t testing.TB, channel string, n int) {
 func AwaitWaiting(t testing.TB, url string, n int) {
 	t.Helper()
 	want := fmt.Sprintf(`"waiting":%d,`, n)
-	var last Answer
-	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); {
-		if last = Do(context.Background(), http.MethodGet, url, ""); strings.Contains(last.Body, want) {
-			return
-		}
-	}
-	t.Fatalf("%d do not wait: %s", n, last.Body)
+	Await(t, fmt.Sprint(n, " requests are parked at ", url), func() bool {
+		return strings.Contains(Do(context.Background(), http.MethodGet, url, "").Body, want)
+	})
 }
