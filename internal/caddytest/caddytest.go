@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -201,7 +200,7 @@ func (c *Caddy) awaitServing(t testing.TB, address string) {
 			conn.Close()
 			return
 		}
-		runtime.Gosched()
+		<-time.After(2 * time.Millisecond)
 	}
 	t.Fatalf("Caddy does not serve %s\n%s", address, c.Stderr)
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -53,7 +52,7 @@ func StartSecure(t testing.TB, caddyfile, backend string, env ...string) *Secure
 	c.Caddy = Start(t, caddyfile, backend, append(env, "TLS_SITE="+c.TLSSite, "TLS_PORT="+port)...)
 	root := filepath.Join(filepath.Dir(c.config), "caddy", "pki", "authorities", "local", "root.crt")
 	var err error
-	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); runtime.Gosched() {
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
 		if err = c.handshake(root); err == nil {
 			return c
 		}
