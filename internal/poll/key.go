@@ -31,6 +31,10 @@ func (p *Poll) key() share.Key {
 		b = appendPart(b, part)
 	}
 	b = strconv.AppendBool(b, p.r.TLS != nil)
+	if p.r.TLS != nil && len(p.r.TLS.PeerCertificates) > 0 {
+		digest := sha256.Sum256(p.r.TLS.PeerCertificates[0].Raw)
+		b = append(b, digest[:]...)
+	}
 	for _, name := range negotiated {
 		b = appendField(b, p.r.Header[name])
 	}

@@ -14,7 +14,7 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 	if !begin.Before(p.deadline) {
 		return lot.Outcome{Cause: lot.TimedOut}, true
 	}
-	if !p.seat() {
+	if !p.seat() && !p.waiter.Moved() {
 		return lot.Outcome{Cause: lot.Full}, true
 	}
 	until := p.deadline

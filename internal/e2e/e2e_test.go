@@ -1,0 +1,11 @@
+// Package e2e looks at parker from outside: a real Caddy, real backends, real
+// clients.
+package e2e
+
+import (
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestMain(m *testing.M) { caddytest.Main(m) }

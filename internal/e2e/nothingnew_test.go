@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/zlib"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// ruleTrial is a way to say that there is nothing new.
+type ruleTrial struct {
+	rules string // nothing_new's block; "": the default set
+
+	held []caddytest.Page // each is nothing new
+	news []caddytest.Page // each is news
+}
+
+func page(status int, body string, header ...string) caddytest.Page {
+	p := caddytest.Page{Status: status, Header: make(http.Header), Body: body}
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		p.Header.Add(name, value)
+	}
+	return p
+}
+
+func zlibbed(text string) string {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	io.WriteString(w, text)
+	w.Close()
+	return b.String()
+}
+
+func deflated(text string) string {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestSpeed)
+	io.WriteString(w, text)
+	w.Close()
+	return b.String()
+}
+
+func zstdded(text string) string {
+	var b bytes.Buffer
+	w, _ := zstd.NewWriter(&b)
+	io.WriteString(w, text)
+	w.Close()
+	return b.String()
+}
+
+const clock = `{"messages":[],"server_time":1700000000}`
+
+var ruleTrials = []ruleTrial{
+	{
+		held: []caddytest.Page{
+			page(204, "", "X-Legacy: yes"), page(304, "", `ETag: "v1"`),
+			page(200, ""), page(200, "[]"), page(200, "{}"), page(200, "null"), page(200, " [] \r\n", "Content-Type: application/json"),
+			page(201, "[]"),
+			page(200, gzipped("[]"), "Content-Encoding: gzip"), page(200, gzipped("[]\n"), "Content-Encoding: x-gzip"), page(200, gzipped(""), "Content-Encoding: gzip"),
+			page(200, zlibbed("{}"), "Content-Encoding: deflate"), page(200, deflated("[]"), "Content-Encoding: deflate"),
+			page(200, zstdded("null"), "Content-Encoding: zstd"), page(200, zstdded("[]"), "Content-Encoding: identity, ZSTD"),
+			page(200, zstdded(gzipped("[]")), "Content-Encoding: gzip, zstd"),
+		},
+		news: []caddytest.Page{
+			page(200, "[1]"), page(200, "[ ]"), page(200, "[][]"), page(200, `""`), page(200, "0"), page(200, "nulls"),
+			page(206, "[]"), page(302, ""), page(404, "[]"), page(500, ""),
+			page(200, gzipped("[1]"), "Content-Encoding: gzip"), page(200, zstdded("[1]"), "Content-Encoding: zstd"), page(200, zlibbed("[1]"), "Content-Encoding: deflate"),
+			page(200, "[]", "Content-Encoding: gzip"), page(200, "[]", "Content-Encoding: br"), page(200, gzipped("[]")),
+			page(200, "", "Content-Type: text/event-stream"), page(200, strings.Repeat(" ", 70_000)+"[]"),
+			page(200, clock),
+		},
+	},
+	{
+		rules: "status 202 4xx\n body idle `\"nothing here\"`",
+		held:  []caddytest.Page{page(202, "any"), page(404, "any"), page(429, ""), page(200, "idle"), page(200, "\tidle\n"), page(200, `"nothing here"`)},
+		news:  []caddytest.Page{page(200, "[]"), page(200, ""), page(204, ""), page(200, "idle!"), page(500, "idle")},
+	},
+	{
+		rules: "json /messages",
+		held:  []caddytest.Page{page(200, clock), page(200, `{"messages":null}`), page(200, `{"messages":0}`), page(200, `{"messages":false}`), page(200, `{"messages":""}`), page(200, `{"messages":{}}`), page(200, gzipped(clock), "Content-Encoding: gzip")},
+		news:  []caddytest.Page{page(200, `{"messages":[1]}`), page(200, `{"server_time":1}`), page(200, `[]`), page(200, `{"messages":[]`), page(404, clock)},
+	},
+	{
+		rules: "json /status idle 0 `{\"a\":1,\"b\":[]}`\n json /items/0/id 7",
+		held:  []caddytest.Page{page(200, `{"status":"idle"}`), page(200, `{"status":0.0}`), page(200, `{"status":{"b":[],"a":1}}`), page(200, `{"items":[{"id":7}]}`)},
+		news:  []caddytest.Page{page(200, `{"status":"busy"}`), page(200, `{"status":"0"}`), page(200, `{"status":[]}`), page(200, `{"items":[]}`)},
+	},
+	{
+		rules: "json /update absent",
+		held:  []caddytest.Page{page(200, `{}`), page(200, `{"other":1}`), page(200, `[]`)},
+		news:  []caddytest.Page{page(200, `{"update":null}`), page(200, ""), page(200, "no JSON")},
+	},
+	{
+		rules: `match ^{"messages":\[\],"server_time":\d+}$` + "\n match `^nothing (new|here)`",
+		held:  []caddytest.Page{page(200, clock), page(200, "nothing new under the sun"), page(200, gzipped(clock), "Content-Encoding: gzip")},
+		news:  []caddytest.Page{page(200, `{"messages":[1],"server_time":1}`), page(200, "[]"), page(500, clock)},
+	},
+	{
+		rules: "header X-Nothing-New\n header x-state idle\n header X-State wait*",
+		held:  []caddytest.Page{page(200, "any", "X-Nothing-New: 1"), page(500, "any", "X-Nothing-New: 1"), page(200, "any", "X-State: idle"), page(200, "any", "X-State: waiting")},
+		news:  []caddytest.Page{page(200, "[]"), page(200, "any", "X-State: busy"), page(200, "[]", "X-Something-New: 1")},
+	},
+	{
+		rules: "unchanged",
+		held:  nil, // a client that has no answer yet has no news either way
+		news:  []caddytest.Page{page(200, "[]"), page(200, ""), page(204, ""), page(200, "[1]")},
+	},
+}
+
+func TestEachRuleHoldsWhatItSaysAndNothingElse(t *testing.T) {
+	t.Parallel()
+	var site strings.Builder
+	for i, x := range ruleTrials {
+		rules := ""
+		if x.rules != "" {
+			rules = "nothing_new {\n" + x.rules + "\n}\n"
+		}
+		fmt.Fprintf(&site, "parker /%d/* {\n%s}\n", i, rules)
+	}
+	pages := caddytest.NewPages(t)
+	caddy := caddytest.StartSecure(t, "http://{$SITE}, https://{$TLS_SITE} {\n bind 127.0.0.1\n"+site.String()+"reverse_proxy {$BACKEND}\n}\nhttp://{$HOOK} {\n parker_publish\n}\n", pages.Address)
+	client := caddy.Client(t, caddytest.HTTP1)
+	const accept = "Accept-Encoding: gzip, deflate, zstd, br"
+
+	// All at once, as each waits for the same second.
+	parked, given := make(map[string]<-chan caddytest.Answer), make(map[string]<-chan caddytest.Answer)
+	for i, x := range ruleTrials {
+		for j, nothing := range x.held {
+			path := fmt.Sprintf("/%d/%d", i, j)
+			pages.Put(path, nothing)
+			parked[path] = client.Get(t.Context(), path, accept)
+			given[path] = client.Get(t.Context(), path, accept, "Cookie: other=1", "Prefer: wait=1")
+		}
+	}
+	for i, x := range ruleTrials {
+		for j, nothing := range x.held {
+			path := fmt.Sprintf("/%d/%d", i, j)
+			if g := <-given[path]; !shows(g, nothing) || g.Release() != "timeout" {
+				t.Errorf("with %s,\n%+v was given as %+v", x.rules, nothing, g)
+			}
+			caddy.AwaitWaiting(t, path[1:], 1)
+			pages.Put(path, x.news[0])
+			caddy.Publish(t, path[1:], "", "")
+			if g := <-parked[path]; !shows(g, x.news[0]) || g.Release() != "replay" {
+				t.Errorf("with %s, held for\n%+v, the poll was answered %+v", x.rules, nothing, g)
+			}
+		}
+		for j, news := range x.news {
+			path := fmt.Sprintf("/%d/%d", i, j)
+			pages.Put(path, news)
+			if g := client.Do(t.Context(), http.MethodGet, path, "", accept); !shows(g, news) || g.Release() != "none" {
+				t.Errorf("with %s,\n%+v was answered as %+v", x.rules, news, g)
+			}
+		}
+	}
+}
+
+// shows tells whether the client was given the page as it is.
+func shows(g caddytest.Answer, p caddytest.Page) bool {
+	for name, values := range p.Header {
+		if fmt.Sprint(g.Header.Values(name)) != fmt.Sprint(values) {
+			return false
+		}
+	}
+	return g.Err == nil && g.Status == p.Status && g.Body == p.Body
+}

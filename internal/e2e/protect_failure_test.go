@@ -1,0 +1,191 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestABackendsRestartIsInvisibleToThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	address := caddytest.FreePorts(t, 1)[0]
+	says := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }
+	}
+	server := caddytest.ServeAt(t, address, says("[]"))
+	caddy := caddytest.Start(t, parking(""), address)
+	const polls = 15
+	var parked []<-chan caddytest.Answer
+	for i := range polls {
+		parked = append(parked, pollAs(t.Context(), caddy, max(0, i-10)))
+	}
+	caddy.AwaitWaiting(t, "feed", polls)
+	server.Close()
+	release(t, caddy, "feed", polls)
+	// Their replays were refused when they are parked again.
+	caddy.AwaitWaiting(t, "feed", polls)
+	caddytest.ServeAt(t, address, says("[1]"))
+	for i, answered := range parked {
+		if g := <-answered; g.Status != 200 || g.Body != "[1]" || g.Release() != "replay" {
+			t.Errorf("poll %d was answered %+v", i, g)
+		}
+	}
+}
+
+func TestAReplayThatFailsIsTriedAgain(t *testing.T) {
+	for name, fail := range map[string]func(*caddytest.Ask){
+		"502":                      func(a *caddytest.Ask) { a.Answer(502, "Bad Gateway") },
+		"503":                      func(a *caddytest.Ask) { a.Answer(503, "", "Retry-After: 100") },
+		"504":                      func(a *caddytest.Ask) { a.Answer(504, strings.Repeat("long ", 100_000)) },
+		"broken off":               func(a *caddytest.Ask) { a.Break() },
+		"broken off in the middle": func(a *caddytest.Ask) { a.Begin(200, "Content-Length: 2"); a.Write("["); a.Break() },
+		"a 503 that is broken off": func(a *caddytest.Ask) { a.Begin(503); a.Write("Service"); a.Break() },
+		"a 503 that is slow":       func(a *caddytest.Ask) { a.Begin(503); a.Write("Service"); time.Sleep(400 * time.Millisecond); a.End() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			backend := caddytest.NewScripted(t)
+			caddy := caddytest.Start(t, parking(""), backend.Address)
+			parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed")
+			backend.Next(t).Answer(200, "[]")
+			caddy.AwaitWaiting(t, "feed", 1)
+			release(t, caddy, "feed", 1)
+			fail(backend.Next(t))
+			fail(backend.Next(t))
+			backend.Next(t).Answer(200, "[1]")
+			if g := <-parked; g.Status != 200 || g.Body != "[1]" || g.Release() != "replay" {
+				t.Errorf("the poll was answered %+v", g)
+			}
+			backend.Unasked(t)
+		})
+	}
+}
+
+// Any other answer says what there is to say.
+func TestAReplayThatIsRefusedForGoodIsPassedOn(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, parking(""), backend.Address)
+	for _, status := range []int{401, 403, 404, 410, 500, 501} {
+		parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed")
+		backend.Next(t).Answer(200, "[]")
+		caddy.AwaitWaiting(t, "feed", 1)
+		release(t, caddy, "feed", 1)
+		backend.Next(t).Answer(status, "sorry", "X-Legacy: yes")
+		if g := <-parked; g.Status != status || g.Body != "sorry" || g.Header.Get("X-Legacy") != "yes" || g.Release() != "replay" {
+			t.Errorf("after %d the poll was answered %+v", status, g)
+		}
+	}
+	backend.Unasked(t)
+}
+
+func TestAFirstAskThatFailsIsPassedOn(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, parking(""), backend.Address)
+	url := "http://" + caddy.Site + "/feed"
+	for _, status := range []int{500, 502, 503, 504} {
+		answered := caddytest.Get(t.Context(), url)
+		backend.Next(t).Answer(status, "sorry", "Retry-After: 7")
+		if g := <-answered; g.Status != status || g.Body != "sorry" || g.Header.Get("Retry-After") != "7" || g.Release() != "none" {
+			t.Errorf("after %d the poll was answered %+v", status, g)
+		}
+	}
+	// So is one that others share.
+	sharing := []<-chan caddytest.Answer{caddytest.Get(t.Context(), url)}
+	ask := backend.Next(t)
+	sharing = append(sharing, caddytest.Get(t.Context(), url))
+	caddy.AwaitInside(t, joined, 1)
+	ask.Answer(503, "sorry", "Retry-After: 7")
+	for _, answered := range sharing {
+		if g := <-answered; g.Status != 503 || g.Body != "sorry" || g.Header.Get("Retry-After") != "7" {
+			t.Errorf("a poll that shared was answered %+v", g)
+		}
+	}
+	backend.Unasked(t)
+
+	away := caddytest.Start(t, parking(""), caddytest.FreePorts(t, 1)[0])
+	if g := caddytest.Do(t.Context(), http.MethodGet, "http://"+away.Site+"/feed", ""); g.Status != 502 || g.Release() != "none" {
+		t.Errorf("where nobody listens the poll was answered %+v", g)
+	}
+}
+
+func TestWhileReplaysFailTheClientGetsItsNothingNewAnswerAtTheTimeout(t *testing.T) {
+	for name, fail := range map[string]func(http.ResponseWriter, *http.Request){
+		"503":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+		"hangs": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var fails atomic.Bool
+			failed := make(chan struct{}, 1000)
+			caddy := caddytest.Start(t, parking(""), caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if fails.Load() {
+					failed <- struct{}{}
+					fail(w, r)
+					return
+				}
+				w.Header().Set("X-Legacy", "yes")
+				io.WriteString(w, "[]")
+			}))
+			var parked []<-chan caddytest.Answer
+			for range 3 {
+				parked = append(parked, caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Prefer: wait=3"))
+			}
+			caddy.AwaitWaiting(t, "feed", 3)
+			fails.Store(true)
+			release(t, caddy, "feed", 3)
+			<-failed
+			for _, answered := range parked {
+				g := <-answered
+				if g.Status != 200 || g.Body != "[]" || g.Header.Get("X-Legacy") != "yes" || g.Release() != "error" && g.Release() != "timeout" {
+					t.Errorf("the poll was answered %+v", g)
+				}
+				if name == "503" && g.Release() != "error" {
+					t.Errorf("the poll was answered with release=%s", g.Release())
+				}
+			}
+		})
+	}
+}
+
+func TestReplaysThatFailForAllAreFew(t *testing.T) {
+	t.Parallel()
+	var replays atomic.Int32
+	var published atomic.Bool
+	caddy := caddytest.Start(t, parking(""), caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !published.Load():
+			io.WriteString(w, "[]")
+		case replays.Add(1) > 3:
+			io.WriteString(w, "[1]")
+		default:
+			w.WriteHeader(503)
+		}
+	}))
+	const polls = 300
+	transport := crowdTransport()
+	defer transport.CloseIdleConnections()
+	answers := make(chan caddytest.Answer, polls)
+	for range polls {
+		go func() {
+			answers <- caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://"+caddy.Site+"/feed", "")
+		}()
+	}
+	caddy.AwaitWaiting(t, "feed", polls)
+	published.Store(true)
+	release(t, caddy, "feed", polls)
+	for range polls {
+		if g := <-answers; g.Body != "[1]" || g.Release() != "replay" {
+			t.Errorf("a poll was answered %+v", g)
+		}
+	}
+	if n := replays.Load(); n > 12 {
+		t.Errorf("%d polls were replayed %d times until the backend was back", polls, n)
+	}
+}

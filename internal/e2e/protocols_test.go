@@ -1,0 +1,275 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// protocolsSite parks GET and POST requests by each protocol, on the channel that
+// is their path.
+const protocolsSite = `
+http://{$SITE}, https://{$TLS_SITE} {
+	bind 127.0.0.1
+	parker {
+		methods GET POST
+		timeout 60s
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+var emptyList = caddytest.Page{Header: http.Header{"Content-Type": {"application/json"}, "X-Legacy": {"yes"}}, Body: "[]"}
+
+// scene is a client of one protocol and a page that no other client asks for.
+type scene struct {
+	caddy         *caddytest.Secure
+	pages         *caddytest.Pages
+	client        *caddytest.Client
+	path, channel string // of the page, which is an empty list at first
+}
+
+// eachProtocol runs the test by each protocol against one Caddy.
+func eachProtocol(t *testing.T, caddyfile string, test func(t *testing.T, s scene)) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	caddy := caddytest.StartSecure(t, caddyfile, pages.Address)
+	for i, protocol := range caddytest.Protocols {
+		t.Run(string(protocol), func(t *testing.T) {
+			t.Parallel()
+			channel := fmt.Sprintf("protocol/%d", i)
+			pages.Put("/"+channel, emptyList)
+			test(t, scene{caddy, pages, caddy.Client(t, protocol), "/" + channel, channel})
+		})
+	}
+}
+
+func TestTheStoryIsTheSameByEachProtocol(t *testing.T) {
+	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
+		parked := s.client.Get(t.Context(), s.path)
+		s.caddy.AwaitWaiting(t, s.channel, 1)
+		s.pages.Put(s.path, caddytest.Page{Body: "[1]"})
+		s.caddy.Publish(t, s.channel, "", "")
+		if g := <-parked; g.Err != nil || g.Status != 200 || g.Body != "[1]" || g.Release() != "replay" {
+			t.Errorf("after a publish the poll was answered %+v", g)
+		}
+		if n := s.pages.Asks(s.path); n != 2 {
+			t.Errorf("the backend was asked %d times", n)
+		}
+
+		if g := s.client.Do(t.Context(), http.MethodGet, s.path, ""); g.Body != "[1]" || g.Release() != "none" {
+			t.Errorf("with news the poll was answered %+v", g)
+		}
+
+		s.pages.Put(s.path, emptyList)
+		parked = s.client.Get(t.Context(), s.path)
+		s.caddy.AwaitWaiting(t, s.channel, 1)
+		published := s.caddy.Publish(t, s.channel, "", `{"text":"hello"}`)
+		g := <-parked
+		if g.Err != nil || g.Status != 200 || g.Body != `{"text":"hello"}` || g.Release() != "message" || g.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("after a message the poll was answered %+v", g)
+		}
+		if id := g.Header.Get("Last-Event-ID"); id == "" || !strings.Contains(published, `"position":"`+id+`"`) {
+			t.Errorf("Last-Event-ID is %q, and the hook said %s", id, published)
+		}
+
+		g = s.client.Do(t.Context(), http.MethodGet, s.path, "", "Prefer: wait=1")
+		if g.Err != nil || g.Status != 200 || g.Body != "[]" || g.Release() != "timeout" || g.Header.Get("X-Legacy") != "yes" {
+			t.Errorf("at the timeout the poll was answered %+v", g)
+		}
+	})
+}
+
+func TestAClientThatLeavesIsForgottenByEachProtocol(t *testing.T) {
+	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			ctx, leave := context.WithCancel(t.Context())
+			answered := make(chan caddytest.Answer, 1)
+			go func() { answered <- s.client.Do(ctx, method, s.path, strings.Repeat("x", 100)) }()
+			s.caddy.AwaitWaiting(t, s.channel, 1)
+			asked := s.pages.Asks(s.path)
+			leave()
+			<-answered
+			s.caddy.AwaitWaiting(t, s.channel, 0)
+			if published := s.caddy.Publish(t, s.channel, "", ""); !strings.Contains(published, `"released":0`) {
+				t.Errorf("%s: the hook answered %s", method, published)
+			}
+			if n := s.pages.Asks(s.path); n != asked {
+				t.Errorf("%s: the backend was asked %d times for the client that left", method, n-asked)
+			}
+		}
+	})
+}
+
+func TestAllRequestsOfAConnectionThatClosesAreForgotten(t *testing.T) {
+	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
+		const polls = 5
+		var parked []<-chan caddytest.Answer
+		for range polls {
+			parked = append(parked, s.client.Get(t.Context(), s.path))
+		}
+		s.caddy.AwaitWaiting(t, s.channel, polls)
+		s.client.Disconnect()
+		for _, answered := range parked {
+			<-answered
+		}
+		s.caddy.AwaitWaiting(t, s.channel, 0)
+	})
+}
+
+func TestAStopAnswersWhatIsParkedByEachProtocol(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/feed", emptyList)
+	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
+	parked := make(map[caddytest.Protocol]<-chan caddytest.Answer)
+	for _, protocol := range caddytest.Protocols {
+		parked[protocol] = caddy.Client(t, protocol).Get(t.Context(), "/feed")
+	}
+	caddy.AwaitWaiting(t, "feed", len(parked))
+	caddy.Stop(t)
+	for protocol, answered := range parked {
+		if g := <-answered; g.Err != nil || g.Body != "[]" || g.Release() != "stop" {
+			t.Errorf("by %s, the poll was answered %+v", protocol, g)
+		}
+	}
+}
+
+// The wait that is applied is said in the answer, and none that is longer than
+// the timeout is applied.
+func TestTheTimeoutIsCappedOnHTTP3Only(t *testing.T) {
+	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
+		for _, wait := range []string{"wait=22", "wait=26"} {
+			parked := s.client.Get(t.Context(), s.path, "Prefer: "+wait)
+			s.caddy.AwaitWaiting(t, s.channel, 1)
+			s.caddy.Publish(t, s.channel, "", "hello")
+			want := wait
+			if s.client.Protocol == caddytest.HTTP3 && wait == "wait=26" {
+				want = ""
+			}
+			if g := <-parked; g.Body != "hello" || g.Header.Get("Preference-Applied") != want {
+				t.Errorf("%s was answered %+v, want Preference-Applied: %s", wait, g, want)
+			}
+		}
+	})
+}
+
+func TestASilentPollOnHTTP3IsAnsweredBeforeItsConnectionIsCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes 25 seconds")
+	}
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/silent", emptyList)
+	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
+	client := caddy.Client(t, caddytest.HTTP3)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, client.URL+"/silent", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if g := (caddytest.Answer{Header: answer.Header}); answer.StatusCode != 200 || g.Release() != "timeout" {
+		t.Errorf("the poll was answered %s %v", answer.Status, answer.Header)
+	}
+}
+
+func TestFiftyRequestsAreParkedOnOneHTTP2Connection(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/feed", emptyList)
+	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
+	client := caddy.Client(t, caddytest.HTTP2)
+	if g := client.Do(t.Context(), http.MethodGet, "/feed", "", "Prefer: wait=0"); g.Body != "[]" {
+		t.Fatalf("a plain poll was answered %+v", g)
+	}
+	const clients = 50
+	var parked []<-chan caddytest.Answer
+	for i := range clients {
+		parked = append(parked, client.Get(t.Context(), "/feed", fmt.Sprintf("Cookie: user=%d", i)))
+	}
+	caddy.AwaitWaiting(t, "feed", clients)
+	// What is parked does not keep the connection from other requests.
+	if g := client.Do(t.Context(), http.MethodGet, "/feed", "", "Prefer: wait=0"); g.Body != "[]" {
+		t.Errorf("a plain poll beside them was answered %+v", g)
+	}
+	pages.Put("/feed", caddytest.Page{Body: "[1]"})
+	if published := caddy.Publish(t, "feed", "", ""); !strings.Contains(published, `"released":50`) {
+		t.Errorf("the hook answered %s", published)
+	}
+	for i, answered := range parked {
+		if g := <-answered; g.Err != nil || g.Body != "[1]" || g.Release() != "replay" {
+			t.Errorf("poll %d was answered %+v", i, g)
+		}
+	}
+	if n := client.Connections(); n != 1 {
+		t.Errorf("it took %d connections", n)
+	}
+}
+
+// plainConn is a connection to the site on which the test itself writes HTTP/1.1.
+func plainConn(t *testing.T, caddy *caddytest.Caddy) (*net.TCPConn, *bufio.Reader) {
+	t.Helper()
+	conn, err := net.Dial("tcp", caddy.Site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(caddytest.Patience))
+	return conn.(*net.TCPConn), bufio.NewReader(conn)
+}
+
+func TestAClientThatClosesItsHalfOfTheConnectionIsForgotten(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/feed", emptyList)
+	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
+	for _, request := range []string{
+		"GET /feed HTTP/1.1\r\nHost: %s\r\n\r\n",
+		"POST /feed HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\n{}",
+		"POST /feed HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+	} {
+		conn, _ := plainConn(t, caddy.Caddy)
+		fmt.Fprintf(conn, request, caddy.Site)
+		caddy.AwaitWaiting(t, "feed", 1)
+		if err := conn.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		caddy.AwaitWaiting(t, "feed", 0)
+	}
+}
+
+func TestPipelinedPollsAreAnsweredInTurn(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/one", emptyList)
+	pages.Put("/two", emptyList)
+	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
+	conn, reader := plainConn(t, caddy.Caddy)
+	fmt.Fprintf(conn, "GET /one HTTP/1.1\r\nHost: %[1]s\r\n\r\nGET /two HTTP/1.1\r\nHost: %[1]s\r\n\r\n", caddy.Site)
+	for _, channel := range []string{"one", "two"} {
+		caddy.AwaitWaiting(t, channel, 1)
+		caddy.Publish(t, channel, "", channel)
+		answer, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(answer.Body); string(text) != channel {
+			t.Errorf("the poll of %s was answered %s %q, %v", channel, answer.Status, text, err)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/websocket"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestAWebSocketPassesAsIfParkerWereNotThere(t *testing.T) {
+	t.Parallel()
+	backend := websocket.Handler(func(conn *websocket.Conn) {
+		websocket.Message.Send(conn, "welcome")
+		for {
+			var text string
+			if websocket.Message.Receive(conn, &text) != nil || text == "bye" {
+				return
+			}
+			websocket.Message.Send(conn, "got "+text)
+		}
+	})
+	caddy := caddytest.StartSecure(t, transparentSite, caddytest.Serve(t, backend.ServeHTTP))
+	for _, route := range []string{"/plain", "/parker", "/both"} {
+		conn, err := websocket.Dial("ws://"+caddy.Site+route+"/chat", "", "http://"+caddy.Site)
+		if err != nil {
+			t.Fatalf("on %s: %v", route, err)
+		}
+		defer conn.Close()
+		var got []string
+		for _, text := range []string{"one", strings.Repeat("two", 50_000), "bye"} {
+			var greeting string
+			websocket.Message.Receive(conn, &greeting)
+			got = append(got, greeting)
+			websocket.Message.Send(conn, text)
+		}
+		if want := []string{"welcome", "got one", "got " + strings.Repeat("two", 50_000)}; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("on %s the client received %.100q", route, got)
+		}
+		if err := websocket.Message.Receive(conn, new(string)); err != io.EOF {
+			t.Errorf("on %s the backend's end showed as %v", route, err)
+		}
+	}
+}
+
+// A backend that does not know the protocol answers as to any request: such a
+// request is not held either.
+func TestAnUpgradePassesAsIfParkerWereNotThere(t *testing.T) {
+	t.Parallel()
+	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refused" {
+			io.WriteString(w, "[]")
+			return
+		}
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "echo")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.Copy(conn, buffered)
+	})
+	caddy := caddytest.StartSecure(t, transparentSite, address)
+	for _, path := range []string{"/accepted", "/refused"} {
+		want := upgrade(t, caddy.Caddy, "/plain"+path)
+		for _, route := range []string{"/parker", "/both"} {
+			if got := upgrade(t, caddy.Caddy, route+path); got != want {
+				t.Errorf("on %s:\n%s\nwithout parker:\n%s", route, got, want)
+			}
+		}
+	}
+}
+
+// upgrade asks for an upgrade and says something, and is what came back.
+func upgrade(t *testing.T, caddy *caddytest.Caddy, path string) string {
+	conn, reader := plainConn(t, caddy)
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n", path, caddy.Site)
+	answer, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	fmt.Fprintln(&log, answer.Status)
+	trial{}.writeHeader(&log, 1, answer.Header)
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		fmt.Fprintln(&log, said(t, conn, reader))
+	}
+	return log.String()
+}
+
+func said(t *testing.T, conn *net.TCPConn, reader *bufio.Reader) string {
+	fmt.Fprint(conn, "hello")
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(reader)
+	return fmt.Sprintf("%q %v", text, err)
+}
+
+func TestWithoutABackendTheErrorIsTheSameAsWithoutParker(t *testing.T) {
+	t.Parallel()
+	handled := "handle_errors {\n respond \"sorry: {err.status_code}\" \n}\n"
+	for _, site := range []string{transparentSite, strings.Replace(transparentSite, "bind 127.0.0.1\n", "bind 127.0.0.1\n"+handled, 1)} {
+		caddy := caddytest.StartSecure(t, site, caddytest.FreePorts(t, 1)[0])
+		for _, protocol := range caddytest.Protocols {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				x := trial{method: method, body: ofKnownLength("hello")}
+				client := caddy.Client(t, protocol)
+				want := x.make(t, client, "/plain/x")
+				if !strings.Contains(want, " 502\n") {
+					t.Errorf("without parker, by %s:\n%s", protocol, want)
+				}
+				for _, route := range []string{"/parker", "/both", "/polls"} {
+					if got := x.make(t, client, route+"/x"); got != want {
+						t.Errorf("on %s, by %s:\n%s\nwithout parker:\n%s", route, protocol, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestALargeAnswerIsNotKeptInMemory(t *testing.T) {
+	t.Parallel()
+	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { writeLarge(w) })
+	caddy := caddytest.StartSecure(t, transparentSite, address)
+	client := caddy.Client(t, caddytest.HTTP1)
+	get := func(path string) {
+		if g := client.Do(t.Context(), http.MethodGet, path, ""); g.Err != nil || len(g.Body) != large {
+			t.Errorf("%s was answered %d with %d bytes, %v", path, g.Status, len(g.Body), g.Err)
+		}
+	}
+	get("/plain/x")
+	before := peakMemory(t, caddy.Caddy)
+	get("/parker/x")
+	get("/both/x")
+	if grown := peakMemory(t, caddy.Caddy) - before; grown > large/2 {
+		t.Errorf("Caddy took %d bytes more for %d bytes that passed", grown, large)
+	}
+}
+
+// peakMemory is the most that Caddy has had in memory, in bytes.
+func peakMemory(t *testing.T, caddy *caddytest.Caddy) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", caddy.Pid()))
+	if err != nil {
+		t.Skip("only Linux tells:", err)
+	}
+	peak := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	kilobytes, err := strconv.Atoi(string(peak[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes * 1024
+}
