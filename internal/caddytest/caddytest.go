@@ -62,6 +62,7 @@ type Caddy struct {
 
 	process *exec.Cmd
 	ended   chan error
+	hooked  bool // it serves Hook
 	admin   string
 	config  string
 	env     []string
@@ -98,10 +99,12 @@ func prepare(t testing.TB, caddyfile, backend string, env []string) *Caddy {
 		"XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "HOME="+dir,
 		"GLOBAL=", "GORACE=halt_on_error=0"), env...)
 	c.write(t, caddyfile)
+	c.hooked = strings.Contains(caddyfile, "{$HOOK}")
 	return c
 }
 
-// run starts the process, and returns when it serves the site.
+// run starts the process, and returns when it serves the site, and the hook if
+// there is one.
 func (c *Caddy) run(t testing.TB, args ...string) {
 	t.Helper()
 	path, err := binary()
@@ -117,6 +120,9 @@ func (c *Caddy) run(t testing.TB, args ...string) {
 	go func() { c.ended <- c.process.Wait() }()
 	t.Cleanup(func() { c.cleanup(t) })
 	c.awaitServing(t, c.Site)
+	if c.hooked {
+		c.awaitServing(t, c.Hook)
+	}
 }
 
 // write stores a Caddyfile with the global options that tests need.

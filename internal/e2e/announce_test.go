@@ -115,7 +115,7 @@ func TestAnAnswersParkerPublishFieldPublishesAndNeverReachesTheClient(t *testing
 				x := trial{method: route.method, prefersNoWait: true}
 				published := watch(t, caddy, pages, want, func() {
 					client := caddy.Client(t, caddytest.Protocols[i%len(caddytest.Protocols)])
-					if answer := x.make(t, client, route.path+"?case="+fmt.Sprint(i)); strings.Contains(answer, "Parker-Publish") {
+					if answer := x.make(t.Context(), t, client, route.path+"?case="+fmt.Sprint(i)); strings.Contains(answer, "Parker-Publish") {
 						t.Errorf("%s: the client was answered %s", a.name, answer)
 					}
 				})

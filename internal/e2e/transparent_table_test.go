@@ -72,7 +72,7 @@ func newsTrials() []trial {
 		{name: "starts like nothing new", serve: func(w http.ResponseWriter, r *http.Request) { chunks(w, " ", "[", "]", ",") }},
 		{name: "fields", serve: says(203, "x", "Set-Cookie: a=1", "Set-Cookie: b=2; Path=/", "X-Twice: 1", "X-Twice: 2",
 			"Server: legacy", "Via: 1.0 older", "Content-Location: /x", "Retry-After: 3", "Vary: *", "Link: </a>; rel=next", "Cache-Control: no-cache")},
-		{name: "big header", header: http.Header{"X-Big": {strings.Repeat("y", 60_000)}}, serve: says(200, "x", "X-Big: "+strings.Repeat("z", 60_000))},
+		{name: "big header", header: http.Header{"X-Big": {strings.Repeat("y", 10_000)}}, serve: says(200, "x", "X-Big: "+strings.Repeat("z", 10_000))},
 		{name: "gzip", header: http.Header{"Accept-Encoding": {"gzip"}}, serve: says(200, gzipped(`{"a":1}`), "Content-Encoding: gzip", "Content-Type: application/json")},
 		{name: "trailers announced", serve: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Trailer", "X-Sum, X-Other")

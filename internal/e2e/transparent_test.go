@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -51,13 +52,16 @@ func eachTrial(t *testing.T, trials func() []trial, routes ...string) {
 	for protocol, paths := range paths {
 		t.Run(string(protocol), func(t *testing.T) {
 			t.Parallel()
+			// For all of them, so that a few that are held do not take it for each.
+			ctx, cancel := context.WithTimeout(t.Context(), 3*caddytest.Patience)
+			defer cancel()
 			for _, path := range paths {
 				x := backend.trials[path]
 				t.Run(x.name, func(t *testing.T) {
 					client := caddy.Client(t, protocol)
-					want := x.make(t, client, "/plain"+path) + backend.take(path)
+					want := x.make(ctx, t, client, "/plain"+path) + backend.take(path)
 					for _, route := range routes {
-						if got := x.make(t, client, route+path) + backend.take(path); got != want {
+						if got := x.make(ctx, t, client, route+path) + backend.take(path); got != want {
 							t.Errorf("on %s:\n%s\nwithout parker:\n%s", route, got, want)
 						}
 					}

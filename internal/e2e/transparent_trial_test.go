@@ -44,7 +44,7 @@ type trial struct {
 }
 
 // make makes the trial's request and writes down all that the client sees.
-func (x trial) make(t *testing.T, client *caddytest.Client, path string) string {
+func (x trial) make(ctx context.Context, t *testing.T, client *caddytest.Client, path string) string {
 	var log strings.Builder
 	trace := &httptrace.ClientTrace{
 		Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
@@ -56,7 +56,7 @@ func (x trial) make(t *testing.T, client *caddytest.Client, path string) string 
 			return nil
 		},
 	}
-	r := x.request(t, client.URL+path)
+	r := x.request(ctx, t, client.URL+path)
 	answer, err := client.Transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	resets := x.breaksOff && (client.Protocol == caddytest.HTTP2 || client.Protocol == caddytest.HTTP3)
 	if err != nil {
@@ -92,13 +92,11 @@ func (x trial) make(t *testing.T, client *caddytest.Client, path string) string 
 	return log.String()
 }
 
-func (x trial) request(t *testing.T, url string) *http.Request {
+func (x trial) request(ctx context.Context, t *testing.T, url string) *http.Request {
 	var body io.Reader
 	if x.body != nil {
 		body = x.body()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), caddytest.Patience)
-	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, x.method, url, body)
 	if err != nil {
 		t.Fatal(err)

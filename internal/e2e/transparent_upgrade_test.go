@@ -118,12 +118,12 @@ func TestWithoutABackendTheErrorIsTheSameAsWithoutParker(t *testing.T) {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				x := trial{method: method, body: ofKnownLength("hello")}
 				client := caddy.Client(t, protocol)
-				want := x.make(t, client, "/plain/x")
+				want := x.make(t.Context(), t, client, "/plain/x")
 				if !strings.Contains(want, " 502\n") {
 					t.Errorf("without parker, by %s:\n%s", protocol, want)
 				}
 				for _, route := range []string{"/parker", "/both", "/polls"} {
-					if got := x.make(t, client, route+"/x"); got != want {
+					if got := x.make(t.Context(), t, client, route+"/x"); got != want {
 						t.Errorf("on %s, by %s:\n%s\nwithout parker:\n%s", route, protocol, got, want)
 					}
 				}
