@@ -72,16 +72,17 @@ func micros(d []time.Duration) float64 {
 	return float64(d[len(d)/2].Nanoseconds()) / 1000
 }
 
-// load sends requests over as many connections and reads the answers.
+// load sends requests over as many connections and reads the answers. No two
+// requests are the same: they are not to share an ask.
 func load(b *testing.B, url string, requests, connections int) {
 	b.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
 	var wg sync.WaitGroup
-	for range connections {
+	for i := range connections {
 		wg.Go(func() {
-			for range requests / connections {
-				answer, err := client.Get(url)
+			for j := range requests / connections {
+				answer, err := client.Get(fmt.Sprint(url, "?client=", i, "&since=", j))
 				if err != nil {
 					b.Error(err)
 					return
