@@ -90,6 +90,28 @@ func TestAtTheTimeoutTheClientGetsTheBackendsOwnAnswer(t *testing.T) {
 	}
 }
 
+func TestNewsThatWereLookedAtWholeAnnounceOnTheirPollsOwnChannel(t *testing.T) {
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Cookie") == "user=writer" {
+			w.Header().Set("Parker-Publish", "messages")
+			fmt.Fprint(w, `{"messages":[1]}`)
+		} else {
+			fmt.Fprint(w, `{"messages":[]}`)
+		}
+	})
+	caddy := caddytest.Start(t, strings.Replace(site, "parker /messages", "parker /messages {\n nothing_new {\n json /messages \n} \n}", 1), backend)
+	url := "http://" + caddy.Site + "/messages"
+	before := position(t, caddy.Publish(t, "messages", "", ""))
+	caddytest.Do(t.Context(), http.MethodGet, url, "", "Cookie: user=writer")
+	epoch, _, _ := strings.Cut(before, "-")
+	if after := position(t, caddy.Publish(t, "messages", "", "")); after != epoch+"-3" {
+		t.Errorf("the position went from %s to %s, so the news were not announced", before, after)
+	}
+	if g := <-caddytest.Get(t.Context(), url, "Prefer: wait=1"); g.Release() != "timeout" {
+		t.Errorf("a poll without news was answered %+v", g)
+	}
+}
+
 func TestAStopAnswersWhatIsParkedAndEndsPromptly(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)

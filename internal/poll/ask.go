@@ -141,10 +141,10 @@ func (p *Poll) lead(w *walk) Reply {
 	if w.queue() {
 		result = p.request.Send(w.ctx, p.client, p.next, p.line.MaxBody, w)
 		p.passes++
-		p.announce(w.announced, result)
 	}
 	w.unhold()
 	reply, landing := p.judge(result, w)
+	p.announce(w.announced, reply.Kind)
 	w.land(landing)
 	if reply.Kind == News {
 		w.wakeOthers()
@@ -263,17 +263,16 @@ func (p *Poll) backoff() time.Duration {
 	return d - rand.N(d/2)
 }
 
-// announce publishes on the channels that an answer named. What a nothing-new
-// answer announces on the poll's own channels is no news to it: it would wake
-// itself for ever.
-func (p *Poll) announce(channels []string, result backend.Result) {
-	if len(channels) == 0 {
-		return
-	}
-	if !result.Streamed {
+// announce publishes on the channels that an answer named. What one that leaves
+// the poll parked announces on the poll's own channels is no news to it: it would
+// wake itself for ever.
+func (p *Poll) announce(channels []string, kind Kind) {
+	if kind == NothingNew || kind == Refused {
 		channels = slices.DeleteFunc(channels, func(name string) bool { return slices.Contains(p.channels, name) })
 	}
-	p.line.Announce(channels)
+	if len(channels) > 0 {
+		p.line.Announce(channels)
+	}
 }
 
 // unavailable tells which statuses a backend that restarts answers with, itself

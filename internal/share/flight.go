@@ -140,13 +140,14 @@ func (f *Flight) detach() {
 
 // Land ends the flight. The result also serves those who come later, as long as
 // nothing happens on their channels; one without an answer, or of an ask that
-// failed, does not: they would fail for ever.
+// failed, does not: they would fail for ever. Nor is one kept for a group that its
+// last member has left.
 func (f *Flight) Land(r *Result) {
 	s := f.group.groups
 	s.mu.Lock()
 	if f.group.flight == f {
 		f.group.flight = nil
-		if r.Answer != nil && r.Err == nil && r.Retry.IsZero() && !f.group.watcher.Moved() {
+		if f.group.members > 0 && r.Answer != nil && r.Err == nil && r.Retry.IsZero() && !f.group.watcher.Moved() {
 			f.group.keep(r)
 		}
 	}

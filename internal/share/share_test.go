@@ -118,6 +118,27 @@ func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 	})
 }
 
+func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := lot.New()
+		s := New(l, time.Second, 0)
+		old := s.Enter(Key{}, channels)
+		f := lead(t, old, false)
+		old.Exit()
+		younger := s.Enter(Key{}, channels)
+		f.Land(nothingNew())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s.groups[Key{}] != younger {
+			t.Error("the group that was left took the younger one with it")
+		}
+		l.Release(brokers.Event{Channel: "a"})
+		if !younger.watcher.Moved() {
+			t.Error("the younger group does not hear of events any more")
+		}
+	})
+}
+
 func TestNewsAreNotReused(t *testing.T) {
 	g := New(lot.New(), time.Hour, 0).Enter(Key{}, channels)
 	lead(t, g, false).Land(news())
