@@ -112,6 +112,15 @@ func TestNewsThatWereLookedAtWholeAnnounceOnTheirPollsOwnChannel(t *testing.T) {
 	}
 }
 
+func TestAPollThatCannotBeHeldSaysSo(t *testing.T) {
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, strings.Replace(site, "parker /messages", "parker /messages {query.room}", 1), backend.Address)
+	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/messages", "")
+	if g.Body != "[]" || g.Release() != "none" {
+		t.Errorf("a poll without a channel was answered %+v", g)
+	}
+}
+
 func TestAStopAnswersWhatIsParkedAndEndsPromptly(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)

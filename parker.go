@@ -72,18 +72,21 @@ func (h *Handler) holds(r *http.Request) bool {
 		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
 }
 
-// admit starts a poll, if the request can be held.
+// admit starts a poll, if the request can be held. A poll that cannot is told so.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *poll.Poll {
 	if !h.holds(r) {
 		return nil
 	}
+	notHeld := answer.Stamp{Release: answer.None, Wait: -1}
 	channels, err := channelsOf(r, h.Channels)
 	if err != nil {
 		h.badChannel.warn(h.logger, "the request is not held", err)
+		notHeld.Put(w.Header())
 		return nil
 	}
 	kept, err := backend.Keep(r, h.MaxBody)
 	if err != nil {
+		notHeld.Put(w.Header())
 		return nil
 	}
 	wait, ok := field.Wait(r.Header)
