@@ -60,6 +60,36 @@ func List(values []string) []string {
 	return elements
 }
 
+// Accepts tells whether a request's Accept field names the media type itself, not
+// by a range, and does not rule it out (RFC 9110, 12.5.1).
+func Accepts(header http.Header, mediaType string) bool {
+	for _, line := range header["Accept"] {
+		for more := true; more; {
+			var element string
+			element, line, more = cut(line, ',')
+			name, parameters, _ := cut(element, ';')
+			if strings.EqualFold(trim(name), mediaType) {
+				return !ruledOut(parameters)
+			}
+		}
+	}
+	return false
+}
+
+// ruledOut tells whether a weight among the parameters is zero (RFC 9110, 12.4.2).
+func ruledOut(parameters string) bool {
+	for more := true; more; {
+		var parameter string
+		parameter, parameters, more = cut(parameters, ';')
+		name, value, _ := strings.Cut(parameter, "=")
+		if strings.EqualFold(trim(name), "q") {
+			weight, err := strconv.ParseFloat(trim(value), 64)
+			return err == nil && weight == 0
+		}
+	}
+	return false
+}
+
 // cut is strings.Cut that looks past quoted strings.
 func cut(s string, separator byte) (before, after string, found bool) {
 	quoted := false
