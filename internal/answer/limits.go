@@ -23,6 +23,28 @@ func LimitsOf(w http.ResponseWriter, r *http.Request) Limits {
 	return Limits{client: w, request: r}
 }
 
+// OneWrite is how long the client may take to accept a single write: at most the
+// time given, and less where the operator's limits are shorter. It is the same
+// whether or not they are lifted.
+func (l *Limits) OneWrite(most time.Duration) time.Duration {
+	if _, writer := caddyhttp.IdleTimeoutsFromContext(l.request.Context()); writer != nil && writer.Deadline.Timeout > 0 {
+		most = min(most, writer.Deadline.Timeout)
+	}
+	if timeout := l.writeTimeout(); timeout > 0 {
+		most = min(most, timeout)
+	}
+	return most
+}
+
+// writeTimeout is the server's limit on whole answers; 0: there is none.
+func (l *Limits) writeTimeout() time.Duration {
+	server, ok := l.request.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return 0
+	}
+	return time.Duration(server.WriteTimeout)
+}
+
 // Lift takes the limits away, if they are in force. To clear the deadlines is not
 // enough: Caddy's idle reader and writer set the hard ones anew.
 func (l *Limits) Lift() {
@@ -30,16 +52,19 @@ func (l *Limits) Lift() {
 		return
 	}
 	l.liftedAt = time.Now()
+	// A connection that knows no deadlines has none to clear. The one for reading
+	// is cleared through the idle reader, whose lock puts what follows behind the
+	// reads of the body so far.
+	controller := http.NewResponseController(l.client)
+	_ = controller.SetReadDeadline(time.Time{})
 	reader, writer := caddyhttp.IdleTimeoutsFromContext(l.request.Context())
-	if reader != nil {
+	if reader != nil && !reader.Deadline.HardDeadline.IsZero() {
 		reader.Deadline.HardDeadline = time.Time{}
+		_ = controller.SetReadDeadline(time.Time{})
 	}
 	if writer != nil {
 		l.hard, writer.Deadline.HardDeadline = writer.Deadline.HardDeadline, time.Time{}
 	}
-	// A connection that knows no deadlines has none to clear.
-	controller := http.NewResponseController(l.client)
-	_ = controller.SetReadDeadline(time.Time{})
 	_ = controller.SetWriteDeadline(time.Time{})
 }
 
@@ -59,9 +84,8 @@ func (l *Limits) Impose() {
 		writer.Override(writer.Deadline.Timeout, writer.Deadline.MinRate, 0)
 		return
 	}
-	server, ok := l.request.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if ok && server.WriteTimeout > 0 {
-		_ = http.NewResponseController(l.client).SetWriteDeadline(time.Now().Add(time.Duration(server.WriteTimeout)))
+	if timeout := l.writeTimeout(); timeout > 0 {
+		_ = http.NewResponseController(l.client).SetWriteDeadline(time.Now().Add(timeout))
 	}
 }
 
