@@ -9,7 +9,6 @@ package parker
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,57 +16,24 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/caddy-parker/parker/brokers"
-	_ "github.com/caddy-parker/parker/brokers/memory"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/share"
+	"github.com/caddy-parker/parker/internal/warn"
 )
 
 func init() {
-	caddy.RegisterModule(new(App))
+	caddy.RegisterModule(new(hub.App))
 	caddy.RegisterModule(new(Handler))
 	caddy.RegisterModule(new(Notify))
 	caddy.RegisterModule(new(Publish))
-}
-
-// App is what all of parker's handlers share: the broker that carries events,
-// the lot where requests are parked, and their limits.
-type App struct {
-	// The broker that carries events and keeps their history. Default: memory,
-	// which serves one process.
-	BrokerRaw json.RawMessage `json:"broker,omitempty" caddy:"namespace=parker.brokers inline_key=name"`
-
-	// How much each channel remembers, for clients that resume.
-	History *History `json:"history,omitempty"`
-
-	// How many requests this process parks at most. Beyond it requests are not
-	// held: they get the backend's answer at once. Default: 100000.
-	MaxParked int `json:"max_parked,omitempty"`
-
-	// The largest message that can be published, in bytes. Default: 1 MB.
-	MaxMessage int64 `json:"max_message,omitempty"`
-
-	hub        hub.Hub
-	process    *hub.Process
-	logger     *zap.Logger
-	badChannel warnings
-}
-
-// History bounds what a channel remembers.
-type History struct {
-	// How many events are kept per channel. Default: 100.
-	Events int `json:"events,omitempty"`
-
-	// How long an event is kept. Default: 10m.
-	MaxAge caddy.Duration `json:"max_age,omitempty"`
 }
 
 // Handler parks the polls of a backend that has nothing new, and releases them
@@ -140,15 +106,25 @@ type Handler struct {
 	// a timer without waiting for the last poll's answer. Default: off.
 	Supersede []string `json:"supersede,omitempty"`
 
+	// What requests wait for. With `backend` it is news of the backend, which is
+	// asked first. With `messages` it is published messages alone: the backend is
+	// not asked, but for its full state where a client went on from a position that
+	// is forgotten. So nothing protects such a route but what stands before parker.
+	// Default: backend.
+	Hold string `json:"hold,omitempty"`
+
 	// What a publish with a message does: `message`, it is itself the answer;
 	// `replay`, it wakes the request as one without a message does.
 	// Default: message.
 	Answer string `json:"answer,omitempty"`
 
-	app        *App
+	// How events are streamed to clients that accept text/event-stream.
+	SSE *poll.Streams `json:"sse,omitempty"`
+
+	hub        hub.Hub
 	line       *poll.Line
 	logger     *zap.Logger
-	badChannel warnings
+	badChannel warn.Rarely
 }
 
 // Notify publishes on its channels, without a message, when a request is
@@ -167,9 +143,14 @@ type Notify struct {
 	// POST.
 	Status []int `json:"status,omitempty"`
 
-	app        *App
+	// Put the position of the newest event on the channels into the answers of the
+	// route, as Parker-Position: a page that makes requests anyway sees that it has
+	// changed, and polls only then. Default: false.
+	Piggyback bool `json:"piggyback,omitempty"`
+
+	hub        hub.Hub
 	logger     *zap.Logger
-	badChannel warnings
+	badChannel warn.Rarely
 }
 
 // Publish is the hook at which applications publish, and see who waits.
@@ -191,74 +172,6 @@ type Publish struct {
 	hook *hook.Hook
 }
 
-// CaddyModule returns the Caddy module information.
-func (*App) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "parker", New: func() caddy.Module { return new(App) }}
-}
-
-// Provision joins the process's lot and sets up the broker.
-func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
-	if a.MaxParked == 0 {
-		a.MaxParked = 100_000
-	}
-	if a.MaxMessage == 0 {
-		a.MaxMessage = 1_000_000
-	}
-	a.process = hub.Join()
-	a.hub = hub.Hub{Lot: a.process.Lot, Logger: a.logger}
-
-	module, err := a.loadBroker(ctx)
-	if err != nil {
-		return fmt.Errorf("loading the broker: %w", err)
-	}
-	a.hub.Broker = module.(brokers.Broker)
-
-	events, err := ctx.App("events")
-	if err != nil {
-		return fmt.Errorf("loading the events app: %w", err)
-	}
-	return events.(*caddyevents.App).On("stopping", a.process)
-}
-
-func (a *App) loadBroker(ctx caddy.Context) (any, error) {
-	if a.BrokerRaw == nil {
-		return ctx.LoadModuleByID("parker.brokers.memory", nil)
-	}
-	return ctx.LoadModule(a, "BrokerRaw")
-}
-
-// Validate refuses limits that make no sense.
-func (a *App) Validate() error {
-	switch {
-	case a.MaxParked < 0:
-		return fmt.Errorf("max_parked is %d: it must be positive", a.MaxParked)
-	case a.MaxMessage < 0:
-		return fmt.Errorf("max_message is %d: it must be positive", a.MaxMessage)
-	case a.History != nil && (a.History.Events < 0 || a.History.MaxAge < 0):
-		return errors.New("history must not be negative")
-	}
-	return nil
-}
-
-// Start puts this configuration's settings in force.
-func (a *App) Start() error {
-	a.process.Lot.SetMaxParked(a.MaxParked)
-	a.hub.Broker.Deliver(a.process.Lot.Release)
-	return nil
-}
-
-// Stop does nothing: what is parked stays through a reload.
-func (*App) Stop() error { return nil }
-
-// Cleanup leaves the process's lot.
-func (a *App) Cleanup() error {
-	if a.process == nil {
-		return nil
-	}
-	return a.process.Leave()
-}
-
 // upperOr is the methods in upper case, as Caddy's matcher has them, or the
 // default ones.
 func upperOr(methods []string, defaults ...string) []string {
@@ -272,14 +185,6 @@ func upperOr(methods []string, defaults ...string) []string {
 	return upper
 }
 
-func appOf(ctx caddy.Context) (*App, error) {
-	app, err := ctx.App("parker")
-	if err != nil {
-		return nil, fmt.Errorf("loading the parker app: %w", err)
-	}
-	return app.(*App), nil
-}
-
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.parker", New: func() caddy.Module { return new(Handler) }}
@@ -288,7 +193,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision fills in the defaults and joins the app.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Logger()
-	if h.app, err = appOf(ctx); err != nil {
+	if h.hub, err = hub.Of(ctx); err != nil {
 		return err
 	}
 	h.Methods = upperOr(h.Methods, http.MethodGet)
@@ -304,32 +209,52 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.MaxBody == 0 {
 		h.MaxBody = 64_000
 	}
-	if h.NothingNew == nil {
-		h.NothingNew = nothingnew.Default()
-	}
 	if err := h.check(); err != nil {
 		return err
+	}
+	if h.NothingNew == nil {
+		h.NothingNew = nothingnew.Default()
 	}
 	if err := h.NothingNew.Provision(h.MaxBody); err != nil {
 		return fmt.Errorf("nothing_new: %w", err)
 	}
+	if h.SSE == nil {
+		h.SSE = new(poll.Streams)
+	}
+	if err := h.SSE.Provision(h.hub.MaxMessage); err != nil {
+		return fmt.Errorf("sse: %w", err)
+	}
 	h.line = &poll.Line{
-		Lot:           h.app.process.Lot,
-		Groups:        share.New(h.app.process.Lot, time.Duration(h.Reuse), time.Duration(h.Watch)),
+		Lot:           h.hub.Lot,
+		Groups:        share.New(h.hub.Lot, time.Duration(h.Reuse), time.Duration(h.Watch)),
 		Rules:         h.NothingNew,
 		Asks:          semaphore.NewWeighted(int64(h.Asks)),
 		MaxBody:       h.MaxBody,
+		MaxEvent:      max(h.MaxBody, h.hub.MaxMessage),
 		Share:         h.Share,
 		SharePublic:   h.SharePublic,
 		Spread:        time.Duration(h.Spread),
 		TimeoutStatus: h.TimeoutStatus,
-		Messages:      h.Answer != "replay",
+		Interest:      h.interest(),
+		Broker:        h.hub.Broker,
+		Streams:       h.SSE,
 		PerClient:     h.PerClient,
-		Clients:       &h.app.process.Clients,
-		Newest:        &h.app.process.Newest,
-		Announce:      h.app.announce,
+		Clients:       &h.hub.Clients,
+		Newest:        &h.hub.NewestPolls,
+		Announce:      h.hub.Announce,
 	}
 	return nil
+}
+
+// interest says what published events are to the handler's requests.
+func (h *Handler) interest() lot.Interest {
+	switch {
+	case h.Hold == "messages":
+		return lot.MessagesOnly
+	case h.Answer == "replay":
+		return lot.WakeUps
+	}
+	return lot.Messages
 }
 
 const defaultTimeout = 55 * time.Second
@@ -361,7 +286,24 @@ func (h *Handler) check() error {
 	case h.Answer != "" && h.Answer != "message" && h.Answer != "replay":
 		return fmt.Errorf("answer is %q: it must be message or replay", h.Answer)
 	}
-	return nil
+	_, err := h.checkHold()
+	return err
+}
+
+// checkHold refuses, where the backend is not asked, what is about its answers, and
+// names the option.
+func (h *Handler) checkHold() (option string, err error) {
+	if h.Hold != "" && h.Hold != "backend" && h.Hold != "messages" {
+		return "hold", fmt.Errorf("hold is %q: it must be backend or messages", h.Hold)
+	}
+	for option, given := range map[string]bool{
+		"nothing_new": h.NothingNew != nil, "watch": h.Watch > 0, "reuse": h.Reuse > 0, "answer": h.Answer == "replay",
+	} {
+		if given && h.Hold == "messages" {
+			return option, fmt.Errorf("%s: with hold messages the backend is not asked", option)
+		}
+	}
+	return "", nil
 }
 
 // checkTimes refuses what could not happen before the timeout, and names the
@@ -389,7 +331,7 @@ func (n *Notify) Provision(ctx caddy.Context) (err error) {
 	if len(n.Status) == 0 {
 		n.Status = []int{2, 3}
 	}
-	n.app, err = appOf(ctx)
+	n.hub, err = hub.Of(ctx)
 	return err
 }
 
@@ -400,7 +342,7 @@ func (*Publish) CaddyModule() caddy.ModuleInfo {
 
 // Provision reads the tokens and joins the app.
 func (p *Publish) Provision(ctx caddy.Context) error {
-	app, err := appOf(ctx)
+	board, err := hub.Of(ctx)
 	if err != nil {
 		return err
 	}
@@ -412,16 +354,12 @@ func (p *Publish) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("token %d: %w", i+1, err)
 		}
 	}
-	p.hook, err = hook.New(app.hub, tokens, p.Allow, app.MaxMessage)
+	p.hook, err = hook.New(board, tokens, p.Allow, board.MaxMessage)
 	return err
 }
 
 // Interface guards
 var (
-	_ caddy.App                   = (*App)(nil)
-	_ caddy.Provisioner           = (*App)(nil)
-	_ caddy.Validator             = (*App)(nil)
-	_ caddy.CleanerUpper          = (*App)(nil)
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 	_ caddy.Provisioner           = (*Notify)(nil)

@@ -1,18 +1,15 @@
 package parker
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -29,11 +26,19 @@ import (
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	p := h.admit(w, r, next)
 	if p == nil {
-		return notify.Pass(w, r, next, h.app.announce)
+		return notify.Pass(w, r, next, h.SSE.Attend, h.hub.Announce)
 	}
 	defer h.leave(p, r)
+	if p.Streams() {
+		return h.stream(p)
+	}
 
 	reply := p.First()
+	if reply.Kind == poll.NothingNew {
+		if missed, ok := p.Missed(); ok {
+			return p.GiveMissed(missed)
+		}
+	}
 	for reply.Kind == poll.NothingNew || reply.Kind == poll.Refused {
 		if p.Plain() {
 			return p.GiveKept(answer.None)
@@ -44,6 +49,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		switch released.Cause {
 		case lot.Published:
+			if p.Known(released.Event) {
+				continue
+			}
 			if released.Event.Message != nil {
 				return p.GiveMessage(released.Event)
 			}
@@ -66,6 +74,51 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return p.Give(reply)
 }
 
+// stream is the same story for a client that wants an event stream: each release
+// is an event, and then it parks again.
+func (h *Handler) stream(p *poll.Poll) error {
+	first := p.First()
+	if !p.Opens(first) {
+		return p.Give(first)
+	}
+	s := p.Open(first)
+	defer s.Close()
+	if s.Full() {
+		p.Released(answer.Full)
+		return nil
+	}
+	for !s.Ended() {
+		released, stayed := p.Park()
+		if !stayed {
+			return nil
+		}
+		switch released.Cause {
+		case lot.Published:
+			p.Released(answer.Replay)
+			s.Take()
+		case lot.Woken:
+			p.Released(answer.Watch)
+			s.Replay()
+		case lot.TimedOut:
+			if !p.Retries() {
+				p.Released(answer.Timeout)
+				return nil
+			}
+			s.Replay()
+		case lot.Superseded:
+			p.Released(answer.Timeout)
+			return nil
+		case lot.Full:
+			p.Released(answer.Full)
+			return nil
+		case lot.Stopped:
+			p.Released(answer.Stop)
+			return nil
+		}
+	}
+	return nil
+}
+
 // holds tells whether a request is of a kind that can be held.
 func (h *Handler) holds(r *http.Request) bool {
 	return slices.Contains(h.Methods, r.Method) && !caddyhttp.IsIncremental(r.Header) &&
@@ -80,9 +133,14 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	notHeld := answer.Stamp{Release: answer.None, Wait: -1}
 	channels, err := channelsOf(r, h.Channels)
 	if err != nil {
-		h.badChannel.warn(h.logger, "the request is not held", err)
+		h.badChannel.Warn(h.logger, "the request is not held", err)
 		notHeld.Put(w.Header())
 		return nil
+	}
+	resume := poll.ResumeOf(r)
+	stream := poll.WantsStream(r)
+	if stream {
+		poll.AskForAny(r.Header)
 	}
 	kept, err := backend.Keep(r, h.MaxBody)
 	if err != nil {
@@ -97,6 +155,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return h.line.New(poll.Request{
 		Client: w, Next: next, Kept: kept, HTTP: r,
 		Channels:  channels,
+		Stream:    stream,
+		Resume:    resume,
 		Wait:      wait,
 		Timeout:   h.timeout(r),
 		ClientIP:  clientIP,
@@ -158,17 +218,25 @@ func (h *Handler) supersedeKey(r *http.Request) poll.Key {
 
 // ServeHTTP publishes when the request was a write that succeeded.
 func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !slices.Contains(n.Methods, r.Method) {
-		return notify.Pass(w, r, next, n.app.announce)
+	write := slices.Contains(n.Methods, r.Method)
+	if !write && !n.Piggyback {
+		return notify.Pass(w, r, next, nil, n.hub.Announce)
 	}
 	// The route may rewrite the request: what it was counts.
 	channels, err := channelsOf(r, n.Channels)
 	if err != nil {
-		n.badChannel.warn(n.logger, "the write is not published", err)
-		return notify.Pass(w, r, next, n.app.announce)
+		n.badChannel.Warn(n.logger, "the write is not published", err)
+		return notify.Pass(w, r, next, nil, n.hub.Announce)
 	}
-	publish := func() { n.app.announce(channels) }
-	return notify.PassWrite(w, r, next, n.wrote, publish, n.app.announce)
+	if n.Piggyback {
+		// Noted before the backend is asked: what comes meanwhile counts as news.
+		w = notify.Piggyback(w, n.hub.Newest(channels))
+	}
+	if !write {
+		return notify.Pass(w, r, next, nil, n.hub.Announce)
+	}
+	publish := func() { n.hub.Announce(channels) }
+	return notify.PassWrite(w, r, next, n.wrote, publish, n.hub.Announce)
 }
 
 // wrote tells whether an answer's status says that the write was done.
@@ -182,19 +250,6 @@ func (n *Notify) wrote(status int) bool {
 func (p *Publish) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	p.hook.ServeHTTP(w, r)
 	return nil
-}
-
-// announce publishes on channels without a message. Names that are no channel's
-// come from a backend's answer, and are left out.
-func (a *App) announce(channels []string) {
-	for _, channel := range channels {
-		if err := brokers.CheckChannel(channel); err != nil {
-			a.badChannel.warn(a.logger, "the backend's announcement is not published", err)
-			continue
-		}
-		// The hub has logged what went wrong.
-		_, _, _ = a.hub.Publish(context.Background(), channel, nil)
-	}
 }
 
 // channelsOf are the channels that the templates name for a request: by default
@@ -216,17 +271,4 @@ func channelsOf(r *http.Request, templates []string) ([]string, error) {
 		}
 	}
 	return channels, nil
-}
-
-// warnings are logged once a minute at most.
-type warnings struct {
-	next atomic.Int64 // Unix time in nanoseconds
-}
-
-func (s *warnings) warn(logger *zap.Logger, message string, err error) {
-	now := time.Now()
-	next := s.next.Load()
-	if now.UnixNano() >= next && s.next.CompareAndSwap(next, now.Add(time.Minute).UnixNano()) {
-		logger.Warn(message, zap.Error(err))
-	}
 }

@@ -1,33 +1,85 @@
 // Package brokers says what carries parker's events: a [Broker] takes each
-// publish, gives it a [Position] and delivers it to this process. It knows
-// nothing of who waits.
+// publish, gives it a [Position], delivers it to this process and remembers it
+// for a while. It knows nothing of who waits.
 //
 // A broker is a Caddy guest module in the namespace parker.brokers.
 package brokers
 
 import (
 	"context"
-	"strconv"
+	"time"
 )
 
 // Broker carries events between those who publish and the process that parks
 // requests. Its state belongs to the process, not to one configuration, so that
-// positions go on through a reload.
+// positions and history go on through a reload.
 //
 // All methods are safe for concurrent use.
 type Broker interface {
-	// Publish makes an event on the channel, with a message or without (nil),
-	// and returns where it stands. released counts the requests of this
-	// process that it let go, as far as is known on return.
-	Publish(ctx context.Context, channel string, message *Message) (position Position, released int, err error)
+	// Start puts a configuration in force: history is kept within its limits, and
+	// every event goes to receive from now on. Events arrive one at a time, in the
+	// order of their positions. receive returns how many requests it let go; it
+	// must not block. A later call takes the place of this one.
+	Start(history History, receive func(Event) (released int))
 
-	// Deliver names the receiver of every event from now on. Events arrive one
-	// at a time, in the order of their positions. receive returns how many
-	// requests it let go; it must not block. A later call replaces the receiver.
-	Deliver(receive func(Event) (released int))
+	// Publish makes an event and returns where it stands.
+	Publish(ctx context.Context, publication Publication) (Published, error)
+
+	// Events are those that came on the channels after a position, as far as they
+	// are remembered: oldest first, and no more than limit that have a message.
+	// Of events without one, the last on each channel may stand for all of them.
+	//
+	// Not complete means that something after the position is forgotten, or that
+	// the position is none of this broker's: what is missing, nobody knows.
+	Events(ctx context.Context, channels []string, after Position, limit int) (events []Event, complete bool, err error)
 
 	// Position is where events stand now.
 	Position() Position
+
+	// Newest is the position of the newest event on any of the channels. Where
+	// that is forgotten it is a later one, which may change without an event.
+	Newest(channels []string) Position
+}
+
+// History bounds what is remembered.
+type History struct {
+	// Events is how many events with a message are kept per channel.
+	Events int
+
+	// MaxAge is how long an event is kept if its publisher does not say.
+	MaxAge time.Duration
+
+	// MaxBytes is how much memory the events of all channels may take together,
+	// their messages and all else. Past it the oldest are forgotten first.
+	MaxBytes int64
+}
+
+// Publication is what a publisher asks for.
+type Publication struct {
+	Channel string
+
+	// Message is nil where those who wait are only to be woken.
+	Message *Message
+
+	// ID is the publisher's own name for the event, or empty. What is published
+	// again with the ID of an event that the channel remembers, is no event.
+	ID string
+
+	// Lifetime is how long the event is remembered: 0 stands for the history's
+	// own, and if it is negative the event is not remembered at all.
+	Lifetime time.Duration
+}
+
+// Published is what came of a [Publication].
+type Published struct {
+	Position Position
+
+	// Released counts the requests of this process that the event let go, as far
+	// as is known.
+	Released int
+
+	// Duplicate says that nothing was published: Position is the earlier event's.
+	Duplicate bool
 }
 
 // Event is one publish on one channel.
@@ -44,18 +96,8 @@ type Event struct {
 type Message struct {
 	Body        []byte
 	ContentType string
-}
 
-// Position is where a broker's events stand. Offset counts all events, not one
-// channel's, so one position serves any set of channels; Epoch changes when the
-// count is lost.
-type Position struct {
-	Epoch  string
-	Offset uint64
-}
-
-// String is the position as clients see it, <epoch>-<offset>. They only ever
-// hand it back.
-func (p Position) String() string {
-	return p.Epoch + "-" + strconv.FormatUint(p.Offset, 10)
+	// Type is the type of the event on a stream; empty stands for `message`.
+	// WHATWG HTML, section 9.2.
+	Type string
 }

@@ -20,6 +20,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-parker/parker"
+	"github.com/caddy-parker/parker/internal/hub"
 )
 
 func TestCaddyfilesBecomeTheirJSON(t *testing.T) {
@@ -135,7 +136,7 @@ func checkReadBack(t *testing.T, config []byte) {
 		t.Fatal(err)
 	}
 	if decoded.Apps.Parker != nil {
-		checkSame(t, decoded.Apps.Parker, new(parker.App))
+		checkSame(t, decoded.Apps.Parker, new(hub.App))
 	}
 	eachObject(decoded.Apps.HTTP, func(object map[string]any) {
 		var into any

@@ -5,10 +5,7 @@ package answer
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/caddy-parker/parker/brokers"
 )
 
 // Publish is the field in which a backend names channels to publish on. Clients
@@ -23,6 +20,7 @@ const (
 	None    Release = "none"    // it was not held
 	Replay  Release = "replay"  // a publish had it replayed
 	Message Release = "message" // a published message is the answer
+	History Release = "history" // a message that came while the client was away is
 	Timeout Release = "timeout" // its time was over, or a newer poll took its place
 	Watch   Release = "watch"   // asking at intervals found news
 	Full    Release = "full"    // as many as may be are parked already
@@ -39,10 +37,16 @@ type Stamp struct {
 
 	// Wait is the client's wait preference, if one was applied: not negative.
 	Wait time.Duration
+
+	// Position is where the client is to go on from, or empty.
+	Position string
+
+	// Lost says that not all is known that came after the client's own position.
+	Lost bool
 }
 
-// Put adds Parker-Status, in the manner of RFC 9211, and Preference-Applied, RFC
-// 7240, section 3.
+// Put adds Parker-Status, in the manner of RFC 9211, Preference-Applied, RFC 7240,
+// section 3, and what the client needs to go on.
 func (s Stamp) Put(header http.Header) {
 	status := "parker; park=0.0; release=none"
 	if s.Parked > 0 || s.Release != None {
@@ -52,28 +56,15 @@ func (s Stamp) Put(header http.Header) {
 	if s.Wait >= 0 {
 		header.Add("Preference-Applied", "wait="+strconv.FormatInt(int64(s.Wait/time.Second), 10))
 	}
+	if s.Position != "" {
+		header.Set("Last-Event-ID", s.Position)
+	}
+	if s.Lost {
+		header.Set("Parker-Recovered", "false")
+	}
 }
 
 // Seconds is a duration in seconds, as a decimal of RFC 9651.
 func Seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64)
-}
-
-// WriteMessage answers with a published message. kept is the header of the answer
-// that the backend gave: what it says of other origins holds for the message too.
-func WriteMessage(w http.ResponseWriter, event *brokers.Event, kept http.Header) error {
-	header := w.Header()
-	for name, values := range kept {
-		if strings.HasPrefix(name, "Access-Control-") || name == "Cross-Origin-Resource-Policy" || name == "Timing-Allow-Origin" {
-			header[name] = values
-		}
-	}
-	header.Set("Content-Type", event.Message.ContentType)
-	header.Set("Content-Length", strconv.Itoa(len(event.Message.Body)))
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Last-Event-ID", event.Position.String())
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(event.Message.Body)
-	return err
 }

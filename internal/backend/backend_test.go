@@ -15,9 +15,13 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/passing"
 )
 
 type route = caddyhttp.HandlerFunc
+
+var patience = Patience{Bytes: 10, Time: 250 * time.Millisecond}
 
 // walk is one of the test's: a part that is nil does what does least.
 type walk struct {
@@ -35,9 +39,11 @@ func (w walk) Stream(status int, header http.Header) bool {
 	return w.stream == nil || w.stream(status, header)
 }
 
+func (w walk) Attend(http.ResponseWriter, int) *passing.Writer { return nil }
+
 // sendTo walks q through the route, and keeps 10 bytes of the answer at most.
 func sendTo(t *testing.T, client http.ResponseWriter, q *Request, r route, w walk) Result {
-	return q.Send(t.Context(), client, r, 10, w)
+	return q.Send(t.Context(), client, r, patience, w)
 }
 
 // send walks a request through the route. Its answer is kept as long as keep says.
@@ -144,7 +150,7 @@ func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
 		silent := route(func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Trailer", "X-Sum")
 			io.WriteString(w, "[")
-			time.Sleep(2 * Patience)
+			time.Sleep(2 * patience.Time)
 			synctest.Wait()
 			if client.Body.String() != "[" || !client.Flushed {
 				t.Errorf("the client got %q, flushed %v", client.Body, client.Flushed)
@@ -257,7 +263,7 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 			seen.Header["X-Client"][0] = "no"
 			vars["added"], groups["group0"] = true, struct{}{}
 			return nil
-		}), 10, walk{keep: always})
+		}), patience, walk{keep: always})
 		if vars, _ := way(r.Context()); vars["added"] != true || r.Context().Err() != nil {
 			t.Errorf("the request was left with the variables %v and a context that ended with %v", vars, r.Context().Err())
 		}
@@ -284,7 +290,7 @@ func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
 			caddyhttp.SetVar(r.Context(), "walk", i+1)
 			walks = append(walks, r.Context())
 			return nil
-		}), 10, walk{keep: always})
+		}), patience, walk{keep: always})
 	}
 	q.Restore()
 	for i, ctx := range walks {

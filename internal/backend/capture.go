@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/passing"
 )
 
 // stage is what becomes of an answer.
@@ -28,9 +29,9 @@ const (
 type capture struct {
 	*caddyhttp.ResponseWriterWrapper // the client's
 
-	maxBody int64
-	walk    Walk
-	header  http.Header
+	patience Patience
+	walk     Walk
+	header   http.Header
 
 	mu     sync.Mutex // guards all below, and the client's writer while keeping: the timer streams too
 	stage  stage
@@ -39,12 +40,14 @@ type capture struct {
 	body   []byte
 	flush  bool // the route has flushed what is held back
 	timer  *time.Timer
+
+	attended *passing.Writer // the client's writer, while it needs care; else nil
 }
 
-func newCapture(client http.ResponseWriter, maxBody int64, walk Walk) *capture {
+func newCapture(client http.ResponseWriter, patience Patience, walk Walk) *capture {
 	return &capture{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
-		maxBody:               maxBody,
+		patience:              patience,
 		walk:                  walk,
 		header:                client.Header().Clone(),
 	}
@@ -76,7 +79,7 @@ func (c *capture) writeHeader(status int) {
 		return
 	}
 	c.frozen = c.header.Clone()
-	c.timer = time.AfterFunc(Patience, c.outOfPatience)
+	c.timer = time.AfterFunc(c.patience.Time, c.outOfPatience)
 }
 
 // inform sends a 1xx answer with the route's header, which the final answer does
@@ -115,6 +118,9 @@ func (c *capture) stream(header http.Header) {
 	client := c.ResponseWriter.Header()
 	clear(client)
 	maps.Copy(client, header)
+	if c.attended = c.walk.Attend(c.ResponseWriter, c.status); c.attended != nil {
+		c.ResponseWriter = c.attended
+	}
 	c.ResponseWriter.WriteHeader(c.status)
 	if len(c.body) > 0 {
 		// A client that is gone shows in the route's next write.
@@ -138,7 +144,7 @@ func (c *capture) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	c.writeHeader(http.StatusOK)
 	if c.stage == keeping {
-		if int64(len(c.body)+len(p)) <= c.maxBody {
+		if int64(len(c.body)+len(p)) <= c.patience.Bytes {
 			c.body = append(c.body, p...)
 			if c.walk.Keep(c.status, c.frozen, c.body) {
 				return len(p), nil
@@ -158,8 +164,8 @@ func (c *capture) Write(p []byte) (int, error) {
 // answer streams.
 func (c *capture) ReadFrom(r io.Reader) (n int64, err error) {
 	if c.at() != streaming {
-		n, err = io.Copy(struct{ io.Writer }{c}, io.LimitReader(r, c.maxBody+1))
-		if err != nil || n <= c.maxBody {
+		n, err = io.Copy(struct{ io.Writer }{c}, io.LimitReader(r, c.patience.Bytes+1))
+		if err != nil || n <= c.patience.Bytes {
 			return n, err
 		}
 	}
@@ -206,6 +212,9 @@ func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(c.ResponseWriter).Hijack()
 }
 
+// close ends the care for the answer, before anything else is done with its header.
+func (c *capture) close() { c.attended.Close() }
+
 // finish is called when the route has returned.
 func (c *capture) finish(err error, aborted bool) Result {
 	c.mu.Lock()
@@ -215,6 +224,7 @@ func (c *capture) finish(err error, aborted bool) Result {
 	switch c.stage {
 	case streaming:
 		result.Streamed = true
+		c.close()
 		maps.Copy(c.ResponseWriter.Header(), trailers(c.header))
 	case keeping:
 		if c.status == 0 && aborted {

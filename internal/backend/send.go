@@ -6,11 +6,19 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/passing"
 )
 
-// Patience is how long after its header an answer may take to end and still be
-// kept.
-const Patience = 250 * time.Millisecond
+// Patience says how much of an answer, and for how long, is waited for before it
+// streams.
+type Patience struct {
+	// Bytes is how long the body may be to be kept.
+	Bytes int64
+
+	// Time is how long after its header the answer may take to end.
+	Time time.Duration
+}
 
 // Walk says what becomes of the answer of one walk through the route. Its methods
 // are called one at a time, on the goroutine of the route or, for an answer that
@@ -30,6 +38,10 @@ type Walk interface {
 	// header that the client is to get, which may be changed. False drops the
 	// answer instead.
 	Stream(status int, header http.Header) bool
+
+	// Attend takes care of an answer that streams, if it needs any: what it
+	// returns is written to in place of client, unless it is nil.
+	Attend(client http.ResponseWriter, status int) *passing.Writer
 }
 
 // Result is how a walk ended.
@@ -52,12 +64,13 @@ type Result struct {
 	Aborted bool
 }
 
-// Send walks the request through next once, and keeps maxBody bytes of the answer
-// at most. Only where the answer streams, w is written to.
-func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, maxBody int64, walk Walk) Result {
+// Send walks the request through next once. Only where the answer streams, w is
+// written to.
+func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, patience Patience, walk Walk) Result {
 	q.begin(ctx)
 	defer q.end()
-	c := newCapture(w, maxBody, walk)
+	c := newCapture(w, patience, walk)
+	defer c.close()
 	err, aborted := serve(next, c, q.request)
 	return c.finish(err, aborted)
 }

@@ -113,6 +113,11 @@ func (x trial) writeHeader(w io.Writer, proto int, header http.Header) {
 	header = header.Clone()
 	header.Del("Date")
 	header.Del("Parker-Status")
+	// What parker asks of the proxies in front where an answer comes bit by bit.
+	header.Del("X-Accel-Buffering")
+	if header.Get("Content-Type") == "text/event-stream" && header.Get("Cache-Control") == "no-transform" {
+		header.Del("Cache-Control")
+	}
 	if x.prefersNoWait {
 		header.Del("Preference-Applied")
 		header.Del("Content-Length")

@@ -8,6 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddy-parker/parker/brokers"
 )
@@ -19,6 +22,9 @@ func FuzzHook(f *testing.F) {
 	f.Add("PUT", "/?channel=a", "Transfer-Encoding: chunked\r\nContent-Type: text/plain\r\n", "5\r\nhello\r\n0\r\n\r\n")
 	f.Add("POST", "/a%0d%0a?channel=%ff", "Authorization: Bearer t0ken\r\n", "x")
 	f.Add("POST", "/a", "Content-Type: text/plain; a=\"\x01\"\r\nContent-Length: 9\r\n", "short")
+	f.Add("POST", "/a", "Parker-Event: news\r\nParker-Expires: 99999999999999999999\r\nParker-Id: a-1\r\n", "x")
+	f.Add("POST", "/a", "Parker-Expires: 0\r\nparker-expires: 1\r\n", "")
+	f.Add("PUT", "/a", "Parker-Event: \xc2\x85\r\nParker-Id: \xe2\x80\x8b\r\n", "x")
 	f.Add("GET", "/?after=a&limit=1", "", "")
 	f.Add("HEAD", "//a", "Authorization: bearer\r\n", "")
 	f.Add("OPTIONS", "*", "Origin: http://a\r\nSec-Fetch-Site: cross-site\r\n", "")
@@ -55,8 +61,14 @@ func FuzzHook(f *testing.F) {
 	})
 }
 
-func checkEvent(t *testing.T, event brokers.Event) {
+func checkEvent(t *testing.T, event brokers.Publication) {
 	t.Helper()
+	if len(event.ID) > 255 || !utf8.ValidString(event.ID) || strings.ContainsFunc(event.ID, unprintable) {
+		t.Fatalf("published with the ID %q", event.ID)
+	}
+	if event.Lifetime < -1 || event.Lifetime%time.Second != 0 && event.Lifetime != -1 {
+		t.Fatalf("published for %s", event.Lifetime)
+	}
 	if err := brokers.CheckChannel(event.Channel); err != nil {
 		t.Fatalf("published on %q: %v", event.Channel, err)
 	}
@@ -66,6 +78,9 @@ func checkEvent(t *testing.T, event brokers.Event) {
 	}
 	if len(m.Body) == 0 || len(m.Body) > maxMessage {
 		t.Fatalf("published %d bytes", len(m.Body))
+	}
+	if len(m.Type) > 255 || !utf8.ValidString(m.Type) || strings.ContainsFunc(m.Type, unicode.IsControl) {
+		t.Fatalf("published with the type %q", m.Type)
 	}
 	if _, _, err := mime.ParseMediaType(m.ContentType); err != nil || strings.ContainsFunc(m.ContentType, notPrintable) {
 		t.Fatalf("published as %q: %v", m.ContentType, err)

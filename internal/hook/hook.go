@@ -15,10 +15,10 @@ import (
 
 // Board is where a [Hook] publishes, and what it reports from.
 type Board interface {
-	// Publish makes an event on the channel, with a message or without (nil). It
-	// limits by itself how long it takes: ctx does not end when the client
-	// leaves. The client is told only that it failed, so the Board logs why.
-	Publish(ctx context.Context, channel string, message *brokers.Message) (brokers.Position, int, error)
+	// Publish makes an event. It limits by itself how long it takes: ctx does not
+	// end when the client leaves. The client is told only that it failed, so the
+	// Board logs why.
+	Publish(ctx context.Context, publication brokers.Publication) (brokers.Published, error)
 
 	// Position is where events stand now.
 	Position() brokers.Position

@@ -24,18 +24,23 @@ type memoryBoard struct {
 	fail    error
 
 	mu     sync.Mutex // guards events
-	events []brokers.Event
+	events []brokers.Publication
 }
 
-func (b *memoryBoard) Publish(ctx context.Context, channel string, message *brokers.Message) (brokers.Position, int, error) {
+func (b *memoryBoard) Publish(ctx context.Context, p brokers.Publication) (brokers.Published, error) {
 	if err := errors.Join(b.fail, ctx.Err()); err != nil {
-		return brokers.Position{}, 0, err
+		return brokers.Published{}, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	position := brokers.Position{Epoch: "e", Offset: uint64(len(b.events) + 1)}
-	b.events = append(b.events, brokers.Event{Channel: channel, Position: position, Message: message})
-	return position, b.Waiting(channel).Requests, nil
+	for i, earlier := range b.events {
+		if p.ID != "" && p.ID == earlier.ID && p.Channel == earlier.Channel {
+			return brokers.Published{Position: brokers.Position{Epoch: "e", Offset: uint64(i + 1)}, Duplicate: true}, nil
+		}
+	}
+	b.events = append(b.events, p)
+	position := brokers.Position{Epoch: "e", Offset: uint64(len(b.events))}
+	return brokers.Published{Position: position, Released: b.Waiting(p.Channel).Requests}, nil
 }
 
 func (b *memoryBoard) Position() brokers.Position {
@@ -63,7 +68,7 @@ func (b *memoryBoard) Channels(after string, limit int) []ChannelWaiting {
 	return page
 }
 
-func (b *memoryBoard) published() []brokers.Event {
+func (b *memoryBoard) published() []brokers.Publication {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.events)
@@ -164,6 +169,22 @@ func TestEveryRefusalIsAProblem(t *testing.T) {
 		{"a broken parameter", open, "POST", "/a", "x", []string{"Content-Type", "text/plain; charset"}, 400, "", ""},
 		{"a media type beyond ASCII", open, "POST", "/a", "x", []string{"Content-Type", `text/plain; a="ü"`}, 400, "", ""},
 		{"a coded body", open, "POST", "/a", "x", []string{"Content-Encoding", "gzip"}, 415, "Accept-Encoding", "identity"},
+		{"an event without a body", open, "POST", "/a", "", []string{"Parker-Event", "news"}, 400, "", ""},
+		{"a long event", open, "POST", "/a", "x", []string{"Parker-Event", long}, 400, "", ""},
+		{"an event that is not UTF-8", open, "POST", "/a", "x", []string{"Parker-Event", "\xff"}, 400, "", ""},
+		{"an event with a tab", open, "POST", "/a", "x", []string{"Parker-Event", "a\tb"}, 400, "", ""},
+		{"an event with a C1 control character", open, "POST", "/a", "x", []string{"Parker-Event", "a\u0085b"}, 400, "", ""},
+		{"no number of seconds", open, "POST", "/a", "", []string{"Parker-Expires", ""}, 400, "", ""},
+		{"seconds below 0", open, "POST", "/a", "", []string{"Parker-Expires", "-1"}, 400, "", ""},
+		{"a sign", open, "POST", "/a", "", []string{"Parker-Expires", "+1"}, 400, "", ""},
+		{"half a second", open, "POST", "/a", "", []string{"Parker-Expires", "0.5"}, 400, "", ""},
+		{"a date", open, "POST", "/a", "", []string{"Parker-Expires", "Thu, 01 Dec 1994 16:00:00 GMT"}, 400, "", ""},
+		{"seconds in other digits", open, "POST", "/a", "", []string{"Parker-Expires", "٣"}, 400, "", ""},
+		{"an empty ID", open, "POST", "/a", "x", []string{"Parker-Id", ""}, 400, "", ""},
+		{"a long ID", open, "POST", "/a", "x", []string{"Parker-Id", long}, 400, "", ""},
+		{"an ID that is not UTF-8", open, "POST", "/a", "x", []string{"Parker-Id", "\xff"}, 400, "", ""},
+		{"an ID with a tab", open, "POST", "/a", "x", []string{"Parker-Id", "a\tb"}, 400, "", ""},
+		{"an ID with a hidden character", open, "POST", "/a", "x", []string{"Parker-Id", "a\u200bb"}, 400, "", ""},
 		{"too large", open, "POST", "/a", strings.Repeat("x", maxMessage+1), nil, 413, "", ""},
 		{"delete", open, "DELETE", "/a", "", nil, 405, "Allow", "GET, HEAD, POST, PUT"},
 		{"options", open, "OPTIONS", "/a", "", nil, 405, "Allow", "GET, HEAD, POST, PUT"},

@@ -16,35 +16,55 @@ import (
 
 // published is the answer to a publish.
 type published struct {
-	Channel  string `json:"channel"`
-	Position string `json:"position"`
-	Released int    `json:"released"`
+	Channel   string `json:"channel"`
+	Position  string `json:"position"`
+	Released  int    `json:"released"`
+	Duplicate bool   `json:"duplicate,omitempty"`
 }
 
 // publish makes the request's body a message on its channel. Without a body it
 // only wakes those who wait.
 func (h *Hook) publish(w http.ResponseWriter, r *http.Request, query url.Values) *problem {
-	channel, refusal := channelOf(r, query)
-	if refusal != nil {
-		return refusal
-	}
-	message, refusal := h.readMessage(w, r)
+	publication, refusal := h.readPublication(w, r, query)
 	if refusal != nil {
 		return refusal
 	}
 	// Many applications send, close and do not wait for the answer. What has
 	// arrived whole is published all the same.
 	ctx := context.WithoutCancel(r.Context())
-	position, released, err := h.board.Publish(ctx, channel, message)
+	came, err := h.board.Publish(ctx, publication)
 	if err != nil {
 		return refuse(http.StatusServiceUnavailable, "The broker did not take the event.")
 	}
 	writeJSON(w, http.StatusOK, "application/json", published{
-		Channel:  channel,
-		Position: position.String(),
-		Released: released,
+		Channel:   publication.Channel,
+		Position:  came.Position.String(),
+		Released:  came.Released,
+		Duplicate: came.Duplicate,
 	})
 	return nil
+}
+
+// readPublication reads what is cheap to refuse first.
+func (h *Hook) readPublication(w http.ResponseWriter, r *http.Request, query url.Values) (brokers.Publication, *problem) {
+	channel, refusal := channelOf(r, query)
+	if refusal != nil {
+		return brokers.Publication{}, refusal
+	}
+	fields, refusal := readFields(r.Header)
+	if refusal != nil {
+		return brokers.Publication{}, refusal
+	}
+	message, refusal := h.readMessage(w, r)
+	switch {
+	case refusal != nil:
+		return brokers.Publication{}, refusal
+	case message != nil:
+		message.Type = fields.event
+	case fields.event != "":
+		return brokers.Publication{}, refuse(http.StatusBadRequest, eventField+" names a message, and the request has no body.")
+	}
+	return brokers.Publication{Channel: channel, Message: message, ID: fields.id, Lifetime: fields.lifetime}, nil
 }
 
 // readMessage is nil where the request has no body.

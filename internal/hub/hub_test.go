@@ -10,14 +10,14 @@ import (
 )
 
 func TestChannelsComeInPagesInOrder(t *testing.T) {
-	h := Hub{Lot: lot.New()}
+	h := Hub{Process: &Process{Lot: lot.New()}}
 	for i := range 25 {
 		for range i%3 + 1 {
-			w := h.Lot.Register([]string{fmt.Sprintf("c%02d", i)}, true)
+			w := h.Lot.Register([]string{fmt.Sprintf("c%02d", i)}, lot.Messages)
 			w.Park(lot.Parking{Until: time.Now().Add(time.Hour), Release: func(lot.Outcome) {}})
 		}
 	}
-	h.Lot.Register([]string{"nobody is parked here"}, true)
+	h.Lot.Register([]string{"nobody is parked here"}, lot.Messages)
 	var all []string
 	for after := ""; ; {
 		page := h.Channels(after, 10)

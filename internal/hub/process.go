@@ -9,14 +9,17 @@ import (
 	"github.com/caddy-parker/parker/internal/keyed"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/warn"
 )
 
 // Process is what outlives a configuration: the lot and those who are in it. A
 // reload changes how requests are parked, not which are.
 type Process struct {
-	Lot     *lot.Lot
-	Clients keyed.Counter
-	Newest  poll.Newest
+	Lot         *lot.Lot
+	Clients     keyed.Counter
+	NewestPolls poll.Newest
+
+	badChannel warn.Rarely
 }
 
 // pool keeps the process's one Process while any configuration uses it.
@@ -24,14 +27,14 @@ var pool = caddy.NewUsagePool()
 
 const poolKey = "process"
 
-// Join is for a configuration that begins; [Process.Leave] must follow.
-func Join() *Process {
+// join is for a configuration that begins; leave must follow.
+func join() *Process {
 	process, _ := pool.LoadOrStore(poolKey, &Process{Lot: lot.New()})
 	return process.(*Process)
 }
 
-// Leave is for a configuration that has ended.
-func (p *Process) Leave() error {
+// leave is for a configuration that has ended.
+func (p *Process) leave() error {
 	_, err := pool.Delete(poolKey)
 	return err
 }

@@ -13,14 +13,14 @@ func BenchmarkParkAndRelease(b *testing.B) {
 			l := New()
 			until := time.Now().Add(time.Hour)
 			for i := range others {
-				w := l.Register([]string{fmt.Sprint("other", i)}, true)
+				w := l.Register([]string{fmt.Sprint("other", i)}, Messages)
 				w.Park(Parking{Until: until.Add(time.Duration(i)), Release: func(Outcome) {}})
 			}
 			channels := []string{"a"}
 			release := func(Outcome) {}
 			b.ReportAllocs()
 			for b.Loop() {
-				w := l.Register(channels, true)
+				w := l.Register(channels, Messages)
 				w.Note()
 				w.Park(Parking{Until: until, Release: release})
 				l.Release(wakeUp("a"))
@@ -38,7 +38,7 @@ func BenchmarkReleaseMany(b *testing.B) {
 			until := time.Now().Add(time.Hour)
 			all := make([]*Waiter, waiters)
 			for i := range all {
-				all[i] = l.Register([]string{"a"}, true)
+				all[i] = l.Register([]string{"a"}, Messages)
 			}
 			release := func(Outcome) {}
 			for b.Loop() {
@@ -64,10 +64,10 @@ func BenchmarkReleaseBesideAMillion(b *testing.B) {
 			l := New()
 			until := time.Now().Add(time.Hour)
 			for i := range others {
-				w := l.Register([]string{fmt.Sprint("other", i)}, true)
+				w := l.Register([]string{fmt.Sprint("other", i)}, Messages)
 				w.Park(Parking{Until: until, Release: func(Outcome) {}})
 			}
-			w := l.Register([]string{"a"}, true)
+			w := l.Register([]string{"a"}, Messages)
 			release := func(Outcome) {}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -51,7 +51,8 @@ type shard struct {
 type channel struct {
 	name        string
 	first, last *link
-	parked      atomic.Int64
+	parked      atomic.Int64 // but for streams
+	streams     int
 }
 
 // link is one waiter's place on one channel.
@@ -78,40 +79,78 @@ func New() *Lot {
 // already, stay.
 func (l *Lot) SetMaxParked(n int) { l.maxParked.Store(int64(n)) }
 
-// Parked counts the waiters that are parked now.
+// seat counts one more as parked, unless those are as many as may be.
+func (l *Lot) seat() bool {
+	if l.parked.Add(1) > l.maxParked.Load() {
+		l.parked.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Parked counts the waiters that are parked now, and the streams.
 func (l *Lot) Parked() int { return int(l.parked.Load()) }
 
-// Waiting counts the waiters that are parked on the channel now.
-func (l *Lot) Waiting(name string) int {
+// Waiting counts who waits on a channel: the requests that are parked now, and
+// the streams that are open.
+type Waiting struct{ Requests, Streams int }
+
+func (ch *channel) waiting() Waiting {
+	return Waiting{Requests: int(ch.parked.Load()), Streams: ch.streams}
+}
+
+// Waiting counts who waits on the channel now.
+func (l *Lot) Waiting(name string) Waiting {
 	s := l.shardOf(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ch := s.channels[name]; ch != nil {
-		return int(ch.parked.Load())
+		return ch.waiting()
 	}
-	return 0
+	return Waiting{}
 }
 
-// EachWaiting calls yield with each channel on which waiters are parked, and how
-// many, in no order. yield runs while a part of the lot is locked.
-func (l *Lot) EachWaiting(yield func(name string, waiting int)) {
+// EachWaiting calls yield with each channel on which anyone waits, in no order.
+// yield runs while a part of the lot is locked.
+func (l *Lot) EachWaiting(yield func(name string, waiting Waiting)) {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
 		for name, ch := range s.channels {
-			if n := ch.parked.Load(); n > 0 {
-				yield(name, int(n))
+			if w := ch.waiting(); w != (Waiting{}) {
+				yield(name, w)
 			}
 		}
 		s.mu.Unlock()
 	}
 }
 
+// Interest is what a waiter wants to know of the events on its channels.
+type Interest uint8
+
+const (
+	// WakeUps: every event is a mere wake-up, also one with a message.
+	WakeUps Interest = iota
+	// Messages: messages are kept, and events without one wake.
+	Messages
+	// MessagesOnly: events without a message are not noted.
+	MessagesOnly
+)
+
 // Register puts a waiter on the channels. From now on it notes what is published
-// on them. If messages is false, an event's message is not kept for it: every
-// event is a mere wake-up. [Waiter.Close] must follow.
-func (l *Lot) Register(channels []string, messages bool) *Waiter {
-	w := &Waiter{lot: l, messages: messages, place: -1}
+// on them. [Waiter.Close] must follow.
+func (l *Lot) Register(channels []string, interest Interest) *Waiter {
+	return l.register(&Waiter{interest: interest}, channels)
+}
+
+// Subscribe is Register for a waiter that wants all events in order: what comes
+// while it is not parked is queued for it, as much as there is room for.
+func (l *Lot) Subscribe(channels []string, interest Interest, room Room) *Waiter {
+	return l.register(&Waiter{interest: interest, queue: &queue{room: room}}, channels)
+}
+
+func (l *Lot) register(w *Waiter, channels []string) *Waiter {
+	w.lot, w.place = l, -1
 	w.deadlines = &l.deadlines[l.turn.Add(1)%deadlineCount]
 	w.links = w.one[:0]
 	if len(channels) > 1 {
@@ -167,9 +206,10 @@ func (l *Lot) leave(k *link) {
 // reaches all waiters of its channel at one moment: two that are registered on
 // the same channels have always noted the same.
 func (l *Lot) Release(e brokers.Event) int {
-	full, bare := &e, &e
+	full := &Event{Event: e}
+	bare := full
 	if e.Message != nil {
-		bare = &brokers.Event{Channel: e.Channel, Position: e.Position}
+		bare = &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position}}
 	}
 	type freed struct {
 		release func(Outcome)
@@ -182,9 +222,12 @@ func (l *Lot) Release(e brokers.Event) int {
 	s.mu.Lock()
 	if ch := s.channels[e.Channel]; ch != nil {
 		for k := ch.first; k != nil; k = k.next {
-			event := bare
-			if k.waiter.messages {
-				event = full
+			event := full
+			switch {
+			case k.waiter.interest == WakeUps:
+				event = bare
+			case k.waiter.interest == MessagesOnly && e.Message == nil:
+				continue
 			}
 			release, outcome, counted := k.waiter.noted(event)
 			if release != nil {

@@ -35,9 +35,9 @@ func message(channel, body string) brokers.Event {
 
 func TestAPublishReleasesAllThatWaitOnItsChannelAndNobodyElse(t *testing.T) {
 	l := New()
-	a, ab, b := l.Register([]string{"a"}, true), l.Register([]string{"a", "b"}, true), l.Register([]string{"b"}, true)
+	a, ab, b := l.Register([]string{"a"}, Messages), l.Register([]string{"a", "b"}, Messages), l.Register([]string{"b"}, Messages)
 	onA, onAB, onB := park(t, a), park(t, ab), park(t, b)
-	if n := l.Waiting("a"); n != 2 {
+	if n := l.Waiting("a").Requests; n != 2 {
 		t.Errorf("%d wait on a, want 2", n)
 	}
 	if n := l.Release(wakeUp("a")); n != 2 {
@@ -63,7 +63,7 @@ func TestAPublishReleasesAllThatWaitOnItsChannelAndNobodyElse(t *testing.T) {
 
 func TestWhatIsPublishedBetweenNoteAndParkEndsThePark(t *testing.T) {
 	l := New()
-	w := l.Register([]string{"a", "b"}, true)
+	w := l.Register([]string{"a", "b"}, Messages)
 	w.Note()
 	l.Release(wakeUp("b"))
 	if !w.Moved() {
@@ -79,7 +79,7 @@ func TestWhatIsPublishedBetweenNoteAndParkEndsThePark(t *testing.T) {
 
 func TestWhatIsPublishedBeforeNoteIsKnownToTheBackend(t *testing.T) {
 	l := New()
-	w := l.Register([]string{"a"}, true)
+	w := l.Register([]string{"a"}, Messages)
 	l.Release(wakeUp("a"))
 	w.Note()
 	if w.Moved() {
@@ -92,7 +92,7 @@ func TestWhatIsPublishedBeforeNoteIsKnownToTheBackend(t *testing.T) {
 
 func TestAMessageIsGivenWheneverItComes(t *testing.T) {
 	l := New()
-	w := l.Register([]string{"a"}, true)
+	w := l.Register([]string{"a"}, Messages)
 	l.Release(wakeUp("a"))
 	l.Release(message("a", "first"))
 	l.Release(message("a", "second"))
@@ -105,7 +105,7 @@ func TestAMessageIsGivenWheneverItComes(t *testing.T) {
 
 func TestAMessageIsAMereWakeUpForThoseWhoWantNone(t *testing.T) {
 	l := New()
-	w := l.Register([]string{"a"}, false)
+	w := l.Register([]string{"a"}, WakeUps)
 	got := park(t, w)
 	l.Release(message("a", "text"))
 	if o := <-got; o.Cause != Published || o.Event.Message != nil {
@@ -124,7 +124,7 @@ func TestAWaiterTimesOutAtItsDeadline(t *testing.T) {
 		start := time.Now()
 		var got [100]time.Duration
 		for i := range got {
-			w := l.Register([]string{"a"}, true)
+			w := l.Register([]string{"a"}, Messages)
 			w.Park(Parking{Until: start.Add(time.Duration(len(got)-i) * time.Second), Release: func(o Outcome) {
 				if o.Cause != TimedOut {
 					t.Errorf("outcome %v, want TimedOut", o)
@@ -149,7 +149,7 @@ func TestADeadlineInThePastEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		got := make(chan Outcome, 1)
-		l.Register(nil, true).Hold(time.Now().Add(-time.Hour), func(o Outcome) { got <- o })
+		l.Register(nil, Messages).Hold(time.Now().Add(-time.Hour), func(o Outcome) { got <- o })
 		if o := <-got; o.Cause != TimedOut {
 			t.Errorf("outcome %v, want TimedOut", o)
 		}
@@ -159,7 +159,7 @@ func TestADeadlineInThePastEndsAtOnce(t *testing.T) {
 func TestAHoldNotesEventsAndEndsOnlyAtItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
-		w := l.Register([]string{"a"}, true)
+		w := l.Register([]string{"a"}, Messages)
 		got := make(chan Outcome, 1)
 		w.Hold(time.Now().Add(time.Second), func(o Outcome) { got <- o })
 		l.Release(wakeUp("a"))
@@ -182,7 +182,7 @@ func TestSpreadReleasesOverItsTimeAndNeverPastTheDeadline(t *testing.T) {
 		var mu sync.Mutex
 		var early, late, released int
 		for range count {
-			l.Register([]string{"a"}, true).Park(Parking{Until: start.Add(deadline), Spread: spread, Release: func(o Outcome) {
+			l.Register([]string{"a"}, Messages).Park(Parking{Until: start.Add(deadline), Spread: spread, Release: func(o Outcome) {
 				if o.Cause != Published {
 					t.Errorf("outcome %v, want Published", o)
 				}
@@ -216,7 +216,7 @@ func TestSpreadReleasesOverItsTimeAndNeverPastTheDeadline(t *testing.T) {
 func TestALotThatIsFullParksNobodyMore(t *testing.T) {
 	l := New()
 	l.SetMaxParked(1)
-	first, second := l.Register([]string{"a"}, true), l.Register([]string{"a"}, true)
+	first, second := l.Register([]string{"a"}, Messages), l.Register([]string{"a"}, Messages)
 	park(t, first)
 	if o, parked := parkNow(second); parked || o.Cause != Full {
 		t.Errorf("Park = %v, %v; want Full", o, parked)
@@ -229,7 +229,7 @@ func TestStopEndsEveryParkAndRefusesFurtherOnes(t *testing.T) {
 	l := New()
 	var got []<-chan Outcome
 	for range 3 * deadlineCount {
-		got = append(got, park(t, l.Register([]string{"a"}, true)))
+		got = append(got, park(t, l.Register([]string{"a"}, Messages)))
 	}
 	l.Stop()
 	for _, g := range got {
@@ -237,14 +237,14 @@ func TestStopEndsEveryParkAndRefusesFurtherOnes(t *testing.T) {
 			t.Errorf("outcome %v, want Stopped", o)
 		}
 	}
-	if o, parked := parkNow(l.Register([]string{"a"}, true)); parked || o.Cause != Stopped {
+	if o, parked := parkNow(l.Register([]string{"a"}, Messages)); parked || o.Cause != Stopped {
 		t.Errorf("Park = %v, %v; want Stopped", o, parked)
 	}
 }
 
 func TestASupersededWaiterIsReleasedNowOrAtItsNextPark(t *testing.T) {
 	l := New()
-	w := l.Register([]string{"a"}, true)
+	w := l.Register([]string{"a"}, Messages)
 	got := park(t, w)
 	w.Supersede()
 	if o := <-got; o.Cause != Superseded {
@@ -257,7 +257,7 @@ func TestASupersededWaiterIsReleasedNowOrAtItsNextPark(t *testing.T) {
 
 func TestAWaiterThatLeftGetsNoOutcome(t *testing.T) {
 	l := New()
-	w := l.Register([]string{"a"}, true)
+	w := l.Register([]string{"a"}, Messages)
 	got := park(t, w)
 	if !w.Leave() {
 		t.Error("there was nothing to leave")
@@ -271,7 +271,7 @@ func TestAChannelWithoutWaitersTakesNoMemory(t *testing.T) {
 	l := New()
 	var waiters []*Waiter
 	for i := range 1000 {
-		waiters = append(waiters, l.Register([]string{fmt.Sprint(i), fmt.Sprint(i + 1), "all"}, true))
+		waiters = append(waiters, l.Register([]string{fmt.Sprint(i), fmt.Sprint(i + 1), "all"}, Messages))
 	}
 	rand.Shuffle(len(waiters), func(i, j int) { waiters[i], waiters[j] = waiters[j], waiters[i] })
 	for _, w := range waiters {
@@ -286,11 +286,11 @@ func TestAChannelWithoutWaitersTakesNoMemory(t *testing.T) {
 
 func TestEachWaitingCountsTheParkedOnly(t *testing.T) {
 	l := New()
-	park(t, l.Register([]string{"a", "b"}, true))
-	park(t, l.Register([]string{"b"}, true))
-	l.Register([]string{"c"}, true)
+	park(t, l.Register([]string{"a", "b"}, Messages))
+	park(t, l.Register([]string{"b"}, Messages))
+	l.Register([]string{"c"}, Messages)
 	got := map[string]int{}
-	l.EachWaiting(func(name string, waiting int) { got[name] = waiting })
+	l.EachWaiting(func(name string, waiting Waiting) { got[name] = waiting.Requests })
 	if len(got) != 2 || got["a"] != 1 || got["b"] != 2 {
 		t.Errorf("EachWaiting = %v", got)
 	}
@@ -300,7 +300,7 @@ func TestEachWaitingCountsTheParkedOnly(t *testing.T) {
 func TestExactlyOneOutcomeWins(t *testing.T) {
 	l := New()
 	for range 2000 {
-		w := l.Register([]string{"a", "b"}, true)
+		w := l.Register([]string{"a", "b"}, Messages)
 		var outcomes atomic.Int32
 		_, parked := w.Park(Parking{Until: time.Now().Add(rand.N(200 * time.Microsecond)), Release: func(Outcome) { outcomes.Add(1) }})
 		if !parked {
@@ -345,7 +345,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range pollers {
 		wg.Go(func() {
-			w := l.Register([]string{"news", fmt.Sprint(i)}, true)
+			w := l.Register([]string{"news", fmt.Sprint(i)}, Messages)
 			defer w.Close()
 			for seen := int64(0); seen < writes; {
 				w.Note()

@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/caddy-parker/parker/brokers"
 )
 
 // Cause says why a waiter was let go.
@@ -31,8 +29,8 @@ type Outcome struct {
 	Cause Cause
 
 	// Event is set where the cause is Published: of those that came, the first
-	// with a message, else the first.
-	Event *brokers.Event
+	// with a message, else the first. A subscriber has [Waiter.Take] instead.
+	Event *Event
 }
 
 // state is what a waiter is doing.
@@ -47,7 +45,8 @@ const (
 // Waiter is one request's place in the lot.
 type Waiter struct {
 	lot      *Lot
-	messages bool
+	interest Interest
+	open     bool // it is counted as a stream
 
 	// links is fixed by Register; what they point to belongs to the shards.
 	links []link
@@ -55,8 +54,9 @@ type Waiter struct {
 
 	mu         sync.Mutex // guards all below but place and due
 	state      state
-	moved      bool           // an event came since Note
-	event      *brokers.Event // the event that the next park ends with
+	moved      bool   // an event came since Note
+	event      *Event // the event that the next park ends with
+	queue      *queue // takes the place of event; nil: it is no subscriber
 	superseded bool
 	release    func(Outcome)
 	until      int64 // since the lot's start
@@ -111,22 +111,21 @@ func (w *Waiter) Park(p Parking) (Outcome, bool) {
 	switch {
 	case w.superseded:
 		return Outcome{Cause: Superseded}, false
-	case w.event != nil:
+	case w.event != nil || w.queue.waiting():
 		return w.takeEvent(), false
 	}
-	if n := w.lot.parked.Add(1); n > w.lot.maxParked.Load() {
-		w.lot.parked.Add(-1)
+	if !w.open && !w.lot.seat() {
 		return Outcome{Cause: Full}, false
 	}
 	w.until, w.spread, w.release = w.lot.since(p.Until), p.Spread, p.Release
 	if !w.deadlines.set(w, w.until, true) {
-		w.lot.parked.Add(-1)
+		if !w.open {
+			w.lot.parked.Add(-1)
+		}
 		return Outcome{Cause: Stopped}, false
 	}
 	w.state = parked
-	for i := range w.links {
-		w.links[i].channel.parked.Add(1)
-	}
+	w.count(1)
 	return Outcome{}, true
 }
 
@@ -166,6 +165,7 @@ func (w *Waiter) Supersede() {
 
 // Close takes the waiter off its channels. It must not be parked or held.
 func (w *Waiter) Close() {
+	w.shut()
 	for i := range w.links {
 		w.lot.leave(&w.links[i])
 	}
@@ -185,16 +185,20 @@ func (w *Waiter) end(cause Cause) bool {
 }
 
 // noted takes an event. It returns the callback to call, if the event ends a
-// park now, and whether the event is what ends it, now or in a while.
-func (w *Waiter) noted(e *brokers.Event) (release func(Outcome), outcome Outcome, counted bool) {
+// park now, and whether it counts as released by the event: a subscriber does
+// always, another if the event is what ends its park, now or in a while.
+func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counted bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.moved = true
-	if w.event == nil || w.event.Message == nil && e.Message != nil {
+	switch {
+	case w.queue != nil:
+		w.queue.put(e)
+	case w.event == nil || w.event.Message == nil && e.Message != nil:
 		w.event = e
 	}
 	if w.state != parked || w.spreading {
-		return nil, Outcome{}, false
+		return nil, Outcome{}, w.queue != nil
 	}
 	if w.spread > 0 {
 		w.spreading = true
@@ -230,13 +234,23 @@ func (w *Waiter) takeEvent() Outcome {
 	return o
 }
 
+// count adds n to the parked of the waiter's channels. The caller holds mu.
+func (w *Waiter) count(n int64) {
+	if w.open {
+		return
+	}
+	for i := range w.links {
+		w.links[i].channel.parked.Add(n)
+	}
+}
+
 // free makes the waiter idle again and returns the callback of its hold. The
 // caller holds mu.
 func (w *Waiter) free() func(Outcome) {
 	if w.state == parked {
-		w.lot.parked.Add(-1)
-		for i := range w.links {
-			w.links[i].channel.parked.Add(-1)
+		w.count(-1)
+		if !w.open {
+			w.lot.parked.Add(-1)
 		}
 	}
 	release := w.release

@@ -52,9 +52,9 @@ func decodable(names []string) bool {
 	return len(names) <= maxCodings && !slices.ContainsFunc(names, func(name string) bool { return decoders[name] == nil })
 }
 
-// decode undoes the body's content codings. No step may give more than limit
+// Decode undoes the body's content codings. No step may give more than limit
 // bytes. An empty body is empty in any coding that is known.
-func decode(header http.Header, body []byte, limit int64) ([]byte, error) {
+func Decode(header http.Header, body []byte, limit int64) ([]byte, error) {
 	names := codings(header)
 	if len(names) > maxCodings {
 		return nil, errTooManyCodings

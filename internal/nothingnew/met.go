@@ -21,7 +21,7 @@ const whiteSpace = " \t\n\v\f\r"
 func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 	length, known := contentLength(status, header)
 	switch {
-	case isEventStream(header), int64(len(start)) > r.maxBody, known && length > r.maxBody:
+	case IsEventStream(header), int64(len(start)) > r.maxBody, known && length > r.maxBody:
 		return false
 	case r.metByHeader(status, header), r.Unchanged != nil && status == http.StatusOK:
 		return true
@@ -50,7 +50,7 @@ func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 // sent them. With Unchanged, header must have the Tag already.
 func (r *Rules) Met(request http.Header, status int, header http.Header, body []byte) bool {
 	switch {
-	case isEventStream(header), int64(len(body)) > r.maxBody:
+	case IsEventStream(header), int64(len(body)) > r.maxBody:
 		return false
 	case r.metByHeader(status, header):
 		return true
@@ -78,7 +78,7 @@ func (r *Rules) metByHeader(status int, header http.Header) bool {
 // metByBody tells whether the body meets a rule. A body that cannot be decoded
 // meets none.
 func (r *Rules) metByBody(header http.Header, body []byte) bool {
-	text, err := decode(header, body, r.maxBody)
+	text, err := Decode(header, body, r.maxBody)
 	if err != nil {
 		return false
 	}
@@ -114,7 +114,8 @@ func isSuccessful(status int) bool {
 	return status/100 == 2 && status != http.StatusPartialContent
 }
 
-func isEventStream(header http.Header) bool {
+// IsEventStream tells whether an answer with this header is one.
+func IsEventStream(header http.Header) bool {
 	mediaType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
 }

@@ -19,12 +19,12 @@ import (
 // and is weak, because then equal tags do not promise equal bytes (RFC 9110,
 // 8.8.1).
 func (r *Rules) Tag(status int, header http.Header, body []byte) string {
-	if r.Unchanged == nil || status != http.StatusOK || isEventStream(header) ||
+	if r.Unchanged == nil || status != http.StatusOK || IsEventStream(header) ||
 		header.Get("ETag") != "" || header.Get("Last-Modified") != "" {
 		return ""
 	}
 	weak := ""
-	if decoded, err := decode(header, body, r.maxBody); err == nil {
+	if decoded, err := Decode(header, body, r.maxBody); err == nil {
 		body = decoded
 		if rest, ok := r.withoutExcepted(decoded); ok {
 			body, weak = rest, "W/"

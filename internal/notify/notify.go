@@ -12,16 +12,24 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/passing"
 )
 
 // lingering is how long a backend may go on with a write whose client has left.
 const lingering = 30 * time.Second
 
+// Attend takes care of an answer whose header is about to be sent, if it needs any:
+// see [passing.Attend].
+type Attend func(w http.ResponseWriter, r *http.Request, status int) *passing.Writer
+
 // Pass sends a request on. It calls announce with the channels that the answer
-// named in its Parker-Publish field, once the route is done with it.
-func Pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, announce func(channels []string)) error {
+// named in its Parker-Publish field, once the route is done with it. attend may be
+// nil.
+func Pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, attend Attend, announce func(channels []string)) error {
 	o := newObserver(w)
+	o.attend, o.request = attend, r
 	defer func() {
+		o.attended.Close()
 		if len(o.announced) > 0 {
 			announce(o.announced)
 		}
@@ -74,6 +82,10 @@ type observer struct {
 	announced []string
 	lingers   bool // the route is to finish its answer though the client is gone
 	gone      bool
+
+	attend   Attend
+	request  *http.Request
+	attended *passing.Writer // the client's writer, while it needs care; else nil
 }
 
 func newObserver(w http.ResponseWriter) *observer {
@@ -90,6 +102,11 @@ func (o *observer) WriteHeader(status int) {
 		if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
 			o.announced = field.List(lines)
 			header.Del(answer.Publish)
+		}
+		if o.status != 0 && o.attend != nil {
+			if o.attended = o.attend(o.ResponseWriter, o.request, status); o.attended != nil {
+				o.ResponseWriter = o.attended
+			}
 		}
 	}
 	o.ResponseWriter.WriteHeader(status)

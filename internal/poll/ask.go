@@ -10,9 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
-	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/share"
 )
 
@@ -38,6 +36,7 @@ const (
 	Streamed                   // the client has got it
 	Failed                     // the handlers' error is passed on
 	Broken                     // the answer broke off, and so does the client's
+	Unfit                      // the answer cannot be an event on a stream
 	TimedOut                   // the deadline passed meanwhile
 	Left                       // the client left meanwhile
 )
@@ -49,8 +48,22 @@ const (
 	lastBackoff  = 2 * time.Second
 )
 
-// First asks the backend for the first time, or shares an ask that is in flight.
-func (p *Poll) First() Reply { return p.ask(false) }
+// First asks the backend for the first time, or shares an ask that is in flight. A
+// poll that waits for messages alone asks only if it must begin anew.
+func (p *Poll) First() Reply {
+	if !p.messagesOnly() {
+		return p.ask(false)
+	}
+	if !p.lostPosition() {
+		return Reply{Kind: NothingNew}
+	}
+	reply := p.ask(false)
+	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody {
+		p.kept = noContent()
+		return Reply{Kind: NothingNew}
+	}
+	return reply
+}
 
 // Again asks it again, once for all that were released together and would get
 // the same answer. A replay that fails is not the end of the poll.
@@ -90,7 +103,7 @@ func (p *Poll) await(join *share.Flight, again bool) Kind {
 	p.limits.Lift()
 	p.readyOutcomes()
 	if again {
-		p.hold(p.deadline, func() {})
+		p.hold(p.replayUntil(), func() {})
 	}
 	select {
 	case <-join.Done():
@@ -129,7 +142,7 @@ func (p *Poll) lead(w *walk) Reply {
 	client := p.r.Context()
 	defer w.end() // also where the route panics
 	if w.again {
-		p.hold(p.deadline, w.cancel)
+		p.hold(p.replayUntil(), w.cancel)
 		w.holding = true
 	}
 	left := w.cancel
@@ -139,7 +152,7 @@ func (p *Poll) lead(w *walk) Reply {
 	defer context.AfterFunc(client, left)()
 	var result backend.Result
 	if w.queue() {
-		result = p.request.Send(w.ctx, p.client, p.next, p.line.MaxBody, w)
+		result = p.request.Send(w.ctx, p.client, p.next, p.patienceFor(), w)
 		p.passes++
 	}
 	w.unhold()
@@ -164,6 +177,8 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 		return Reply{Kind: Broken}, share.Alone
 	case result.Streamed:
 		return Reply{Kind: Streamed, Err: result.Err}, share.Alone
+	case w.unfit:
+		return Reply{Kind: Unfit}, share.Alone
 	case cancelled:
 		return Reply{Kind: TimedOut}, &share.Result{Retry: time.Now().Add(p.backoff())}
 	case w.again && (result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
@@ -231,10 +246,20 @@ func (p *Poll) sharableFailure(result backend.Result) *share.Result {
 // took makes an answer the poll's own.
 func (p *Poll) took(a *backend.Answer, nothingNew bool) Reply {
 	p.failures, p.retry = 0, time.Time{}
+	if !nothingNew && !p.streams {
+		return Reply{Kind: News, Answer: a}
+	}
+	p.holdCookies(a)
 	if !nothingNew {
 		return Reply{Kind: News, Answer: a}
 	}
 	p.kept = a
+	return Reply{Kind: NothingNew}
+}
+
+// holdCookies keeps the cookies of an answer that the client does not get, or only
+// as an event, and sends them with the next.
+func (p *Poll) holdCookies(a *backend.Answer) {
 	if p.cookies.Hold(a.Header) {
 		header := p.request.Header()
 		if fields := p.cookies.Present(header["Cookie"], p.clientPath()); fields != nil {
@@ -244,7 +269,6 @@ func (p *Poll) took(a *backend.Answer, nothingNew bool) Reply {
 		}
 		p.regroup(nil)
 	}
-	return Reply{Kind: NothingNew}
 }
 
 // refused has the poll ask again at the time given, which those who share a
@@ -285,107 +309,4 @@ func unavailable(status int) bool {
 func refused(err error) bool {
 	var handlerErr caddyhttp.HandlerError
 	return errors.As(err, &handlerErr) && unavailable(handlerErr.StatusCode)
-}
-
-// walk is one ask of a poll that leads.
-type walk struct {
-	poll   *Poll
-	ctx    context.Context
-	cancel func()
-	flight *share.Flight // nil: nobody may join, or it has landed
-	again  bool
-
-	holding   bool // the waiter is held until the deadline
-	place     bool // it has one at the backend
-	announced []string
-}
-
-// queue waits for a place at the backend. It fails when the ask ends before.
-func (w *walk) queue() bool {
-	p := w.poll
-	if !p.line.Asks.TryAcquire(1) {
-		p.limits.Lift()
-		if !w.again {
-			p.hold(p.patience, w.cancel)
-			defer p.unhold()
-		}
-		if p.line.Asks.Acquire(w.ctx, 1) != nil {
-			return false
-		}
-	}
-	w.place = true
-	return true
-}
-
-// release gives the place at the backend to the next in the queue.
-func (w *walk) release() {
-	if w.place {
-		w.place = false
-		w.poll.line.Asks.Release(1)
-	}
-}
-
-func (w *walk) unhold() {
-	if w.holding {
-		w.holding = false
-		w.poll.unhold()
-	}
-}
-
-// end leaves nothing of the walk behind.
-func (w *walk) end() {
-	w.release()
-	w.unhold()
-	w.land(share.Alone)
-}
-
-// Header implements [backend.Walk].
-func (w *walk) Header(_ int, header http.Header) {
-	w.release()
-	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
-		w.announced = field.List(lines)
-		header.Del(answer.Publish)
-	}
-}
-
-// Keep implements [backend.Walk]: also an answer that is news is kept whole if
-// others wait for it.
-func (w *walk) Keep(status int, header http.Header, start []byte) bool {
-	return w.again && unavailable(status) ||
-		w.poll.line.Rules.Possible(status, header, start) ||
-		w.flight != nil && !w.flight.Alone()
-}
-
-// Stream implements [backend.Walk]: an answer that streams is this poll's own, and
-// ends it.
-func (w *walk) Stream(status int, header http.Header) bool {
-	p := w.poll
-	if w.again && unavailable(status) {
-		return false
-	}
-	if w.holding {
-		if !p.waiter.Leave() {
-			return false
-		}
-		w.holding = false
-	}
-	w.land(share.Alone)
-	w.wakeOthers()
-	p.finish(header)
-	return true
-}
-
-// wakeOthers lets those know who are parked with this poll that its turn at
-// watching the backend brought news.
-func (w *walk) wakeOthers() {
-	if w.poll.stamp.Release == answer.Watch {
-		w.poll.group.WakeAll()
-	}
-}
-
-func (w *walk) land(r *share.Result) {
-	if w.flight != nil {
-		w.flight.Land(r)
-		w.flight = nil
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/lot"
 )
 
 // statusClientClosed is what access logs show for a client that has left, as
@@ -28,6 +29,9 @@ func (p *Poll) Give(r Reply) error {
 		return nil
 	case TimedOut:
 		return p.giveTimeout()
+	}
+	if r.Kind != News || !admits(r.Answer.Status) {
+		p.deny()
 	}
 	if r.Answer != nil {
 		p.write(r.Answer)
@@ -63,15 +67,26 @@ func (p *Poll) giveTimeout() error {
 		return p.GiveKept(release)
 	}
 	p.stamp.Release = release
-	p.write(&backend.Answer{Status: p.line.TimeoutStatus, Header: http.Header{"Cache-Control": {"no-store"}}})
+	a := noContent()
+	a.Status = p.line.TimeoutStatus
+	p.write(a)
 	return nil
 }
 
 // GiveMessage ends the poll with a published message.
-func (p *Poll) GiveMessage(event *brokers.Event) error {
+func (p *Poll) GiveMessage(event *lot.Event) error {
 	p.stamp.Release = answer.Message
+	return p.giveMessages([]brokers.Event{event.Event})
+}
+
+// giveMessages answers with one message, or with several as the client wants it.
+func (p *Poll) giveMessages(events []brokers.Event) error {
 	p.finish(p.client.Header())
-	written(answer.WriteMessage(p.client, event, p.kept.Header))
+	write := answer.WriteMessage
+	if p.resume.Batch {
+		write = answer.WriteBatch
+	}
+	written(write(p.client, events, p.kept.Header))
 	return nil
 }
 
@@ -94,10 +109,28 @@ func written(err error) {
 	}
 }
 
+// admits tells whether an answer lets the request in: a client that is refused
+// hears nothing of what was published.
+func admits(status int) bool { return status/100 == 2 || status == http.StatusNotModified }
+
+// deny has the answer say nothing of events: the client keeps the position that it
+// has until it gets what came after it.
+func (p *Poll) deny() {
+	p.resume, p.lost, p.stamp.Position = Resume{}, false, ""
+}
+
 // finish readies the client's answer to be written: it adds what parker has to
 // say to its header, and has the server's time limits count again.
 func (p *Poll) finish(header http.Header) {
 	p.limits.Impose()
+	p.stampOn(header)
+}
+
+// stampOn adds what parker has to say to an answer's header.
+func (p *Poll) stampOn(header http.Header) {
 	p.cookies.Give(header)
+	if p.lostPosition() {
+		p.stamp.Lost, p.stamp.Position = true, p.start.String()
+	}
 	p.stamp.Put(header)
 }

@@ -3,6 +3,7 @@ package poll
 import (
 	"time"
 
+	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
@@ -14,7 +15,7 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 	if !begin.Before(p.deadline) {
 		return lot.Outcome{Cause: lot.TimedOut}, true
 	}
-	if !p.seat() && !p.waiter.Moved() {
+	if !p.seat() && (p.streams || !p.waiter.Moved()) {
 		return lot.Outcome{Cause: lot.Full}, true
 	}
 	until := p.deadline
@@ -52,4 +53,27 @@ func (p *Poll) seat() bool {
 		return p.seated
 	}
 	return true
+}
+
+// replayUntil is when a replay that has not been answered is given up.
+func (p *Poll) replayUntil() time.Time {
+	if p.streams {
+		return time.Now().Add(p.timeout)
+	}
+	return p.deadline
+}
+
+// Answers are kept so long if they are quick. On a stream there is nothing else
+// that could be done with one.
+const (
+	patience       = 250 * time.Millisecond
+	streamPatience = 10 * time.Second
+)
+
+// patienceFor says which of the backend's answers can be kept.
+func (p *Poll) patienceFor() backend.Patience {
+	if p.streams {
+		return backend.Patience{Bytes: p.line.MaxEvent, Time: streamPatience}
+	}
+	return backend.Patience{Bytes: p.line.MaxBody, Time: patience}
 }

@@ -1,69 +1,21 @@
 // Package poll takes one client's poll through its steps: ask the backend, alone
-// or with others; park; ask again; give the client its answer.
+// or with others; park; ask again; give the client its answer, or one event after
+// the other.
 package poll
 
 import (
-	"crypto/sha256"
 	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"golang.org/x/sync/semaphore"
 
+	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
-	"github.com/caddy-parker/parker/internal/keyed"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/share"
 )
-
-// Line is what the polls of one handler have in common.
-type Line struct {
-	Lot    *lot.Lot
-	Groups *share.Groups
-	Rules  *nothingnew.Rules
-
-	// Asks bounds how many polls are at the backend at once.
-	Asks *semaphore.Weighted
-
-	// MaxBody is how many bytes of an answer are looked at.
-	MaxBody int64
-
-	// Share holds the placeholders on which requests must agree to share an
-	// answer. With SharePublic there are none, and Set-Cookie is not shared.
-	Share       []string
-	SharePublic bool
-
-	// Spread is over how long the requests of a channel are released.
-	Spread time.Duration
-
-	// TimeoutStatus is the status of an answer at the timeout, or 0 for the
-	// backend's own.
-	TimeoutStatus int
-
-	// Messages tells whether a published message is an answer.
-	Messages bool
-
-	// PerClient bounds how many polls of one client are parked, counted in
-	// Clients. 0: no limit.
-	PerClient int
-	Clients   *keyed.Counter
-
-	// Newest holds the newest poll of each supersede key.
-	Newest *Newest
-
-	// Announce publishes on the channels that an answer named in its
-	// Parker-Publish field.
-	Announce func(channels []string)
-}
-
-// Newest holds the newest poll of each supersede key.
-type Newest = keyed.Newest[Key, *Poll]
-
-// Key is a digest of what makes a newer poll take an older one's place.
-type Key [sha256.Size]byte
 
 // Poll is one client's request on its way. It belongs to the goroutine that
 // serves the request.
@@ -82,12 +34,20 @@ type Poll struct {
 	// deadline is when the client wants its answer, patience when a first ask
 	// that still queues is given up.
 	deadline, patience time.Time
+	timeout            time.Duration // of one replay, on a stream
+
+	streams bool
+	resume  Resume
+	start   brokers.Position // where events stood when it began; only where it may be told
+	lost    bool             // not all that came after the client's position is known
+	checked bool             // lost is known
 
 	clientIP  string
 	seated    bool // it counts as one of the client's that are parked
 	supersede Key  // zero: none
 
-	outcomes chan lot.Outcome // the waiter's; at most one is under way
+	outcomes chan lot.Outcome  // the waiter's; at most one is under way
+	outcome  func(lot.Outcome) // sends one
 
 	kept     *backend.Answer // the last nothing-new answer
 	cookies  answer.Cookies
@@ -105,6 +65,12 @@ type Request struct {
 	Kept     *backend.Request
 	HTTP     *http.Request
 	Channels []string
+
+	// Stream says that the client wants an event stream.
+	Stream bool
+
+	// Resume says where the client goes on from.
+	Resume Resume
 
 	// Wait is how long the client wants to be held, or negative if it did not
 	// say.
@@ -132,17 +98,32 @@ func (l *Line) New(q Request) *Poll {
 		r:         q.HTTP,
 		request:   q.Kept,
 		channels:  q.Channels,
-		waiter:    l.Lot.Register(q.Channels, l.Messages),
 		limits:    answer.LimitsOf(q.Client, q.HTTP),
-		deadline:  now.Add(q.Timeout - rand.N(q.Timeout/10+1)),
+		deadline:  now.Add(shortened(q.Timeout)),
 		patience:  now.Add(q.Timeout),
+		timeout:   q.Timeout,
+		streams:   q.Stream,
+		resume:    q.Resume,
 		clientIP:  q.ClientIP,
 		supersede: q.Supersede,
 		stamp:     answer.Stamp{Release: answer.None, Wait: -1},
 	}
-	if q.Wait >= 0 && q.Wait <= q.Timeout {
-		p.deadline = now.Add(q.Wait)
-		p.stamp.Wait = q.Wait
+	if q.Stream {
+		p.waiter = l.Lot.Subscribe(q.Channels, l.Interest, l.Streams.room())
+		p.deadline = l.Streams.end(now)
+	} else {
+		p.waiter = l.Lot.Register(q.Channels, l.Interest)
+		if q.Wait >= 0 && q.Wait <= q.Timeout {
+			p.deadline = now.Add(q.Wait)
+			p.stamp.Wait = q.Wait
+		}
+	}
+	if q.Stream || q.Resume.Given || p.messagesOnly() {
+		p.start = l.Broker.Position()
+	}
+	if p.messagesOnly() {
+		p.kept = noContent()
+		p.stamp.Position = p.start.String()
 	}
 	p.group = l.Groups.Enter(p.key(), p.channels)
 	if p.supersede != (Key{}) {
@@ -152,6 +133,10 @@ func (l *Line) New(q Request) *Poll {
 	}
 	return p
 }
+
+// shortened is a time less up to a tenth of it, so that those who came together
+// do not all leave together.
+func shortened(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 
 // Close ends the poll.
 func (p *Poll) Close() {
@@ -165,6 +150,13 @@ func (p *Poll) Close() {
 	p.waiter.Close()
 	p.request.Finish()
 }
+
+// messagesOnly tells whether the poll waits for messages, whatever the backend
+// has to say.
+func (p *Poll) messagesOnly() bool { return p.line.Interest == lot.MessagesOnly }
+
+// Streams tells whether the client wants an event stream.
+func (p *Poll) Streams() bool { return p.streams }
 
 // Channels are those that it waits on.
 func (p *Poll) Channels() []string { return p.channels }
@@ -193,8 +185,6 @@ func (p *Poll) hold(until time.Time, ended func()) {
 	})
 }
 
-func (p *Poll) outcome(o lot.Outcome) { p.outcomes <- o }
-
 // unhold ends a hold or a park early. False means that it had ended already, and
 // how.
 func (p *Poll) unhold() (lot.Outcome, bool) {
@@ -206,6 +196,8 @@ func (p *Poll) unhold() (lot.Outcome, bool) {
 
 func (p *Poll) readyOutcomes() {
 	if p.outcomes == nil {
-		p.outcomes = make(chan lot.Outcome, 1)
+		outcomes := make(chan lot.Outcome, 1)
+		p.outcomes = outcomes
+		p.outcome = func(o lot.Outcome) { outcomes <- o }
 	}
 }

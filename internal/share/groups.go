@@ -62,7 +62,7 @@ func (s *Groups) Enter(key Key, channels []string) *Group {
 	defer s.mu.Unlock()
 	g := s.groups[key]
 	if g == nil {
-		g = &Group{groups: s, key: key, watcher: s.lot.Register(channels, false)}
+		g = &Group{groups: s, key: key, watcher: s.lot.Register(channels, lot.WakeUps)}
 		s.groups[key] = g
 	}
 	g.members++

@@ -199,7 +199,7 @@ func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
 		lead(t, g, false).Land(nothingNew())
 		woken := make(chan *lot.Waiter, 10)
 		for range 3 {
-			w := l.Register(channels, true)
+			w := l.Register(channels, lot.Messages)
 			g.Parked(w)
 			w.Park(lot.Parking{Until: time.Now().Add(time.Hour), Release: func(lot.Outcome) { woken <- w }})
 		}

@@ -52,7 +52,7 @@ func (g *Group) WakeAll() {
 
 func (g *Group) tickLater() {
 	if g.ticker == nil {
-		g.ticker = g.groups.lot.Register(nil, false)
+		g.ticker = g.groups.lot.Register(nil, lot.WakeUps)
 	}
 	g.ticking = true
 	g.ticker.Hold(time.Now().Add(g.groups.watch), g.tick)

@@ -95,6 +95,14 @@ func Size(target *int64) Reader {
 	})
 }
 
+// Flag is an option that has no value: it is given or not.
+func Flag(target *bool) Reader {
+	return func(*caddyfile.Dispenser) error {
+		*target = true
+		return nil
+	}
+}
+
 // OneOf reads one of the choices.
 func OneOf(target *string, choices ...string) Reader {
 	return one(func(d *caddyfile.Dispenser) error {

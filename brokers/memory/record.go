@@ -1,0 +1,131 @@
+package memory
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// record is what is remembered of one channel. It holds an entry at least.
+type record struct {
+	name      string
+	newest    uint64        // the offset of its newest event, remembered or not
+	at        time.Duration // when that was published
+	forgotten uint64        // the greatest offset that is missing here
+
+	messages []*entry // in the order of their offsets
+	wakeups  []*entry // likewise; all but the last have an ID
+	ids      map[string]*entry
+
+	// trace keeps the record when all other entries are gone. When it is due and
+	// there were events since, another takes its place.
+	trace *entry
+}
+
+// entry is an event that is remembered, or a trace of some that are not.
+type entry struct {
+	event    brokers.Event
+	id       string
+	record   *record
+	at       time.Duration // when it was published
+	lifetime time.Duration // 0 stands for the history's MaxAge
+	due      time.Duration // when it is forgotten
+	bytes    int64
+
+	place        int    // in the history's queue
+	older, newer *entry // in the history's order
+}
+
+func (e *entry) offset() uint64 { return e.event.Position.Offset }
+
+// bytes is what the record takes without its entries.
+func (r *record) bytes() int64 { return int64(recordBytes + len(r.name)) }
+
+func (r *record) empty() bool {
+	return len(r.messages) == 0 && len(r.wakeups) == 0 && r.trace == nil
+}
+
+// remember adds the entry of the channel's newest event.
+func (r *record) remember(e *entry) {
+	if e.event.Message != nil {
+		r.messages = append(r.messages, e)
+	} else {
+		r.wakeups = append(r.wakeups, e)
+	}
+	if e.id != "" {
+		if r.ids == nil {
+			r.ids = make(map[string]*entry)
+		}
+		r.ids[e.id] = e
+	}
+}
+
+// forget takes an entry out. A wake-up leaves no gap where a later one stands for
+// it.
+func (r *record) forget(e *entry) {
+	if e == r.trace {
+		r.trace = nil
+		return
+	}
+	entries := &r.wakeups
+	if e.event.Message != nil {
+		entries = &r.messages
+	}
+	at := place(*entries, e.offset())
+	if e.event.Message != nil || at == len(*entries)-1 {
+		r.forgotten = max(r.forgotten, e.offset())
+	}
+	if at == 0 {
+		// Mostly it is the oldest that goes; nothing is moved for it.
+		(*entries)[0] = nil
+		*entries = (*entries)[1:]
+	} else {
+		*entries = slices.Delete(*entries, at, at+1)
+	}
+	delete(r.ids, e.id)
+}
+
+// lastWakeup is the wake-up that stands for all, if there is one.
+func (r *record) lastWakeup() []*entry {
+	return r.wakeups[max(len(r.wakeups)-1, 0):]
+}
+
+// behind is those of the entries that come after an offset.
+func behind(entries []*entry, offset uint64) []*entry {
+	return entries[place(entries, offset+1):]
+}
+
+// place is where an offset is, or would be, in entries.
+func place(entries []*entry, offset uint64) int {
+	at, _ := slices.BinarySearchFunc(entries, offset, func(e *entry, offset uint64) int {
+		return cmp.Compare(e.offset(), offset)
+	})
+	return at
+}
+
+// byDue is a heap in which each entry knows its place.
+type byDue []*entry
+
+func (q byDue) Len() int           { return len(q) }
+func (q byDue) Less(i, j int) bool { return q[i].due < q[j].due }
+
+func (q byDue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+func (q *byDue) Push(x any) {
+	e := x.(*entry)
+	e.place = len(*q)
+	*q = append(*q, e)
+}
+
+func (q *byDue) Pop() any {
+	last := len(*q) - 1
+	e := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return e
+}

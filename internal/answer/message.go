@@ -1,0 +1,64 @@
+package answer
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// WriteMessage answers with a published message, the first of events. kept is the
+// header of the answer that the backend gave: what it says of other origins holds
+// for the message too.
+func WriteMessage(w http.ResponseWriter, events []brokers.Event, kept http.Header) error {
+	event := events[0]
+	return write(w, event.Message.ContentType, event.Message.Body, event.Position, kept)
+}
+
+// batched is an event as clients know it from a stream: RFC 8259 has no bytes, so
+// a body is text here as it is there.
+type batched struct {
+	ID    string `json:"id"`
+	Event string `json:"event"`
+	Data  string `json:"data"`
+}
+
+// WriteBatch answers with all of the events, as a JSON array.
+func WriteBatch(w http.ResponseWriter, events []brokers.Event, kept http.Header) error {
+	batch := make([]batched, len(events))
+	for i, event := range events {
+		batch[i] = batched{ID: event.Position.String(), Event: event.Message.Type, Data: string(event.Message.Body)}
+		if batch[i].Event == "" {
+			batch[i].Event = "message"
+		}
+	}
+	body, err := json.Marshal(batch)
+	if err != nil {
+		return err
+	}
+	return write(w, "application/json", body, events[len(events)-1].Position, kept)
+}
+
+func write(w http.ResponseWriter, contentType string, body []byte, position brokers.Position, kept http.Header) error {
+	header := w.Header()
+	AllowOrigins(header, kept)
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Last-Event-ID", position.String())
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(body)
+	return err
+}
+
+// AllowOrigins copies what a backend's answer says of other origins.
+func AllowOrigins(header, kept http.Header) {
+	for name, values := range kept {
+		if strings.HasPrefix(name, "Access-Control-") || name == "Cross-Origin-Resource-Policy" || name == "Timing-Allow-Origin" {
+			header[name] = values
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package caddytest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Event is an event that a client has heard.
+type Event struct {
+	ID, Type, Data string
+}
+
+// Stream is an event stream that a client hears.
+type Stream struct {
+	Status int
+	Header http.Header
+
+	heard chan heard
+	leave context.CancelFunc
+	end   error
+}
+
+// heard is an event, a comment, or how long to wait before the next attempt; else
+// an ID alone.
+type heard struct {
+	event   *Event
+	comment *string
+	retry   string
+	lastID  string
+}
+
+// Listen opens an event stream. It returns once the stream's header is there.
+func Listen(t testing.TB, url string, header ...string) *Stream {
+	return ListenWith(t, http.DefaultTransport, url, header...)
+}
+
+// ListenWith is Listen over another transport.
+func ListenWith(t testing.TB, transport http.RoundTripper, url string, header ...string) *Stream {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
+	}
+	slow := time.AfterFunc(Patience, cancel)
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatalf("the stream at %s was not opened: %v", url, err)
+	}
+	slow.Stop()
+	s := &Stream{Status: answer.StatusCode, Header: answer.Header, heard: make(chan heard, 100_000), leave: cancel}
+	go func() {
+		defer close(s.heard)
+		defer answer.Body.Close()
+		s.end = hear(answer.Body, s.heard)
+	}()
+	t.Cleanup(s.Leave)
+	return s
+}
+
+// hear reads a stream whose lines end with LF.
+func hear(body io.Reader, all chan<- heard) error {
+	lines := bufio.NewReader(body)
+	var event Event
+	var data []string
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return err
+		}
+		line = strings.TrimSuffix(line, "\n")
+		if line == "" {
+			if data != nil {
+				event.Data = strings.Join(data, "\n")
+				whole := event
+				all <- heard{event: &whole, lastID: event.ID}
+			} else {
+				all <- heard{lastID: event.ID}
+			}
+			data, event.Type, event.Data = nil, "", ""
+			continue
+		}
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch name {
+		case "":
+			all <- heard{comment: &value, lastID: event.ID}
+		case "id":
+			event.ID = value
+		case "event":
+			event.Type = value
+		case "data":
+			data = append(data, value)
+		case "retry":
+			all <- heard{retry: value, lastID: event.ID}
+		}
+	}
+}
+
+// Leave closes the stream from the client's side.
+func (s *Stream) Leave() { s.leave() }
+
+// Next is the next event.
+func (s *Stream) Next(t testing.TB) Event {
+	t.Helper()
+	for {
+		if h := s.next(t); h.event != nil {
+			return *h.event
+		}
+	}
+}
+
+// NextID is the client's last event ID, once that is another than the one given,
+// if no event brings it.
+func (s *Stream) NextID(t testing.TB, old string) string {
+	t.Helper()
+	for {
+		h := s.next(t)
+		if h.event != nil {
+			t.Fatalf("heard %+v, want an ID alone", *h.event)
+		}
+		if h.lastID != old {
+			return h.lastID
+		}
+	}
+}
+
+// Comment is the next comment.
+func (s *Stream) Comment(t testing.TB) string {
+	t.Helper()
+	for {
+		h := s.next(t)
+		if h.event != nil {
+			t.Fatalf("heard %+v, want a comment", *h.event)
+		}
+		if h.comment != nil {
+			return *h.comment
+		}
+	}
+}
+
+// Retry is how long the client is told to wait, in milliseconds.
+func (s *Stream) Retry(t testing.TB) string {
+	t.Helper()
+	for {
+		if h := s.next(t); h.retry != "" {
+			return h.retry
+		}
+	}
+}
+
+func (s *Stream) next(t testing.TB) heard {
+	t.Helper()
+	select {
+	case h, ok := <-s.heard:
+		if !ok {
+			t.Fatalf("the stream has ended: %v", s.end)
+		}
+		return h
+	case <-time.After(Patience):
+		t.Fatal("nothing is heard")
+	}
+	return heard{}
+}
+
+// Rest is the events up to the stream's end, and how it ended: nil if cleanly.
+func (s *Stream) Rest(t testing.TB) ([]Event, error) {
+	t.Helper()
+	var events []Event
+	timeout := time.After(Patience)
+	for {
+		select {
+		case h, ok := <-s.heard:
+			if !ok {
+				return events, s.end
+			}
+			if h.event != nil {
+				events = append(events, *h.event)
+			}
+		case <-timeout:
+			t.Fatalf("the stream goes on; so far: %v", events)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+const streamSite = `
+http://{$SITE} {
+	parker_notify /messages
+	parker /messages
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+// awaitStreams returns when the hook counts just so many streams on the channel.
+func awaitStreams(t *testing.T, c *caddytest.Caddy, channel string, n int) {
+	t.Helper()
+	want := fmt.Sprintf(`"streams":%d,`, n)
+	caddytest.Await(t, fmt.Sprint(n, " streams are open on ", channel), func() bool {
+		return strings.Contains(caddytest.Do(t.Context(), http.MethodGet, "http://"+c.Hook+"/"+channel, "").Body, want)
+	})
+}
+
+func TestAStreamBringsWhatAPollWould(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, streamSite, backend.Address)
+	url := "http://" + caddy.Site + "/messages?since=0"
+	s := caddytest.Listen(t, url)
+	if s.Status != 200 || s.Header.Get("Content-Type") != "text/event-stream" || s.Header.Get("Cache-Control") != "no-store, no-transform" ||
+		s.Header.Get("X-Accel-Buffering") != "no" || s.Header.Get("Parker-Status") != "parker; park=0.0; release=none" {
+		t.Errorf("the stream began with %d %v", s.Status, s.Header)
+	}
+	s.Comment(t)
+	if retry, _ := strconv.Atoi(s.Retry(t)); retry < 1500 || retry > 2500 {
+		t.Errorf("the client is told to wait %d ms", retry)
+	}
+	awaitStreams(t, caddy, "messages", 1)
+	caddytest.Do(t.Context(), http.MethodPost, url, "hello")
+	first := s.Next(t)
+	if first.Data != `["hello"]` || first.Type != "" || first.ID == "" {
+		t.Errorf("after a write, heard %+v", first)
+	}
+	caddy.Publish(t, "messages", "", "line 1\nline 2\r\nline 3")
+	second := s.Next(t)
+	if second.Data != "line 1\nline 2\nline 3" || second.ID == first.ID {
+		t.Errorf("after a message, heard %+v", second)
+	}
+	// The backend says what it said: there is nothing to be heard but the ID.
+	caddy.Publish(t, "messages", "", "")
+	if id := s.NextID(t, second.ID); !strings.HasSuffix(id, "-3") {
+		t.Errorf("after a wake-up without news the last ID is %s", id)
+	}
+	s.Leave()
+	awaitStreams(t, caddy, "messages", 0)
+}
+
+func TestOrdinaryAnswersTellWhetherThereIsNews(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, `
+http://{$SITE} {
+	parker_notify /other other
+	parker_notify messages {
+		piggyback
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}`, backend.Address)
+	position := func() string {
+		return caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/anything", "").Header.Get("Parker-Position")
+	}
+	caddy.Publish(t, "messages", "", "")
+	first := position()
+	caddy.Publish(t, "other", "", "")
+	if again := position(); again != first || first == "" {
+		t.Errorf("after an event elsewhere the position is %q, was %q", again, first)
+	}
+	caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/anything", "hello")
+	if third := position(); third == first {
+		t.Errorf("after a write the position is still %q", third)
+	}
+}

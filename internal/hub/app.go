@@ -1,0 +1,213 @@
+package hub
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+
+	"github.com/caddy-parker/parker/brokers"
+	_ "github.com/caddy-parker/parker/brokers/memory"
+	"github.com/caddy-parker/parker/internal/words"
+)
+
+// App is what all of parker's handlers share: the broker that carries events,
+// the lot where requests are parked, and their limits.
+type App struct {
+	// The broker that carries events and keeps their history. Default: memory,
+	// which serves one process.
+	BrokerRaw json.RawMessage `json:"broker,omitempty" caddy:"namespace=parker.brokers inline_key=name"`
+
+	// How much is remembered of each channel, for clients that resume.
+	History *History `json:"history,omitempty"`
+
+	// How many requests this process parks at most. Beyond it requests are not
+	// held: they get the backend's answer at once. Default: 100000.
+	MaxParked int `json:"max_parked,omitempty"`
+
+	// The largest message that can be published, in bytes. Default: 1 MB.
+	MaxMessage int64 `json:"max_message,omitempty"`
+
+	hub Hub
+}
+
+// History bounds what is remembered.
+type History struct {
+	// How many messages are kept per channel. Of events without one only the last
+	// is of use, and is kept. Default: 100.
+	Events int `json:"events,omitempty"`
+
+	// How long an event is kept, unless its publisher says otherwise.
+	// Default: 10m.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// How many bytes the history of all channels may take in memory. Past it the
+	// oldest events are forgotten first. Each counts with its message and some
+	// hundred bytes for itself. Default: 100 MB.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "parker", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision joins the process's lot and sets up the broker.
+func (a *App) Provision(ctx caddy.Context) error {
+	if a.MaxParked == 0 {
+		a.MaxParked = 100_000
+	}
+	if a.MaxMessage == 0 {
+		a.MaxMessage = 1_000_000
+	}
+	a.History = a.History.orDefaults()
+	a.hub = Hub{Process: join(), MaxMessage: a.MaxMessage, logger: ctx.Logger()}
+
+	module, err := a.loadBroker(ctx)
+	if err != nil {
+		return fmt.Errorf("loading the broker: %w", err)
+	}
+	a.hub.Broker = module.(brokers.Broker)
+
+	events, err := ctx.App("events")
+	if err != nil {
+		return fmt.Errorf("loading the events app: %w", err)
+	}
+	return events.(*caddyevents.App).On("stopping", a.hub.Process)
+}
+
+// orDefaults has the default in place of each limit that is not given.
+func (h *History) orDefaults() *History {
+	var given History
+	if h != nil {
+		given = *h
+	}
+	return &History{
+		Events:   cmp.Or(given.Events, 100),
+		MaxAge:   cmp.Or(given.MaxAge, caddy.Duration(10*time.Minute)),
+		MaxBytes: cmp.Or(given.MaxBytes, 100_000_000),
+	}
+}
+
+func (a *App) loadBroker(ctx caddy.Context) (any, error) {
+	if a.BrokerRaw == nil {
+		return ctx.LoadModuleByID("parker.brokers.memory", nil)
+	}
+	return ctx.LoadModule(a, "BrokerRaw")
+}
+
+// Validate refuses limits that make no sense.
+func (a *App) Validate() error {
+	switch {
+	case a.MaxParked < 0:
+		return fmt.Errorf("max_parked is %d: it must be positive", a.MaxParked)
+	case a.MaxMessage < 0:
+		return fmt.Errorf("max_message is %d: it must be positive", a.MaxMessage)
+	case a.History.Events < 0 || a.History.MaxAge < 0 || a.History.MaxBytes < 0:
+		return errors.New("history must not be negative")
+	}
+	return nil
+}
+
+// Start puts this configuration's settings in force.
+func (a *App) Start() error {
+	a.hub.Lot.SetMaxParked(a.MaxParked)
+	a.hub.Broker.Start(brokers.History{
+		Events:   a.History.Events,
+		MaxAge:   time.Duration(a.History.MaxAge),
+		MaxBytes: a.History.MaxBytes,
+	}, a.hub.Lot.Release)
+	return nil
+}
+
+// Stop does nothing: what is parked stays through a reload.
+func (*App) Stop() error { return nil }
+
+// Cleanup leaves the process's lot.
+func (a *App) Cleanup() error {
+	if a.hub.Process == nil {
+		return nil
+	}
+	return a.hub.leave()
+}
+
+// UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
+//
+//	parker {
+//	    broker      <name> [{ <options of the broker> }]
+//	    history     <events> [<age> [<size>]]
+//	    max_parked  <requests>
+//	    max_message <size>
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	history := new(History)
+	given, err := words.Read(d, words.Options{
+		"broker": a.readBroker,
+		"history": words.Sequence(
+			words.Integer(&history.Events, 1),
+			words.Optional(words.Duration(&history.MaxAge, time.Nanosecond)),
+			words.Optional(words.Size(&history.MaxBytes)),
+		),
+		"max_parked":  words.Integer(&a.MaxParked, 1),
+		"max_message": words.Size(&a.MaxMessage),
+	})
+	if given["history"] != nil {
+		a.History = history
+	}
+	return err
+}
+
+func (a *App) readBroker(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	module, err := caddyfile.UnmarshalModule(d, "parker.brokers."+name)
+	if err != nil {
+		return err
+	}
+	if _, ok := module.(brokers.Broker); !ok {
+		return d.Errf("module parker.brokers.%s is not a broker; is %T", name, module)
+	}
+	a.BrokerRaw = caddyconfig.JSONModuleObject(module, "name", name, nil)
+	return nil
+}
+
+// ParseOption reads the global option, which may be given once.
+func ParseOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		d.Next()
+		return nil, d.Err("parker is given twice")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "parker", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// Of is the hub of a configuration, for its handlers.
+func Of(ctx caddy.Context) (Hub, error) {
+	app, err := ctx.App("parker")
+	if err != nil {
+		return Hub{}, fmt.Errorf("loading the parker app: %w", err)
+	}
+	return app.(*App).hub, nil
+}
+
+// Interface guards
+var (
+	_ caddy.App             = (*App)(nil)
+	_ caddy.Provisioner     = (*App)(nil)
+	_ caddy.Validator       = (*App)(nil)
+	_ caddy.CleanerUpper    = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*App)(nil)
+)

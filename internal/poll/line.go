@@ -1,0 +1,68 @@
+package poll
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/keyed"
+	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/share"
+)
+
+// Line is what the polls of one handler have in common.
+type Line struct {
+	Lot    *lot.Lot
+	Groups *share.Groups
+	Rules  *nothingnew.Rules
+
+	// Broker keeps the history that clients resume from.
+	Broker brokers.Broker
+
+	// Interest says what events are to the polls. Where messages are all that
+	// counts the backend is not asked first.
+	Interest lot.Interest
+
+	// Asks bounds how many polls are at the backend at once.
+	Asks *semaphore.Weighted
+
+	// MaxBody is how many bytes of an answer are looked at, MaxEvent how many
+	// there may be in one that becomes an event on a stream.
+	MaxBody, MaxEvent int64
+
+	// Share holds the placeholders on which requests must agree to share an
+	// answer. With SharePublic there are none, and Set-Cookie is not shared.
+	Share       []string
+	SharePublic bool
+
+	// Spread is over how long the requests of a channel are released.
+	Spread time.Duration
+
+	// TimeoutStatus is the status of an answer at the timeout, or 0 for the
+	// backend's own.
+	TimeoutStatus int
+
+	// PerClient bounds how many polls of one client are parked, counted in
+	// Clients. 0: no limit.
+	PerClient int
+	Clients   *keyed.Counter
+
+	// Newest holds the newest poll of each supersede key.
+	Newest *Newest
+
+	// Announce publishes on the channels that an answer named in its
+	// Parker-Publish field.
+	Announce func(channels []string)
+
+	// Streams says how events are streamed.
+	Streams *Streams
+}
+
+// Newest holds the newest poll of each supersede key.
+type Newest = keyed.Newest[Key, *Poll]
+
+// Key is a digest of what makes a newer poll take an older one's place.
+type Key [sha256.Size]byte

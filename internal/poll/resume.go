@@ -1,0 +1,111 @@
+package poll
+
+import (
+	"math"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/lot"
+)
+
+// Resume is what a client says of the events that it knows.
+type Resume struct {
+	// Given says that the client named a position, Position which one. It is zero
+	// where what was named is none.
+	Given    bool
+	Position brokers.Position
+
+	// Batch says that it wants all that it missed in one answer.
+	Batch bool
+}
+
+// ResumeOf reads it from a request: the field Last-Event-ID, or the query's
+// last_event_id, as a page cannot set fields of an EventSource; and batch=true for
+// a client that takes JSON.
+func ResumeOf(r *http.Request) Resume {
+	var resume Resume
+	text := r.Header.Get("Last-Event-ID")
+	if strings.Contains(r.URL.RawQuery, "last_event_id=") || strings.Contains(r.URL.RawQuery, "batch=") {
+		query := r.URL.Query()
+		if text == "" {
+			text = query.Get("last_event_id")
+		}
+		resume.Batch = query.Get("batch") == "true" && field.Accepts(r.Header, "application/json")
+	}
+	if text != "" {
+		resume.Given = true
+		resume.Position, _ = brokers.ParsePosition(text)
+	}
+	return resume
+}
+
+// Known tells whether an event is one that the client has: it may have got it from
+// the history before it was delivered here.
+func (p *Poll) Known(event *lot.Event) bool {
+	return p.resume.Given && !after(event.Position, p.resume.Position)
+}
+
+// after tells whether one position is later than another, or of another epoch.
+func after(a, b brokers.Position) bool { return a.Epoch != b.Epoch || a.Offset > b.Offset }
+
+// Missed tells whether there is something to be given that came while the client
+// was away: messages, or that nobody knows any more what came.
+func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
+	if !p.resume.Given {
+		return nil, false
+	}
+	if p.lost && p.checked {
+		return nil, true
+	}
+	limit := 1
+	if p.resume.Batch {
+		limit = math.MaxInt
+	}
+	events := p.read(p.resume.Position, limit)
+	for _, event := range events {
+		if event.Message != nil && p.line.Interest != lot.WakeUps {
+			missed = append(missed, event)
+		}
+	}
+	return missed, p.lost || len(missed) > 0
+}
+
+// read is what the history has on the poll's channels after a position, unless
+// that is lost.
+func (p *Poll) read(position brokers.Position, limit int) []brokers.Event {
+	events, complete, err := p.line.Broker.Events(p.r.Context(), p.channels, position, limit)
+	p.checked, p.lost = true, err != nil || !complete
+	if p.lost {
+		return nil
+	}
+	return events
+}
+
+// lostPosition tells whether what came after the client's position is not known
+// any more.
+func (p *Poll) lostPosition() bool {
+	if p.resume.Given && !p.checked {
+		p.read(p.resume.Position, 1)
+	}
+	return p.lost
+}
+
+// GiveMissed ends the poll with what it missed. Where that is not known the client
+// gets the backend's answer, is told so, and where to go on from.
+func (p *Poll) GiveMissed(missed []brokers.Event) error {
+	if p.lost {
+		return p.GiveKept(answer.None)
+	}
+	p.stamp.Release = answer.History
+	return p.giveMessages(missed)
+}
+
+// noContent is what a poll that waits for messages alone is answered when there
+// are none.
+func noContent() *backend.Answer {
+	return &backend.Answer{Status: http.StatusNoContent, Header: http.Header{"Cache-Control": {"no-store"}}}
+}

@@ -1,0 +1,342 @@
+package poll
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/eventstream"
+	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/passing"
+)
+
+// The types of those events that parker itself has to tell.
+const (
+	resetEvent = "parker.reset" // what came before is not all known
+	errorEvent = "parker.error" // the backend refused, and the stream ends
+)
+
+// page is how many messages are read from the history at a time.
+const page = 256
+
+// WantsStream tells whether a request is for an event stream.
+func WantsStream(r *http.Request) bool {
+	return r.Method != http.MethodHead && field.Accepts(r.Header, eventstream.MediaType)
+}
+
+// AskForAny has a backend that knows nothing of event streams answer a request for
+// one: an EventSource accepts nothing else, and asks for a coding.
+func AskForAny(header http.Header) {
+	header.Set("Accept", strings.Join(append(header["Accept"], "*/*;q=0.1"), ", "))
+	header.Set("Accept-Encoding", "identity")
+}
+
+// Stream is an answer that goes on, one event after the other. It belongs to the
+// goroutine that serves the request.
+type Stream struct {
+	poll  *Poll
+	out   *passing.Writer
+	ended bool
+	full  bool // there is no place for it: it ends as soon as it has begun
+
+	given brokers.Position  // what came up to here on the poll's channels has been dealt with
+	id    brokers.Position  // the client's last event ID
+	woken brokers.Position  // of the wake-up that the next replay is for
+	last  [sha256.Size]byte // digest of the last of the backend's answers that was given
+	frame []byte            // reused for what this client alone is sent
+}
+
+// Opens tells whether what came of the first ask begins a stream of events. Else
+// the client gets it as it is: a refusal, or what cannot be an event.
+func (p *Poll) Opens(first Reply) bool {
+	return first.Kind == NothingNew || first.Kind == News && fit(first.Answer)
+}
+
+// fit tells whether an answer's body says what the backend has to say.
+func fit(a *backend.Answer) bool { return a.Status/100 == 2 && a.Status != http.StatusPartialContent }
+
+// Open begins the stream with what the client missed, or with what the backend
+// has to say at present. [Stream.Close] must follow.
+func (p *Poll) Open(first Reply) *Stream {
+	kept := p.kept
+	if first.Kind == News {
+		kept = first.Answer
+	}
+	client, header := p.client, p.client.Header()
+	p.client = aside{header.Clone()}
+	answer.AllowOrigins(header, kept.Header)
+	header.Set("Content-Type", eventstream.MediaType)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	p.stampOn(header)
+
+	s := &Stream{poll: p, given: p.resume.Position, woken: p.start}
+	s.out = passing.Attend(client, p.r, &p.limits, http.StatusOK, p.line.Streams.heartbeat())
+	s.out.WriteHeader(http.StatusOK)
+	s.full = !p.waiter.Open()
+	s.frame = eventstream.AppendComment(s.frame, "parker")
+	s.frame = eventstream.AppendRetry(s.frame, p.line.Streams.retry())
+	s.send(s.frame)
+	s.begin(first)
+	return s
+}
+
+func (s *Stream) begin(first Reply) {
+	p := s.poll
+	if p.resume.Given && !p.lost {
+		s.catchUp(first)
+		return
+	}
+	if p.lost {
+		s.given = brokers.Position{}
+		s.event(p.start, resetEvent, nil)
+	}
+	s.present(first, p.start)
+}
+
+// aside is what replays are answered to: nothing of theirs goes to the client but
+// as an event. They find the header as the first ask did.
+type aside struct{ header http.Header }
+
+func (a aside) Header() http.Header         { return a.header }
+func (a aside) Write(p []byte) (int, error) { return len(p), nil }
+func (a aside) WriteHeader(int)             {}
+
+// Close ends the stream.
+func (s *Stream) Close() { s.out.Close() }
+
+// Ended tells whether there is nothing more to be sent: the client is too slow or
+// gone, or the backend refused.
+func (s *Stream) Ended() bool { return s.ended }
+
+// Full tells whether the stream has no place in the lot. Its client has got what
+// there is, and comes back after a while.
+func (s *Stream) Full() bool { return s.full }
+
+// catchUp gives what the client missed: the messages, and the backend's present
+// answer once if there was any wake-up.
+func (s *Stream) catchUp(first Reply) {
+	p := s.poll
+	var woken brokers.Position
+	for overflowed := true; overflowed && !s.ended; {
+		if woken = s.giveHistory(woken); p.lost {
+			s.startAnew()
+			return
+		}
+		// What came meanwhile waits in the queue, or in the history if that was
+		// too long for it.
+		var events []*lot.Event
+		if events, overflowed = p.waiter.Take(); !overflowed {
+			defer s.deliver(events)
+		}
+	}
+	switch {
+	case woken == (brokers.Position{}):
+	case after(woken, p.start):
+		s.replay(woken)
+	default:
+		s.present(first, s.given)
+	}
+}
+
+// giveHistory gives the messages that came since the last one given. It returns
+// the position of the last wake-up among them, or the one before.
+func (s *Stream) giveHistory(woken brokers.Position) brokers.Position {
+	p := s.poll
+	for more := true; more && !s.ended; {
+		messages := 0
+		s.frame = s.frame[:0]
+		for _, event := range p.read(s.given, page) {
+			s.given = event.Position
+			if event.Message != nil {
+				messages++
+			}
+			if event.Message == nil || p.line.Interest == lot.WakeUps {
+				woken = event.Position
+				continue
+			}
+			s.frame, s.id = appendMessage(s.frame, event), event.Position
+		}
+		s.send(s.frame)
+		more = messages == page
+	}
+	return woken
+}
+
+// startAnew tells the client that it missed nobody knows what, and what the
+// backend has to say at present.
+func (s *Stream) startAnew() {
+	s.poll.waiter.Take()
+	s.given = s.poll.line.Broker.Position()
+	s.event(s.given, resetEvent, nil)
+	s.last = [sha256.Size]byte{}
+	s.replay(s.given)
+}
+
+// Take gives what has come since.
+func (s *Stream) Take() {
+	events, overflowed := s.poll.waiter.Take()
+	if overflowed {
+		s.ended = true
+		return
+	}
+	s.deliver(events)
+}
+
+// deliver gives events: messages as they are, and for the last wake-up what the
+// backend has to say.
+func (s *Stream) deliver(events []*lot.Event) {
+	lastWakeUp := len(events) - 1
+	for lastWakeUp >= 0 && events[lastWakeUp].Message != nil {
+		lastWakeUp--
+	}
+	for i, event := range events {
+		switch {
+		case s.ended:
+			return
+		case s.given.Epoch != "" && !after(event.Position, s.given):
+			continue
+		case event.Message == nil && i == lastWakeUp:
+			s.replay(event.Position)
+		case event.Message != nil:
+			s.message(event)
+		}
+		s.given = event.Position
+	}
+}
+
+// message gives a message. As long as the replay for a wake-up before it fails, it
+// comes without an ID: the client would go on behind that wake-up.
+func (s *Stream) message(event *lot.Event) {
+	if !s.poll.retry.IsZero() {
+		s.event(brokers.Position{}, event.Message.Type, event.Message.Body)
+		return
+	}
+	s.send(event.Encoded(encodeMessage))
+	s.id = event.Position
+}
+
+// Replay asks the backend again where no event says so: its interval has passed,
+// or the last replay failed.
+func (s *Stream) Replay() {
+	if s.poll.retry.IsZero() {
+		s.woken = s.poll.line.Broker.Position()
+	}
+	s.replay(s.woken)
+}
+
+func (s *Stream) replay(woken brokers.Position) {
+	if s.ended {
+		return
+	}
+	s.woken = woken
+	reply := s.poll.Again()
+	if reply.Kind == TimedOut {
+		reply = s.poll.refused(time.Time{})
+	}
+	s.present(reply, woken)
+}
+
+// present makes an event of what the backend has to say, unless that is what it
+// said last.
+func (s *Stream) present(r Reply, at brokers.Position) {
+	if at.Epoch == s.given.Epoch && after(s.given, at) {
+		at = s.given
+	}
+	switch r.Kind {
+	case NothingNew:
+		s.advance(at)
+	case News:
+		s.presentAnswer(r.Answer, at)
+	case Failed:
+		s.fail(statusOf(r.Err))
+	case Broken, Unfit:
+		s.fail(http.StatusBadGateway)
+	case Left, Streamed:
+		s.ended = true
+	}
+}
+
+func (s *Stream) presentAnswer(a *backend.Answer, at brokers.Position) {
+	if !fit(a) {
+		s.fail(a.Status)
+		return
+	}
+	body, err := nothingnew.Decode(a.Header, a.Body, s.poll.line.MaxEvent)
+	if err != nil {
+		s.fail(http.StatusBadGateway)
+		return
+	}
+	digest := sha256.Sum256(body)
+	if len(body) == 0 || digest == s.last {
+		s.advance(at)
+		return
+	}
+	s.last = digest
+	s.event(at, "", body)
+}
+
+// fail tells the client why the stream ends. When it comes again it is answered as
+// the backend will.
+func (s *Stream) fail(status int) {
+	s.event(brokers.Position{}, errorEvent, fmt.Appendf(nil, `{"status":%d}`, status))
+	s.ended = true
+}
+
+// advance lets the client go on from here, without an event.
+func (s *Stream) advance(to brokers.Position) {
+	if s.id == to {
+		return
+	}
+	s.id = to
+	s.frame = eventstream.AppendID(s.frame[:0], to.String())
+	s.send(s.frame)
+}
+
+// event sends an event of this stream alone. Without a position the client keeps
+// the one that it has.
+func (s *Stream) event(at brokers.Position, eventType string, data []byte) {
+	e := eventstream.Event{Type: eventType, Data: data}
+	if at != (brokers.Position{}) {
+		s.id, e.ID = at, at.String()
+	}
+	s.frame = eventstream.AppendEvent(s.frame[:0], e)
+	s.send(s.frame)
+}
+
+func (s *Stream) send(frame []byte) {
+	if s.ended || len(frame) == 0 {
+		return
+	}
+	if _, err := s.out.Write(frame); err != nil {
+		s.ended = true
+	}
+}
+
+func encodeMessage(event brokers.Event) []byte { return appendMessage(nil, event) }
+
+func appendMessage(frame []byte, event brokers.Event) []byte {
+	return eventstream.AppendEvent(frame, eventstream.Event{
+		ID:   event.Position.String(),
+		Type: event.Message.Type,
+		Data: event.Message.Body,
+	})
+}
+
+// statusOf is the status that Caddy answers a handler's error with.
+func statusOf(err error) int {
+	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return handlerErr.StatusCode
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,133 @@
+package poll
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/passing"
+	"github.com/caddy-parker/parker/internal/share"
+)
+
+// walk is one ask of a poll that leads.
+type walk struct {
+	poll   *Poll
+	ctx    context.Context
+	cancel func()
+	flight *share.Flight // nil: nobody may join, or it has landed
+	again  bool
+
+	holding   bool // the waiter is held until the deadline
+	unfit     bool // the answer cannot be an event
+	place     bool // it has one at the backend
+	announced []string
+}
+
+// queue waits for a place at the backend. It fails when the ask ends before.
+func (w *walk) queue() bool {
+	p := w.poll
+	if !p.line.Asks.TryAcquire(1) {
+		p.limits.Lift()
+		if !w.again {
+			p.hold(p.patience, w.cancel)
+			defer p.unhold()
+		}
+		if p.line.Asks.Acquire(w.ctx, 1) != nil {
+			return false
+		}
+	}
+	w.place = true
+	return true
+}
+
+// release gives the place at the backend to the next in the queue.
+func (w *walk) release() {
+	if w.place {
+		w.place = false
+		w.poll.line.Asks.Release(1)
+	}
+}
+
+func (w *walk) unhold() {
+	if w.holding {
+		w.holding = false
+		w.poll.unhold()
+	}
+}
+
+// end leaves nothing of the walk behind.
+func (w *walk) end() {
+	w.release()
+	w.unhold()
+	w.land(share.Alone)
+}
+
+// Header implements [backend.Walk].
+func (w *walk) Header(_ int, header http.Header) {
+	w.release()
+	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
+		w.announced = field.List(lines)
+		header.Del(answer.Publish)
+	}
+}
+
+// Keep implements [backend.Walk]: also an answer that is news is kept whole if
+// others wait for it.
+func (w *walk) Keep(status int, header http.Header, start []byte) bool {
+	if w.poll.streams {
+		return !nothingnew.IsEventStream(header)
+	}
+	return w.again && unavailable(status) ||
+		w.poll.line.Rules.Possible(status, header, start) ||
+		w.flight != nil && !w.flight.Alone()
+}
+
+// Stream implements [backend.Walk]: an answer that streams is this poll's own, and
+// ends it.
+func (w *walk) Stream(status int, header http.Header) bool {
+	p := w.poll
+	if w.again && unavailable(status) {
+		return false
+	}
+	if w.again && p.streams {
+		w.unfit = true
+		w.cancel() // it might never end
+		return false
+	}
+	if w.holding {
+		if !p.waiter.Leave() {
+			return false
+		}
+		w.holding = false
+	}
+	w.land(share.Alone)
+	w.wakeOthers()
+	if !admits(status) {
+		p.deny()
+	}
+	p.finish(header)
+	return true
+}
+
+// Attend implements [backend.Walk].
+func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
+	p := w.poll
+	return passing.Attend(client, p.r, &p.limits, status, p.line.Streams.heartbeat())
+}
+
+// wakeOthers lets those know who are parked with this poll that its turn at
+// watching the backend brought news.
+func (w *walk) wakeOthers() {
+	if w.poll.stamp.Release == answer.Watch {
+		w.poll.group.WakeAll()
+	}
+}
+
+func (w *walk) land(r *share.Result) {
+	if w.flight != nil {
+		w.flight.Land(r)
+		w.flight = nil
+	}
+}

@@ -1,0 +1,24 @@
+// Package warn logs what clients can cause at will, without flooding the log.
+package warn
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Rarely logs a warning once a minute at most; the others in between are lost. The
+// zero value is ready.
+type Rarely struct {
+	next atomic.Int64 // Unix time in nanoseconds
+}
+
+// Warn logs, if it is time.
+func (r *Rarely) Warn(logger *zap.Logger, message string, err error) {
+	now := time.Now()
+	next := r.next.Load()
+	if now.UnixNano() >= next && r.next.CompareAndSwap(next, now.Add(time.Minute).UnixNano()) {
+		logger.Warn(message, zap.Error(err))
+	}
+}
