@@ -9,6 +9,7 @@ package parker
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -122,6 +123,7 @@ type Handler struct {
 	SSE *poll.Streams `json:"sse,omitempty"`
 
 	hub        hub.Hub
+	replaced   context.Context // it ends when another configuration is in force
 	line       *poll.Line
 	logger     *zap.Logger
 	badChannel warn.Rarely
@@ -193,6 +195,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision fills in the defaults and joins the app.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.logger = ctx.Logger()
+	h.replaced = ctx
 	if h.hub, err = hub.Of(ctx); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/notify"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/successor"
 )
 
 // ServeHTTP is the one story: ask the backend; while it has nothing new, park;
@@ -30,7 +31,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	defer h.leave(p, r)
 	if p.Streams() {
-		return h.stream(p)
+		return h.stream(p, r)
 	}
 
 	reply := p.First()
@@ -69,6 +70,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		case lot.Stopped:
 			return p.GiveKept(answer.Stop)
 		}
+		if h.move(p, r, nil, false) {
+			return nil
+		}
 		reply = p.Again()
 	}
 	return p.Give(reply)
@@ -76,13 +80,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // stream is the same story for a client that wants an event stream: each release
 // is an event, and then it parks again.
-func (h *Handler) stream(p *poll.Poll) error {
-	first := p.First()
-	if !p.Opens(first) {
-		return p.Give(first)
+func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
+	s := p.Continues()
+	if s != nil {
+		s.Resume()
+	} else {
+		first := p.First()
+		if !p.Opens(first) {
+			return p.Give(first)
+		}
+		s = p.Open(first)
+		defer s.Close()
 	}
-	s := p.Open(first)
-	defer s.Close()
 	if s.Full() {
 		p.Released(answer.Full)
 		return nil
@@ -94,14 +103,23 @@ func (h *Handler) stream(p *poll.Poll) error {
 		}
 		switch released.Cause {
 		case lot.Published:
+			if h.move(p, r, s, false) {
+				return nil
+			}
 			p.Released(answer.Replay)
 			s.Take()
 		case lot.Woken:
+			if h.move(p, r, s, true) {
+				return nil
+			}
 			p.Released(answer.Watch)
 			s.Replay()
 		case lot.TimedOut:
 			if !p.Retries() {
 				p.Released(answer.Timeout)
+				return nil
+			}
+			if h.move(p, r, s, true) {
 				return nil
 			}
 			s.Replay()
@@ -117,6 +135,16 @@ func (h *Handler) stream(p *poll.Poll) error {
 		}
 	}
 	return nil
+}
+
+// move has a poll that was parked before a reload go on in the new configuration.
+// It tells whether that has the same site.
+func (h *Handler) move(p *poll.Poll, r *http.Request, s *poll.Stream, again bool) bool {
+	if h.replaced.Err() == nil {
+		return false
+	}
+	server := successor.Of(r)
+	return server != nil && p.Move(server, s, again)
 }
 
 // holds tells whether a request is of a kind that can be held.
@@ -161,12 +189,16 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		Timeout:   h.timeout(r),
 		ClientIP:  clientIP,
 		Supersede: h.supersedeKey(r),
+		Handover:  poll.HandoverOf(r),
 	})
 }
 
 // leave ends the poll, and says for logs how it went.
 func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	p.Close()
+	if p.Moved() {
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	replacer.Map(func(key string) (any, bool) {
 		switch key {

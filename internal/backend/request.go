@@ -170,6 +170,21 @@ func (q *Request) Restore() {
 	}
 }
 
+// Anew is the request as the server had it, but for its header and body, which are
+// as [Keep] found them. It is another request, with ctx.
+func (q *Request) Anew(ctx context.Context) *http.Request {
+	r := q.saved.WithContext(ctx)
+	original := q.saved.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	url := *original.URL
+	r.Method, r.URL, r.RequestURI = original.Method, &url, original.RequestURI
+	r.Header = q.Header().Clone()
+	r.Body = http.NoBody
+	if q.body != nil {
+		r.Body = io.NopCloser(bytes.NewReader(q.body))
+	}
+	return r
+}
+
 // begin readies the request for a walk under ctx.
 func (q *Request) begin(ctx context.Context) {
 	if q.sent {

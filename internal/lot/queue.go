@@ -89,6 +89,9 @@ func (w *Waiter) Open() bool {
 	return true
 }
 
+// IsOpen tells whether Open has found a place for it.
+func (w *Waiter) IsOpen() bool { return w.open }
+
 // shut is the end of what Open began.
 func (w *Waiter) shut() {
 	if w.open {

@@ -52,7 +52,7 @@ const (
 // poll that waits for messages alone asks only if it must begin anew.
 func (p *Poll) First() Reply {
 	if !p.messagesOnly() {
-		return p.ask(false)
+		return p.ask(p.continues)
 	}
 	if !p.lostPosition() {
 		return Reply{Kind: NothingNew}

@@ -56,6 +56,11 @@ type Poll struct {
 
 	stamp  answer.Stamp // how it ends, as far as is known
 	passes int
+
+	continues bool    // it has taken over from a poll of an older configuration
+	stream    *Stream // that was one of these
+	moved     bool    // a poll of a newer configuration has taken over
+	left      bool
 }
 
 // Request is what a poll starts from.
@@ -85,6 +90,10 @@ type Request struct {
 	// Supersede, if it is not zero, has the poll take the place of an older one
 	// of the same key, which ends at once with its nothing-new answer.
 	Supersede Key
+
+	// Handover, if it is not nil, is a poll of an older configuration, which goes
+	// on as this one.
+	Handover *Handover
 }
 
 // New starts a poll: from now on it hears of events on its channels.
@@ -125,6 +134,9 @@ func (l *Line) New(q Request) *Poll {
 		p.kept = noContent()
 		p.stamp.Position = p.start.String()
 	}
+	if q.Handover != nil {
+		p.take(q.Handover)
+	}
 	p.group = l.Groups.Enter(p.key(), p.channels)
 	if p.supersede != (Key{}) {
 		if older, ok := l.Newest.Put(p.supersede, p); ok {
@@ -140,6 +152,16 @@ func shortened(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 
 // Close ends the poll.
 func (p *Poll) Close() {
+	p.leave()
+	p.request.Finish()
+}
+
+// leave takes the poll out of all that it is a member of.
+func (p *Poll) leave() {
+	if p.left {
+		return
+	}
+	p.left = true
 	if p.supersede != (Key{}) {
 		p.line.Newest.Drop(p.supersede, p)
 	}
@@ -148,7 +170,6 @@ func (p *Poll) Close() {
 	}
 	p.group.Exit()
 	p.waiter.Close()
-	p.request.Finish()
 }
 
 // messagesOnly tells whether the poll waits for messages, whatever the backend

@@ -37,7 +37,9 @@ func WantsStream(r *http.Request) bool {
 // AskForAny has a backend that knows nothing of event streams answer a request for
 // one: an EventSource accepts nothing else, and asks for a coding.
 func AskForAny(header http.Header) {
-	header.Set("Accept", strings.Join(append(header["Accept"], "*/*;q=0.1"), ", "))
+	if !field.Accepts(header, "*/*") {
+		header.Set("Accept", strings.Join(append(header["Accept"], "*/*;q=0.1"), ", "))
+	}
 	header.Set("Accept-Encoding", "identity")
 }
 
@@ -47,6 +49,7 @@ type Stream struct {
 	poll  *Poll
 	out   *passing.Writer
 	ended bool
+	again bool // it is to ask again, whatever was published
 	full  bool // there is no place for it: it ends as soon as it has begun
 
 	given brokers.Position  // what came up to here on the poll's channels has been dealt with
