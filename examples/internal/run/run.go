@@ -1,0 +1,153 @@
+// Package run starts an example: its legacy backend, a process of its own, and
+// Caddy in front of it.
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-parker/parker"
+)
+
+// Example is what one consists of.
+type Example struct {
+	// Name is that of its command.
+	Name string
+
+	// Title is what is ready at the address that is printed, such as "The chat".
+	Title string
+
+	// Site, Backend and Hook are where it listens, on loopback.
+	Site, Backend, Hook Port
+
+	// Files are what it needs while it runs, among them its Caddyfile. They are
+	// copied into a temporary folder.
+	Files fs.FS
+
+	// Folder is the environment variable that tells the Caddyfile that folder.
+	Folder string
+
+	// Command makes the command of the backend. Its error is a sentence that says
+	// what is missing.
+	Command func(folder, port string) (program string, args []string, err error)
+}
+
+// Port is one that can be chosen by an environment variable.
+type Port struct{ Variable, Default string }
+
+// Main is the main function of an example: it runs it until an interrupt, on which
+// Caddy ends the process.
+func Main(e Example) {
+	err := errors.New("it takes no arguments")
+	switch args := os.Args[1:]; {
+	case len(args) == 0:
+		err = e.run()
+	case len(args) > 1 && args[0] == keepCommand:
+		err = keep(args[1], args[2:])
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", e.Name, err)
+		os.Exit(1)
+	}
+}
+
+// run starts the backend and Caddy. It returns only if one of them fails.
+func (e Example) run() error {
+	var inUse []error
+	for _, port := range []Port{e.Site, e.Backend, e.Hook} {
+		inUse = append(inUse, port.settle())
+	}
+	if err := errors.Join(inUse...); err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "parker-"+e.Name+"-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the files: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	caddy.OnExit(func(context.Context) { os.RemoveAll(folder) })
+	os.Setenv(e.Folder, folder)
+	if err := os.CopyFS(folder, e.Files); err != nil {
+		return err
+	}
+
+	program, args, err := e.Command(folder, e.Backend.number())
+	if err != nil {
+		return err
+	}
+	ended, err := start(program, args)
+	if err != nil {
+		return fmt.Errorf("starting the backend: %w", err)
+	}
+	if err := awaitListening(e.Backend.number(), ended); err != nil {
+		return err
+	}
+	if err := e.startCaddy(); err != nil {
+		return err
+	}
+	fmt.Printf("%s is at http://localhost:%s - Ctrl-C ends it.\n", e.Title, e.Site.number())
+	<-ended
+	return errors.New("the backend is gone")
+}
+
+// settle puts the port into the environment, for the Caddyfile and the backend,
+// and tells whether nobody listens there yet: Caddy shares its ports with other
+// processes of the same user, and would not complain.
+func (p Port) settle() error {
+	os.Setenv(p.Variable, p.number())
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", p.number()))
+	if err != nil {
+		return fmt.Errorf("port %s cannot be used (%s names another): %w", p.number(), p.Variable, err)
+	}
+	return listener.Close()
+}
+
+func (p Port) number() string { return cmp.Or(os.Getenv(p.Variable), p.Default) }
+
+// patience is how long a backend may take to start.
+const patience = 20 * time.Second
+
+// awaitListening returns when the backend accepts connections.
+func awaitListening(port string, ended <-chan struct{}) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for tooLong := time.After(patience); ; {
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-tick.C:
+		case <-ended:
+			return errors.New("the backend did not start")
+		case <-tooLong:
+			return fmt.Errorf("the backend did not start within %s", patience)
+		}
+	}
+}
+
+// startCaddy runs the Caddyfile, and has signals end the process as they end
+// Caddy, so that held requests are answered first.
+func (e Example) startCaddy() error {
+	caddyfile, err := fs.ReadFile(e.Files, "Caddyfile")
+	if err != nil {
+		return err
+	}
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return err
+	}
+	caddy.TrapSignals()
+	return caddy.Load(config, true)
+}

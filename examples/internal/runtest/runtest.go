@@ -1,0 +1,172 @@
+// Package runtest runs an example for its tests, as a process of its own on free
+// ports.
+package runtest
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// isExample is the variable that tells a test binary to be the example.
+const isExample = "PARKER_TEST_IS_EXAMPLE"
+
+// Main lets the test binary be the example, and whatever that starts itself as.
+// Call it from TestMain.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(isExample) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Example is one that runs.
+type Example struct {
+	// Address is the site's, as a URL without a path.
+	Address string
+
+	// BackendPort and HookPort are where the backend and the hook listen.
+	BackendPort, HookPort string
+
+	// Command is its process.
+	Command *exec.Cmd
+
+	t          *testing.T
+	folder     string       // for its temporary files
+	complaints bytes.Buffer // what it wrote as errors; read once it has ended
+}
+
+// Ports are the environment variables that choose the ports of an example.
+type Ports struct{ Site, Backend, Hook string }
+
+// Start runs an example until the test ends, and returns when it says that it can
+// be used.
+func Start(t *testing.T, ports Ports) *Example {
+	t.Helper()
+	e := prepare(t, ports)
+	output, err := e.Command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		e.Command.Process.Kill()
+		e.Command.Wait()
+		if t.Failed() {
+			t.Logf("it complained: %s", &e.complaints)
+		}
+	})
+	if line, _ := bufio.NewReader(output).ReadString('\n'); !strings.Contains(line, e.Address) {
+		t.Fatalf("it says %q, want %s in it", line, e.Address)
+	}
+	return e
+}
+
+// Complaints is what an example says that cannot run. Settings are environment
+// variables that go before its own.
+func Complaints(t *testing.T, ports Ports, settings ...string) string {
+	t.Helper()
+	e := prepare(t, ports)
+	e.Command.Env = append(e.Command.Env, settings...)
+	if err := e.Command.Run(); err == nil {
+		t.Errorf("it ran with %v", settings)
+	}
+	return e.complaints.String()
+}
+
+func prepare(t *testing.T, ports Ports) *Example {
+	port := freePort(t)
+	e := &Example{
+		Address:     "http://localhost:" + port,
+		BackendPort: freePort(t),
+		HookPort:    freePort(t),
+		Command:     exec.Command(os.Args[0]),
+		t:           t,
+		folder:      t.TempDir(),
+	}
+	e.Command.Stderr = &e.complaints
+	e.Command.Env = append(os.Environ(), isExample+"=1",
+		ports.Site+"="+port, ports.Backend+"="+e.BackendPort, ports.Hook+"="+e.HookPort,
+		"TMPDIR="+e.folder, "XDG_CONFIG_HOME="+t.TempDir(), "XDG_DATA_HOME="+t.TempDir())
+	return e
+}
+
+func freePort(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// Interrupt ends the example as a terminal would. It is to end at once, without a
+// complaint, and to leave nothing behind.
+func (e *Example) Interrupt() {
+	e.t.Helper()
+	if runtime.GOOS == "windows" {
+		e.t.Skip("a process cannot be interrupted by another")
+	}
+	if err := e.Command.Process.Signal(os.Interrupt); err != nil {
+		e.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- e.Command.Wait() }()
+	if err := Within(e.t, 5*time.Second, "ending", ended); err != nil {
+		e.t.Errorf("it ended with %v", err)
+	}
+	e.BackendEnds()
+	if e.complaints.Len() > 0 {
+		e.t.Errorf("it complained: %s", &e.complaints)
+	}
+	if left, err := os.ReadDir(e.folder); err != nil || len(left) > 0 {
+		e.t.Errorf("it left %v behind, %v", left, err)
+	}
+}
+
+// BackendEnds returns when the backend does not listen any more.
+func (e *Example) BackendEnds() {
+	e.t.Helper()
+	Eventually(e.t, "the backend has ended", func() bool {
+		connection, err := net.Dial("tcp", "127.0.0.1:"+e.BackendPort)
+		if err == nil {
+			connection.Close()
+		}
+		return err != nil
+	})
+}
+
+// Eventually returns when the condition holds.
+func Eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	patience := time.After(20 * time.Second)
+	for tick := time.Tick(10 * time.Millisecond); !holds(); {
+		select {
+		case <-tick:
+		case <-patience:
+			t.Fatal("it never came that " + what)
+		}
+	}
+}
+
+// Within is what comes from the channel within the limit.
+func Within[T any](t *testing.T, limit time.Duration, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case value := <-c:
+		return value
+	case <-time.After(limit):
+		t.Fatalf("%s took more than %v", what, limit)
+		panic("unreachable")
+	}
+}
