@@ -243,6 +243,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Streams:       h.SSE,
 		PerClient:     h.PerClient,
 		Clients:       &h.hub.Clients,
+		MaxChannels:   h.hub.MaxChannelsPerClient,
+		Channels:      &h.hub.Spread,
 		Newest:        &h.hub.NewestPolls,
 		Announce:      h.hub.Announce,
 	}

@@ -25,6 +25,7 @@ import (
 // ServeHTTP is the one story: ask the backend; while it has nothing new, park;
 // once released, answer with the message or ask again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	ignoreOwn(r.Header)
 	p := h.admit(w, r, next)
 	if p == nil {
 		return notify.Pass(w, r, next, h.SSE.Attend, h.hub.Announce)
@@ -250,6 +251,7 @@ func (h *Handler) supersedeKey(r *http.Request) poll.Key {
 
 // ServeHTTP publishes when the request was a write that succeeded.
 func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	ignoreOwn(r.Header)
 	write := slices.Contains(n.Methods, r.Method)
 	if !write && !n.Piggyback {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
@@ -282,6 +284,16 @@ func (n *Notify) wrote(status int) bool {
 func (p *Publish) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	p.hook.ServeHTTP(w, r)
 	return nil
+}
+
+// ignoreOwn takes out of a request what looks as if it came from parker: backends
+// that copy fields of a request into their answer would let clients publish.
+func ignoreOwn(header http.Header) {
+	for name := range header {
+		if strings.HasPrefix(name, "Parker-") {
+			delete(header, name)
+		}
+	}
 }
 
 // channelsOf are the channels that the templates name for a request: by default

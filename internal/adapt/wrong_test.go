@@ -57,6 +57,8 @@ var wrongUses = []struct {
 	{inGlobal, "history 100 10m 1MB 5", 1, "history: wrong argument count or unexpected line ending after '5'"},
 	{inGlobal, "history 100 {\n\tx\n}", 1, "history: unexpected token '{', expecting argument"},
 	{inGlobal, "history 100 10m\nhistory 100 10m", 2, "history is given twice"},
+	{inGlobal, "max_channels_per_client 0", 1, "max_channels_per_client: bad number '0': the least is 1"},
+	{inGlobal, "max_channels_per_client all", 1, "max_channels_per_client: bad number 'all': "},
 	{inGlobal, "max_parked", 1, "max_parked: wrong argument count or unexpected line ending after 'max_parked'"},
 	{inGlobal, "max_parked -1", 1, "max_parked: bad number '-1': the least is 1"},
 	{inGlobal, "max_parked 1.5", 1, "max_parked: bad number '1.5': "},

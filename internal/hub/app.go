@@ -35,6 +35,11 @@ type App struct {
 	// The largest message that can be published, in bytes. Default: 1 MB.
 	MaxMessage int64 `json:"max_message,omitempty"`
 
+	// On how many different channels the requests of one client IP wait at most,
+	// where placeholders let clients name them. Beyond it they are not held.
+	// Default: 1000.
+	MaxChannelsPerClient int `json:"max_channels_per_client,omitempty"`
+
 	hub Hub
 }
 
@@ -67,8 +72,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.MaxMessage == 0 {
 		a.MaxMessage = 1_000_000
 	}
+	if a.MaxChannelsPerClient == 0 {
+		a.MaxChannelsPerClient = 1000
+	}
 	a.History = a.History.orDefaults()
-	a.hub = Hub{Process: join(), MaxMessage: a.MaxMessage, logger: ctx.Logger()}
+	a.hub = Hub{
+		Process:              join(),
+		MaxMessage:           a.MaxMessage,
+		MaxChannelsPerClient: a.MaxChannelsPerClient,
+		logger:               ctx.Logger(),
+	}
 
 	module, err := a.loadBroker(ctx)
 	if err != nil {
@@ -110,6 +123,8 @@ func (a *App) Validate() error {
 		return fmt.Errorf("max_parked is %d: it must be positive", a.MaxParked)
 	case a.MaxMessage < 0:
 		return fmt.Errorf("max_message is %d: it must be positive", a.MaxMessage)
+	case a.MaxChannelsPerClient < 0:
+		return fmt.Errorf("max_channels_per_client is %d: it must be positive", a.MaxChannelsPerClient)
 	case a.History.Events < 0 || a.History.MaxAge < 0 || a.History.MaxBytes < 0:
 		return errors.New("history must not be negative")
 	}
@@ -145,6 +160,7 @@ func (a *App) Cleanup() error {
 //	    history     <events> [<age> [<size>]]
 //	    max_parked  <requests>
 //	    max_message <size>
+//	    max_channels_per_client <channels>
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
@@ -158,6 +174,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		),
 		"max_parked":  words.Integer(&a.MaxParked, 1),
 		"max_message": words.Size(&a.MaxMessage),
+
+		"max_channels_per_client": words.Integer(&a.MaxChannelsPerClient, 1),
 	})
 	if given["history"] != nil {
 		a.History = history

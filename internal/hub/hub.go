@@ -22,6 +22,9 @@ type Hub struct {
 	// MaxMessage is how many bytes a message has at most.
 	MaxMessage int64
 
+	// MaxChannelsPerClient is on how many channels one client's requests wait.
+	MaxChannelsPerClient int
+
 	logger *zap.Logger
 }
 

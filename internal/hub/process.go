@@ -17,6 +17,7 @@ import (
 type Process struct {
 	Lot         *lot.Lot
 	Clients     keyed.Counter
+	Spread      keyed.Spread // over channels, of each client
 	NewestPolls poll.Newest
 
 	badChannel warn.Rarely

@@ -33,6 +33,55 @@ func (c *Counter) Exit(key string) {
 	}
 }
 
+// Spread counts, for each holder, on how many different things it has a hold. The
+// zero value counts none.
+type Spread struct {
+	mu     sync.Mutex // guards all below
+	holds  map[hold]int
+	widths map[string]int
+}
+
+type hold struct{ holder, thing string }
+
+// Enter adds holds on the things, unless there were more different ones of this
+// holder than limit.
+func (s *Spread) Enter(holder string, things []string, limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	width := s.widths[holder]
+	for _, thing := range things {
+		if s.holds[hold{holder, thing}] == 0 {
+			width++
+		}
+	}
+	if width > limit {
+		return false
+	}
+	if s.holds == nil {
+		s.holds, s.widths = make(map[hold]int), make(map[string]int)
+	}
+	s.widths[holder] = width
+	for _, thing := range things {
+		s.holds[hold{holder, thing}]++
+	}
+	return true
+}
+
+// Exit takes back what Enter added.
+func (s *Spread) Exit(holder string, things []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, thing := range things {
+		if s.holds[hold{holder, thing}]--; s.holds[hold{holder, thing}] > 0 {
+			continue
+		}
+		delete(s.holds, hold{holder, thing})
+		if s.widths[holder]--; s.widths[holder] == 0 {
+			delete(s.widths, holder)
+		}
+	}
+}
+
 // Newest holds the newest value of each key. The zero value holds none.
 type Newest[K, V comparable] struct {
 	mu     sync.Mutex // guards values

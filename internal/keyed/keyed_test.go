@@ -37,3 +37,31 @@ func TestOnlyTheNewestCanBeDropped(t *testing.T) {
 		t.Errorf("left behind: %v", n.values)
 	}
 }
+
+func TestTheSpreadCountsDifferentThingsOnly(t *testing.T) {
+	var s Spread
+	for i, want := range []struct {
+		holder string
+		things []string
+		ok     bool
+	}{
+		{"a", []string{"1", "2"}, true},
+		{"a", []string{"2"}, true},
+		{"a", []string{"2", "3"}, false},
+		{"b", []string{"3"}, true},
+	} {
+		if ok := s.Enter(want.holder, want.things, 2); ok != want.ok {
+			t.Errorf("Enter %d = %v", i, ok)
+		}
+	}
+	s.Exit("a", []string{"1", "2"})
+	if !s.Enter("a", []string{"3"}, 2) {
+		t.Error("what was given back is still counted")
+	}
+	s.Exit("a", []string{"2"})
+	s.Exit("a", []string{"3"})
+	s.Exit("b", []string{"3"})
+	if len(s.holds)+len(s.widths) != 0 {
+		t.Errorf("left behind: %v %v", s.holds, s.widths)
+	}
+}

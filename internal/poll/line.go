@@ -50,6 +50,11 @@ type Line struct {
 	PerClient int
 	Clients   *keyed.Counter
 
+	// MaxChannels bounds on how many channels polls of one client are parked,
+	// counted in Channels.
+	MaxChannels int
+	Channels    *keyed.Spread
+
 	// Newest holds the newest poll of each supersede key.
 	Newest *Newest
 

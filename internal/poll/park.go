@@ -46,13 +46,31 @@ func (p *Poll) Retries() bool { return !p.retry.IsZero() && p.retry.Before(p.dea
 // Plain tells whether the client wants its answer at once: Prefer: wait=0.
 func (p *Poll) Plain() bool { return p.stamp.Wait == 0 }
 
-// seat counts the poll as one of its client's, unless those are as many as may be.
+// seat counts the poll as one of its client's, unless those are as many as may be,
+// or wait on as many channels.
 func (p *Poll) seat() bool {
-	if p.line.PerClient > 0 && !p.seated {
-		p.seated = p.line.Clients.Enter(p.clientIP, p.line.PerClient)
-		return p.seated
+	if p.seated {
+		return true
 	}
-	return true
+	if p.line.PerClient > 0 && !p.line.Clients.Enter(p.clientIP, p.line.PerClient) {
+		return false
+	}
+	p.seated = p.line.Channels.Enter(p.clientIP, p.channels, p.line.MaxChannels)
+	if !p.seated && p.line.PerClient > 0 {
+		p.line.Clients.Exit(p.clientIP)
+	}
+	return p.seated
+}
+
+func (p *Poll) unseat() {
+	if !p.seated {
+		return
+	}
+	p.seated = false
+	p.line.Channels.Exit(p.clientIP, p.channels)
+	if p.line.PerClient > 0 {
+		p.line.Clients.Exit(p.clientIP)
+	}
 }
 
 // replayUntil is when a replay that has not been answered is given up.

@@ -165,9 +165,7 @@ func (p *Poll) leave() {
 	if p.supersede != (Key{}) {
 		p.line.Newest.Drop(p.supersede, p)
 	}
-	if p.seated {
-		p.line.Clients.Exit(p.clientIP)
-	}
+	p.unseat()
 	p.group.Exit()
 	p.waiter.Close()
 }

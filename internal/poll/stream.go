@@ -97,6 +97,7 @@ func (p *Poll) Open(first Reply) *Stream {
 func (s *Stream) begin(first Reply) {
 	p := s.poll
 	if p.resume.Given && !p.lost {
+		s.id = s.given
 		s.catchUp(first)
 		return
 	}
@@ -233,7 +234,7 @@ func (s *Stream) message(event *lot.Event) {
 // or the last replay failed.
 func (s *Stream) Replay() {
 	if s.poll.retry.IsZero() {
-		s.woken = s.poll.line.Broker.Position()
+		s.woken = s.id // where events stand by now, a message may have to come before
 	}
 	s.replay(s.woken)
 }
