@@ -241,6 +241,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Interest:      h.interest(),
 		Broker:        h.hub.Broker,
 		Streams:       h.SSE,
+		Stopping:      h.hub.Stopping,
 		PerClient:     h.PerClient,
 		Clients:       &h.hub.Clients,
 		MaxChannels:   h.hub.MaxChannelsPerClient,

@@ -224,6 +224,7 @@ func (c *capture) finish(err error, aborted bool) Result {
 	switch c.stage {
 	case streaming:
 		result.Streamed = true
+		result.Aborted = aborted && !c.attended.Ended()
 		c.close()
 		maps.Copy(c.ResponseWriter.Header(), trailers(c.header))
 	case keeping:

@@ -20,7 +20,17 @@ type Process struct {
 	Spread      keyed.Spread // over channels, of each client
 	NewestPolls poll.Newest
 
+	// Stopping is over when the process is about to stop.
+	Stopping context.Context
+	stop     context.CancelFunc
+
 	badChannel warn.Rarely
+}
+
+func newProcess() *Process {
+	p := &Process{Lot: lot.New()}
+	p.Stopping, p.stop = context.WithCancel(context.Background())
+	return p
 }
 
 // pool keeps the process's one Process while any configuration uses it.
@@ -30,7 +40,7 @@ const poolKey = "process"
 
 // join is for a configuration that begins; leave must follow.
 func join() *Process {
-	process, _ := pool.LoadOrStore(poolKey, &Process{Lot: lot.New()})
+	process, _ := pool.LoadOrStore(poolKey, newProcess())
 	return process.(*Process)
 }
 
@@ -43,7 +53,7 @@ func (p *Process) leave() error {
 // Destruct releases what is still parked when the last configuration with parker
 // in it is gone.
 func (p *Process) Destruct() error {
-	p.Lot.Stop()
+	p.release()
 	return nil
 }
 
@@ -52,9 +62,14 @@ func (p *Process) Destruct() error {
 // also precedes a reload, where the parked stay.
 func (p *Process) Handle(context.Context, caddy.Event) error {
 	if caddy.Exiting() {
-		p.Lot.Stop()
+		p.release()
 	}
 	return nil
+}
+
+func (p *Process) release() {
+	p.Lot.Stop()
+	p.stop()
 }
 
 // Interface guards

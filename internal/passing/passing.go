@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -39,6 +40,8 @@ type Writer struct {
 	timeout time.Duration // of a single write
 	restore func()        // puts the server's limits on single writes back
 
+	stopping atomic.Bool
+
 	// mu guards all below and the client's writer, to which the timer writes too:
 	// one of them at a time, and so mu is held while it writes. That takes no
 	// longer than the timeout for each writeSize bytes.
@@ -52,6 +55,8 @@ type Writer struct {
 	last       time.Time   // when the client was last written to
 	err        error       // why the client takes no more
 	closed     bool
+	end        func() // ends the backend's stream, once the server stops
+	ended      bool   // it has
 }
 
 // Attend takes care of an answer with this status, whose header is in the
@@ -126,6 +131,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if n, err := w.send(w.boundary.Follow(p)); err != nil {
 		return min(n, len(p)), err
 	}
+	w.endBetween()
 	return len(p), nil
 }
 
@@ -151,7 +157,7 @@ func (w *Writer) send(p []byte) (n int, err error) {
 
 // within has write end in time. The caller holds mu.
 func (w *Writer) within(write func() error) error {
-	deadline := time.Now().Add(w.timeout)
+	deadline := time.Now().Add(w.patience())
 	if !w.deadline.IsZero() && w.deadline.Before(deadline) {
 		deadline = w.deadline
 	}

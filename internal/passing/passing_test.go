@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
@@ -86,6 +87,47 @@ func TestAClientThatDoesNotReadHoldsTheBackendForHalfAMinute(t *testing.T) {
 			t.Errorf("the write took %v and returned %v", took, failed)
 		}
 	})
+}
+
+func TestAShorterLimitOfTheOperatorsCountsForEachWrite(t *testing.T) {
+	for name, test := range map[string]struct {
+		idle, whole, want time.Duration
+	}{
+		"on single writes":                  {idle: 4 * time.Second, want: 4 * time.Second},
+		"on whole answers":                  {whole: 5 * time.Second, want: 5 * time.Second},
+		"the shorter one":                   {idle: 4 * time.Second, whole: 3 * time.Second, want: 3 * time.Second},
+		"none is shorter than parker's":     {idle: time.Minute, whole: time.Hour, want: writeTimeout},
+		"there is none, so parker's counts": {want: writeTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, r := newMemory(), get()
+				var had time.Duration
+				m.accept = func() error {
+					had = time.Until(m.deadline)
+					return nil
+				}
+				ctx := context.WithValue(r.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{WriteTimeout: caddy.Duration(test.whole)})
+				var client http.ResponseWriter = m
+				if test.idle > 0 {
+					writer := &caddyhttp.IdleTimeoutWriter{
+						ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: m},
+						Ctrl:                  http.NewResponseController(m),
+						Deadline:              caddyhttp.IdleDeadline{Start: time.Now(), Timeout: test.idle},
+						Logger:                zap.NewNop(),
+					}
+					client, ctx = writer, caddyhttp.ContextWithIdleTimeouts(ctx, nil, writer)
+				}
+				pass(client, r.WithContext(ctx), chunked(), 0, func(w http.ResponseWriter) {
+					time.Sleep(time.Minute)
+					io.WriteString(w, "late")
+				})
+				if had != test.want {
+					t.Errorf("the write had %v, want %v", had, test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestAHeartbeatThatIsNotReadDoesNotStayForEver(t *testing.T) {

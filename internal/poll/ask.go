@@ -57,12 +57,7 @@ func (p *Poll) First() Reply {
 	if !p.lostPosition() {
 		return Reply{Kind: NothingNew}
 	}
-	reply := p.ask(false)
-	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody {
-		p.kept = noContent()
-		return Reply{Kind: NothingNew}
-	}
-	return reply
+	return p.ask(false)
 }
 
 // Again asks it again, once for all that were released together and would get
@@ -200,6 +195,9 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 // the rules want one. A client that has the answer already, by parker's own
 // validator, gets to know just that. RFC 9110, section 13.1.2.
 func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
+	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody && p.messagesOnly() {
+		return noContent(), true // there is no backend
+	}
 	rules := p.line.Rules
 	var request http.Header
 	if rules.Unchanged != nil {

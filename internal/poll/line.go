@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"context"
 	"crypto/sha256"
 	"time"
 
@@ -61,6 +62,9 @@ type Line struct {
 	// Announce publishes on the channels that an answer named in its
 	// Parker-Publish field.
 	Announce func(channels []string)
+
+	// Stopping is over when the server is about to stop.
+	Stopping context.Context
 
 	// Streams says how events are streamed.
 	Streams *Streams

@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -46,9 +47,11 @@ func AskForAny(header http.Header) {
 // Stream is an answer that goes on, one event after the other. It belongs to the
 // goroutine that serves the request.
 type Stream struct {
-	poll  *Poll
-	out   *passing.Writer
-	ended bool
+	poll   *Poll
+	out    *passing.Writer
+	ended  bool
+	unstop func() bool // the stream is not told any more that the server stops
+
 	again bool // it is to ask again, whatever was published
 	full  bool // there is no place for it: it ends as soon as it has begun
 
@@ -85,6 +88,7 @@ func (p *Poll) Open(first Reply) *Stream {
 
 	s := &Stream{poll: p, given: p.resume.Position, woken: p.start}
 	s.out = passing.Attend(client, p.r, &p.limits, http.StatusOK, p.line.Streams.heartbeat())
+	s.unstop = context.AfterFunc(p.line.Stopping, func() { s.out.Stop(nil) })
 	s.out.WriteHeader(http.StatusOK)
 	s.full = !p.waiter.Open()
 	s.frame = eventstream.AppendComment(s.frame, "parker")
@@ -117,7 +121,10 @@ func (a aside) Write(p []byte) (int, error) { return len(p), nil }
 func (a aside) WriteHeader(int)             {}
 
 // Close ends the stream.
-func (s *Stream) Close() { s.out.Close() }
+func (s *Stream) Close() {
+	s.unstop()
+	s.out.Close()
+}
 
 // Ended tells whether there is nothing more to be sent: the client is too slow or
 // gone, or the backend refused.

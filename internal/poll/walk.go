@@ -19,9 +19,11 @@ type walk struct {
 	flight *share.Flight // nil: nobody may join, or it has landed
 	again  bool
 
-	holding   bool // the waiter is held until the deadline
-	unfit     bool // the answer cannot be an event
-	place     bool // it has one at the backend
+	holding bool // the waiter is held until the deadline
+	unfit   bool // the answer cannot be an event
+
+	unstop    func() bool // an answer that streams is not told any more that the server stops
+	place     bool        // it has one at the backend
 	announced []string
 }
 
@@ -59,6 +61,9 @@ func (w *walk) unhold() {
 
 // end leaves nothing of the walk behind.
 func (w *walk) end() {
+	if w.unstop != nil {
+		w.unstop()
+	}
 	w.release()
 	w.unhold()
 	w.land(share.Alone)
@@ -114,7 +119,11 @@ func (w *walk) Stream(status int, header http.Header) bool {
 // Attend implements [backend.Walk].
 func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
 	p := w.poll
-	return passing.Attend(client, p.r, &p.limits, status, p.line.Streams.heartbeat())
+	writer := passing.Attend(client, p.r, &p.limits, status, p.line.Streams.heartbeat())
+	if writer != nil {
+		w.unstop = context.AfterFunc(p.line.Stopping, func() { writer.Stop(w.cancel) })
+	}
+	return writer
 }
 
 // wakeOthers lets those know who are parked with this poll that its turn at
