@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -50,10 +49,9 @@ func StartSecure(t testing.TB, caddyfile, backend string, env ...string) *Secure
 	c := &Secure{TLSSite: freeTLSAddress(t), roots: x509.NewCertPool()}
 	_, port, _ := net.SplitHostPort(c.TLSSite)
 	c.Caddy = Start(t, caddyfile, backend, append(env, "TLS_SITE="+c.TLSSite, "TLS_PORT="+port)...)
-	root := filepath.Join(filepath.Dir(c.config), "caddy", "pki", "authorities", "local", "root.crt")
 	var err error
 	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
-		if err = c.handshake(root); err == nil {
+		if err = c.handshake(c.Root()); err == nil {
 			return c
 		}
 	}

@@ -1,0 +1,208 @@
+package clients
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// browser starts a browser that runs until the test ends.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := caddytest.Need(t, "Chromium is not installed (apt-get install chromium)", "chromium", "chromium-browser", "google-chrome")
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.ExecPath(path),
+		chromedp.Flag("no-sandbox", true), // root cannot have one, and all pages are the test's own
+		chromedp.Flag("ignore-certificate-errors", true),
+		chromedp.Flag("disable-quic", true), // it would not go by the wire
+	)
+	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(end)
+	ctx, leave := chromedp.NewContext(allocator)
+	t.Cleanup(leave)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("starting Chromium: %v", err)
+	}
+	return ctx
+}
+
+// tab is one of the browser's, with the page in it.
+type tab struct {
+	ctx context.Context
+	*listener
+}
+
+// open shows the page of a site in a tab: as to a new visitor, or to the one whose
+// tab is given. It listens in one of the ways that it knows, and begins from a
+// position.
+func open(t *testing.T, browser context.Context, beside *tab, site, how, from string) *tab {
+	t.Helper()
+	opener, options := browser, []chromedp.ContextOption{chromedp.WithNewBrowserContext()}
+	if beside != nil {
+		opener, options = beside.ctx, nil
+	}
+	ctx, leave := chromedp.NewContext(opener, options...)
+	b := &tab{ctx: ctx, listener: new(listener)}
+	messages := chromedp.Console(ctx)
+	var hearing sync.WaitGroup
+	t.Cleanup(func() {
+		leave()
+		hearing.Wait()
+	})
+	hearing.Go(func() {
+		for message, err := range messages {
+			switch {
+			case err != nil:
+				return
+			case message.Type == "clear":
+				b.forget() // the page is loaded again, and tells it all once more
+			case message.Type == chromedp.ConsoleLog:
+				b.hear(message.Text)
+			case message.IsException():
+				b.hear(message.String())
+			}
+		}
+	})
+	query := url.Values{"how": {how}, "from": {from}}
+	b.do(t, "opening the page", chromedp.Navigate(site+"/?"+query.Encode()))
+	return b
+}
+
+func (b *tab) do(t *testing.T, what string, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, caddytest.Patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// protocol is the one that the page came by, as browsers name it.
+func (b *tab) protocol(t *testing.T) string {
+	t.Helper()
+	name, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`performance.getEntriesByType("navigation")[0].nextHopProtocol`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// offline has the browser itself believe that there is no network. That does not
+// end what is under way, as a network that is gone would.
+func (b *tab) offline(r *room, wire *caddytest.Wire) interruption {
+	set := func(t *testing.T, offline bool) {
+		b.do(t, "changing the network", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+			all := &network.Conditions{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}
+			_, err := cdp.Call(ctx, target, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+				MatchedNetworkConditions: []*network.Conditions{all},
+			})
+			return err
+		}))
+	}
+	return interruption{
+		name: "the browser went offline",
+		begin: func(t *testing.T) {
+			set(t, true)
+			wire.Cut()
+			r.awaitClients(t, 0)
+			wire.Mend()
+		},
+		end: func(t *testing.T) { set(t, false) },
+	}
+}
+
+// reload has the page loaded again.
+func (b *tab) reload() interruption {
+	return interruption{
+		name:  "the page was loaded again",
+		begin: func(t *testing.T) { b.do(t, "reloading", chromedp.Reload()) },
+		end:   func(*testing.T) {},
+	}
+}
+
+func TestAPageMissesNothing(t *testing.T) {
+	t.Parallel()
+	chromium := browser(t)
+	for protocol, name := range map[caddytest.Protocol]string{caddytest.HTTP1: "http/1.1", caddytest.HTTP2: "h2"} {
+		for _, how := range []string{"EventSource", "stream by fetch", "long-poll", "long-poll in batches"} {
+			t.Run(how+" by "+string(protocol), func(t *testing.T) {
+				t.Parallel()
+				r := newRoom(t, 10_000)
+				wire, url := r.wire(t, protocol)
+				page := open(t, chromium, nil, url, how, r.from)
+				page.cumulative = !strings.HasPrefix(how, "long-poll")
+				if spoken := page.protocol(t); spoken != name {
+					t.Fatalf("the page came by %s, want %s", spoken, name)
+				}
+				r.exchange(t, page.listener, r.cutting(wire), page.offline(r, wire), page.reload(), r.cutting(wire))
+			})
+		}
+	}
+}
+
+func TestAPageIsToldThatItMissedWhatNobodyKnowsAnyMore(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, 5)
+	wire, url := r.wire(t, caddytest.HTTP1)
+	page := open(t, browser(t), nil, url, "EventSource", r.from)
+	r.awaitClients(t, 1)
+	r.publish(t, 10)
+	page.await(t, r.messages[len(r.messages)-1])
+	cut := r.cutting(wire)
+	cut.begin(t)
+	r.publish(t, 20)
+	cut.end(t)
+	r.awaitClients(t, 1)
+	r.publish(t, 1)
+	last := r.messages[len(r.messages)-1]
+	page.await(t, last)
+	writes, _ := json.Marshal(r.writes)
+	heard := page.heard()
+	begin := slices.Index(heard, "reset")
+	if want := []string{"reset", string(writes), last}; begin < 0 || !slices.Equal(heard[begin:], want) {
+		t.Errorf("the page heard %q, want it to end with %q", heard, want)
+	}
+}
+
+func TestTwentyEventSourcesOfOnePageHearAMessageByHTTP2(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, 10)
+	page := open(t, browser(t), nil, "https://"+r.TLSSite, "20 EventSources", r.from)
+	r.awaitClients(t, 20)
+	status, err := chromedp.Run(page.ctx, chromedp.Evaluate[int](`fetch("/").then((answer) => answer.status)`, chromedp.EvalAwaitPromise))
+	if err != nil || status != 200 {
+		t.Errorf("beside them, a request was answered %d, %v", status, err)
+	}
+	r.publish(t, 1)
+	for i := range 20 {
+		page.await(t, fmt.Sprintf("%d heard %s", i, r.messages[0]))
+	}
+}
+
+func TestTwoTabsThatPollBothHearAll(t *testing.T) {
+	t.Parallel()
+	chromium := browser(t)
+	for _, how := range []string{"long-poll", "long-poll in batches"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t, 10_000)
+			site := "https://" + r.TLSSite
+			first := open(t, chromium, nil, site, how, r.from)
+			second := open(t, chromium, first, site, how, r.from)
+			r.publish(t, 60)
+			r.awaitHeard(t, first.listener, "both tabs waited")
+			r.awaitHeard(t, second.listener, "both tabs waited")
+		})
+	}
+}

@@ -1,0 +1,243 @@
+// Package clients has the clients that people use hear what parker tells: browsers,
+// npm's eventsource and curl, while their network is cut and mended. What each
+// heard is compared with what was published.
+package clients
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestMain(m *testing.M) { caddytest.Main(m) }
+
+const site = `
+{
+	{$GLOBAL}
+	parker {
+		history {$HISTORY} 1h
+	}
+}
+http://{$SITE}, https://{$TLS_SITE} {
+	parker_notify /messages
+	parker /messages {
+		sse {
+			retry 100ms
+		}
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+// room is a Caddy in front of a backend that knows plain polling only.
+type room struct {
+	*caddytest.Secure
+
+	from     string   // the position before all that was published
+	messages []string // published at the hook
+	writes   []string // made through the proxy
+}
+
+// newRoom keeps so many events for those who come back.
+func newRoom(t *testing.T, history int) *room {
+	legacy := caddytest.NewLegacy(t)
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/messages" {
+			legacy.ServeHTTP(w, r)
+			return
+		}
+		http.ServeFile(w, r, "testdata/page.html")
+	})
+	r := &room{Secure: caddytest.StartSecure(t, site, backend, fmt.Sprint("HISTORY=", history))}
+	var report struct{ Position string }
+	if err := json.Unmarshal([]byte(r.report(t)), &report); err != nil {
+		t.Fatal(err)
+	}
+	r.from = report.Position
+	return r
+}
+
+// wire leads to the room by a protocol, and returns its URL there.
+func (r *room) wire(t *testing.T, protocol caddytest.Protocol) (wire *caddytest.Wire, url string) {
+	server, scheme, host := r.Site, "http", "127.0.0.1"
+	if protocol != caddytest.HTTP1 {
+		server, scheme, host = r.TLSSite, "https", "localhost"
+	}
+	wire = caddytest.NewWire(t, server)
+	_, port, _ := net.SplitHostPort(wire.Address)
+	return wire, scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// report is what the hook tells of the channel.
+func (r *room) report(t *testing.T) string {
+	return caddytest.Do(t.Context(), http.MethodGet, "http://"+r.Hook+"/messages", "").Body
+}
+
+// awaitClients returns when just so many clients wait, parked or on streams.
+func (r *room) awaitClients(t *testing.T, n int) {
+	t.Helper()
+	caddytest.Await(t, fmt.Sprint(n, " clients wait"), func() bool {
+		var report struct{ Waiting, Streams int }
+		return json.Unmarshal([]byte(r.report(t)), &report) == nil && report.Waiting+report.Streams == n
+	})
+}
+
+// publish publishes n events, every eighth of them a write.
+func (r *room) publish(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		if all := len(r.messages) + len(r.writes); all%8 == 7 {
+			text := fmt.Sprint("write ", len(r.writes)+1)
+			r.writes = append(r.writes, text)
+			if post := caddytest.Do(t.Context(), http.MethodPost, "http://"+r.Site+"/messages", text); post.Status != http.StatusSeeOther {
+				t.Fatalf("%s was answered %+v", text, post)
+			}
+			continue
+		}
+		text := fmt.Sprintf(`{"message":%d}`, len(r.messages)+1)
+		r.messages = append(r.messages, text)
+		r.Publish(t, "messages", "", text)
+	}
+}
+
+// interruption is a way for a client to lose what it listens to. It does when begin
+// is called, and comes back after end at the latest.
+type interruption struct {
+	name       string
+	begin, end func(t *testing.T)
+}
+
+// cutting cuts the network.
+func (r *room) cutting(wire *caddytest.Wire) interruption {
+	return interruption{
+		name: "the network was cut",
+		begin: func(t *testing.T) {
+			wire.Cut()
+			r.awaitClients(t, 0)
+		},
+		end: func(*testing.T) { wire.Mend() },
+	}
+}
+
+// exchange publishes before, while and after the room's only client is
+// interrupted, each time, and compares what it heard with what was published.
+func (r *room) exchange(t *testing.T, listener *listener, interruptions ...interruption) {
+	t.Helper()
+	for i, interruption := range interruptions {
+		r.awaitClients(t, 1)
+		r.publish(t, 30)
+		interruption.begin(t)
+		r.publish(t, 40)
+		interruption.end(t)
+		r.publish(t, 30)
+		r.awaitClients(t, 1)
+		r.awaitHeard(t, listener, fmt.Sprintf("%s (%d)", interruption.name, i+1))
+	}
+	// What a client hears once too often, it has heard before this.
+	r.publish(t, 1)
+	r.awaitHeard(t, listener, "all came to an end")
+}
+
+// awaitHeard returns when the client has heard all that was published, and fails
+// if it heard anything else.
+func (r *room) awaitHeard(t *testing.T, l *listener, after string) {
+	t.Helper()
+	var fault string
+	defer func() {
+		if fault != "" {
+			t.Errorf("after %s: %s\nheard: %q", after, fault, l.heard())
+		}
+	}()
+	compared := -1
+	caddytest.Await(t, "all is heard", func() bool {
+		heard := l.heard()
+		if len(heard) != compared {
+			compared = len(heard)
+			fault = r.compare(heard, l.cumulative)
+		}
+		return fault == ""
+	})
+}
+
+// compare says what is wrong with what a client heard, if anything is. Each answer
+// of the backend's tells all writes so far, if they are cumulative, or those since
+// the answer before. A stream may tell the same answer once more when it resumes.
+func (r *room) compare(heard []string, cumulative bool) string {
+	var messages, writes []string
+	for _, text := range heard {
+		var answer []string
+		if json.Unmarshal([]byte(text), &answer) != nil {
+			messages = append(messages, text)
+			continue
+		}
+		if !cumulative {
+			answer = slices.Concat(writes, answer)
+		}
+		if len(answer) < len(writes) || !slices.Equal(answer[:len(writes)], writes) {
+			return fmt.Sprintf("an answer told the writes %q after %q", answer, writes)
+		}
+		writes = answer
+	}
+	if fault := difference("message", messages, r.messages); fault != "" {
+		return fault
+	}
+	return difference("write", writes, r.writes)
+}
+
+// difference tells the first difference between what was heard and what was
+// published.
+func difference(what string, heard, published []string) string {
+	for i, text := range published {
+		if i >= len(heard) {
+			return fmt.Sprintf("%d of %d %ss were heard", i, len(published), what)
+		}
+		if heard[i] != text {
+			return fmt.Sprintf("%s %d was heard as %s", what, i+1, heard[i])
+		}
+	}
+	if n := len(published); len(heard) > n {
+		return fmt.Sprintf("a %s was heard that was not published, or once too often: %s", what, heard[n])
+	}
+	return ""
+}
+
+// listener collects what a client hears.
+type listener struct {
+	cumulative bool // it always asks for all writes
+
+	mu    sync.Mutex // guards texts
+	texts []string
+}
+
+func (l *listener) hear(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.texts = append(l.texts, text)
+}
+
+func (l *listener) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.texts = nil
+}
+
+func (l *listener) heard() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.texts)
+}
+
+// await returns when the client has heard the text.
+func (l *listener) await(t *testing.T, text string) {
+	t.Helper()
+	caddytest.Await(t, text+" is heard", func() bool { return slices.Contains(l.heard(), text) })
+}
