@@ -92,3 +92,25 @@ http://{$HOOK} {
 		t.Errorf("after a write the position is still %q", third)
 	}
 }
+
+// A client that loses its stream again in the midst of what it missed goes on from the
+// last ID: that may not lie behind a wake-up which is not made up for.
+func TestWhatWasMissedComesInOrder(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewLegacy(t)
+	caddy := caddytest.Start(t, streamSite, backend.Address)
+	url := "http://" + caddy.Site + "/messages?since=0"
+	before := caddytest.Listen(t, url).NextID(t, "")
+	caddy.Publish(t, "messages", "", "first")
+	caddytest.Do(t.Context(), http.MethodPost, url, "hello")
+	caddy.Publish(t, "messages", "", "second")
+	s := caddytest.Listen(t, url, "Last-Event-ID: "+before)
+	last := before
+	for _, want := range []string{"first", `["hello"]`, "second"} {
+		e := s.Next(t)
+		if e.Data != want || e.ID == last {
+			t.Errorf("heard %+v after %s, want %q", e, last, want)
+		}
+		last = e.ID
+	}
+}

@@ -134,13 +134,12 @@ func (s *Stream) Ended() bool { return s.ended }
 // there is, and comes back after a while.
 func (s *Stream) Full() bool { return s.full }
 
-// catchUp gives what the client missed: the messages, and the backend's present
-// answer once if there was any wake-up.
+// catchUp gives what the client missed, in order: the messages, and where there was
+// a wake-up the backend's present answer, which is an event once.
 func (s *Stream) catchUp(first Reply) {
 	p := s.poll
-	var woken brokers.Position
 	for overflowed := true; overflowed && !s.ended; {
-		if woken = s.giveHistory(woken); p.lost {
+		if s.giveHistory(first); p.lost {
 			s.startAnew()
 			return
 		}
@@ -148,40 +147,44 @@ func (s *Stream) catchUp(first Reply) {
 		// too long for it.
 		var events []*lot.Event
 		if events, overflowed = p.waiter.Take(); !overflowed {
-			defer s.deliver(events)
+			s.deliver(events)
 		}
-	}
-	switch {
-	case woken == (brokers.Position{}):
-	case after(woken, p.start):
-		s.replay(woken)
-	default:
-		s.present(first, s.given)
 	}
 }
 
-// giveHistory gives the messages that came since the last one given. It returns
-// the position of the last wake-up among them, or the one before.
-func (s *Stream) giveHistory(woken brokers.Position) brokers.Position {
-	p := s.poll
+// giveHistory gives what came since the last that was given.
+func (s *Stream) giveHistory(first Reply) {
 	for more := true; more && !s.ended; {
 		messages := 0
-		s.frame = s.frame[:0]
-		for _, event := range p.read(s.given, page) {
+		events := s.poll.read(s.given, page)
+		for i, event := range events {
 			s.given = event.Position
 			if event.Message != nil {
 				messages++
 			}
-			if event.Message == nil || p.line.Interest == lot.WakeUps {
-				woken = event.Position
-				continue
+			switch {
+			case s.isMessage(event):
+				s.message(&lot.Event{Event: event})
+			case i == len(events)-1 || s.isMessage(events[i+1]):
+				s.makeUpFor(event.Position, first)
 			}
-			s.frame, s.id = appendMessage(s.frame, event), event.Position
 		}
-		s.send(s.frame)
 		more = messages == page
 	}
-	return woken
+}
+
+func (s *Stream) isMessage(event brokers.Event) bool {
+	return event.Message != nil && s.poll.line.Interest != lot.WakeUps
+}
+
+// makeUpFor gives the backend's present answer for a wake-up that was missed. The
+// first ask has it, if the wake-up came before.
+func (s *Stream) makeUpFor(woken brokers.Position, first Reply) {
+	if after(woken, s.poll.start) {
+		s.replay(woken)
+	} else {
+		s.present(first, woken)
+	}
 }
 
 // startAnew tells the client that it missed nobody knows what, and what the
