@@ -116,14 +116,17 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 			p.Released(answer.Watch)
 			s.Replay()
 		case lot.TimedOut:
-			if !p.Retries() {
+			switch {
+			case p.Over():
 				p.Released(answer.Timeout)
 				return nil
-			}
-			if h.move(p, r, s, true) {
+			case !p.Retries():
+				s.GoOn()
+			case h.move(p, r, s, true):
 				return nil
+			default:
+				s.Replay()
 			}
-			s.Replay()
 		case lot.Superseded:
 			p.Released(answer.Timeout)
 			return nil

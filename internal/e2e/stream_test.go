@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
@@ -112,5 +113,22 @@ func TestWhatWasMissedComesInOrder(t *testing.T) {
 			t.Errorf("heard %+v after %s, want %q", e, last, want)
 		}
 		last = e.ID
+	}
+}
+
+// Other channels forget, in time, and then nobody could tell any more that nothing was
+// missed on a channel of which an old position is all that the client has.
+func TestAClientThatHearsNothingGoesOnFromWhereEventsStand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes more than a minute")
+	}
+	t.Parallel()
+	caddy := caddytest.Start(t, streamSite, caddytest.NewLegacy(t).Address)
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages?since=0")
+	first := s.NextID(t, "")
+	now := caddy.PublishWith(t, "elsewhere", "").Position
+	<-time.After(65 * time.Second)
+	if id := s.NextID(t, first); id != now {
+		t.Errorf("it goes on from %s, want %s", id, now)
 	}
 }

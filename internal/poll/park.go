@@ -19,8 +19,11 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 		return lot.Outcome{Cause: lot.Full}, true
 	}
 	until := p.deadline
-	if p.Retries() {
+	switch {
+	case p.Retries():
 		until = p.retry
+	case p.streams:
+		until = earlier(until, begin.Add(quiet))
 	}
 	p.readyOutcomes()
 	p.group.Parked(p.waiter)
@@ -39,6 +42,20 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 		return lot.Outcome{}, false
 	}
 }
+
+// quiet is after how long without an event a stream lets its client know where
+// events stand: what other channels have forgotten is not to look like a gap.
+const quiet = time.Minute
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Over tells whether the deadline has passed.
+func (p *Poll) Over() bool { return !time.Now().Before(p.deadline) }
 
 // Retries tells whether the last replay failed and there is time for another.
 func (p *Poll) Retries() bool { return !p.retry.IsZero() && p.retry.Before(p.deadline) }

@@ -317,6 +317,20 @@ func (s *Stream) advance(to brokers.Position) {
 	s.send(s.frame)
 }
 
+// GoOn lets a client that has heard nothing for long go on from where events stand
+// now.
+func (s *Stream) GoOn() {
+	p := s.poll
+	if !p.retry.IsZero() {
+		return // a wake-up is still to be made up for
+	}
+	now := p.line.Broker.Position()
+	if events := p.read(s.id, 1); !p.lost && len(events) == 0 {
+		s.advance(now)
+	}
+	p.lost = false // if it is, that is for the client to hear when it comes again
+}
+
 // event sends an event of this stream alone. Without a position the client keeps
 // the one that it has.
 func (s *Stream) event(at brokers.Position, eventType string, data []byte) {

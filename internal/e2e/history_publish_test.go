@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// batchAfter is all that came after a position.
+func batchAfter(t *testing.T, caddy *caddytest.Caddy, position string) (b batch, g caddytest.Answer) {
+	t.Helper()
+	g = caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news?batch=true", "", "Prefer: wait=0", "Accept: application/json", "Last-Event-ID: "+position)
+	if err := json.Unmarshal([]byte(g.Body), &b); err != nil {
+		t.Fatalf("%v: %+v", err, g)
+	}
+	return b, g
+}
+
+func TestAPublisherNamesTheTypeOfItsEvent(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	before := caddy.PublishWith(t, "news", "before").Position
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+	s.NextID(t, "")
+	for _, event := range []string{"", "message", "chat", "a b: c", "größe"} {
+		at := caddy.PublishWith(t, "news", "body", "Parker-Event: "+event).Position
+		heard := s.Next(t)
+		if heard.Type == "" {
+			heard.Type = "message"
+		}
+		if event == "" {
+			event = "message"
+		}
+		if heard.Type != event || heard.ID != at || heard.Data != "body" {
+			t.Errorf("of the type %q the stream heard %+v", event, heard)
+		}
+		if b, _ := batchAfter(t, caddy, before); len(b) != 1 || b[0].Event != event || b[0].ID != at {
+			t.Errorf("of the type %q a batch has %+v", event, b)
+		}
+		before = at
+	}
+}
+
+func TestLinesOfAMessageReachAStreamWhateverEndsThem(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	before := caddy.PublishWith(t, "news", "before").Position
+	live := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+	live.NextID(t, "")
+	bodies := []string{"a\nb", "a\r\nb", "a\rb", "a\n\nb", "\n", "a\r\n\r\nb\r", "id: 7\nevent: x\nretry: 1\ndata: y\n\n: z", " a\n b", "\x00", "\ufeffa", strings.Repeat("long ", 100_000)}
+	for _, body := range bodies {
+		caddy.Publish(t, "news", "text/plain", body)
+	}
+	late := caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+before)
+	for _, body := range bodies {
+		want := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body)
+		for name, s := range map[string]*caddytest.Stream{"live": live, "late": late} {
+			if e := s.Next(t); e.Data != want {
+				t.Errorf("%s: of %.50q, heard %.50q", name, body, e.Data)
+			}
+		}
+	}
+}
+
+func TestAMessageThatIsNotToBeRememberedIsHeardByThoseWhoWaitOnly(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	before := caddy.PublishWith(t, "news", "before").Position
+	target := "http://" + caddy.Site + "/news"
+	s := caddytest.Listen(t, target)
+	s.NextID(t, "")
+	parked := caddytest.Get(t.Context(), target)
+	caddy.AwaitWaiting(t, "news", 1)
+	at := caddy.PublishWith(t, "news", "fleeting", "Parker-Expires: 0").Position
+	if g := <-parked; g.Body != "fleeting" || g.Header.Get("Last-Event-ID") != at {
+		t.Errorf("a parked poll: %+v", g)
+	}
+	if e := s.Next(t); e.Data != "fleeting" || e.ID != at {
+		t.Errorf("a stream heard %+v", e)
+	}
+	if g := resumed(t, caddy, at); g.Header.Get("Parker-Recovered") != "" || g.Body != "[]" {
+		t.Errorf("who has heard it: %+v", g)
+	}
+	if g := resumed(t, caddy, before); g.Header.Get("Parker-Recovered") != "false" || g.Body != "[]" {
+		t.Errorf("who has missed it: %+v", g)
+	}
+}
+
+func TestAPublisherSaysHowLongItsMessageIsRemembered(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/news", emptyList)
+	pages.Put("/other", emptyList)
+	caddy := caddytest.Start(t, lostSite, pages.Address, "HISTORY=100 1s")
+	before := caddy.PublishWith(t, "news", "before", "Parker-Expires: 3600").Position
+	middle := caddy.PublishWith(t, "news", "long", "Parker-Expires: 3600").Position
+	end := caddy.PublishWith(t, "news", "short", "Parker-Expires: 1").Position
+	caddy.Publish(t, "news", "", "as configured")
+	caddytest.Await(t, "the short ones are forgotten", func() bool {
+		return resumed(t, caddy, middle).Header.Get("Parker-Recovered") == "false" &&
+			resumed(t, caddy, end).Header.Get("Parker-Recovered") == "false"
+	})
+	if g := resumed(t, caddy, before); g.Header.Get("Parker-Recovered") != "false" {
+		t.Errorf("with a gap: %+v", g)
+	}
+	last := caddy.PublishWith(t, "news", "kept", "Parker-Expires: 3600").Position
+	again := caddy.PublishWith(t, "news", "kept too", "Parker-Expires: 99999999999").Position
+	forgotten := caddy.PublishWith(t, "other", "short").Position
+	caddytest.Await(t, "a second has passed", func() bool {
+		return caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/other", "", "Prefer: wait=0", "Last-Event-ID: "+last).Header.Get("Parker-Recovered") == "false"
+	})
+	if g := resumed(t, caddy, last); g.Body != "kept too" || g.Header.Get("Last-Event-ID") != again {
+		t.Errorf("what is kept for long: %+v, after %s", g, forgotten)
+	}
+}
+
+func TestWhatIsPublishedTwiceUnderOneIDIsDeliveredOnce(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	before := caddy.PublishWith(t, "news", "before").Position
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+	s.NextID(t, "")
+	first := caddy.PublishWith(t, "news", "one", "Parker-Id: 1")
+	if first.Duplicate || first.Released != 1 {
+		t.Errorf("the first: %+v", first)
+	}
+	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news")
+	caddy.AwaitWaiting(t, "news", 1)
+	for _, body := range []string{"one", "another body", ""} {
+		if again := caddy.PublishWith(t, "news", body, "Parker-Id: 1"); !again.Duplicate || again.Position != first.Position || again.Released != 0 {
+			t.Errorf("once more: %+v", again)
+		}
+	}
+	if p := caddy.PublishWith(t, "other", "one", "Parker-Id: 1"); p.Duplicate {
+		t.Errorf("on another channel: %+v", p)
+	}
+	second := caddy.PublishWith(t, "news", "two", "Parker-Id: 2")
+	if g := <-parked; g.Body != "two" || second.Duplicate || second.Released != 2 {
+		t.Errorf("under another ID: %+v: %+v", second, g)
+	}
+	if a, b := s.Next(t), s.Next(t); a.Data != "one" || b.Data != "two" {
+		t.Errorf("the stream heard %+v and %+v", a, b)
+	}
+	if b, _ := batchAfter(t, caddy, before); len(b) != 2 || b[0].Data != "one" || b[1].Data != "two" {
+		t.Errorf("the history has %+v", b)
+	}
+}
+
+func TestWithAnswerReplayAMessageOnlyWakes(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite("answer replay"))
+	target := "http://" + caddy.Site + "/news"
+	before := caddy.PublishWith(t, "news", "before").Position
+	parked := caddytest.Get(t.Context(), target, "Last-Event-ID: "+before)
+	s := caddytest.Listen(t, target)
+	id := s.NextID(t, "")
+	caddy.AwaitWaiting(t, "news", 1)
+	caddy.Publish(t, "news", "", "not to be heard")
+	id = s.NextID(t, id)
+	caddy.AwaitWaiting(t, "news", 1)
+	pages.Put("/news", caddytest.Page{Body: "news"})
+	at := caddy.PublishWith(t, "news", "not to be heard either").Position
+	if g := <-parked; g.Body != "news" || g.Release() != "replay" {
+		t.Errorf("a parked poll: %+v", g)
+	}
+	if e := s.Next(t); e.Data != "news" || e.ID != at {
+		t.Errorf("the stream heard %+v after %s", e, id)
+	}
+	pages.Put("/news", emptyList)
+	if g := resumed(t, caddy, before); g.Body != "[]" || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "" {
+		t.Errorf("resumed: %+v", g)
+	}
+	late := caddytest.Listen(t, target, "Last-Event-ID: "+before)
+	if id := late.NextID(t, ""); id != at {
+		t.Errorf("a resumed stream stands at %s, want %s", id, at)
+	}
+}

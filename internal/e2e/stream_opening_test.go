@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestAStreamBeginsWithThePresentAnswerIfThatIsNews(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite(""))
+	target := "http://" + caddy.Site + "/news"
+	pages.Put("/news", caddytest.Page{Header: http.Header{"Content-Type": {"text/html"}}, Body: "line 1\r\nline 2"})
+	at := caddy.PublishWith(t, "elsewhere", "").Position
+	s := caddytest.Listen(t, target)
+	if c := s.Comment(t); c != "parker" {
+		t.Errorf("the first comment is %q", c)
+	}
+	if e := s.Next(t); e.Data != "line 1\nline 2" || e.ID != at || e.Type != "" {
+		t.Errorf("first heard %+v, want it at %s", e, at)
+	}
+	// The same once more is nothing to be heard of, but for where it is.
+	at = caddy.PublishWith(t, "news", "").Position
+	if id := s.NextID(t, ""); id == at {
+		return
+	}
+	if id := s.NextID(t, ""); id != at {
+		t.Errorf("after a wake-up without news the client stands at %s, want %s", id, at)
+	}
+}
+
+func TestClientsAreToldDifferentTimesToComeBack(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite("sse {\nretry 8s\n}"))
+	told := make(map[string]bool)
+	for range 10 {
+		s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+		text := s.Retry(t)
+		told[text] = true
+		if ms, err := strconv.Atoi(text); err != nil || ms < 6000 || ms > 10_000 {
+			t.Errorf("a client was told to wait %q ms", text)
+		}
+		s.Leave()
+	}
+	if len(told) < 5 {
+		t.Errorf("ten clients were told %v", told)
+	}
+}
+
+func TestARefusalOfTheFirstAskIsPassedOnAsItIs(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite(""))
+	for _, status := range []int{301, 302, 401, 403, 404, 429, 500, 502, 503} {
+		header := http.Header{"Location": {"/login"}, "Www-Authenticate": {"Basic"}, "Content-Type": {"text/x-refusal"}}
+		pages.Put("/news", caddytest.Page{Status: status, Header: header, Body: "refused"})
+		g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
+		if g.Status != status || g.Body != "refused" || g.Header.Get("Content-Type") != "text/x-refusal" || g.Header.Get("Location") != "/login" ||
+			g.Header.Get("Www-Authenticate") != "Basic" || g.Release() != "none" {
+			t.Errorf("a stream that is refused was answered %+v", g)
+		}
+	}
+	awaitStreams(t, caddy, "news", 0)
+}
+
+func TestABackendThatIsAwayAtFirstIsPassedOn(t *testing.T) {
+	t.Parallel()
+	caddy := caddytest.Start(t, newsSite(""), caddytest.FreePorts(t, 1)[0])
+	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
+	if g.Status != http.StatusBadGateway {
+		t.Errorf("a stream without a backend was answered %+v", g)
+	}
+}
+
+func TestTheBackendIsAskedForWhatItHas(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, newsSite(""), backend.Address)
+	go func() {
+		ask := backend.Next(t)
+		if accept := ask.Request.Header["Accept"]; !slices.Equal(accept, []string{"text/event-stream, */*;q=0.1"}) {
+			t.Errorf("the backend was asked for %q", accept)
+		}
+		if coding := ask.Request.Header["Accept-Encoding"]; !slices.Equal(coding, []string{"identity"}) {
+			t.Errorf("the backend was asked for the coding %q", coding)
+		}
+		ask.Answer(http.StatusOK, "news")
+	}()
+	if e := caddytest.Listen(t, "http://"+caddy.Site+"/news", "Accept-Encoding: gzip, br").Next(t); e.Data != "news" {
+		t.Errorf("heard %+v", e)
+	}
+}
+
+func TestWhatABackendCompressesAllTheSameIsReadable(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite(""))
+	coded := func(coding, body string) caddytest.Page {
+		return caddytest.Page{Header: http.Header{"Content-Encoding": {coding}, "Content-Type": {"text/html"}}, Body: body}
+	}
+	pages.Put("/news", coded("gzip", gzipped("first")))
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+	if e := s.Next(t); e.Data != "first" || s.Header.Get("Content-Encoding") != "" {
+		t.Errorf("heard %+v under %v", e, s.Header)
+	}
+	for text, page := range map[string]caddytest.Page{"second": coded("gzip", gzipped("second")), "third": coded("deflate", zlibbed("third")), "fourth": coded("zstd", zstdded("fourth"))} {
+		pages.Put("/news", page)
+		caddy.Publish(t, "news", "", "")
+		if e := s.Next(t); e.Data != text {
+			t.Errorf("heard %+v, want %s", e, text)
+		}
+	}
+	pages.Put("/news", coded("br", "no text"))
+	caddy.Publish(t, "news", "", "")
+	if e := s.Next(t); e.Type != "parker.error" || e.Data != `{"status":502}` {
+		t.Errorf("of a coding that nobody reads, heard %+v", e)
+	}
+	if rest, err := s.Rest(t); len(rest) > 0 || err != nil {
+		t.Errorf("after that, heard %v and then %v", rest, err)
+	}
+}
+
+func TestCookiesOfTheFirstAnswerReachTheClientOfAStream(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite(""))
+	for _, body := range []string{"[]", "news"} {
+		pages.Put("/news", caddytest.Page{Header: http.Header{
+			"Set-Cookie": {"a=1; Path=/", "b=2"}, "Access-Control-Allow-Origin": {"https://page.test"}, "Etag": {`"x"`}, "X-Legacy": {"yes"},
+		}, Body: body})
+		s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+		if got := s.Header["Set-Cookie"]; !slices.Equal(got, []string{"a=1; Path=/", "b=2"}) {
+			t.Errorf("with %q the cookies are %q", body, got)
+		}
+		if s.Header.Get("Access-Control-Allow-Origin") != "https://page.test" || s.Header.Get("Etag") != "" || s.Header.Get("Content-Length") != "" {
+			t.Errorf("with %q the stream began with %v", body, s.Header)
+		}
+	}
+}
+
+func TestCookiesOfLaterAnswersGoBackToTheBackend(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, newsSite(""), backend.Address)
+	s, _ := listen(t, caddy, backend, "Cookie: session=0; other=x")
+	for i, want := range []string{"session=0; other=x", "session=1; other=x", "session=2; other=x"} {
+		caddy.Publish(t, "news", "", "")
+		ask := backend.Next(t)
+		if got := ask.Request.Header.Get("Cookie"); got != want {
+			t.Errorf("replay %d came with %q, want %q", i, got, want)
+		}
+		text := strconv.Itoa(i + 1)
+		ask.Answer(http.StatusOK, "news "+text, "Set-Cookie: session="+text)
+		if e := s.Next(t); e.Data != "news "+text {
+			t.Errorf("heard %+v", e)
+		}
+	}
+}
+
+func TestAStreamCanBeAskedForByPOST(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, strings.Replace(newsSite("methods GET POST"), "parker_notify", "", 1), backend.Address)
+	go func() { backend.Next(t).Answer(http.StatusNoContent, "") }()
+	s := caddytest.ListenBy(t, http.MethodPost, "http://"+caddy.Site+"/news", "the question")
+	s.NextID(t, "")
+	for _, text := range []string{"one", "two"} {
+		caddy.Publish(t, "news", "", "")
+		ask := backend.Next(t)
+		if ask.Body != "the question" || ask.Request.Method != http.MethodPost {
+			t.Errorf("the replay is %s %q", ask.Request.Method, ask.Body)
+		}
+		ask.Answer(http.StatusOK, text)
+		if e := s.Next(t); e.Data != text {
+			t.Errorf("heard %+v", e)
+		}
+	}
+}
+
+func TestAHEADRequestOpensNoStream(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite("methods GET HEAD\ntimeout 100ms"))
+	pages.Put("/news", caddytest.Page{Header: http.Header{"X-Legacy": {"yes"}}, Body: "news"})
+	for _, text := range []string{"news", ""} {
+		pages.Put("/news", caddytest.Page{Header: http.Header{"X-Legacy": {"yes"}}, Body: text})
+		g := caddytest.Do(t.Context(), http.MethodHead, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
+		if g.Status != http.StatusOK || g.Header.Get("X-Legacy") != "yes" || g.Header.Get("Content-Type") == "text/event-stream" {
+			t.Errorf("HEAD was answered %+v", g)
+		}
+	}
+}

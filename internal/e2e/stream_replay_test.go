@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestARefusalInTheMidstEndsTheStreamAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 401, 403, 404, 429, 500} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			caddy, pages := startNews(t, newsSite(""))
+			s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+			id := s.NextID(t, "")
+			pages.Put("/news", caddytest.Page{Status: status, Body: "secret reasons"})
+			caddy.Publish(t, "news", "", "")
+			e := s.Next(t)
+			if e.Type != "parker.error" || e.Data != fmt.Sprintf(`{"status":%d}`, status) || e.ID != id {
+				t.Errorf("heard %+v, want it to leave the client at %s", e, id)
+			}
+			if rest, err := s.Rest(t); len(rest) > 0 || err != nil {
+				t.Errorf("after that, heard %v and then %v", rest, err)
+			}
+			awaitStreams(t, caddy, "news", 0)
+		})
+	}
+}
+
+func TestABackendThatStartsAgainIsInvisibleToStreams(t *testing.T) {
+	t.Parallel()
+	address := caddytest.FreePorts(t, 1)[0]
+	answers := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			fmt.Fprint(w, body)
+		}
+	}
+	server := caddytest.ServeAt(t, address, answers(http.StatusOK, "[]"))
+	caddy := caddytest.Start(t, newsSite(""), address)
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+	id := s.NextID(t, "")
+	for i, status := range []int{502, 503, 504, 0} {
+		server.Close()
+		asked := make(chan struct{}, 1000)
+		if status != 0 {
+			server = caddytest.ServeAt(t, address, func(w http.ResponseWriter, r *http.Request) {
+				answers(status, "away")(w, r)
+				asked <- struct{}{}
+			})
+		}
+		at := caddy.PublishWith(t, "news", "").Position
+		if status != 0 {
+			<-asked
+			<-asked
+			server.Close()
+		} else {
+			caddy.AwaitInside(t, "lot.(*Waiter).Park", 0)
+		}
+		text := fmt.Sprint("news ", i)
+		server = caddytest.ServeAt(t, address, answers(http.StatusOK, text))
+		if e := s.Next(t); e.Data != text || e.ID != at || e.ID == id {
+			t.Errorf("after %d, heard %+v, want %s at %s", status, e, text, at)
+		}
+	}
+}
+
+func TestAnAnswerThatCannotBeAnEventEndsTheStream(t *testing.T) {
+	t.Parallel()
+	for name, page := range map[string]caddytest.Page{
+		"too long":            {Body: strings.Repeat("long ", 300_000)},
+		"an own event stream": {Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: "data: x\n\n"},
+		"a part":              {Status: http.StatusPartialContent, Body: "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			caddy, pages := startNews(t, newsSite(""))
+			s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+			s.NextID(t, "")
+			pages.Put("/news", page)
+			caddy.Publish(t, "news", "", "")
+			if e := s.Next(t); e.Type != "parker.error" {
+				t.Errorf("heard %+.80v", e)
+			}
+			if rest, err := s.Rest(t); len(rest) > 0 || err != nil {
+				t.Errorf("after that, heard %v and then %v", rest, err)
+			}
+		})
+	}
+}
+
+func TestAnAnswerMayBeAsLongAsAMessage(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite(""))
+	long := strings.Repeat("long ", 199_000)
+	pages.Put("/news", caddytest.Page{Body: long})
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+	if e := s.Next(t); e.Data != long {
+		t.Errorf("heard %d bytes, want %d", len(e.Data), len(long))
+	}
+	pages.Put("/news", caddytest.Page{Body: "new" + long})
+	caddy.Publish(t, "news", "", "")
+	if e := s.Next(t); e.Data != "new"+long {
+		t.Errorf("heard %d bytes, want %d", len(e.Data), len(long)+3)
+	}
+}
+
+func TestWatchingTheBackendBringsItsNewsToStreams(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite("watch 20ms"))
+	var streams []*caddytest.Stream
+	for range 10 {
+		streams = append(streams, caddytest.Listen(t, "http://"+caddy.Site+"/news"))
+	}
+	awaitStreams(t, caddy, "news", 10)
+	for i := range 3 {
+		text := fmt.Sprint("news ", i)
+		pages.Put("/news", caddytest.Page{Body: text})
+		for _, s := range streams {
+			if e := s.Next(t); e.Data != text || e.ID == "" {
+				t.Errorf("heard %+v, want %s", e, text)
+			}
+		}
+	}
+	began, asks := time.Now(), pages.Asks("/news")
+	caddytest.Await(t, "the backend has been asked twenty times more", func() bool { return pages.Asks("/news") >= asks+20 })
+	if took := time.Since(began); took < 150*time.Millisecond {
+		t.Errorf("ten streams had the backend asked twenty times in %v", took)
+	}
+}

@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestStreamsOfOneURLCostTheBackendOneReplay(t *testing.T) {
+	t.Parallel()
+	const many = 200
+	caddy, pages := startNews(t, newsSite(""))
+	at := caddy.PublishWith(t, "elsewhere", "").Position
+	// Each goes on from where it was, which is nothing to the backend.
+	var streams []*caddytest.Stream
+	for i := range many {
+		streams = append(streams, caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+at))
+		at = caddy.PublishWith(t, fmt.Sprint("elsewhere/", i), "").Position
+	}
+	awaitStreams(t, caddy, "news", many)
+	for i := range 5 {
+		text := fmt.Sprint("news ", i)
+		pages.Put("/news", caddytest.Page{Body: text})
+		asks := pages.Asks("/news")
+		p := caddy.PublishWith(t, "news", "")
+		for _, s := range streams {
+			if e := s.Next(t); e.Data != text || e.ID != p.Position {
+				t.Fatalf("heard %+v, want %s at %s", e, text, p.Position)
+			}
+		}
+		if cost := pages.Asks("/news") - asks; cost != 1 || p.Released != many {
+			t.Errorf("a wake-up of %d cost %d replays", p.Released, cost)
+		}
+	}
+}
+
+func TestStreamsNeverHearWhatIsAnothers(t *testing.T) {
+	t.Parallel()
+	var asks atomic.Int32
+	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s of %s, %d", r.URL.Query().Get("q"), r.Header.Get("Cookie"), asks.Add(1))
+	})
+	caddy := caddytest.Start(t, newsSite(""), address)
+	streams := make(map[string][]*caddytest.Stream)
+	for _, user := range []string{"", "u=1", "u=2", "u=3"} {
+		for _, q := range []string{"a", "b"} {
+			for range 3 {
+				s := caddytest.Listen(t, "http://"+caddy.Site+"/news?q="+q, "Cookie: "+user)
+				streams[q+" of "+user+", "] = append(streams[q+" of "+user+", "], s)
+			}
+		}
+	}
+	for range 20 {
+		for own, all := range streams {
+			for _, s := range all {
+				if e := s.Next(t); len(e.Data) <= len(own) || e.Data[:len(own)] != own {
+					t.Fatalf("a stream of %q heard %q", own, e.Data)
+				}
+			}
+		}
+		caddy.Publish(t, "news", "", "")
+	}
+}
+
+func TestStreamsWork(t *testing.T) {
+	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
+		var streams []*caddytest.Stream
+		for range 5 {
+			streams = append(streams, caddytest.ListenWith(t, s.client.Transport, s.client.URL+s.path))
+		}
+		awaitStreams(t, s.caddy.Caddy, s.channel, 5)
+		var at string
+		for i := range 3 {
+			text := fmt.Sprint("news ", i)
+			s.pages.Put(s.path, caddytest.Page{Body: text})
+			s.caddy.Publish(t, s.channel, "", "")
+			message := s.caddy.PublishWith(t, s.channel, "line\r\n"+text)
+			for _, stream := range streams {
+				if a, b := stream.Next(t), stream.Next(t); a.Data != text || b.Data != "line\n"+text || b.ID != message.Position {
+					t.Errorf("heard %+v and %+v", a, b)
+				}
+			}
+			at = message.Position
+		}
+		want := s.caddy.PublishWith(t, s.channel, "missed").Position
+		late := caddytest.ListenWith(t, s.client.Transport, s.client.URL+s.path, "Last-Event-ID: "+at)
+		if e := late.Next(t); e.Data != "missed" || e.ID != want {
+			t.Errorf("resumed, heard %+v", e)
+		}
+	})
+}

@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// swamp publishes more than the connection of a client that does not read, and its
+// queue, have room for. It calls published after each, and returns the texts that
+// the client is to get.
+func swamp(t *testing.T, caddy *caddytest.Caddy, published func(text string)) (texts []string) {
+	t.Helper()
+	for i := range 40 {
+		text := fmt.Sprint(i, " ", strings.Repeat("long ", 100_000))
+		caddy.Publish(t, "news", "", text)
+		texts = append(texts, text)
+		published(text)
+	}
+	return texts
+}
+
+func TestAStreamThatIsReadTooSlowlyEndsAndIsResumedWithoutAGap(t *testing.T) {
+	t.Parallel()
+	for name, queue := range map[string]string{"by count": "queue 3", "by size": "queue 1000 2MB"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			caddy, _ := startNews(t, newsSite("sse {\n"+queue+"\n}"))
+			stall := caddytest.NewStall()
+			url := "http://" + caddy.Site + "/news"
+			slow := caddytest.ListenWith(t, stall.Transport(), url)
+			slow.NextID(t, "")
+			quick := caddytest.Listen(t, url)
+			quick.NextID(t, "")
+			awaitStreams(t, caddy, "news", 2)
+			stall.Stop()
+			want := swamp(t, caddy, func(text string) {
+				if e := quick.Next(t); e.Data != text {
+					t.Fatalf("a client that reads got %.20q, want %.20q", e.Data, text)
+				}
+			})
+			awaitStreams(t, caddy, "news", 2)
+			stall.GoOn()
+			events, lastID, err := slow.All(t)
+			if err != nil || len(events) == 0 || len(events) == len(want) {
+				t.Errorf("the slow client heard %d events, and then %v", len(events), err)
+			}
+			rest := caddytest.Listen(t, url, "Last-Event-ID: "+lastID)
+			var got []string
+			for _, e := range events {
+				got = append(got, e.Data)
+			}
+			for len(got) < len(want) {
+				got = append(got, rest.Next(t).Data)
+			}
+			if !slices.Equal(got, want) {
+				t.Error("the slow client has not got all in order")
+			}
+			awaitStreams(t, caddy, "news", 2)
+		})
+	}
+}
+
+func TestAClientThatDoesNotReadDoesNotKeepCaddyFromStopping(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	stall := caddytest.NewStall()
+	s := caddytest.ListenWith(t, stall.Transport(), "http://"+caddy.Site+"/news")
+	s.NextID(t, "")
+	stall.Stop()
+	defer stall.GoOn()
+	swamp(t, caddy, func(string) {})
+	if took := caddy.Stop(t); took > 10*time.Second {
+		t.Errorf("Caddy took %v to stop", took)
+	}
+}

@@ -1,0 +1,93 @@
+package storm
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/memory"
+)
+
+// The steps of a client that goes on from a position. A test may do something at
+// each, on the goroutine that takes it.
+const (
+	stepArrives  = "the request arrives"
+	stepNotes    = "it is registered, and the position is noted"
+	stepNoted    = "the position has been noted"
+	stepAsks     = "the backend is asked"
+	stepAnswered = "the backend has answered"
+	stepReads    = "the history is read"
+	stepRead     = "the history has been read"
+	stepDelivers = "an event is in the history, and is delivered"
+)
+
+var resumeSteps = []string{stepArrives, stepNotes, stepNoted, stepAsks, stepAnswered, stepReads, stepRead, stepDelivers}
+
+// onStep is called at each step.
+var onStep atomic.Pointer[func(step string)]
+
+func taken(step string) {
+	if f := onStep.Load(); f != nil {
+		(*f)(step)
+	}
+}
+
+func init() {
+	caddy.RegisterModule(new(stepper))
+	caddy.RegisterModule(new(stepped))
+	httpcaddyfile.RegisterHandlerDirective("step", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		h.Next()
+		arguments := h.RemainingArgs()
+		return &stepper{Before: arguments[0], After: arguments[1]}, nil
+	})
+}
+
+// stepper is a handler that takes a step before the next one, and one after it.
+type stepper struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+func (*stepper) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.step", New: func() caddy.Module { return new(stepper) }}
+}
+
+func (s *stepper) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	taken(s.Before)
+	defer taken(s.After)
+	return next.ServeHTTP(w, r)
+}
+
+// stepped is the memory broker, with a step around each of its own.
+type stepped struct{ memory.Broker }
+
+func (*stepped) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "parker.brokers.stepped", New: func() caddy.Module { return new(stepped) }}
+}
+
+func (*stepped) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
+
+func (s *stepped) Start(history brokers.History, receive func(brokers.Event) int) {
+	s.Broker.Start(history, func(e brokers.Event) int {
+		taken(stepDelivers)
+		return receive(e)
+	})
+}
+
+func (s *stepped) Position() brokers.Position {
+	taken(stepNotes)
+	defer taken(stepNoted)
+	return s.Broker.Position()
+}
+
+func (s *stepped) Events(ctx context.Context, channels []string, after brokers.Position, limit int) ([]brokers.Event, bool, error) {
+	taken(stepReads)
+	defer taken(stepRead)
+	return s.Broker.Events(ctx, channels, after, limit)
+}
