@@ -126,6 +126,7 @@ type memory struct {
 	buffered bytes.Buffer
 	arrived  []string
 	deadline time.Time
+	ended    bool // the request's handler has returned
 }
 
 func newMemory() *memory { return &memory{header: http.Header{}, start: time.Now()} }
@@ -169,6 +170,9 @@ func (m *memory) FlushError() error {
 func (m *memory) SetWriteDeadline(deadline time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.ended {
+		panic("a deadline is set after the end of the request")
+	}
 	m.deadline = deadline
 	return nil
 }

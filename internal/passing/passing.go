@@ -40,7 +40,11 @@ type Writer struct {
 	timeout time.Duration // of a single write
 	restore func()        // puts the server's limits on single writes back
 
-	stopping atomic.Bool
+	stopping   atomic.Bool
+	connection *http.ResponseController // the server's own, to interrupt a write
+
+	ending sync.Mutex // guards over; held after mu, and for no write
+	over   bool       // the request's handler may have returned
 
 	// mu guards all below and the client's writer, to which the timer writes too:
 	// one of them at a time, and so mu is held while it writes. That takes no
@@ -81,11 +85,13 @@ func Attend(client http.ResponseWriter, r *http.Request, limits *answer.Limits, 
 		timeout:               limits.OneWrite(writeTimeout),
 		controller:            http.NewResponseController(client),
 	}
+	w.connection = w.controller
 	limits.Lift()
 	// What is left of Caddy's limits: how long a single write takes, and how many
 	// bytes a second are the least, which silence is not.
 	if _, writer := caddyhttp.IdleTimeoutsFromContext(r.Context()); writer != nil {
 		w.restore = writer.Override(w.timeout, 0, 0)
+		w.connection = writer.Ctrl
 	}
 	return w
 }
@@ -256,6 +262,9 @@ func (w *Writer) Close() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.ending.Lock()
+	w.over = true
+	w.ending.Unlock()
 	if w.closed {
 		return
 	}

@@ -12,12 +12,29 @@ const stopTimeout = time.Second
 // stop the backend. Other answers come to their own end.
 func (w *Writer) Stop(end func()) {
 	w.stopping.Store(true)
-	_ = w.controller.SetWriteDeadline(time.Now().Add(stopTimeout))
-	w.mu.Lock()
+	deadline := time.Now().Add(stopTimeout)
+	again := time.NewTicker(stopTimeout / 4)
+	defer again.Stop()
+	// A write that had just been given its time may not have begun, and would not
+	// be interrupted the first time.
+	for ; !w.mu.TryLock(); <-again.C {
+		w.interrupt(deadline)
+	}
 	defer w.mu.Unlock()
 	if w.care.heartbeat > 0 && !w.closed {
 		w.end = end
 		w.endBetween()
+	}
+}
+
+// interrupt has the write under way end by the deadline. What it sets it on is not
+// touched after the request's handler, and can be used beside a write, which
+// Caddy's idle writer cannot.
+func (w *Writer) interrupt(deadline time.Time) {
+	w.ending.Lock()
+	defer w.ending.Unlock()
+	if !w.over {
+		_ = w.connection.SetWriteDeadline(deadline)
 	}
 }
 

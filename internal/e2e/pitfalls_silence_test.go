@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// silence is longer than the minute that is the default of most time limits.
+const silence = 70 * time.Second
+
+// silentRoute has polls that are held for longer than that, streams that are silent
+// for longer, and both as they are by default.
+const silentRoute = `
+	parker /held/* {
+		timeout 80s
+	}
+	parker /default/*
+	parker /silent/* {
+		sse {
+			heartbeat 80s
+		}
+	}
+	reverse_proxy {$BACKEND}
+`
+
+// vigil is a test that is silent for long.
+type vigil struct {
+	*testing.T
+	caddy   *caddytest.Secure
+	backend *caddytest.Scripted
+	goingOn []*passage
+	held    map[string]<-chan caddytest.Answer // polls that wait for a message, by channel
+	over    map[string]<-chan caddytest.Answer // polls whose time is over before one comes
+}
+
+// client is a new one: nothing else keeps its connection alive.
+func (v *vigil) client(protocol caddytest.Protocol) *caddytest.Client {
+	client := v.caddy.Client(v.T, protocol)
+	if transport, ok := client.Transport.(*http3.Transport); ok {
+		transport.QUICConfig = &quic.Config{MaxIncomingStreams: -1} // so it does not do so itself either
+	}
+	return client
+}
+
+// poll parks a poll below a folder.
+func (v *vigil) poll(polls map[string]<-chan caddytest.Answer, folder string, client *caddytest.Client) {
+	channel := folder + slug(string(client.Protocol))
+	answered := make(chan caddytest.Answer, 1)
+	polls[channel] = answered
+	go func() {
+		r, _ := http.NewRequestWithContext(v.Context(), http.MethodGet, client.URL+"/"+channel, nil)
+		answer, err := client.Transport.RoundTrip(r)
+		if err != nil {
+			answered <- caddytest.Answer{Err: err}
+			return
+		}
+		body, err := io.ReadAll(answer.Body)
+		answered <- caddytest.Answer{Status: answer.StatusCode, Header: answer.Header, Body: string(body), Err: err}
+	}()
+	v.backend.Next(v.T).Answer(http.StatusOK, "[]")
+}
+
+// pass begins passages below a folder, each with a client of its own.
+func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) {
+	for _, k := range kinds {
+		s := stage{caddy: v.caddy.Caddy, backend: v.backend, client: v.client(protocol), folder: folder}
+		v.goingOn = append(v.goingOn, s.begin(v.T, k, "identity").opened(v.T))
+	}
+}
+
+func TestMoreThanAMinuteOfSilenceEndsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes more than a minute")
+	}
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	v := &vigil{
+		T: t, caddy: caddytest.StartSecure(t, fmt.Sprintf(passagesSite, "", silentRoute), backend.Address), backend: backend,
+		held: make(map[string]<-chan caddytest.Answer), over: make(map[string]<-chan caddytest.Answer),
+	}
+	for _, protocol := range []caddytest.Protocol{caddytest.HTTP1, caddytest.HTTP1TLS, caddytest.HTTP2} {
+		v.poll(v.held, "held/", v.client(protocol))
+		v.pass("silent/", protocol, kinds...)
+	}
+	// Whatever is silent for half a minute is cut.
+	v.poll(v.over, "held/", v.client(caddytest.HTTP3))
+	v.pass("default/", caddytest.HTTP3, streams()...)
+	// Whatever is silent for a minute is cut.
+	nginx := caddytest.StartNginx(t, v.caddy.Site)
+	v.poll(v.over, "default/", nginx)
+	for _, k := range streams() {
+		s := stage{caddy: v.caddy.Caddy, backend: backend, client: nginx, folder: "default/"}
+		v.goingOn = append(v.goingOn, s.begin(t, k, "identity").opened(t))
+	}
+
+	<-time.After(silence)
+	for channel, answered := range v.over {
+		v.expect(channel, answered, "[]", "timeout")
+	}
+	for channel, answered := range v.held {
+		v.caddy.Publish(t, channel, "", "message")
+		v.expect(channel, answered, "message", "message")
+	}
+	for _, p := range v.goingOn {
+		p.say(t, "late")
+		p.hears(t, "late")
+		p.end(t)
+	}
+}
+
+// expect looks at what a poll has been answered.
+func (v *vigil) expect(channel string, answered <-chan caddytest.Answer, body, release string) {
+	v.Helper()
+	select {
+	case g := <-answered:
+		if g.Err != nil || g.Body != body || g.Release() != release {
+			v.Errorf("the poll at %s was answered %+v", channel, g)
+		}
+	case <-time.After(caddytest.Patience):
+		v.Errorf("the poll at %s was not answered", channel)
+	}
+}
+
+// streams are the kinds that are event streams.
+func streams() (streams []kind) {
+	for _, k := range kinds {
+		if k.isStream() {
+			streams = append(streams, k)
+		}
+	}
+	return streams
+}
