@@ -207,10 +207,7 @@ func (l *Lot) leave(k *link) {
 // the same channels have always noted the same.
 func (l *Lot) Release(e brokers.Event) int {
 	full := &Event{Event: e}
-	bare := full
-	if e.Message != nil {
-		bare = &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position}}
-	}
+	bare := full.bare()
 	type freed struct {
 		release func(Outcome)
 		outcome Outcome

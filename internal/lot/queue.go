@@ -21,6 +21,14 @@ func (e *Event) Encoded(encode func(brokers.Event) []byte) []byte {
 	return e.encoded
 }
 
+// bare is the event as a mere wake-up.
+func (e *Event) bare() *Event {
+	if e.Message == nil {
+		return e
+	}
+	return &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position}}
+}
+
 // Room bounds what is queued for a subscriber that is slow to take it.
 type Room struct {
 	Events int

@@ -1,0 +1,70 @@
+package lot
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Inherit gives the waiter what has come for another and was not taken yet. It is
+// for one that takes the other's place, and was registered before: so nothing is
+// lost between the two, and what came for both is there once. Neither may be parked
+// or held, and both are subscribers, or neither is.
+func (w *Waiter) Inherit(from *Waiter) {
+	from.mu.Lock()
+	event, moved, superseded := from.event, from.moved, from.superseded
+	var queued []*Event
+	overflowed := false
+	if from.queue != nil {
+		queued, overflowed = from.queue.events, from.queue.overflowed
+		from.queue.events = nil
+	}
+	from.mu.Unlock()
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moved = w.moved || moved
+	w.superseded = w.superseded || superseded
+	if event = w.wanted(event); event != nil && (w.event == nil || w.event.Message == nil || event.Message != nil) {
+		w.event = event
+	}
+	if w.queue != nil {
+		w.queue.precede(queued, overflowed, w.wanted)
+	}
+}
+
+// wanted is what an event is to the waiter, or nil.
+func (w *Waiter) wanted(e *Event) *Event {
+	switch {
+	case e == nil || w.interest == MessagesOnly && e.Message == nil:
+		return nil
+	case w.interest == WakeUps:
+		return e.bare()
+	}
+	return e
+}
+
+// precede puts earlier events in front, but for those that came here as well.
+func (q *queue) precede(earlier []*Event, overflowed bool, wanted func(*Event) *Event) {
+	if len(earlier) == 0 && !overflowed {
+		return
+	}
+	all := make([]*Event, 0, len(earlier)+len(q.events))
+	for _, e := range earlier {
+		if e = wanted(e); e != nil {
+			all = append(all, e)
+		}
+	}
+	all = append(all, q.events...)
+	slices.SortStableFunc(all, func(a, b *Event) int {
+		if a.Position.Epoch != b.Position.Epoch {
+			return 0
+		}
+		return cmp.Compare(a.Position.Offset, b.Position.Offset)
+	})
+	all = slices.CompactFunc(all, func(a, b *Event) bool { return a.Position == b.Position })
+	overflowed = overflowed || q.overflowed
+	q.events, q.bytes, q.overflowed = nil, 0, overflowed
+	for _, e := range all {
+		q.put(e)
+	}
+}
