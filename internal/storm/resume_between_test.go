@@ -20,6 +20,7 @@ const resumeConfig = `{
 	admin off
 	auto_https off
 	persist_config off
+	default_bind 127.0.0.1
 	parker {
 		broker stepped
 		history 20000 10m 100MB

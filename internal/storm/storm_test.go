@@ -34,6 +34,7 @@ const config = `{
 	admin off
 	auto_https off
 	persist_config off
+	default_bind 127.0.0.1
 	parker {
 		broker delayed
 	}
