@@ -127,6 +127,7 @@ type Handler struct {
 	line       *poll.Line
 	logger     *zap.Logger
 	badChannel warn.Rarely
+	full       warn.Rarely
 }
 
 // Notify publishes on its channels, without a message, when a request is

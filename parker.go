@@ -3,6 +3,7 @@ package parker
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ import (
 // ServeHTTP is the one story: ask the backend; while it has nothing new, park;
 // once released, answer with the message or ask again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	ignoreOwn(r.Header)
+	ignoreOwn(r)
 	p := h.admit(w, r, next)
 	if p == nil {
 		return notify.Pass(w, r, next, h.SSE.Attend, h.hub.Announce)
@@ -203,6 +204,9 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	if p.Moved() {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
+	if p.Release() == answer.Full {
+		h.full.Warn(h.logger, "the request is not held", p.Full())
+	}
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	replacer.Map(func(key string) (any, bool) {
 		switch key {
@@ -254,7 +258,7 @@ func (h *Handler) supersedeKey(r *http.Request) poll.Key {
 
 // ServeHTTP publishes when the request was a write that succeeded.
 func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	ignoreOwn(r.Header)
+	ignoreOwn(r)
 	write := slices.Contains(n.Methods, r.Method)
 	if !write && !n.Piggyback {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
@@ -285,17 +289,32 @@ func (n *Notify) wrote(status int) bool {
 
 // ServeHTTP is the hook; it ends the route.
 func (p *Publish) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if own, ok := caddyhttp.GetVar(r.Context(), ownFields).(http.Header); ok {
+		maps.Copy(r.Header, own)
+	}
 	p.hook.ServeHTTP(w, r)
 	return nil
 }
 
+// ownFields is the variable in which the hook finds the fields that [ignoreOwn] took
+// out, should it stand further in.
+const ownFields = "parker.fields"
+
 // ignoreOwn takes out of a request what looks as if it came from parker: backends
 // that copy fields of a request into their answer would let clients publish.
-func ignoreOwn(header http.Header) {
-	for name := range header {
+func ignoreOwn(r *http.Request) {
+	var own http.Header
+	for name, values := range r.Header {
 		if strings.HasPrefix(name, "Parker-") {
-			delete(header, name)
+			if own == nil {
+				own = make(http.Header)
+			}
+			own[name] = values
+			delete(r.Header, name)
 		}
+	}
+	if own != nil {
+		caddyhttp.SetVar(r.Context(), ownFields, own)
 	}
 }
 

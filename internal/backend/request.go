@@ -74,6 +74,11 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 			return nil, err
 		}
 		q.body = body
+		// The trailers have come with the body. With fields in them that frame a
+		// message it could not be sent (RFC 9110, section 6.5.1).
+		for _, name := range []string{"Content-Length", "Trailer", "Transfer-Encoding"} {
+			delete(r.Trailer, name)
+		}
 	}
 	q.saved, q.url = *r, *r.URL
 	q.saved.Header = nil

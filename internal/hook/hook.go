@@ -79,6 +79,11 @@ func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if refusal := h.serve(w, r); refusal != nil {
+		if r.ContentLength != 0 && r.ProtoMajor == 1 {
+			// The server would wait for the body before it sends the answer, so as
+			// to keep the connection (RFC 9112, section 9.3).
+			w.Header().Set("Connection", "close")
+		}
 		refusal.write(w)
 	}
 }

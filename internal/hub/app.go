@@ -2,6 +2,7 @@ package hub
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,8 +77,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.MaxChannelsPerClient = 1000
 	}
 	a.History = a.History.orDefaults()
+	process, first := join()
 	a.hub = Hub{
-		Process:              join(),
+		Process:              process,
 		MaxMessage:           a.MaxMessage,
 		MaxChannelsPerClient: a.MaxChannelsPerClient,
 		logger:               ctx.Logger(),
@@ -88,12 +90,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the broker: %w", err)
 	}
 	a.hub.Broker = module.(brokers.Broker)
+	if first {
+		a.settle() // requests may come before all apps have started
+	}
 
 	events, err := ctx.App("events")
 	if err != nil {
 		return fmt.Errorf("loading the events app: %w", err)
 	}
-	return events.(*caddyevents.App).On("stopping", a.hub.Process)
+	app := events.(*caddyevents.App)
+	return errors.Join(app.On("started", started{a}), app.On("stopping", a.hub.Process))
 }
 
 // orDefaults has the default in place of each limit that is not given.
@@ -131,15 +137,28 @@ func (a *App) Validate() error {
 	return nil
 }
 
-// Start puts this configuration's settings in force.
-func (a *App) Start() error {
+// Start does nothing: Caddy starts apps in any order, and goes on with the
+// configuration that it has if one of them fails.
+func (*App) Start() error { return nil }
+
+// started is told when all apps of a configuration have started. Only then do its
+// settings take the place of those in force: nobody would put them back.
+type started struct{ app *App }
+
+// Handle implements [caddyevents.Handler].
+func (s started) Handle(context.Context, caddy.Event) error {
+	s.app.settle()
+	return nil
+}
+
+// settle puts the configuration's settings in force.
+func (a *App) settle() {
 	a.hub.Lot.SetMaxParked(a.MaxParked)
 	a.hub.Broker.Start(brokers.History{
 		Events:   a.History.Events,
 		MaxAge:   time.Duration(a.History.MaxAge),
 		MaxBytes: a.History.MaxBytes,
 	}, a.hub.Lot.Release)
-	return nil
 }
 
 // Stop does nothing: what is parked stays through a reload.
@@ -228,4 +247,5 @@ var (
 	_ caddy.Validator       = (*App)(nil)
 	_ caddy.CleanerUpper    = (*App)(nil)
 	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyevents.Handler   = started{}
 )

@@ -38,10 +38,11 @@ var pool = caddy.NewUsagePool()
 
 const poolKey = "process"
 
-// join is for a configuration that begins; leave must follow.
-func join() *Process {
-	process, _ := pool.LoadOrStore(poolKey, newProcess())
-	return process.(*Process)
+// join is for a configuration that begins; leave must follow. It tells whether that
+// is the only one.
+func join() (p *Process, first bool) {
+	process, loaded := pool.LoadOrStore(poolKey, newProcess())
+	return process.(*Process), !loaded
 }
 
 // leave is for a configuration that has ended.

@@ -100,6 +100,17 @@ func (n *Newest[K, V]) Put(key K, v V) (older V, ok bool) {
 	return older, ok
 }
 
+// Replace puts a value in another's place, if that is still the key's newest.
+func (n *Newest[K, V]) Replace(key K, from, to V) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.values[key] != from {
+		return false
+	}
+	n.values[key] = to
+	return true
+}
+
 // Drop forgets v, if it is still the key's newest.
 func (n *Newest[K, V]) Drop(key K, v V) {
 	n.mu.Lock()

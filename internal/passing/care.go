@@ -17,7 +17,7 @@ type care struct {
 }
 
 // careFor tells what an answer needs, and whether it needs anything: it is an
-// event stream, or nobody knows how long it becomes.
+// event stream, or a backend's and nobody knows how long it becomes.
 func careFor(method string, status int, header http.Header, heartbeat time.Duration) (c care, needed bool) {
 	if !hasBody(method, status) {
 		return care{}, false
@@ -26,8 +26,12 @@ func careFor(method string, status int, header http.Header, heartbeat time.Durat
 	if c.stream && !isExact(header) {
 		c.heartbeat = heartbeat
 	}
-	return c, c.stream || header.Get("Content-Length") == ""
+	return c, c.stream || header.Get("Content-Length") == "" && isProxied(header)
 }
+
+// isProxied tells whether an answer comes from a backend (RFC 9110, 7.6.3). What
+// Caddy's own handlers answer is there at once, and its length soon known.
+func isProxied(header http.Header) bool { return len(header["Via"]) > 0 }
 
 // hasBody leaves out answers that have none (RFC 9110, 6.4.1), and tunnels, whose
 // bytes are no answer.

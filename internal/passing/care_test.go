@@ -29,6 +29,7 @@ func TestAnswersThatNeedNoCareAreLeftAlone(t *testing.T) {
 		"an unknown length":               {"GET", 200, chunked(), false},
 		"an unknown length, of an error":  {"GET", 503, chunked(), false},
 		"an unknown length, posted for":   {"POST", 200, chunked(), false},
+		"of a handler of Caddy's own":     {"GET", 200, http.Header{"Content-Type": {"application/json"}}, true},
 		"an event stream":                 {"GET", 200, stream(), false},
 		"an event stream, created":        {"POST", 201, stream(), false},
 		"HEAD":                            {"HEAD", 200, stream(), true},
@@ -66,8 +67,8 @@ func TestTheHeaderTellsServersInFrontNotToHoldBytesBack(t *testing.T) {
 			http.Header{"Content-Type": {"Text/Event-Stream ; charset=utf-8"}},
 			http.Header{"Content-Type": {"Text/Event-Stream ; charset=utf-8"}, "X-Accel-Buffering": {"no"}, "Cache-Control": {"no-transform"}}},
 		"what only begins like one": {heartbeat,
-			http.Header{"Content-Type": {"text/event-streams"}},
-			http.Header{"Content-Type": {"text/event-streams"}, "X-Accel-Buffering": {"no"}}},
+			http.Header{"Content-Type": {"text/event-streams"}, "Via": {"1.1 Caddy"}},
+			http.Header{"Content-Type": {"text/event-streams"}, "Via": {"1.1 Caddy"}, "X-Accel-Buffering": {"no"}}},
 		"no-cache stays": {heartbeat,
 			http.Header{"Content-Type": {"text/event-stream"}, "Cache-Control": {"no-cache"}},
 			http.Header{"Content-Type": {"text/event-stream"}, "X-Accel-Buffering": {"no"}, "Cache-Control": {"no-cache, no-transform"}}},
@@ -87,8 +88,8 @@ func TestTheHeaderTellsServersInFrontNotToHoldBytesBack(t *testing.T) {
 			http.Header{"Content-Type": {"text/event-stream"}, "Content-Length": {"7"}, "Content-Encoding": {"gzip"}},
 			http.Header{"Content-Type": {"text/event-stream"}, "Content-Length": {"7"}, "Content-Encoding": {"gzip"}, "X-Accel-Buffering": {"no"}, "Cache-Control": {"no-transform"}}},
 		"an ordinary answer may be compressed": {heartbeat,
-			http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-cache"}},
-			http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-cache"}, "X-Accel-Buffering": {"no"}}},
+			http.Header{"Content-Type": {"application/json"}, "Via": {"1.1 Caddy"}, "Cache-Control": {"no-cache"}},
+			http.Header{"Content-Type": {"application/json"}, "Via": {"1.1 Caddy"}, "Cache-Control": {"no-cache"}, "X-Accel-Buffering": {"no"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMemory()

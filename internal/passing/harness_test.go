@@ -100,8 +100,10 @@ func passed(header http.Header, heartbeat time.Duration, body func(w http.Respon
 	return func(client http.ResponseWriter, r *http.Request) { pass(client, r, header, heartbeat, body) }
 }
 
-func stream() http.Header  { return http.Header{"Content-Type": {"text/event-stream"}} }
-func chunked() http.Header { return http.Header{"Content-Type": {"application/json"}} }
+func stream() http.Header { return http.Header{"Content-Type": {"text/event-stream"}} }
+func chunked() http.Header {
+	return http.Header{"Content-Type": {"application/json"}, "Via": {"1.1 Caddy"}}
+}
 
 // read waits for the next bytes.
 func read(t *testing.T, response *http.Response) string {

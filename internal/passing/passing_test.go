@@ -348,7 +348,7 @@ func TestAnInformationalAnswerIsNotTheFinalOne(t *testing.T) {
 
 func TestAServerCanTellTheTypeFromTheFirstBytes(t *testing.T) {
 	overEach(t, func(t *testing.T, protocol string) {
-		s := serve(protocol, passed(http.Header{}, interval, acts(act{time.Second, "<html>"}))).start()
+		s := serve(protocol, passed(http.Header{"Via": {"1.1 Caddy"}}, interval, acts(act{time.Second, "<html>"}))).start()
 		defer s.stop()
 		response := s.get(t, t.Context())
 		if got := response.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {

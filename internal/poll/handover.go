@@ -14,10 +14,14 @@ import (
 // Handover is a poll that goes through the configuration which has taken the place
 // of its own, to be parked there from now on.
 type Handover struct {
-	from   *Poll
+	from   *Poll // nil once it is taken
+	to     http.Handler
 	stream *Stream // nil: it is no stream
 	again  bool    // the stream is to ask again, whatever was published
 	taken  bool
+
+	closed http.Handler // where it was to go, but there is no such site; nil: not known
+	onward *Handover    // the poll that took it is to move as well
 }
 
 type handoverKey struct{}
@@ -34,26 +38,60 @@ func HandoverOf(r *http.Request) *Handover {
 // Move sends the poll, as it came to parker, through another server. It tells
 // whether that answered, or parks it now; else nothing has happened: there is no
 // such site. again is for a stream that is to ask whatever was published.
+//
+// A poll that has come from another is sent by the first of them, so that nothing of
+// the configurations in between is left, however many there are.
 func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
-	handover := &Handover{from: p, stream: stream, again: again}
+	handover := &Handover{from: p, to: to, stream: stream, again: again}
+	if p.came != nil {
+		if p.came.closed == to {
+			return false
+		}
+		p.came.onward = handover
+		p.moved, p.sentBack = true, true
+		return true
+	}
+	before := maps.Clone(p.client.Header())
+	defer func() {
+		if from := handover.from; from != nil && from != p {
+			from.leave()
+		}
+	}()
+	for {
+		status := p.send(handover)
+		from := handover.from
+		switch {
+		case handover.onward != nil:
+			handover = handover.onward
+			continue
+		case handover.taken:
+		case status >= http.StatusMultipleChoices && handover.stream != nil:
+			handover.stream.fail(status)
+		case status != 0:
+		case from == p:
+			maps.Copy(p.client.Header(), before)
+			return false
+		case handover.closed == nil:
+			// It goes on where it was, and not away from there again.
+			handover = &Handover{from: from, to: from.came.to, stream: handover.stream, again: handover.again, closed: handover.to}
+			continue
+		}
+		p.moved = true
+		return true
+	}
+}
+
+// send sends a poll through the server that it is to move to, and returns the status
+// of what that answered, or 0.
+func (p *Poll) send(h *Handover) int {
 	client := http.ResponseWriter(aside{make(http.Header)}) // of a stream, the header is sent
-	if stream == nil {
+	if h.stream == nil {
 		client = innermost(p.client)
 	}
-	header := client.Header()
-	before := maps.Clone(header)
-	clear(header)
+	clear(client.Header())
 	w := &landing{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client}}
-	to.ServeHTTP(w, p.request.Anew(context.WithValue(p.r.Context(), handoverKey{}, handover)))
-	if !handover.taken && w.status == 0 {
-		maps.Copy(header, before)
-		return false
-	}
-	if stream != nil && !handover.taken && w.status >= http.StatusMultipleChoices {
-		stream.fail(w.status)
-	}
-	p.moved = true
-	return true
+	h.to.ServeHTTP(w, h.from.request.Anew(context.WithValue(p.r.Context(), handoverKey{}, h)))
+	return w.status
 }
 
 // Moved tells whether another configuration has the poll, and logs it.
@@ -92,13 +130,17 @@ func (l *landing) Write(p []byte) (int, error) {
 }
 
 // take makes a new poll what another was. It goes on waiting in the same place, if
-// that is where the new configuration has it wait.
+// that is where the new configuration has it wait; else it takes along what came.
 func (p *Poll) take(h *Handover) {
 	h.taken = true
 	from := h.from
 	own := p.waiter
-	if p.line.Interest == from.line.Interest && p.streams == from.streams && slices.Equal(p.channels, from.channels) {
+	switch {
+	case p.streams != from.streams:
+	case p.line.Interest == from.line.Interest && slices.Equal(p.channels, from.channels):
 		p.waiter, from.waiter = from.waiter, own
+	default:
+		p.waiter.Inherit(from.waiter)
 	}
 	p.continues = true
 	p.deadline, p.patience = from.deadline, from.patience
@@ -109,7 +151,11 @@ func (p *Poll) take(h *Handover) {
 		p.stream = h.stream
 		p.stream.continueAs(p, h.again)
 	}
+	if p.waiter == own && p.supersede == from.supersede && p.supersede != (Key{}) && !p.line.Newest.Replace(p.supersede, from.waiter, own) {
+		own.Supersede() // a newer poll came meanwhile
+	}
 	from.leave()
+	h.from, p.came = nil, h
 }
 
 // continueAs has the stream go on for another poll.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -14,10 +15,13 @@ import (
 
 // negotiated are request fields that change an answer, or whether there is one,
 // also where a backend does not name them in Vary: conditions and ranges by
-// definition, the others because old backends forget to.
+// definition, the others because old backends forget to. By the last of them some
+// frameworks let a client replace the method or the URL.
 var negotiated = []string{
 	"Accept", "Accept-Encoding", "Origin", "Range",
 	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
+	"X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Original-Url", "X-Rewrite-Url",
+	"X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 }
 
 // key digests all that requests must agree on to share an answer: the request as
@@ -38,6 +42,7 @@ func (p *Poll) key() share.Key {
 	for _, name := range negotiated {
 		b = appendField(b, p.r.Header[name])
 	}
+	b = appendField(b, takenOut(p.r.Header["Connection"]))
 	b = binary.AppendUvarint(b, uint64(len(p.channels)))
 	for _, channel := range p.channels {
 		b = appendPart(b, channel)
@@ -57,6 +62,21 @@ func (p *Poll) key() share.Key {
 		b = appendField(b, p.r.Header[name])
 	}
 	return sha256.Sum256(b)
+}
+
+// takenOut is the fields that a proxy takes out of a request as Connection names
+// them (RFC 9110, section 7.6.1): the backend answers as if they had not been sent.
+func takenOut(connection []string) []string {
+	var names []string
+	for _, line := range connection {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if name != "" && name != "Keep-Alive" && name != "Close" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // regroup makes the poll a member of the group that fits its request now, given

@@ -56,7 +56,7 @@ type Line struct {
 	MaxChannels int
 	Channels    *keyed.Spread
 
-	// Newest holds the newest poll of each supersede key.
+	// Newest holds the waiter of the newest poll of each supersede key.
 	Newest *Newest
 
 	// Announce publishes on the channels that an answer named in its
@@ -70,8 +70,8 @@ type Line struct {
 	Streams *Streams
 }
 
-// Newest holds the newest poll of each supersede key.
-type Newest = keyed.Newest[Key, *Poll]
+// Newest holds the waiter of the newest poll of each supersede key.
+type Newest = keyed.Newest[Key, *lot.Waiter]
 
 // Key is a digest of what makes a newer poll take an older one's place.
 type Key [sha256.Size]byte

@@ -1,6 +1,8 @@
 package poll
 
 import (
+	"cmp"
+	"errors"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/backend"
@@ -15,7 +17,8 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 	if !begin.Before(p.deadline) {
 		return lot.Outcome{Cause: lot.TimedOut}, true
 	}
-	if !p.seat() && (p.streams || !p.waiter.Moved()) {
+	if full := p.seat(); full != nil && (p.streams || !p.waiter.Moved()) {
+		p.full = full
 		return lot.Outcome{Cause: lot.Full}, true
 	}
 	until := p.deadline
@@ -63,20 +66,34 @@ func (p *Poll) Retries() bool { return !p.retry.IsZero() && p.retry.Before(p.dea
 // Plain tells whether the client wants its answer at once: Prefer: wait=0.
 func (p *Poll) Plain() bool { return p.stamp.Wait == 0 }
 
-// seat counts the poll as one of its client's, unless those are as many as may be,
-// or wait on as many channels.
-func (p *Poll) seat() bool {
+// Why a poll that could be held is not.
+var (
+	errMaxParked   = errors.New("max_parked is reached")
+	errPerClient   = errors.New("per_client is reached")
+	errMaxChannels = errors.New("max_channels_per_client is reached")
+)
+
+// Full is which limit keeps the poll from being held, where it was released for
+// that.
+func (p *Poll) Full() error { return cmp.Or(p.full, errMaxParked) }
+
+// seat counts the poll as one of its client's. The error is that those are as many
+// as may be, or wait on as many channels.
+func (p *Poll) seat() error {
 	if p.seated {
-		return true
+		return nil
 	}
 	if p.line.PerClient > 0 && !p.line.Clients.Enter(p.clientIP, p.line.PerClient) {
-		return false
+		return errPerClient
 	}
-	p.seated = p.line.Channels.Enter(p.clientIP, p.channels, p.line.MaxChannels)
-	if !p.seated && p.line.PerClient > 0 {
-		p.line.Clients.Exit(p.clientIP)
+	if !p.line.Channels.Enter(p.clientIP, p.channels, p.line.MaxChannels) {
+		if p.line.PerClient > 0 {
+			p.line.Clients.Exit(p.clientIP)
+		}
+		return errMaxChannels
 	}
-	return p.seated
+	p.seated = true
+	return nil
 }
 
 func (p *Poll) unseat() {

@@ -43,8 +43,9 @@ type Poll struct {
 	checked bool             // lost is known
 
 	clientIP  string
-	seated    bool // it counts as one of the client's that are parked
-	supersede Key  // zero: none
+	seated    bool  // it counts as one of the client's that are parked
+	full      error // which of the client's limits keeps it from that
+	supersede Key   // zero: none
 
 	outcomes chan lot.Outcome  // the waiter's; at most one is under way
 	outcome  func(lot.Outcome) // sends one
@@ -57,9 +58,11 @@ type Poll struct {
 	stamp  answer.Stamp // how it ends, as far as is known
 	passes int
 
-	continues bool    // it has taken over from a poll of an older configuration
-	stream    *Stream // that was one of these
-	moved     bool    // a poll of a newer configuration has taken over
+	continues bool      // it has taken over from a poll of an older configuration
+	came      *Handover // as this
+	stream    *Stream   // that was one of these
+	moved     bool      // a poll of a newer configuration has taken over, or is about to
+	sentBack  bool      // it is the first of its line that sees to that
 	left      bool
 }
 
@@ -134,13 +137,15 @@ func (l *Line) New(q Request) *Poll {
 		p.kept = noContent()
 		p.stamp.Position = p.start.String()
 	}
+	var from *Poll
 	if q.Handover != nil {
+		from = q.Handover.from
 		p.take(q.Handover)
 	}
 	p.group = l.Groups.Enter(p.key(), p.channels)
-	if p.supersede != (Key{}) {
-		if older, ok := l.Newest.Put(p.supersede, p); ok {
-			older.waiter.Supersede()
+	if p.supersede != (Key{}) && (from == nil || p.supersede != from.supersede) {
+		if older, ok := l.Newest.Put(p.supersede, p.waiter); ok {
+			older.Supersede()
 		}
 	}
 	return p
@@ -152,7 +157,9 @@ func shortened(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 
 // Close ends the poll.
 func (p *Poll) Close() {
-	p.leave()
+	if !p.sentBack {
+		p.leave()
+	}
 	p.request.Finish()
 }
 
@@ -163,7 +170,7 @@ func (p *Poll) leave() {
 	}
 	p.left = true
 	if p.supersede != (Key{}) {
-		p.line.Newest.Drop(p.supersede, p)
+		p.line.Newest.Drop(p.supersede, p.waiter)
 	}
 	p.unseat()
 	p.group.Exit()

@@ -1,0 +1,35 @@
+package caddytest
+
+import "time"
+
+// NextWithin is the next event, if there is one in time. The error says that the
+// stream has ended.
+func (s *Stream) NextWithin(d time.Duration) (event Event, ok bool, err error) {
+	patience := time.NewTimer(d)
+	defer patience.Stop()
+	for {
+		select {
+		case h, open := <-s.heard:
+			if !open {
+				return Event{}, false, streamEnded{s.end}
+			}
+			if h.event != nil {
+				return *h.event, true, nil
+			}
+		case <-patience.C:
+			return Event{}, false, nil
+		}
+	}
+}
+
+// streamEnded wraps how a stream ended: nil if cleanly.
+type streamEnded struct{ how error }
+
+func (e streamEnded) Error() string {
+	if e.how == nil {
+		return "the stream has ended"
+	}
+	return "the stream has ended: " + e.how.Error()
+}
+
+func (e streamEnded) Unwrap() error { return e.how }

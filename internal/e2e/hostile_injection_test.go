@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// noEvil checks that no line of a header or of a stream, whose lines end with CR,
+// LF or both, is a field that somebody has smuggled in.
+func noEvil(t *testing.T, what, text string) {
+	t.Helper()
+	if text == "" {
+		t.Errorf("%s: there is nothing", what)
+	}
+	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		line = strings.ToLower(line)
+		for _, begin := range []string{"evil", "x-evil", "event: evil", "event:evil", "id: evil", "id:evil", "retry: 7", "retry:7", "set-cookie"} {
+			if strings.HasPrefix(line, begin) {
+				t.Errorf("%s has the line %q", what, line)
+			}
+		}
+	}
+}
+
+// smuggled are ways to end a line of a header or of a stream, and begin one.
+var smuggled = []string{
+	"\rX-Evil: 1", "\nX-Evil: 1", "\r\n\tX-Evil: 1", "\x00X-Evil: 1", "\r\r\nX-Evil: 1", "\x0bX-Evil: 1", "\u0085X-Evil: 1", "\u2028X-Evil: 1",
+	"\r\rdata: evil", "\x85evil", "\x8d\x8aevil: 1", "%0d%0aX-Evil: 1", `\r\nX-Evil: 1`, "\xe5\x98\x8a\xe5\x98\x8dX-Evil: 1",
+}
+
+func TestWhatIsPublishedAddsNoFieldToAnyAnswer(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	stream := caddytest.DialRaw(t, caddy.Site)
+	stream.Send("GET /news HTTP/1.1\r\nHost: " + caddy.Site + "\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n")
+	awaitStreams(t, caddy, "news", 1)
+	publish := func(target, fields, body string) {
+		client := caddytest.DialRaw(t, caddy.Hook)
+		client.Send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: %d\r\n%s\r\n%s", target, caddy.Hook, len(body), fields, body))
+		answered := client.Rest(t)
+		noEvil(t, "the hook's answer to "+target+fields, answered)
+	}
+	for i, end := range smuggled {
+		for _, fields := range []string{
+			"Content-Type: text/plain" + end + "\r\n",
+			"Content-Type: text/plain; a=\"" + end + "\"\r\n",
+			"Parker-Event: news" + end + "\r\n",
+			"Parker-Id: " + fmt.Sprint(i) + end + "\r\n",
+			"Parker-Expires: 60" + end + "\r\n",
+		} {
+			before := position(t, caddy)
+			publish("/news", fields, "x")
+			publish("/news", "", "x"+end+"\n\nevent: evil\nid: evil\ndata: evil\r\rretry: 7\r\n\r\nid:evil\r: \n")
+			for _, header := range []string{"", "Accept: application/json\r\n"} {
+				client := caddytest.DialRaw(t, caddy.Site)
+				client.Send("GET /news?batch=true&last_event_id=" + before + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\nPrefer: wait=0\r\n" + header + "\r\n")
+				answered := client.Rest(t)
+				head, _, _ := strings.Cut(answered, "\r\n\r\n")
+				noEvil(t, "the answer to what was published with "+fields, head)
+				if !strings.Contains(head, "release=history") {
+					t.Errorf("what was published with %q was answered %s", fields, answered)
+				}
+			}
+		}
+		for _, target := range []string{"/news" + url.PathEscape(end), "/?channel=news" + url.QueryEscape(end), "/news?channel=" + url.QueryEscape(end), "/?limit=1&after=" + url.QueryEscape(end)} {
+			publish(target, "", "x")
+			noEvil(t, "what the hook says of "+target, caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+target, "").Body)
+		}
+	}
+	caddy.Stop(t)
+	heard := stream.Rest(t)
+	noEvil(t, "the stream", heard)
+	if !strings.Contains(heard, "data: event: evil") {
+		t.Errorf("the stream has not what was published: %s", heard)
+	}
+}
+
+// What a client says is not said back but where it was understood.
+func TestWhatAClientSaysAddsNothingToItsAnswer(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	for _, end := range smuggled {
+		for _, fields := range []string{
+			"Last-Event-ID: a-1" + end, "Prefer: wait=0" + end, "Prefer: wait=\"0" + end + "\"", "If-None-Match: \"" + end, "Accept: text/plain" + end, "Cookie: a=1" + end,
+		} {
+			client := caddytest.DialRaw(t, caddy.Site)
+			client.Send("GET /news?evil=" + url.QueryEscape(end) + "&last_event_id=a-1" + url.QueryEscape(end) + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\n" + fields + "\r\nPrefer: wait=0\r\n\r\n")
+			answered := client.Rest(t)
+			if noEvil(t, "the answer to "+fields, answered); strings.Contains(strings.ToLower(answered), "evil") {
+				t.Errorf("%q is said back: %s", fields, answered)
+			}
+		}
+	}
+}
+
+// Nor does what a backend announces get into any answer.
+func TestWhatABackendAnnouncesAddsNothingToItsAnswer(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewRawBackend(t, "")
+	caddy := caddytest.Start(t, newsSite(""), backend.Address)
+	for _, end := range smuggled {
+		backend.Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nParker-Publish: other" + strings.ReplaceAll(end, "\nX-Evil", "\n X-Evil") + "\r\n\r\n[]")
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			client := caddytest.DialRaw(t, caddy.Site)
+			client.Send(method + " /news HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\nContent-Length: 0\r\nPrefer: wait=0\r\n\r\n")
+			answered := client.Rest(t)
+			if noEvil(t, "the answer", answered); strings.Contains(answered, "Parker-Publish") || strings.Contains(strings.ToLower(answered), "evil") {
+				t.Errorf("%q is passed on: %s", end, answered)
+			}
+		}
+	}
+}
+
+// The list of channels links to its next page, whatever their names.
+func TestANameOfAChannelDoesNotBreakTheListsLink(t *testing.T) {
+	h := startHooks(t)
+	names := []string{`a>; rel="evil", <http://evil`, `b";c`, "c\u2028d", "d&after=z&limit=9", "e%0d%0aX-Evil: 1", "f<script>", "g, <x>", `h","next":"evil`}
+	for _, name := range names {
+		h.pages.Put("/"+name, emptyList)
+		caddytest.Get(t.Context(), "http://"+h.Site+"/"+url.PathEscape(name))
+		h.AwaitWaiting(t, "?channel="+url.QueryEscape(name), 1)
+	}
+	query := "?limit=1"
+	for i, name := range names {
+		page := h.list(t, query)
+		if len(page.Channels) != 1 || page.Channels[0].Channel != name {
+			t.Fatalf("%s lists %+v", query, page)
+		}
+		if strings.ContainsAny(page.link, "<>\"\r\n ") || (page.link == "") != (i == len(names)-1) {
+			t.Errorf("behind %q, the link is %q", name, page.link)
+		}
+		query = page.link
+	}
+}

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// anyRoom lets clients name the channel in the query, in a header field, in a
+// cookie and by the path.
+const anyRoom = `
+{
+	{$GLOBAL}
+	servers {
+		max_header_size 4MB
+	}
+}
+http://{$SITE} {
+	handle /query {
+		parker_notify rooms/{query.room}
+		parker rooms/{query.room}
+	}
+	handle /field {
+		parker_notify {header.X-Room}
+		parker {header.X-Room}
+	}
+	handle /cookie {
+		parker_notify {cookie.room}
+		parker {cookie.room}
+	}
+	handle /path/* {
+		parker_notify
+		parker
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+// The server is told to let them through. The backend here takes a megabyte and no more.
+func TestANameOfAMegabyteIsNoChannel(t *testing.T) {
+	t.Parallel()
+	var announced string
+	var mu sync.Mutex // guards announced
+	caddy := caddytest.Start(t, anyRoom, caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if announced != "" {
+			w.Header().Set("Parker-Publish", announced)
+		}
+		fmt.Fprint(w, "[]")
+	}))
+	before := events(t, caddy)
+	for _, size := range []int{256, 60_000, 900_000, 1_048_576, 3_000_000} {
+		long := strings.Repeat("x", size)
+		for target, header := range map[string]string{
+			"/query?room=" + long: "X-None: 1",
+			"/field":              "X-Room: " + long,
+			"/cookie":             "Cookie: room=" + long,
+			"/path/" + long:       "X-None: 2",
+		} {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				client := caddytest.DialRaw(t, caddy.Site)
+				go client.Send(method + " " + target + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\n" + header + "\r\nContent-Length: 0\r\n\r\n")
+				g := client.Answer()
+				if size < 2_000_000 && g.Body != "[]" || size > 2_000_000 && g.Status != 431 || method == http.MethodGet && g.Release() != "none" {
+					t.Errorf("%s %.10s %.10s of %d bytes was answered %+v", method, target, header, size, g)
+				}
+			}
+		}
+		for _, target := range []string{"/" + long, "/?channel=" + long, "/" + strings.Repeat("%78", size/3)} {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				client := caddytest.DialRaw(t, caddy.Hook)
+				go client.Send(method + " " + target + " HTTP/1.1\r\nHost: " + caddy.Hook + "\r\nContent-Length: 0\r\n\r\n")
+				if g := client.Answer(); size > 3*256 && (g.Status != 400 || len(g.Body) > 1000) {
+					t.Errorf("the hook answered %s %.10s of %d bytes %+v", method, target, size, g)
+				}
+			}
+		}
+		mu.Lock()
+		announced = long
+		mu.Unlock()
+		if g := caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/query?room=a", ""); g.Status != 200 && g.Status != 502 {
+			t.Errorf("where the backend announces %d bytes, the write was answered %+v", size, g)
+		}
+		mu.Lock()
+		announced = ""
+		mu.Unlock()
+	}
+	// The hook's own name of 256/3 characters is one, and the write to rooms/a is
+	// published each time.
+	if now := events(t, caddy); now-before > 1+5 {
+		t.Errorf("there were %d events", now-before)
+	}
+	if list := channels(t, caddy.Hook); len(list) != 0 {
+		t.Errorf("somebody waits on %d channels", len(list))
+	}
+	if log := caddy.Stderr.String(); len(log) > 100_000 {
+		t.Errorf("the log has %d bytes", len(log))
+	}
+}
+
+// channels is all on which anybody waits, as the hook lists them.
+func channels(t *testing.T, hook string) (names []string) {
+	t.Helper()
+	for query := "?limit=1000"; query != ""; {
+		g := caddytest.Do(t.Context(), http.MethodGet, "http://"+hook+"/"+query, "")
+		var page struct {
+			Channels []struct{ Channel string }
+			Next     string
+		}
+		if err := json.Unmarshal([]byte(g.Body), &page); err != nil || g.Status != http.StatusOK {
+			t.Fatalf("the hook answered %+v", g)
+		}
+		for _, c := range page.Channels {
+			names = append(names, c.Channel)
+		}
+		if query = ""; page.Next != "" {
+			query = "?limit=1000&after=" + url.QueryEscape(page.Next)
+		}
+	}
+	return names
+}
+
+// from is a client at another address of the loopback network.
+func from(t *testing.T, address string, connections int) *http.Transport {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+// The limit is the default one.
+func TestOneClientWaitsOnAThousandChannelsAndNoMore(t *testing.T) {
+	t.Parallel()
+	const limit, tries = 1000, 10_000
+	caddy, pages := startNews(t, anyRoom)
+	pages.Put("/query", emptyList)
+	target := func(room int) string { return fmt.Sprintf("http://%s/query?room=%d", caddy.Site, room) }
+	other := from(t, "127.0.0.2", 10)
+	ctx, leave := context.WithCancel(t.Context())
+	greedy := from(t, "127.0.0.3", limit+100)
+	parked := make(chan caddytest.Answer, limit+1)
+	for room := range limit {
+		go func() { parked <- caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "") }()
+	}
+	caddytest.Await(t, "the client waits on as many channels as may be", func() bool { return len(channels(t, caddy.Hook)) == limit })
+
+	// Beyond it, nothing is held: neither polls nor streams, whatever the client
+	// says of its address, and by no other way to name a channel.
+	refuse := func(room int, header ...string) {
+		ctx, cancel := context.WithTimeout(t.Context(), caddytest.Patience)
+		defer cancel()
+		if g := caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "", header...); g.Release() != "full" || g.Body != "[]" {
+			t.Errorf("on a channel more, the client was answered %+v", g)
+		}
+	}
+	var trying sync.WaitGroup
+	for first := range 10 {
+		trying.Go(func() {
+			for room := limit + first; room < tries && !t.Failed(); room += 10 {
+				refuse(room)
+			}
+		})
+	}
+	trying.Wait()
+	for _, header := range []string{"X-Forwarded-For: 127.0.0.9", "X-Real-IP: 127.0.0.9", "Forwarded: for=127.0.0.9", "CF-Connecting-IP: 127.0.0.9"} {
+		refuse(tries, header)
+	}
+	if events, _, err := caddytest.ListenWith(t, greedy, target(tries)).All(t); len(events) > 0 || err != nil {
+		t.Errorf("on a channel more, a stream heard %v and then %v", events, err)
+	}
+	if n := len(channels(t, caddy.Hook)); n != limit {
+		t.Errorf("somebody waits on %d channels", n)
+	}
+	// Two may wait on one channel.
+	go func() { parked <- caddytest.DoWith(ctx, greedy, http.MethodGet, target(0), "") }()
+	caddy.AwaitWaiting(t, "rooms/0", 2)
+
+	// Others do not suffer.
+	answered := make(chan caddytest.Answer, 1)
+	go func() { answered <- caddytest.DoWith(t.Context(), other, http.MethodGet, target(tries), "") }()
+	caddy.AwaitWaiting(t, fmt.Sprint("rooms/", tries), 1)
+	release(t, caddy, "rooms/0", 2)
+	caddy.Publish(t, fmt.Sprint("rooms/", tries), "", "hello")
+	if g := <-answered; g.Body != "hello" {
+		t.Errorf("another client was answered %+v", g)
+	}
+
+	// Nothing is left of it, and the client may wait again.
+	leave()
+	for range limit + 1 {
+		<-parked
+	}
+	caddytest.Await(t, "nobody waits", func() bool { return len(channels(t, caddy.Hook)) == 0 })
+	caddy.AwaitInside(t, "poll.(*Poll).Park", 0)
+	again := make(chan caddytest.Answer, 1)
+	go func() { again <- caddytest.DoWith(t.Context(), greedy, http.MethodGet, target(tries), "") }()
+	caddy.AwaitWaiting(t, fmt.Sprint("rooms/", tries), 1)
+	caddy.Publish(t, fmt.Sprint("rooms/", tries), "", "hello")
+	if g := <-again; g.Body != "hello" {
+		t.Errorf("the client that has left was answered %+v", g)
+	}
+}

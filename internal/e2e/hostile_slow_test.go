@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// slowSite has time limits that a test can wait for. Polls by POST are held, so
+// that their bodies are read too.
+const slowSite = `
+{
+	{$GLOBAL}
+	servers {
+		timeouts {
+			read_header 1s
+			read_body   1s
+		}
+	}
+}
+http://{$SITE} {
+	parker {
+		methods GET POST
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+// Slowloris: many clients that send a byte now and then.
+func TestWhoDripsARequestIsCutOffAndKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, slowSite)
+	before := events(t, caddy)
+	answered := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news")
+	caddy.AwaitWaiting(t, "news", 1)
+
+	stop := make(chan struct{})
+	var dripping sync.WaitGroup
+	t.Cleanup(func() {
+		close(stop)
+		dripping.Wait()
+	})
+	for _, address := range []string{caddy.Hook, caddy.Site} {
+		for _, start := range []string{
+			"POST /ne",
+			"POST /news HTTP/1.1\r\nHost: " + address + "\r\nX-Long: ",
+			"POST /news HTTP/1.1\r\nHost: " + address + "\r\nContent-Length: 60000\r\n\r\n",
+			"POST /news HTTP/1.1\r\nHost: " + address + "\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n",
+			"POST /news HTTP/1.1\r\nHost: " + address + "\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+		} {
+			for range 5 {
+				client := caddytest.DialRaw(t, address)
+				client.Send(start)
+				dripping.Go(func() {
+					if !client.Drip(stop) {
+						t.Errorf("%s: who began with %q could go on", address, start)
+					}
+				})
+			}
+		}
+	}
+	if g := caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Hook+"/news", "hello"); g.Status != http.StatusOK {
+		t.Errorf("beside them, a publish was answered %+v", g)
+	}
+	if g := <-answered; g.Body != "hello" || g.Release() != "message" {
+		t.Errorf("beside them, the poll was answered %+v", g)
+	}
+	cut := make(chan struct{})
+	go func() {
+		dripping.Wait()
+		close(cut)
+	}()
+	caddytest.Await(t, "all are cut off", func() bool {
+		select {
+		case <-cut:
+			return true
+		default:
+			return false
+		}
+	})
+	if now := events(t, caddy); now != before+1 {
+		t.Errorf("there were %d events, want one", now-before)
+	}
+	caddy.AwaitWaiting(t, "news", 0)
+	if n := pages.Asks("/news"); n > 1+15 {
+		t.Errorf("the backend was asked %d times: once, and at the most once for each of the 15 bodies that broke off", n)
+	}
+}
+
+// Who may not publish is refused before anything of the body is waited for.
+func TestWhoMayNotPublishIsRefusedWithoutTheBody(t *testing.T) {
+	h := startHooks(t)
+	for _, x := range []struct{ path, want string }{
+		{"/closed/a", "403"},
+		{"/tokens/a", "401"},
+		{"/hook/" + strings.Repeat("x", 256), "400"},
+		{"/hook/a", "413"},
+	} {
+		client := caddytest.DialRaw(t, h.Site)
+		client.Send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000000000\r\n\r\n", x.path, h.Site))
+		if g := client.Answer(); g.Err != nil || fmt.Sprint(g.Status) != x.want {
+			t.Errorf("%.20s was answered %+v, want %s", x.path, g, x.want)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestALimitThatIsReachedIsLoggedOnceAMinute(t *testing.T) {
+	for limit, c := range map[string]struct{ globals, options string }{
+		"max_parked":              {"parker {\n max_parked 1\n}", ""},
+		"per_client":              {"", "per_client 1"},
+		"max_channels_per_client": {"parker {\n max_channels_per_client 1\n}", ""},
+	} {
+		t.Run(limit, func(t *testing.T) {
+			t.Parallel()
+			backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+			caddy := caddytest.Start(t, configuration(c.globals, "parker {\n"+c.options+"\n}", backend), "")
+			url := "http://" + caddy.Site
+			parked := caddytest.Get(t.Context(), url+"/first")
+			caddy.AwaitWaiting(t, "first", 1)
+			for range 10 {
+				if g := caddytest.Do(t.Context(), http.MethodGet, url+"/second", ""); g.Status != 204 || g.Release() != "full" {
+					t.Errorf("one too many was answered %+v", g)
+				}
+			}
+			stream := caddytest.Listen(t, url+"/second")
+			if rest, err := stream.Rest(t); stream.Status != 200 || len(rest) != 0 || err != nil {
+				t.Errorf("a stream too many was answered %d, %v, %v", stream.Status, rest, err)
+			}
+			log := caddy.Stderr.String()
+			if n := strings.Count(log, "the request is not held"); n != 1 || !strings.Contains(log, `"error":"`+limit+` is reached"`) {
+				t.Errorf("it is logged %d times:\n%s", n, log)
+			}
+			caddy.Publish(t, "first", "", "news")
+			if g := <-parked; g.Body != "news" {
+				t.Errorf("the one that is parked was answered %+v", g)
+			}
+		})
+	}
+}
+
+func TestBeyondTheHistorysSizePollsAreToldSo(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	caddy := caddytest.Start(t, configuration("parker {\n history 1000 1h 100KB\n}", "parker", backend), "")
+	first := caddy.PublishWith(t, "messages", "first").Position
+	for i := range 100 {
+		caddy.PublishWith(t, fmt.Sprint("other/", i%10), strings.Repeat("x", 10_000))
+	}
+	last := caddy.PublishWith(t, "messages", "last").Position
+	url := "http://" + caddy.Site + "/messages"
+	if g := <-caddytest.Get(t.Context(), url, "Last-Event-ID: "+first); g.Status != 204 || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") != last {
+		t.Errorf("with a position that is forgotten, answered %+v", g)
+	}
+}
+
+// A connection to the backend needs a file descriptor, and so does one of a client.
+func TestWithoutFileDescriptorsThoseWhoWaitStayParked(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewPages(t)
+	backend.Put("/messages", caddytest.Page{Header: http.Header{"Connection": {"close"}}, Body: "[]"})
+	caddy := caddytest.Start(t, configuration("", "parker", backend.Address), "")
+	var polls []<-chan caddytest.Answer
+	const parked = 10
+	for range parked {
+		polls = append(polls, caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages"))
+	}
+	caddy.AwaitWaiting(t, "messages", parked)
+	hook := &http.Transport{} // with a connection of its own
+	caddytest.DoWith(t.Context(), hook, http.MethodGet, "http://"+caddy.Hook+"/messages", "")
+
+	var before unix.Rlimit
+	few := unix.Rlimit{Cur: uint64(len(caddy.Descriptors(t)) + 10), Max: 1 << 16}
+	if err := unix.Prlimit(caddy.Pid(), unix.RLIMIT_NOFILE, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	few.Max = before.Max
+	if err := unix.Prlimit(caddy.Pid(), unix.RLIMIT_NOFILE, &few, nil); err != nil {
+		t.Fatal(err)
+	}
+	var idle []net.Conn
+	for range 50 {
+		conn, err := net.Dial("tcp", caddy.Site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		idle = append(idle, conn)
+	}
+	caddytest.Await(t, "Caddy has no file descriptor left", func() bool { return len(caddy.Descriptors(t)) >= int(few.Cur) })
+
+	backend.Put("/messages", caddytest.Page{Header: http.Header{"Connection": {"close"}}, Body: "[1]"})
+	if g := caddytest.DoWith(t.Context(), hook, http.MethodPost, "http://"+caddy.Hook+"/messages", ""); !strings.Contains(g.Body, fmt.Sprintf(`"released":%d`, parked)) {
+		t.Errorf("the hook answered %+v", g)
+	}
+	for _, conn := range idle {
+		conn.Close()
+	}
+	for _, poll := range polls {
+		if g := <-poll; g.Err != nil || g.Body != "[1]" || g.Release() != "replay" {
+			t.Errorf("a poll was answered %+v", g)
+		}
+	}
+}

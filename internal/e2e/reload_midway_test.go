@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// dialAt connects to one address, whatever is asked for.
+func dialAt(network, address string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+}
+
+func TestOneRequestGoesThroughManyConfigurations(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	text := func(i int) string {
+		return configuration("", fmt.Sprintf("request_header X-Generation %d\nheader X-Generation %d\nparker /messages", i, i), backend.Address)
+	}
+	caddy := caddytest.Start(t, text(0), "")
+	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
+	for i := 1; i <= 12; i++ {
+		caddy.MustLoad(t, text(i))
+		if i%3 != 0 {
+			continue // two that nothing happens in
+		}
+		caddy.Publish(t, "messages", "", "")
+		for range 2 {
+			ask := backend.Next(t)
+			if got := ask.Request.Header.Values("X-Generation"); fmt.Sprint(got) != fmt.Sprintf("[%d]", i) {
+				t.Errorf("in generation %d, X-Generation is %v", i, got)
+			}
+			ask.Answer(204, "")
+		}
+		caddy.AwaitWaiting(t, "messages", 1)
+		awaitStreams(t, caddy, "messages", 1)
+	}
+	caddy.MustLoad(t, text(13))
+	caddy.Publish(t, "messages", "", "")
+	for range 2 {
+		backend.Next(t).Answer(200, "news")
+	}
+	if g := <-s.poll; g.Body != "news" || fmt.Sprint(g.Header.Values("X-Generation")) != "[13]" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if e := s.stream.Next(t); e.Data != "news" {
+		t.Errorf("the stream heard %+v", e)
+	}
+}
+
+func TestAReplayThatIsUnderWayEndsInItsOwnConfiguration(t *testing.T) {
+	t.Parallel()
+	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
+	s := stay(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
+	caddy.Publish(t, "messages", "", "")
+	replays := []*caddytest.Ask{old.Next(t), old.Next(t)}
+	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))
+	caddy.Publish(t, "messages", "", "") // it is noted
+	for _, replay := range replays {
+		replay.Answer(204, "")
+	}
+	for range 2 {
+		young.Next(t).Answer(200, "news")
+	}
+	if g := <-s.poll; g.Body != "news" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if e := s.stream.Next(t); e.Data != "news" {
+		t.Errorf("the stream heard %+v", e)
+	}
+	old.Unasked(t)
+}
+
+func TestAnAskThatQueuesGetsItsTurnAfterAReload(t *testing.T) {
+	t.Parallel()
+	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, configuration("", "parker /messages {\n asks 1\n}", old.Address), "")
+	url := "http://" + caddy.Site + "/messages?"
+	first := caddytest.Get(t.Context(), url+"1")
+	ask := old.Next(t)
+	second := caddytest.Get(t.Context(), url+"2")
+	caddy.AwaitInside(t, "poll.(*walk).queue", 1)
+	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))
+	ask.Answer(204, "")
+	old.Next(t).Answer(204, "")
+	caddy.AwaitWaiting(t, "messages", 2)
+	caddy.Publish(t, "messages", "", "")
+	for range 2 {
+		young.Next(t).Answer(200, "news")
+	}
+	for _, poll := range []<-chan caddytest.Answer{first, second} {
+		if g := <-poll; g.Body != "news" {
+			t.Errorf("answered %+v", g)
+		}
+	}
+}
+
+func TestAReplayThatWasRefusedIsTriedAgainInTheNewConfiguration(t *testing.T) {
+	t.Parallel()
+	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
+	s := stay(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
+	caddy.Publish(t, "messages", "", "")
+	refused := []*caddytest.Ask{old.Next(t), old.Next(t)}
+	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))
+	for _, ask := range refused {
+		ask.Answer(503, "restarting")
+	}
+	for range 2 {
+		young.Next(t).Answer(200, "news")
+	}
+	if g := <-s.poll; g.Body != "news" || g.Release() != "replay" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if e := s.stream.Next(t); e.Data != "news" {
+		t.Errorf("the stream heard %+v", e)
+	}
+	old.Unasked(t)
+}
+
+func TestReloadsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	text := func(i int) string {
+		return configuration("", fmt.Sprintf("parker {\n timeout %ds\n watch 10s\n reuse 1ms\n}", 40+i%10), backend)
+	}
+	caddy := caddytest.Start(t, text(0), "")
+	visit := func(i int) {
+		transport := &http.Transport{DisableKeepAlives: true}
+		url := "http://" + caddy.Site + "/messages"
+		var polls []<-chan caddytest.Answer
+		var streams []*caddytest.Stream
+		for range 5 {
+			polls = append(polls, caddytest.Get(t.Context(), url, "Connection: close"))
+			streams = append(streams, caddytest.ListenWith(t, transport, url))
+		}
+		caddy.AwaitWaiting(t, "messages", 5)
+		caddy.MustLoad(t, text(i))
+		caddy.Publish(t, "messages", "", "")
+		caddy.AwaitWaiting(t, "messages", 5)
+		caddy.Publish(t, "messages", "", "news")
+		for _, poll := range polls {
+			if g := <-poll; g.Body != "news" {
+				t.Errorf("a poll was answered %+v", g)
+			}
+		}
+		for _, stream := range streams {
+			stream.Leave()
+		}
+		awaitStreams(t, caddy, "messages", 0)
+	}
+	visit(1)
+	visit(2)
+	goroutines, descriptors := caddy.Goroutines(t), caddy.Descriptors(t)
+	for i := range 10 {
+		visit(3 + i)
+	}
+	caddytest.Await(t, fmt.Sprint("there are no more than ", goroutines, " goroutines"), func() bool { return caddy.Goroutines(t) <= goroutines })
+	caddytest.Await(t, fmt.Sprint("there is no more open than ", descriptors), func() bool { return len(caddy.Descriptors(t)) <= len(descriptors) })
+	list := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+"/", "")
+	if list.Status != 200 || strings.Contains(list.Body, "messages") {
+		t.Errorf("the channels are %+v", list)
+	}
+}

@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestAStreamKeepsNothingOfTheConfigurationsThatItWentThrough(t *testing.T) {
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	text := func(i int) string {
+		return configuration("", fmt.Sprintf("parker {\n timeout %ds\n}", 40+i%2), backend)
+	}
+	caddy := caddytest.Start(t, text(0), "")
+	const streams = 50
+	var all []*caddytest.Stream
+	for range streams {
+		all = append(all, caddytest.Listen(t, "http://"+caddy.Site+"/messages"))
+	}
+	awaitStreams(t, caddy, "messages", streams)
+	reload := func(times int) {
+		for i := range times {
+			caddy.MustLoad(t, text(i+1))
+			message := fmt.Sprint("message ", i)
+			caddy.Publish(t, "messages", "", message)
+			for _, s := range all {
+				if e := s.Next(t); e.Data != message {
+					t.Fatalf("heard %+v, want %s", e, message)
+				}
+			}
+		}
+	}
+	reload(4)
+	goroutines, memory := caddy.Goroutines(t), caddy.Memory(t)
+	reload(20)
+	const slack = 3 << 20 // a stream's way through a configuration takes some kilobytes
+	caddytest.Await(t, "goroutines and memory are what they were", func() bool {
+		return caddy.Goroutines(t) <= goroutines+5 && caddy.Memory(t) <= memory+slack
+	})
+	awaitStreams(t, caddy, "messages", streams)
+}
+
+func TestAfterItsSiteVanishedARequestGoesOnWhereItWasLast(t *testing.T) {
+	t.Parallel()
+	first, second, last := caddytest.NewScripted(t), caddytest.NewScripted(t), caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, configuration("", "parker /messages", first.Address), "")
+	s := stay(t, caddy, first, "http://"+caddy.Site+"/messages", "messages")
+	replayed := func(backend *caddytest.Scripted) {
+		t.Helper()
+		caddy.Publish(t, "messages", "", "")
+		for range 2 {
+			backend.Next(t).Answer(204, "")
+		}
+		caddy.AwaitWaiting(t, "messages", 1)
+		awaitStreams(t, caddy, "messages", 1)
+	}
+	site := configuration("", "parker /messages", second.Address)
+	caddy.MustLoad(t, site)
+	replayed(second)
+	caddy.MustLoad(t, strings.Replace(site, "http://{$SITE} {", "http://elsewhere.example:{$HTTP_PORT} {", 1))
+	for range 3 {
+		replayed(second)
+	}
+	// It is back, and guarded.
+	caddy.MustLoad(t, configuration("", "parker /messages", last.Address))
+	replayed(last)
+	caddy.MustLoad(t, configuration("", "respond 403", last.Address))
+	caddy.Publish(t, "messages", "", "")
+	if g := <-s.poll; g.Status != 403 {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 1 || rest[0].Data != `{"status":403}` {
+		t.Errorf("the stream ended with %v, %v", rest, err)
+	}
+	caddy.AwaitWaiting(t, "messages", 0)
+	awaitStreams(t, caddy, "messages", 0)
+	first.Unasked(t)
+	second.Unasked(t)
+	last.Unasked(t)
+}

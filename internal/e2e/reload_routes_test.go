@@ -1,0 +1,211 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// stayed is a poll and a stream that are parked on one channel.
+type stayed struct {
+	poll   <-chan caddytest.Answer
+	stream *caddytest.Stream
+}
+
+// stay parks them. The backend has nothing new.
+func stay(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, url, channel string, header ...string) stayed {
+	t.Helper()
+	var s stayed
+	go func() { (<-backend.Asks()).Answer(204, "") }()
+	s.stream = caddytest.Listen(t, url, header...)
+	s.poll = caddytest.Get(t.Context(), url, header...)
+	backend.Next(t).Answer(204, "")
+	caddy.AwaitWaiting(t, channel, 1)
+	awaitStreams(t, caddy, channel, 1)
+	return s
+}
+
+func TestWhoMayNotAskAnyMoreHearsNothing(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, configuration("", "parker /messages", backend.Address), "")
+	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
+	caddy.MustLoad(t, configuration("", `basic_auth {
+		user $2a$04$ZkCmQ4SCMAOGHVjSYYCkUeCAxbTwzTNYRrWOhiAgi6dyhmCpgVQHK
+	}
+	parker /messages`, backend.Address))
+	caddy.Publish(t, "messages", "", "")
+	if g := <-s.poll; g.Status != 401 || g.Header.Get("Www-Authenticate") == "" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 1 || rest[0].Type != "parker.error" || rest[0].Data != `{"status":401}` {
+		t.Errorf("the stream ended with %v, %v", rest, err)
+	}
+	caddy.AwaitWaiting(t, "messages", 0)
+	awaitStreams(t, caddy, "messages", 0)
+	backend.Unasked(t)
+}
+
+func TestWithoutParkerOnTheRouteTheBackendAnswers(t *testing.T) {
+	t.Parallel()
+	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
+	s := stay(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
+	caddy.MustLoad(t, configuration("", "", young.Address))
+	caddy.Publish(t, "messages", "", "")
+	for range 2 {
+		young.Next(t).Answer(200, "as it is")
+	}
+	if g := <-s.poll; g.Status != 200 || g.Body != "as it is" || g.Header.Get("Parker-Status") != "" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
+		t.Errorf("the stream ended with %v, %v", rest, err)
+	}
+	old.Unasked(t)
+	young.Unasked(t)
+}
+
+func TestWhenParkerIsGoneAltogetherAllAreAnswered(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	site := configuration("", "parker /messages", backend.Address)
+	caddy := caddytest.Start(t, site, "")
+	url := "http://" + caddy.Site + "/messages"
+	s := stay(t, caddy, backend, url, "messages")
+	caddy.MustLoad(t, "http://{$SITE} {\n reverse_proxy "+backend.Address+"\n}\n")
+	if g := <-s.poll; g.Status != 204 || g.Release() != "stop" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
+		t.Errorf("the stream ended with %v, %v", rest, err)
+	}
+
+	caddy.MustLoad(t, site)
+	caddy.AwaitServing(t, caddy.Hook)
+	s = stay(t, caddy, backend, url, "messages")
+	if p := caddy.PublishWith(t, "messages", "hello again"); p.Released != 2 {
+		t.Errorf("released %d", p.Released)
+	}
+	if g := <-s.poll; g.Body != "hello again" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if e := s.stream.Next(t); e.Data != "hello again" {
+		t.Errorf("the stream heard %+v", e)
+	}
+}
+
+func TestAVanishedSitesStreamsGoOnInTheirOldRoute(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	site := configuration("", "parker /messages", backend.Address)
+	caddy := caddytest.Start(t, site, "")
+	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
+	caddy.MustLoad(t, strings.Replace(site, "http://{$SITE} {", "http://elsewhere.example:{$HTTP_PORT} {", 1))
+	caddy.Publish(t, "messages", "", "")
+	for range 2 {
+		backend.Next(t).Answer(200, "news")
+	}
+	if g := <-s.poll; g.Body != "news" {
+		t.Errorf("the poll was answered %+v", g)
+	}
+	if e := s.stream.Next(t); e.Data != "news" {
+		t.Errorf("the stream heard %+v", e)
+	}
+	caddy.Publish(t, "messages", "", "a message")
+	if e := s.stream.Next(t); e.Data != "a message" {
+		t.Errorf("the stream heard %+v", e)
+	}
+}
+
+func TestSitesOfOnePortGoOnEachInItsOwn(t *testing.T) {
+	t.Parallel()
+	const sites = `{
+	{$GLOBAL}
+}
+http://a.example:{$PORT} {
+	parker /messages a
+	reverse_proxy A
+}
+http://b.example:{$PORT} {
+	parker /messages b
+	reverse_proxy B
+}
+http://{$HOOK} {
+	parker_publish
+}
+http://{$SITE} {
+	respond ready
+}
+`
+	address := caddytest.FreePorts(t, 1)[0]
+	_, port, _ := net.SplitHostPort(address)
+	backends := map[string]*caddytest.Scripted{"a": caddytest.NewScripted(t), "b": caddytest.NewScripted(t)}
+	old := caddytest.NewScripted(t)
+	text := func(a, b string) string {
+		return strings.NewReplacer(" A\n", " "+a+"\n", " B\n", " "+b+"\n").Replace(sites)
+	}
+	caddy := caddytest.Start(t, text(old.Address, old.Address), "", "PORT="+port)
+	caddy.AwaitServing(t, address)
+	parked := make(map[string]<-chan caddytest.Answer)
+	for name := range backends {
+		answered := make(chan caddytest.Answer, 1)
+		go func() { answered <- askAs(t, address, name+".example") }()
+		parked[name] = answered
+		old.Next(t).Answer(204, "")
+		caddy.AwaitWaiting(t, name, 1)
+	}
+	caddy.MustLoad(t, text(backends["a"].Address, backends["b"].Address))
+	for name, backend := range backends {
+		caddy.Publish(t, name, "", "")
+		backend.Next(t).Answer(200, "of "+name)
+		if g := <-parked[name]; g.Body != "of "+name {
+			t.Errorf("%s: answered %+v", name, g)
+		}
+	}
+	old.Unasked(t)
+}
+
+// askAs asks the server at the address by another name.
+func askAs(t *testing.T, address, host string) caddytest.Answer {
+	transport := &http.Transport{DialContext: dialAt("tcp", address)}
+	defer transport.CloseIdleConnections()
+	return caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://"+host+"/messages", "")
+}
+
+func TestAPollOverAUnixSocketGoesOnInTheNewConfiguration(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "pk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "site")
+	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
+	text := func(upstream string) string {
+		return configuration("", "", upstream) + fmt.Sprintf("http://unix.example {\n bind unix/%s\n parker /messages\n reverse_proxy %s\n}\n", socket, upstream)
+	}
+	caddy := caddytest.Start(t, text(old.Address), "")
+	caddytest.Await(t, "Caddy listens at its socket", func() bool { _, err := os.Stat(socket); return err == nil })
+	transport := &http.Transport{DialContext: dialAt("unix", socket)}
+	defer transport.CloseIdleConnections()
+	answered := make(chan caddytest.Answer, 1)
+	go func() {
+		answered <- caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://unix.example/messages", "")
+	}()
+	old.Next(t).Answer(204, "")
+	caddy.AwaitWaiting(t, "messages", 1)
+	caddy.MustLoad(t, text(young.Address))
+	caddy.Publish(t, "messages", "", "")
+	young.Next(t).Answer(200, "news")
+	if g := <-answered; g.Body != "news" {
+		t.Errorf("answered %+v", g)
+	}
+	old.Unasked(t)
+}
