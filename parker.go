@@ -50,6 +50,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if !stayed {
 			return p.Give(poll.Reply{Kind: poll.Left})
 		}
+		if why, over := ends(released.Cause); over {
+			return p.GiveKept(why)
+		}
 		switch released.Cause {
 		case lot.Published:
 			if p.Known(released.Event) {
@@ -65,12 +68,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			if !p.Retries() {
 				return p.Give(poll.Reply{Kind: poll.TimedOut})
 			}
-		case lot.Superseded:
-			return p.GiveKept(answer.Timeout)
-		case lot.Full:
-			return p.GiveKept(answer.Full)
-		case lot.Stopped:
-			return p.GiveKept(answer.Stop)
 		}
 		if h.move(p, r, nil, false) {
 			return nil
@@ -103,6 +100,10 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 		if !stayed {
 			return nil
 		}
+		if why, over := ends(released.Cause); over {
+			p.Released(why)
+			return nil
+		}
 		switch released.Cause {
 		case lot.Published:
 			if h.move(p, r, s, false) {
@@ -128,18 +129,22 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 			default:
 				s.Replay()
 			}
-		case lot.Superseded:
-			p.Released(answer.Timeout)
-			return nil
-		case lot.Full:
-			p.Released(answer.Full)
-			return nil
-		case lot.Stopped:
-			p.Released(answer.Stop)
-			return nil
 		}
 	}
 	return nil
+}
+
+// ends tells which releases are a request's last, and what its answer says of them.
+func ends(cause lot.Cause) (why answer.Release, over bool) {
+	switch cause {
+	case lot.Superseded:
+		return answer.Timeout, true
+	case lot.Full:
+		return answer.Full, true
+	case lot.Stopped:
+		return answer.Stop, true
+	}
+	return "", false
 }
 
 // move has a poll that was parked before a reload go on in the new configuration.

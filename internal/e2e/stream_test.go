@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,5 +131,26 @@ func TestAClientThatHearsNothingGoesOnFromWhereEventsStand(t *testing.T) {
 	<-time.After(65 * time.Second)
 	if id := s.NextID(t, first); id != now {
 		t.Errorf("it goes on from %s, want %s", id, now)
+	}
+}
+
+func TestAStreamDoesNotWakeItself(t *testing.T) {
+	t.Parallel()
+	var asks atomic.Int32
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Parker-Publish", "messages")
+		fmt.Fprint(w, "news ", asks.Add(1))
+	})
+	caddy := caddytest.Start(t, streamSite, backend)
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
+	for i := range 3 {
+		if e := s.Next(t); e.Data != fmt.Sprint("news ", i+1) {
+			t.Errorf("heard %+v", e)
+		}
+		caddy.Publish(t, "messages", "", "a message")
+		if e := s.Next(t); e.Data != "a message" {
+			t.Errorf("heard %+v, want nothing in between", e)
+		}
+		caddy.Publish(t, "messages", "", "")
 	}
 }

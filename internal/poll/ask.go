@@ -289,7 +289,7 @@ func (p *Poll) backoff() time.Duration {
 // the poll parked announces on the poll's own channels is no news to it: it would
 // wake itself for ever.
 func (p *Poll) announce(channels []string, kind Kind) {
-	if kind == NothingNew || kind == Refused {
+	if kind == NothingNew || kind == Refused || p.streams {
 		channels = slices.DeleteFunc(channels, func(name string) bool { return slices.Contains(p.channels, name) })
 	}
 	if len(channels) > 0 {
