@@ -77,6 +77,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.MaxChannelsPerClient = 1000
 	}
 	a.History = a.History.orDefaults()
+	if err := a.check(); err != nil {
+		return err
+	}
 	process, first := join()
 	a.hub = Hub{
 		Process:              process,
@@ -122,8 +125,8 @@ func (a *App) loadBroker(ctx caddy.Context) (any, error) {
 	return ctx.LoadModule(a, "BrokerRaw")
 }
 
-// Validate refuses limits that make no sense.
-func (a *App) Validate() error {
+// check refuses limits that make no sense.
+func (a *App) check() error {
 	switch {
 	case a.MaxParked < 0:
 		return fmt.Errorf("max_parked is %d: it must be positive", a.MaxParked)
@@ -244,7 +247,6 @@ func Of(ctx caddy.Context) (Hub, error) {
 var (
 	_ caddy.App             = (*App)(nil)
 	_ caddy.Provisioner     = (*App)(nil)
-	_ caddy.Validator       = (*App)(nil)
 	_ caddy.CleanerUpper    = (*App)(nil)
 	_ caddyfile.Unmarshaler = (*App)(nil)
 	_ caddyevents.Handler   = started{}
