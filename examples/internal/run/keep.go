@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 )
 
 // keepCommand is the argument with which this program keeps another.
@@ -42,7 +43,8 @@ func start(program string, args []string) (ended <-chan struct{}, err error) {
 // interrupt is meant for neither: Caddy may still be asking. The error says that
 // the program has ended by itself, and what it said until then.
 func keep(program string, args []string) error {
-	signal.Ignore(os.Interrupt)
+	// Not ignored, as the program would inherit that.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGHUP, syscall.SIGTERM)
 	command := exec.Command(program, args...)
 	var said bytes.Buffer
 	command.Stderr = &said

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -149,5 +151,19 @@ func (e Example) startCaddy() error {
 		return err
 	}
 	caddy.TrapSignals()
+	endWithTerminal()
 	return caddy.Load(config, true)
+}
+
+// endWithTerminal makes of a terminal that is closed, which Caddy ignores, what ends
+// it.
+func endWithTerminal() {
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGHUP)
+	go func() {
+		<-closed
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			self.Signal(syscall.SIGTERM)
+		}
+	}()
 }
