@@ -3,6 +3,7 @@ package poll
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -74,13 +75,15 @@ func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
 	return missed, p.lost || len(missed) > 0
 }
 
-// read is what the history has on the poll's channels after a position, unless
-// that is lost.
+// read is what the history has for the poll after a position, unless that is lost.
 func (p *Poll) read(position brokers.Position, limit int) []brokers.Event {
 	events, complete, err := p.line.Broker.Events(p.r.Context(), p.channels, position, limit)
 	p.checked, p.lost = true, err != nil || !complete
 	if p.lost {
 		return nil
+	}
+	if p.messagesOnly() {
+		events = slices.DeleteFunc(events, func(e brokers.Event) bool { return e.Message == nil })
 	}
 	return events
 }

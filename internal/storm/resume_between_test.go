@@ -201,3 +201,31 @@ func TestNobodyMissesAMessageOrHearsItTwice(t *testing.T) {
 		})
 	}
 }
+
+// A stream that waits for messages alone must not ask the backend for a wake-up that it
+// finds in the history.
+func TestAWakeUpInTheHistoryIsNoNewsToWhoWaitsForMessagesAlone(t *testing.T) {
+	b := serveBoard(t, "")
+	before := b.post(t, "before")
+	b.post(t, "missed")
+	var once sync.Once
+	watch := func(step string) {
+		switch step {
+		case stepReads:
+			once.Do(func() { b.post(t, "") })
+		case stepAsks:
+			t.Error("the backend is asked")
+		}
+	}
+	onStep.Store(&watch)
+	defer onStep.Store(nil)
+	s := caddytest.Listen(t, b.site+"/messages", "Last-Event-ID: "+before)
+	if e := s.Next(t); e.Data != "missed" {
+		t.Errorf("heard %+v", e)
+	}
+	b.post(t, "next")
+	if e := s.Next(t); e.Data != "next" {
+		t.Errorf("heard %+v", e)
+	}
+	s.Leave()
+}
