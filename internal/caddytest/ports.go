@@ -10,7 +10,8 @@ import (
 // FreePorts finds loopback addresses for Caddy to listen on, and keeps others from
 // them until the test ends. Two Caddys at one address would share it in silence,
 // as theirs are sockets with SO_REUSEPORT; so are the ones that keep the place
-// here, which do not listen.
+// here, which do not listen. They are bound to all addresses, as Caddy's are: a port
+// that is free on one may be a connection's on another.
 func FreePorts(t testing.TB, n int) []string {
 	t.Helper()
 	addresses := make([]string, n)
@@ -27,22 +28,42 @@ func FreePorts(t testing.TB, n int) []string {
 
 // keepPort binds a socket to a port that is free.
 func keepPort() (socket int, address string, err error) {
-	socket, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	socket, err = bindAny(unix.AF_INET6, &unix.SockaddrInet6{})
+	if err != nil { // there is no IPv6
+		socket, err = bindAny(unix.AF_INET, &unix.SockaddrInet4{})
+	}
 	if err != nil {
 		return 0, "", err
+	}
+	bound, err := unix.Getsockname(socket)
+	if err != nil {
+		unix.Close(socket)
+		return 0, "", err
+	}
+	return socket, fmt.Sprintf("127.0.0.1:%d", portOf(bound)), nil
+}
+
+// bindAny binds a socket of a family to its unspecified address, and a port that
+// the system chooses.
+func bindAny(family int, unspecified unix.Sockaddr) (socket int, err error) {
+	socket, err = unix.Socket(family, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return 0, err
 	}
 	unix.CloseOnExec(socket)
 	if err = unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err == nil {
-		err = unix.Bind(socket, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		err = unix.Bind(socket, unspecified)
 	}
 	if err != nil {
 		unix.Close(socket)
-		return 0, "", err
+		return 0, err
 	}
-	name, err := unix.Getsockname(socket)
-	if err != nil {
-		unix.Close(socket)
-		return 0, "", err
+	return socket, nil
+}
+
+func portOf(address unix.Sockaddr) int {
+	if ip6, ok := address.(*unix.SockaddrInet6); ok {
+		return ip6.Port
 	}
-	return socket, fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port), nil
+	return address.(*unix.SockaddrInet4).Port
 }
