@@ -59,6 +59,7 @@ func parseDirective[T any, Directive interface {
 //	    answer       message|replay
 //	    hold         backend|messages
 //	    sse          { <options of streams> }
+//	    name         <text>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -80,6 +81,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"answer":      words.OneOf(&h.Answer, "message", "replay"),
 		"hold":        words.OneOf(&h.Hold, "backend", "messages"),
 		"sse":         h.readSSE,
+		"name":        words.Text(&h.Name),
 	})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/share"
@@ -122,6 +123,11 @@ type Handler struct {
 	// How events are streamed to clients that accept text/event-stream.
 	SSE *poll.Streams `json:"sse,omitempty"`
 
+	// What metrics call the handler. Those of one name, or of none, are counted
+	// together.
+	Name string `json:"name,omitempty"`
+
+	metrics    *metrics.Handler
 	hub        hub.Hub
 	replaced   context.Context // it ends when another configuration is in force
 	line       *poll.Line
@@ -228,6 +234,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.SSE.Provision(h.hub.MaxMessage); err != nil {
 		return fmt.Errorf("sse: %w", err)
 	}
+	h.metrics = metrics.Of(h.Name)
 	h.line = &poll.Line{
 		Lot:           h.hub.Lot,
 		Groups:        share.New(h.hub.Lot, time.Duration(h.Reuse), time.Duration(h.Watch)),
@@ -249,6 +256,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Channels:      &h.hub.Spread,
 		Newest:        &h.hub.NewestPolls,
 		Announce:      h.hub.Announce,
+		Metrics:       h.metrics,
 	}
 	return nil
 }
@@ -347,21 +355,13 @@ func (*Publish) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.parker_publish", New: func() caddy.Module { return new(Publish) }}
 }
 
-// Provision reads the tokens and joins the app.
+// Provision sets up the hook and joins the app.
 func (p *Publish) Provision(ctx caddy.Context) error {
 	board, err := hub.Of(ctx)
 	if err != nil {
 		return err
 	}
-	replacer := caddy.NewReplacer()
-	tokens := make([]string, len(p.Tokens))
-	for i, token := range p.Tokens {
-		// An unset variable must not leave the hook open, or a token empty.
-		if tokens[i], err = replacer.ReplaceOrErr(token, true, true); err != nil {
-			return fmt.Errorf("token %d: %w", i+1, err)
-		}
-	}
-	p.hook, err = hook.New(board, tokens, p.Allow, board.MaxMessage)
+	p.hook, err = hook.New(board, p.Tokens, p.Allow, board.MaxMessage)
 	return err
 }
 

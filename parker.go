@@ -43,7 +43,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	for reply.Kind == poll.NothingNew || reply.Kind == poll.Refused {
-		if p.Plain() {
+		if p.Lost() && reply.Kind == poll.NothingNew || p.Plain() {
 			return p.GiveKept(answer.None)
 		}
 		released, stayed := p.Park()
@@ -55,11 +55,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		switch released.Cause {
 		case lot.Published:
-			if p.Known(released.Event) {
-				continue
-			}
-			if released.Event.Message != nil {
-				return p.GiveMessage(released.Event)
+			switch event := released.Event; {
+			case event.Message != nil:
+				return p.GiveMessage(event)
+			case event.Lost():
+				p.Lose(event.Position)
 			}
 			p.Released(answer.Replay)
 		case lot.Woken:
@@ -208,6 +208,8 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	p.Close()
 	if p.Moved() {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	} else {
+		h.metrics.Answered(string(p.Release()))
 	}
 	if p.Release() == answer.Full {
 		h.full.Warn(h.logger, "the request is not held", p.Full())
@@ -281,7 +283,7 @@ func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if !write {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
 	}
-	publish := func() { n.hub.Announce(channels) }
+	publish := func() { n.hub.Wrote(channels) }
 	return notify.PassWrite(w, r, next, n.wrote, publish, n.hub.Announce)
 }
 

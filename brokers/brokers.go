@@ -7,6 +7,7 @@ package brokers
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,17 +18,20 @@ import (
 // All methods are safe for concurrent use.
 type Broker interface {
 	// Start puts a configuration in force: history is kept within its limits, and
-	// every event goes to receive from now on. Events arrive one at a time, in the
-	// order of their positions. receive returns how many requests it let go; it
-	// must not block. A later call takes the place of this one.
+	// every event goes to receive from now on, once and one at a time. Those of a
+	// channel arrive in the same order at every process. receive returns how many
+	// requests it let go; it must not block, and so not publish. A later call takes
+	// the place of this one.
 	Start(history History, receive func(Event) (released int))
 
-	// Publish makes an event and returns where it stands.
+	// Publish makes an event and returns where it stands. This process has received
+	// it by then.
 	Publish(ctx context.Context, publication Publication) (Published, error)
 
-	// Events are those that came on the channels after a position, as far as they
-	// are remembered: oldest first, and no more than limit that have a message.
+	// Events are those on the channels that a position does not cover, as far as
+	// they are remembered: oldest first, and no more than limit that have a message.
 	// Of events without one, the last on each channel may stand for all of them.
+	// Each has the position that covers it and what the given one does.
 	//
 	// Not complete means that something after the position is forgotten, or that
 	// the position is none of this broker's: what is missing, nobody knows.
@@ -39,6 +43,26 @@ type Broker interface {
 	// Newest is the position of the newest event on any of the channels. Where
 	// that is forgotten it is a later one, which may change without an event.
 	Newest(channels []string) Position
+
+	// Health tells how the broker fares.
+	Health() Health
+}
+
+// Health is how a broker fares, as one process sees it.
+type Health struct {
+	// Reachable is whether events reach the other processes and come from them. That
+	// of a broker without a server always is.
+	Reachable bool
+
+	// Lag is how long ago this process was last known to have received all there
+	// is.
+	Lag time.Duration
+
+	// Waiting counts the events that were published here and wait for the server.
+	Waiting int
+
+	// HistoryBytes is how much memory the history takes in this process.
+	HistoryBytes int64
 }
 
 // History bounds what is remembered.
@@ -80,15 +104,45 @@ type Published struct {
 
 	// Duplicate says that nothing was published: Position is the earlier event's.
 	Duplicate bool
+
+	// Unreachable says that only this process has received the event so far. The
+	// others get it once the broker's server is back.
+	Unreachable bool
 }
 
 // Event is one publish on one channel.
 type Event struct {
-	Channel  string
+	Channel string
+
+	// Position covers the event and all that its process received before.
 	Position Position
 
 	// Message is nil where the publish only wakes those who wait.
 	Message *Message
+
+	Origin
+}
+
+// Lost tells whether this is no publish: it says that some events did not arrive,
+// on which channels nobody knows. It has no channel.
+func (e Event) Lost() bool { return e.Channel == "" }
+
+// Origin is what tells an event apart. Its zero value is that of a broker with one
+// process and one count, where the position does.
+type Origin struct {
+	// Shard is which of the broker's counts has counted the event; the position's
+	// offset there is its own.
+	Shard int
+
+	// Uncounted says that none had when the event was delivered. If one does later,
+	// Counted is the offset there; it is 0 until then, and nil where none ever will.
+	Uncounted bool
+	Counted   *atomic.Uint64
+
+	// Node names the process that published the event, and Number counts those that
+	// it did. Node is empty where somebody else has.
+	Node   string
+	Number uint64
 }
 
 // Message is what a publish says to those who wait. It is shared between all

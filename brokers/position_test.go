@@ -1,18 +1,27 @@
 package brokers
 
 import (
+	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
 func TestPositionsAreReadAsTheyWereWritten(t *testing.T) {
 	for _, position := range []Position{
-		{"e", 0},
-		{"ABCDEFGHIJ", 42},
-		{"an-epoch-that-ends-in-a-dash-", math.MaxUint64},
-		{"ü", 7},
-		{strings.Repeat("x", 64), 1},
+		{Epoch: "e"},
+		{Epoch: "ABCDEFGHIJ", Offset: 42},
+		{Epoch: "an-epoch-that-ends-in-a-dash-", Offset: math.MaxUint64},
+		{Epoch: "ü", Offset: 7},
+		{Epoch: "with.dots~and~more.1", Offset: 7},
+		{Epoch: strings.Repeat("x", 64), Offset: 1},
+		NewPosition("e", []uint64{1, 0, math.MaxUint64}, nil),
+		NewPosition("e", make([]uint64, 64), nil),
+		NewPosition("e", []uint64{1}, []Ahead{{"n", 7}}),
+		NewPosition("e", []uint64{1, 2}, []Ahead{{"b", 0}, {"a", math.MaxUint64}, {strings.Repeat("n", 32), 1}}),
+		NewPosition("e", []uint64{1}, manyAhead(16)),
 	} {
 		if got, err := ParsePosition(position.String()); err != nil || got != position {
 			t.Errorf("%q is read as %v, %v", position, got, err)
@@ -20,10 +29,38 @@ func TestPositionsAreReadAsTheyWereWritten(t *testing.T) {
 	}
 }
 
+func TestAPositionIsWrittenInOneWay(t *testing.T) {
+	for want, position := range map[string]Position{
+		"e-42":                         NewPosition("e", []uint64{42}, nil),
+		"e-0":                          {Epoch: "e"},
+		"e-1.20.3":                     NewPosition("e", []uint64{1, 20, 3}, nil),
+		"e-1~NODE.7":                   NewPosition("e", []uint64{1}, []Ahead{{"NODE", 7}}),
+		"e-1.2~a.1~b.2":                NewPosition("e", []uint64{1, 2}, []Ahead{{"b", 2}, {"a", 1}}),
+		"e-0.0~n.18446744073709551615": NewPosition("e", []uint64{0, 0}, []Ahead{{"n", math.MaxUint64}}),
+	} {
+		if got := position.String(); got != want {
+			t.Errorf("%q is written, want %q", got, want)
+		}
+	}
+}
+
+func manyAhead(n int) (ahead []Ahead) {
+	for i := range n {
+		ahead = append(ahead, Ahead{fmt.Sprintf("node%03d", i), uint64(i)})
+	}
+	return ahead
+}
+
 func TestWhatIsNotAPositionIsRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "-", "e", "e-", "-1", "42", "e-x", "e-+1", "e-01", "e-1 ", "e-0x1", "e-18446744073709551616",
 		strings.Repeat("x", 65) + "-1",
+		"e-1.", "e-.1", "e-1..2", "e-1.02", "e-1.+2", "e-1.x", "e-1.18446744073709551616",
+		"e-1" + strings.Repeat(".1", 64),
+		"e-~n.1", "e-1~", "e-1~n", "e-1~n.", "e-1~.1", "e-1~n.x", "e-1~n.01", "e-1~n.1.2", "e-1~n.1~", "e-1~~n.1",
+		"e-1~b.1~a.1", "e-1~n.1~n.1", "e-1~n.1~n.2", "e-1~n.1.2~o.1", "e-1~a-b.1",
+		"e-1~" + strings.Repeat("n", 33) + ".1",
+		"e-1~" + aheadText(17),
 	} {
 		if got, err := ParsePosition(text); err == nil {
 			t.Errorf("%q is read as %v", text, got)
@@ -31,19 +68,196 @@ func TestWhatIsNotAPositionIsRefused(t *testing.T) {
 	}
 }
 
+func aheadText(n int) string {
+	var parts []string
+	for _, a := range manyAhead(n) {
+		parts = append(parts, a.Node+"."+strconv.FormatUint(a.Number, 10))
+	}
+	return strings.Join(parts, "~")
+}
+
+func TestAPositionTellsItsParts(t *testing.T) {
+	p := NewPosition("e", []uint64{5, 6, 7}, []Ahead{{"b", 2}, {"a", 1}})
+	if got := p.Offsets(); !slices.Equal(got, []uint64{5, 6, 7}) {
+		t.Errorf("Offsets() = %v", got)
+	}
+	for count, want := range []uint64{5, 6, 7, 0, 0} {
+		if got := p.OffsetIn(count); got != want {
+			t.Errorf("OffsetIn(%d) = %d, want %d", count, got, want)
+		}
+	}
+	if got := p.Ahead(); !slices.Equal(got, []Ahead{{"a", 1}, {"b", 2}}) {
+		t.Errorf("Ahead() = %v", got)
+	}
+	plain := Position{Epoch: "e", Offset: 9}
+	if got := plain.Offsets(); !slices.Equal(got, []uint64{9}) || plain.Ahead() != nil || plain.OffsetIn(1) != 0 {
+		t.Errorf("%v has the offsets %v, ahead %v", plain, got, plain.Ahead())
+	}
+}
+
+// counted is an event that a log has counted, at a position of its process.
+func counted(shard int, node string, number uint64, offsets ...uint64) Event {
+	return Event{Channel: "a", Position: NewPosition("e", offsets, nil), Origin: Origin{Shard: shard, Node: node, Number: number}}
+}
+
+// uncounted is one that its process has published while the log was away.
+func uncounted(node string, number uint64, offsets ...uint64) Event {
+	return Event{
+		Channel:  "a",
+		Position: NewPosition("e", offsets, []Ahead{{node, number}}),
+		Origin:   Origin{Uncounted: true, Node: node, Number: number},
+	}
+}
+
+func TestAPositionCoversWhatItsProcessHasReceived(t *testing.T) {
+	unlogged := Event{Channel: "a", Position: NewPosition("e", []uint64{5}, nil), Origin: Origin{Uncounted: true}}
+	at := func(ahead []Ahead, offsets ...uint64) Position { return NewPosition("e", offsets, ahead) }
+	for _, c := range []struct {
+		position Position
+		event    Event
+		want     bool
+	}{
+		{at(nil, 5), counted(0, "n", 1, 5), true},
+		{at(nil, 5), counted(0, "", 0, 4), true},
+		{at(nil, 4), counted(0, "n", 1, 5), false},
+		{Position{Epoch: "f", Offset: 5}, counted(0, "n", 1, 5), false},
+		{Position{}, counted(0, "n", 1, 5), false},
+
+		{at(nil, 5, 9), counted(1, "n", 1, 6, 9), true},
+		{at(nil, 6, 8), counted(1, "n", 1, 5, 9), false},
+		{at(nil, 5, 9), counted(0, "n", 1, 6, 8), false},
+
+		{at([]Ahead{{"n", 7}}, 5), counted(0, "n", 7, 9), true},
+		{at([]Ahead{{"n", 7}}, 5), counted(0, "n", 8, 9), false},
+		{at([]Ahead{{"n", 7}}, 5), counted(0, "m", 7, 9), false},
+		{at([]Ahead{{"n", 7}}, 5), counted(0, "", 0, 9), false},
+		{at([]Ahead{{"n", 7}}, 5), counted(0, "m", 7, 5), true},
+		{Position{Epoch: "f", rest: "~n.7"}, counted(0, "n", 7, 5), false},
+
+		{at([]Ahead{{"n", 7}}, 5), uncounted("n", 7, 5), true},
+		{at([]Ahead{{"m", 9}, {"n", 7}}, 5), uncounted("n", 7, 9), true},
+		{at([]Ahead{{"n", 6}}, 5), uncounted("n", 7, 5), false},
+		{at(nil, 9), uncounted("n", 7, 5), false},
+		{at(nil, 9), unlogged, false},
+		{at([]Ahead{{"n", 7}}, 9), unlogged, false},
+	} {
+		if got := c.position.Covers(c.event); got != c.want {
+			t.Errorf("%v covers %+v: %t", c.position, c.event, got)
+		}
+	}
+}
+
+func TestPositionsAreMerged(t *testing.T) {
+	at := func(ahead []Ahead, offsets ...uint64) Position { return NewPosition("e", offsets, ahead) }
+	for _, c := range []struct{ p, other, want Position }{
+		{at(nil, 5), at(nil, 3), at(nil, 5)},
+		{at(nil, 3), at(nil, 5), at(nil, 5)},
+		{at(nil, 1, 5), at(nil, 3, 4), at(nil, 3, 5)},
+		{at([]Ahead{{"n", 7}}, 5), at(nil, 6), at([]Ahead{{"n", 7}}, 6)},
+		{at(nil, 6), at([]Ahead{{"n", 7}}, 5), at([]Ahead{{"n", 7}}, 6)},
+		{at([]Ahead{{"a", 1}, {"n", 7}}, 5), at([]Ahead{{"n", 8}, {"o", 1}}, 5), at([]Ahead{{"a", 1}, {"n", 8}, {"o", 1}}, 5)},
+		{at(nil, 5), at(nil, 3, 4), at(nil, 3, 4)},
+		{at(nil, 5), Position{Epoch: "f", Offset: 1}, Position{Epoch: "f", Offset: 1}},
+		{Position{}, at(nil, 5), at(nil, 5)},
+	} {
+		if got := c.p.Merge(c.other); got != c.want {
+			t.Errorf("%v and %v are merged to %v, want %v", c.p, c.other, got, c.want)
+		}
+	}
+}
+
 func FuzzPosition(f *testing.F) {
-	for _, text := range []string{"e-1", "e-01", "a-b-0", "-1", "e-18446744073709551616", "e-1\n", "\x00-1"} {
+	for _, text := range []string{
+		"e-1", "e-01", "a-b-0", "-1", "e-18446744073709551616", "e-1\n", "\x00-1",
+		"e-1.2", "e-1.", "e-1~n.7", "e-1.2~a.1~b.2", "e-1~b.1~a.2", "e-1~n.1~n.1",
+	} {
 		f.Add(text, "e", uint64(1))
 	}
 	f.Add("", "a-", uint64(math.MaxUint64))
 	f.Fuzz(func(t *testing.T, text, epoch string, offset uint64) {
-		if read, err := ParsePosition(text); err == nil && read.String() != text {
-			t.Fatalf("%q is read as %q", text, read)
+		if read, err := ParsePosition(text); err == nil {
+			if read.String() != text {
+				t.Fatalf("%q is read as %q", text, read)
+			}
+			if again := NewPosition(read.Epoch, read.Offsets(), read.Ahead()); again != read {
+				t.Fatalf("the parts of %q make %q", text, again)
+			}
 		}
-		written := Position{epoch, offset}
+		written := Position{Epoch: epoch, Offset: offset}
 		read, err := ParsePosition(written.String())
 		if writable := epoch != "" && len(epoch) <= 64; writable != (err == nil) || writable && read != written {
 			t.Fatalf("%q is read as %v, %v", written, read, err)
+		}
+	})
+}
+
+// parts makes positions and events of one epoch out of bytes. At their end it is
+// all 0.
+type parts []byte
+
+func (p *parts) number(below uint64) uint64 {
+	if len(*p) == 0 {
+		return 0
+	}
+	b := (*p)[0]
+	*p = (*p)[1:]
+	return uint64(b) % below
+}
+
+func (p *parts) position(counts int) Position {
+	offsets := make([]uint64, counts)
+	for i := range offsets {
+		offsets[i] = p.number(6)
+	}
+	var ahead []Ahead
+	for _, node := range []string{"a", "b", "c"} {
+		if number := p.number(6); number > 0 {
+			ahead = append(ahead, Ahead{node, number})
+		}
+	}
+	return NewPosition("e", offsets, ahead)
+}
+
+func (p *parts) event(counts int) Event {
+	return Event{
+		Channel:  "a",
+		Position: p.position(counts),
+		Origin: Origin{
+			Shard:     int(p.number(uint64(counts))),
+			Uncounted: p.number(2) == 1,
+			Node:      []string{"", "a", "b", "c"}[p.number(4)],
+			Number:    p.number(6),
+		},
+	}
+}
+
+// FuzzMerge holds positions of one log against what merging promises.
+func FuzzMerge(f *testing.F) {
+	f.Add([]byte{0, 5, 1, 2, 3, 4, 0, 0, 7})
+	f.Add([]byte{2, 1, 2, 3, 0, 0, 0, 3, 2, 1, 4, 0, 1, 5, 5, 5, 0, 3, 0, 1, 1, 2})
+	f.Add([]byte{1, 200, 100, 50, 25, 12, 6, 3, 1, 0, 1, 3, 6, 12, 25, 50, 100, 200, 255})
+	f.Fuzz(func(t *testing.T, text []byte) {
+		bytes := parts(text)
+		counts := int(bytes.number(3)) + 1
+		p, q, r := bytes.position(counts), bytes.position(counts), bytes.position(counts)
+		merged := p.Merge(q)
+		if other := q.Merge(p); merged != other {
+			t.Fatalf("%v and %v are merged to %v, the other way round to %v", p, q, merged, other)
+		}
+		if p.Merge(p) != p || merged.Merge(p) != merged || merged.Merge(q) != merged {
+			t.Fatalf("merging %v and %v again changes %v", p, q, merged)
+		}
+		if one, other := merged.Merge(r), p.Merge(q.Merge(r)); one != other {
+			t.Fatalf("%v, %v and %v are merged to %v or %v", p, q, r, one, other)
+		}
+		if read, err := ParsePosition(merged.String()); err != nil || read != merged {
+			t.Fatalf("the merged %v is read as %v, %v", merged, read, err)
+		}
+		for range 8 {
+			e := bytes.event(counts)
+			if got, want := merged.Covers(e), p.Covers(e) || q.Covers(e); got != want {
+				t.Fatalf("of %v and %v, merged to %v, %+v is covered: %t", p, q, merged, e, got)
+			}
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/internal/history"
 )
 
 // roomy are limits that the tests which are not about them do not meet.
@@ -113,8 +114,8 @@ func TestAFloodOfWakeupsPushesNoMessageOut(t *testing.T) {
 	checkEvents(t, e, []string{"a"}, e.position(0), 9, true, "1 m1", "10002", "10003 after")
 	checkEvents(t, e, []string{"a"}, e.position(500), 9, true, "10002", "10003 after")
 	checkEvents(t, e, []string{"b"}, e.position(0), 9, true, "2 m2")
-	if n := len(e.history.queue); n > 5 {
-		t.Errorf("%d entries are remembered", n)
+	if bytes := e.history.Bytes(); bytes > 5*(history.EntryBytes+history.RecordBytes) {
+		t.Errorf("what is remembered takes %d bytes", bytes)
 	}
 }
 
@@ -214,18 +215,17 @@ func TestWhatIsForgottenTakesNoMemory(t *testing.T) {
 		long := say("long", "hello")
 		long.Lifetime = time.Hour
 		publish(t, e, long)
-		time.Sleep(time.Hour + 2*sweepDelay)
+		time.Sleep(time.Hour + 2*time.Second)
 		synctest.Wait()
-		h := e.history
-		if len(h.records) != 0 || len(h.queue) != 0 || h.oldest != nil || h.newest != nil || h.bytes != 0 || h.rings != 0 {
-			t.Errorf("left: %d records, %d entries, %d bytes, a ring at %v", len(h.records), len(h.queue), h.bytes, h.rings)
+		if bytes := e.history.Bytes(); bytes != 0 {
+			t.Errorf("%d bytes are left", bytes)
 		}
 	})
 }
 
 func TestTheOldestOfAllChannelsGoesFirstAtTheCeiling(t *testing.T) {
 	const events, body = 10, 1000
-	e := started(brokers.History{Events: 99, MaxAge: time.Hour, MaxBytes: events * (body + entryBytes + recordBytes + 1)})
+	e := started(brokers.History{Events: 99, MaxAge: time.Hour, MaxBytes: events * (body + history.EntryBytes + history.RecordBytes + 1)})
 	for i := range 2 * events {
 		publish(t, e, say(string(rune('a'+i)), strings.Repeat("x", body)))
 		if i >= events {
@@ -244,7 +244,7 @@ func TestAMessageAboveTheCeilingPushesNothingOut(t *testing.T) {
 	e := started(brokers.History{Events: 9, MaxAge: time.Hour, MaxBytes: ceiling})
 	publish(t, e, say("a", "small"))
 	publish(t, e, say("a", strings.Repeat("x", ceiling)))
-	publish(t, e, say("a", strings.Repeat("x", ceiling-entryBytes-recordBytes)))
+	publish(t, e, say("a", strings.Repeat("x", ceiling-history.EntryBytes-history.RecordBytes)))
 	checkEvents(t, e, []string{"a"}, e.position(0), 9, false, "1 small")
 	checkEvents(t, e, []string{"a"}, e.position(3), 9, true)
 }
@@ -266,8 +266,8 @@ func TestTheCeilingBoundsWhatSmallEventsTake(t *testing.T) {
 		}
 		publish(t, e, publication)
 	}
-	if took := heap() - before; took > ceiling*3/2 || e.history.bytes > ceiling {
-		t.Errorf("the history took %d bytes and says %d", took, e.history.bytes)
+	if took := heap() - before; took > ceiling*3/2 || e.history.Bytes() > ceiling {
+		t.Errorf("the history took %d bytes and says %d", took, e.history.Bytes())
 	}
 }
 
@@ -331,7 +331,7 @@ func TestOtherLimitsAreInForceAtOnce(t *testing.T) {
 		checkEvents(t, e, []string{"a"}, e.position(2), 9, false, "5 m5", "6 m6")
 		checkEvents(t, e, []string{"b"}, e.position(6), 9, true, "7 long")
 
-		e.Start(brokers.History{Events: 4, MaxAge: time.Hour, MaxBytes: recordBytes + entryBytes + 9}, nil)
+		e.Start(brokers.History{Events: 4, MaxAge: time.Hour, MaxBytes: history.RecordBytes + history.EntryBytes + 9}, nil)
 		checkEvents(t, e, []string{"a"}, e.position(5), 9, false)
 		checkEvents(t, e, []string{"b"}, e.position(6), 9, true, "7 long")
 	})

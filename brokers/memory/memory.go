@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/internal/delivery"
+	"github.com/caddy-parker/parker/brokers/internal/history"
 )
 
 func init() {
@@ -26,21 +28,12 @@ type Broker struct {
 // events is what outlives a configuration: the count, the history, and who
 // receives.
 type events struct {
-	epoch string
+	epoch    string
+	delivery delivery.Queue
 
-	mu         sync.Mutex // guards all below; not held while an event is delivered
-	offset     uint64
-	history    *history
-	receive    func(brokers.Event) int
-	queue      []*delivery
-	delivering bool
-}
-
-// delivery is an event on its way to the receiver.
-type delivery struct {
-	event    brokers.Event
-	released int
-	done     chan struct{}
+	mu      sync.Mutex // guards all below; not held while an event is delivered
+	offset  uint64
+	history *history.History
 }
 
 // processWide keeps the events while any configuration uses them, so that
@@ -87,7 +80,7 @@ func (b *Broker) Cleanup() error {
 
 func newEvents() *events {
 	e := &events{epoch: rand.Text()[:10]}
-	e.history = newHistory(e.sweep)
+	e.history = history.New(e.sweep)
 	return e
 }
 
@@ -95,23 +88,23 @@ func newEvents() *events {
 func (e *events) Destruct() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.history.limit(brokers.History{})
+	e.history.Limit(brokers.History{})
 	return nil
 }
 
 // Start implements [brokers.Broker].
-func (e *events) Start(history brokers.History, receive func(brokers.Event) int) {
+func (e *events) Start(limits brokers.History, receive func(brokers.Event) int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.history.limit(history)
-	e.receive = receive
+	e.history.Limit(limits)
+	e.delivery.Receive(receive)
 }
 
 // sweep is called by the history's timer.
 func (e *events) sweep() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.history.sweep()
+	e.history.Sweep()
 }
 
 // Position implements [brokers.Broker].
@@ -129,72 +122,47 @@ func (e *events) position(offset uint64) brokers.Position {
 func (e *events) Newest(channels []string) brokers.Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.position(e.history.last(channels))
+	return e.position(e.history.Last(channels))
 }
 
 // Events implements [brokers.Broker]. It never fails.
 func (e *events) Events(_ context.Context, channels []string, after brokers.Position, limit int) (missed []brokers.Event, complete bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if after.Epoch != e.epoch || after.Offset > e.offset {
+	if after.Offset > e.offset || after != e.position(after.Offset) {
 		return nil, false, nil
 	}
-	missed, complete = e.history.after(channels, after.Offset, limit)
+	missed, complete = e.history.After(channels, after.Offset, limit, nil)
 	return missed, complete, nil
 }
 
 // Publish implements [brokers.Broker]: the event is delivered when it returns. It
 // never fails.
-//
-// Publishers that meet hand their events to the one that is delivering already,
-// so that events arrive in the order of their positions and no lock is held
-// meanwhile.
 func (e *events) Publish(_ context.Context, publication brokers.Publication) (brokers.Published, error) {
 	e.mu.Lock()
-	if earlier := e.history.named(publication.Channel, publication.ID); earlier != nil {
+	if earlier, ok := e.history.Named(publication.Channel, publication.ID); ok {
 		e.mu.Unlock()
-		return brokers.Published{Position: earlier.event.Position, Duplicate: true}, nil
+		return brokers.Published{Position: earlier.Position, Duplicate: true}, nil
 	}
 	e.offset++
-	d := &delivery{
-		event: brokers.Event{
-			Channel:  publication.Channel,
-			Position: e.position(e.offset),
-			Message:  publication.Message,
-		},
-		done: make(chan struct{}),
+	event := brokers.Event{
+		Channel:  publication.Channel,
+		Position: e.position(e.offset),
+		Message:  publication.Message,
 	}
 	// It is remembered before it is delivered: whoever registers, reads the
 	// history and then parks, finds it here or there.
-	e.history.add(d.event, publication.ID, publication.Lifetime)
-	e.queue = append(e.queue, d)
-	if e.delivering {
-		e.mu.Unlock()
-		<-d.done
-	} else {
-		e.delivering = true
-		e.deliverQueue()
-		e.mu.Unlock()
-	}
-	return brokers.Published{Position: d.event.Position, Released: d.released}, nil
+	e.history.Add(event, e.offset, publication.ID, publication.Lifetime)
+	under := e.delivery.Add(event)
+	e.mu.Unlock()
+	return brokers.Published{Position: event.Position, Released: e.delivery.Await(under)}, nil
 }
 
-// deliverQueue delivers until the queue is empty. It is called with the lock
-// held, and returns with it held.
-func (e *events) deliverQueue() {
-	for len(e.queue) > 0 {
-		batch, receive := e.queue, e.receive
-		e.queue = nil
-		e.mu.Unlock()
-		for _, d := range batch {
-			if receive != nil {
-				d.released = receive(d.event)
-			}
-			close(d.done)
-		}
-		e.mu.Lock()
-	}
-	e.delivering = false
+// Health implements [brokers.Broker]: there is nothing that could fail.
+func (e *events) Health() brokers.Health {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return brokers.Health{Reachable: true, HistoryBytes: e.history.Bytes()}
 }
 
 // Interface guards

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/internal/history"
 )
 
 // model is a history in one list, of which nothing is ever taken out.
@@ -194,7 +195,7 @@ func play(t *testing.T, s script, ceiling bool) {
 		m.limit(limits)
 		leastAge = min(leastAge, limits.MaxAge)
 		if ceiling {
-			limits.MaxBytes = 6 * entryBytes
+			limits.MaxBytes = 6 * history.EntryBytes
 		}
 	}
 	start()

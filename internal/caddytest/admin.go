@@ -23,7 +23,7 @@ func (c *Caddy) Load(t testing.TB, caddyfile string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := c.administer(t, http.MethodPost, "/load", string(text), "Content-Type: text/caddyfile")
+	answer := c.Administer(t, http.MethodPost, "/load", string(text), "Content-Type: text/caddyfile")
 	if answer.Err != nil {
 		t.Fatalf("loading: %v\n%s", answer.Err, c.Stderr)
 	}
@@ -71,7 +71,7 @@ func (c *Caddy) MustLoad(t testing.TB, caddyfile string) {
 func (c *Caddy) StopByAdmin(t testing.TB) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	if answer := c.administer(t, http.MethodPost, "/stop", ""); answer.Err != nil || answer.Status != http.StatusOK {
+	if answer := c.Administer(t, http.MethodPost, "/stop", ""); answer.Err != nil || answer.Status != http.StatusOK {
 		t.Fatalf("stopping: %+v", answer)
 	}
 	c.AwaitEnd(t)
@@ -92,7 +92,7 @@ func (c *Caddy) AwaitEnd(t testing.TB) {
 // Goroutines counts those that Caddy has.
 func (c *Caddy) Goroutines(t testing.TB) int {
 	t.Helper()
-	profile := c.administer(t, http.MethodGet, "/debug/pprof/goroutine?debug=1", "")
+	profile := c.Administer(t, http.MethodGet, "/debug/pprof/goroutine?debug=1", "")
 	var n int
 	if _, err := fmt.Sscanf(profile.Body, "goroutine profile: total %d", &n); err != nil {
 		t.Fatalf("the goroutines are not told: %+v", profile)
@@ -103,7 +103,7 @@ func (c *Caddy) Goroutines(t testing.TB) int {
 // Memory is how many bytes Caddy has on its heap after a garbage collection.
 func (c *Caddy) Memory(t testing.TB) int {
 	t.Helper()
-	profile := c.administer(t, http.MethodGet, "/debug/pprof/heap?gc=1&debug=1", "").Body
+	profile := c.Administer(t, http.MethodGet, "/debug/pprof/heap?gc=1&debug=1", "").Body
 	for line := range strings.Lines(profile) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "# HeapAlloc = "); ok {
 			if n, err := strconv.Atoi(value); err == nil {
@@ -132,8 +132,8 @@ func (c *Caddy) Descriptors(t testing.TB) []string {
 	return open
 }
 
-// administer makes a request at Caddy's admin socket, over a connection of its own.
-func (c *Caddy) administer(t testing.TB, method, path, body string, header ...string) Answer {
+// Administer makes a request at Caddy's admin socket, over a connection of its own.
+func (c *Caddy) Administer(t testing.TB, method, path, body string, header ...string) Answer {
 	t.Helper()
 	admin := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(c.admin, "unix/"))

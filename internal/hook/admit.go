@@ -11,8 +11,39 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
+
+// Gate decides who may use what is not for everybody.
+type Gate struct {
+	// Browsers lets a token also be presented as the password of Basic credentials,
+	// whatever the user name: that is what a browser asks for. It suits only what
+	// changes nothing, as browsers present them for pages of other origins too.
+	Browsers bool
+
+	tokens      []tokenDigest
+	allowed     []netip.Prefix
+	crossOrigin http.CrossOriginProtection
+}
+
+// NewGate makes a gate. If there are tokens, each request must present one of them;
+// global placeholders such as {env.TOKEN} are replaced in them. allow lists the peers
+// that may pass, as CIDR ranges, single addresses or the word private_ranges; none
+// stands for loopback addresses.
+//
+// The error names the token, by its number, or the word of allow that is wrong.
+func NewGate(tokens, allow []string) (*Gate, error) {
+	digests, err := digestTokens(tokens)
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := parseAllow(allow)
+	if err != nil {
+		return nil, err
+	}
+	return &Gate{tokens: digests, allowed: allowed}, nil
+}
 
 // tokenDigest is what is kept of a token. Digests are of one length, so comparing
 // them does not tell the length of the token either.
@@ -22,8 +53,13 @@ type tokenDigest = [sha256.Size]byte
 // never quote a token.
 func digestTokens(tokens []string) ([]tokenDigest, error) {
 	var digests []tokenDigest
+	replacer := caddy.NewReplacer()
 	for i, token := range tokens {
+		// An unset variable must not leave the gate open, or a token empty.
+		token, err := replacer.ReplaceOrErr(token, true, true)
 		switch {
+		case err != nil:
+			return nil, fmt.Errorf("token %d: %w", i+1, err)
 		case token == "":
 			return nil, fmt.Errorf("token %d is empty", i+1)
 		case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
@@ -57,34 +93,47 @@ func parseAllow(words []string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-// admit decides who may use the hook: the peer by its address, no foreign web
-// page, and where tokens are configured, only who presents one.
-func (h *Hook) admit(w http.ResponseWriter, r *http.Request) *problem {
-	if !h.admitsPeer(r) {
-		return refuse(http.StatusForbidden, "The hook is not open to this address.")
+// Admit decides who may pass: the peer by its address, no foreign web page, and
+// where tokens are configured, only who presents one. Else it says why not.
+func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) *Problem {
+	if !g.admitsPeer(r) {
+		return refuse(http.StatusForbidden, "This is not open to your address.")
 	}
-	if err := h.checkOrigin(r); err != nil {
+	if err := g.checkOrigin(r); err != nil {
 		return refuse(http.StatusForbidden, "A web page may not publish here: "+err.Error()+".")
 	}
-	if len(h.tokens) == 0 {
+	if len(g.tokens) == 0 {
 		return nil
 	}
-	token, presented := bearerToken(r)
+	token, presented := g.tokenOf(r)
 	switch {
-	case !presented:
+	case presented && g.admitsToken(token):
+		return nil
+	case g.Browsers:
+		w.Header().Set("WWW-Authenticate", `Basic realm="parker", charset="UTF-8"`)
+		return refuse(http.StatusUnauthorized, "A token is asked for: as a Bearer token, or as the password for any user name.")
+	case presented:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="parker", error="invalid_token"`)
+		return refuse(http.StatusUnauthorized, "The Bearer token is not one that is admitted.")
+	default:
 		// Without a token there is no error to name (RFC 6750, section 3.1).
 		w.Header().Set("WWW-Authenticate", `Bearer realm="parker"`)
-		return refuse(http.StatusUnauthorized, "The hook asks for a Bearer token.")
-	case !h.admitsToken(token):
-		w.Header().Set("WWW-Authenticate", `Bearer realm="parker", error="invalid_token"`)
-		return refuse(http.StatusUnauthorized, "The Bearer token is not one that opens the hook.")
+		return refuse(http.StatusUnauthorized, "A Bearer token is asked for.")
 	}
-	return nil
+}
+
+// tokenOf is the token that a request presents.
+func (g *Gate) tokenOf(r *http.Request) (token string, presented bool) {
+	if token, presented = bearerToken(r); presented || !g.Browsers {
+		return token, presented
+	}
+	_, password, presented := r.BasicAuth()
+	return password, presented
 }
 
 // admitsPeer goes by the connection's own peer: a forwarded address is the
 // client's word only.
-func (h *Hook) admitsPeer(r *http.Request) bool {
+func (g *Gate) admitsPeer(r *http.Request) bool {
 	// Who may open a unix socket is the file system's to say.
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if ok && strings.HasPrefix(local.Network(), "unix") {
@@ -95,10 +144,10 @@ func (h *Hook) admitsPeer(r *http.Request) bool {
 		return false
 	}
 	address := peer.Addr().Unmap().WithZone("")
-	if len(h.allowed) == 0 {
+	if len(g.allowed) == 0 {
 		return address.IsLoopback()
 	}
-	for _, prefix := range h.allowed {
+	for _, prefix := range g.allowed {
 		if prefix.Contains(address) {
 			return true
 		}
@@ -107,18 +156,18 @@ func (h *Hook) admitsPeer(r *http.Request) bool {
 }
 
 // checkOrigin keeps web pages from publishing through a browser that runs where
-// the hook is open, on the server itself above all.
-func (h *Hook) checkOrigin(r *http.Request) error {
+// the gate is open, on the server itself above all.
+func (g *Gate) checkOrigin(r *http.Request) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil // browsers keep the answer from pages of other origins
 	}
-	if err := h.crossOrigin.Check(r); err != nil {
+	if err := g.crossOrigin.Check(r); err != nil {
 		return errors.New("it is of another origin")
 	}
 	// A page whose own name is made to point here once it is loaded (DNS
 	// rebinding) is of the same origin. It knows no token, and it has a name.
 	origin := r.Header.Get("Origin")
-	if origin != "" && len(h.tokens) == 0 && !isLiteralOrigin(origin) {
+	if origin != "" && len(g.tokens) == 0 && !isLiteralOrigin(origin) {
 		return errors.New("without a token, only one whose origin is an address or localhost may")
 	}
 	return nil
@@ -147,10 +196,10 @@ func bearerToken(r *http.Request) (token string, presented bool) {
 
 // admitsToken compares with every token, so that the time taken tells neither how
 // much of a token was right nor which one it was.
-func (h *Hook) admitsToken(token string) bool {
+func (g *Gate) admitsToken(token string) bool {
 	presented := sha256.Sum256([]byte(token))
 	equal := 0
-	for _, digest := range h.tokens {
+	for _, digest := range g.tokens {
 		equal |= subtle.ConstantTimeCompare(presented[:], digest[:])
 	}
 	return equal == 1

@@ -31,10 +31,10 @@ type fields struct {
 	lifetime time.Duration // as in [brokers.Publication]
 }
 
-func readFields(header http.Header) (read fields, refusal *problem) {
+func readFields(header http.Header) (read fields, refusal *Problem) {
 	for _, field := range []struct {
 		name string
-		read func(value string) *problem
+		read func(value string) *Problem
 	}{
 		{eventField, read.readEvent},
 		{expiresField, read.readExpires},
@@ -55,7 +55,7 @@ func readFields(header http.Header) (read fields, refusal *problem) {
 
 // readEvent reads the type of the event on a stream. A line's end or NUL in it
 // would begin another field there, or have it ignored.
-func (f *fields) readEvent(value string) *problem {
+func (f *fields) readEvent(value string) *Problem {
 	if len(value) > maxTextBytes || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("%s is at most %d bytes of UTF-8 without control characters.", eventField, maxTextBytes))
 	}
@@ -64,7 +64,7 @@ func (f *fields) readEvent(value string) *problem {
 }
 
 // readExpires reads how many seconds the event is remembered.
-func (f *fields) readExpires(value string) *problem {
+func (f *fields) readExpires(value string) *Problem {
 	if value == "" || strings.Trim(value, "0123456789") != "" {
 		return refuse(http.StatusBadRequest, expiresField+" is a whole number of seconds from 0.")
 	}
@@ -79,7 +79,7 @@ func (f *fields) readExpires(value string) *problem {
 }
 
 // readID reads the publisher's own ID for the event.
-func (f *fields) readID(value string) *problem {
+func (f *fields) readID(value string) *Problem {
 	if value == "" || len(value) > maxTextBytes || !utf8.ValidString(value) || strings.ContainsFunc(value, unprintable) {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("%s is 1 to %d bytes of printable UTF-8.", idField, maxTextBytes))
 	}

@@ -6,7 +6,6 @@ package hook
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -26,9 +25,9 @@ type Board interface {
 	// Waiting counts who waits on the channel.
 	Waiting(channel string) Waiting
 
-	// Channels lists up to limit of the channels that anyone waits on, in order
-	// of their names' bytes, beginning behind the name after.
-	Channels(after string, limit int) []ChannelWaiting
+	// Channels lists up to limit of the channels that anyone waits on and that begin
+	// with a prefix, in order of their names' bytes, beginning behind the name after.
+	Channels(prefix, after string, limit int) []ChannelWaiting
 }
 
 // Waiting counts who waits on a channel.
@@ -48,29 +47,19 @@ type ChannelWaiting struct {
 
 // Hook serves one site's hook.
 type Hook struct {
-	board       Board
-	maxMessage  int64
-	tokens      []tokenDigest
-	allowed     []netip.Prefix
-	crossOrigin http.CrossOriginProtection
+	board      Board
+	maxMessage int64
+	gate       *Gate
 }
 
-// New makes a hook. If there are tokens, each request must present one of them.
-// allow lists the peers that may use the hook, as CIDR ranges, single addresses
-// or the word private_ranges; none stands for loopback addresses. maxMessage is
-// the largest message, in bytes.
-//
-// The error names the token, by its number, or the word of allow that is wrong.
+// New makes a hook behind a [Gate] of these tokens and addresses. maxMessage is the
+// largest message, in bytes.
 func New(board Board, tokens, allow []string, maxMessage int64) (*Hook, error) {
-	digests, err := digestTokens(tokens)
+	gate, err := NewGate(tokens, allow)
 	if err != nil {
 		return nil, err
 	}
-	allowed, err := parseAllow(allow)
-	if err != nil {
-		return nil, err
-	}
-	return &Hook{board: board, maxMessage: maxMessage, tokens: digests, allowed: allowed}, nil
+	return &Hook{board: board, maxMessage: maxMessage, gate: gate}, nil
 }
 
 // ServeHTTP answers every request itself: POST and PUT publish, GET and HEAD
@@ -84,12 +73,12 @@ func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// to keep the connection (RFC 9112, section 9.3).
 			w.Header().Set("Connection", "close")
 		}
-		refusal.write(w)
+		refusal.Write(w)
 	}
 }
 
-func (h *Hook) serve(w http.ResponseWriter, r *http.Request) *problem {
-	if refusal := h.admit(w, r); refusal != nil {
+func (h *Hook) serve(w http.ResponseWriter, r *http.Request) *Problem {
+	if refusal := h.gate.Admit(w, r); refusal != nil {
 		return refusal
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -111,7 +100,7 @@ func (h *Hook) serve(w http.ResponseWriter, r *http.Request) *problem {
 // channelOf is the channel that a request is about: ?channel= where it is given,
 // whatever the path, else the decoded path without its one leading slash.
 // Nothing is cleaned: //x is the channel /x.
-func channelOf(r *http.Request, query url.Values) (string, *problem) {
+func channelOf(r *http.Request, query url.Values) (string, *Problem) {
 	channel := strings.TrimPrefix(r.URL.Path, "/")
 	switch named := query["channel"]; len(named) {
 	case 0:

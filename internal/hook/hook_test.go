@@ -58,7 +58,7 @@ func (b *memoryBoard) Waiting(channel string) Waiting {
 	return Waiting{}
 }
 
-func (b *memoryBoard) Channels(after string, limit int) []ChannelWaiting {
+func (b *memoryBoard) Channels(_, after string, limit int) []ChannelWaiting {
 	var page []ChannelWaiting
 	for _, w := range b.waiting {
 		if w.Channel > after && len(page) < limit {
@@ -114,12 +114,12 @@ func call(t *testing.T, client *http.Client, method, target, body string, fields
 }
 
 // checkProblem wants a whole problem body that agrees with the status.
-func checkProblem(t testing.TB, status int, header http.Header, body string) problem {
+func checkProblem(t testing.TB, status int, header http.Header, body string) Problem {
 	t.Helper()
 	if got := header.Get("Content-Type"); got != "application/problem+json" {
 		t.Errorf("status %d has Content-Type %q", status, got)
 	}
-	var p problem
+	var p Problem
 	decoder := json.NewDecoder(strings.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&p); err != nil {

@@ -5,21 +5,22 @@ import (
 	"net/http"
 )
 
-// problem is a refusal (RFC 9457). Of type about:blank, it says no more than its
+// Problem is a refusal (RFC 9457). Of type about:blank, it says no more than its
 // status does, but for the detail: a sentence for whoever called, never with a
 // secret in it.
-type problem struct {
+type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 }
 
-func refuse(status int, detail string) *problem {
-	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
+func refuse(status int, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-func (p *problem) write(w http.ResponseWriter) {
+// Write answers with it.
+func (p *Problem) Write(w http.ResponseWriter) {
 	writeJSON(w, p.Status, "application/problem+json", p)
 }
 

@@ -14,48 +14,72 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// published is the answer to a publish.
-type published struct {
+// Published is the answer to a publish.
+type Published struct {
 	Channel   string `json:"channel"`
 	Position  string `json:"position"`
 	Released  int    `json:"released"`
 	Duplicate bool   `json:"duplicate,omitempty"`
+	Broker    string `json:"broker,omitempty"`
 }
 
-// publish makes the request's body a message on its channel. Without a body it
-// only wakes those who wait.
-func (h *Hook) publish(w http.ResponseWriter, r *http.Request, query url.Values) *problem {
-	publication, refusal := h.readPublication(w, r, query)
+// unreachable is what is said of a broker whose server does not have an event yet.
+const unreachable = "unreachable"
+
+// Status is the answer's: an event that waits for the broker is accepted, not done
+// (RFC 9110, section 15.3.3).
+func (p Published) Status() int {
+	if p.Broker == unreachable {
+		return http.StatusAccepted
+	}
+	return http.StatusOK
+}
+
+func (h *Hook) publish(w http.ResponseWriter, r *http.Request, query url.Values) *Problem {
+	channel, refusal := channelOf(r, query)
 	if refusal != nil {
 		return refusal
+	}
+	came, refusal := Publish(w, r, h.board, channel, h.maxMessage)
+	if refusal == nil {
+		writeJSON(w, came.Status(), "application/json", came)
+	}
+	return refusal
+}
+
+// Publish makes the request's body a message on the channel, of at most maxMessage
+// bytes. Without a body it only wakes those who wait.
+func Publish(w http.ResponseWriter, r *http.Request, board Board, channel string, maxMessage int64) (Published, *Problem) {
+	publication, refusal := readPublication(w, r, channel, maxMessage)
+	if refusal != nil {
+		return Published{}, refusal
 	}
 	// Many applications send, close and do not wait for the answer. What has
 	// arrived whole is published all the same.
 	ctx := context.WithoutCancel(r.Context())
-	came, err := h.board.Publish(ctx, publication)
+	came, err := board.Publish(ctx, publication)
 	if err != nil {
-		return refuse(http.StatusServiceUnavailable, "The broker did not take the event.")
+		return Published{}, refuse(http.StatusServiceUnavailable, "The broker did not take the event.")
 	}
-	writeJSON(w, http.StatusOK, "application/json", published{
+	report := Published{
 		Channel:   publication.Channel,
 		Position:  came.Position.String(),
 		Released:  came.Released,
 		Duplicate: came.Duplicate,
-	})
-	return nil
+	}
+	if came.Unreachable {
+		report.Broker = unreachable
+	}
+	return report, nil
 }
 
 // readPublication reads what is cheap to refuse first.
-func (h *Hook) readPublication(w http.ResponseWriter, r *http.Request, query url.Values) (brokers.Publication, *problem) {
-	channel, refusal := channelOf(r, query)
-	if refusal != nil {
-		return brokers.Publication{}, refusal
-	}
+func readPublication(w http.ResponseWriter, r *http.Request, channel string, maxMessage int64) (brokers.Publication, *Problem) {
 	fields, refusal := readFields(r.Header)
 	if refusal != nil {
 		return brokers.Publication{}, refusal
 	}
-	message, refusal := h.readMessage(w, r)
+	message, refusal := readMessage(w, r, maxMessage)
 	switch {
 	case refusal != nil:
 		return brokers.Publication{}, refusal
@@ -68,12 +92,12 @@ func (h *Hook) readPublication(w http.ResponseWriter, r *http.Request, query url
 }
 
 // readMessage is nil where the request has no body.
-func (h *Hook) readMessage(w http.ResponseWriter, r *http.Request) (*brokers.Message, *problem) {
-	tooLarge := refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("A message has at most %d bytes.", h.maxMessage))
-	if r.ContentLength > h.maxMessage {
+func readMessage(w http.ResponseWriter, r *http.Request, maxMessage int64) (*brokers.Message, *Problem) {
+	tooLarge := refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("A message has at most %d bytes.", maxMessage))
+	if r.ContentLength > maxMessage {
 		return nil, tooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.maxMessage))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
 	}

@@ -29,7 +29,7 @@ type channelList struct {
 
 // report tells who waits on the request's channel, or where it names none, on
 // which channels anyone does.
-func (h *Hook) report(w http.ResponseWriter, r *http.Request, query url.Values) *problem {
+func (h *Hook) report(w http.ResponseWriter, r *http.Request, query url.Values) *Problem {
 	if (r.URL.Path == "/" || r.URL.Path == "") && !query.Has("channel") {
 		return h.list(w, query)
 	}
@@ -47,7 +47,7 @@ func (h *Hook) report(w http.ResponseWriter, r *http.Request, query url.Values) 
 }
 
 // list answers with one page of channels: ?after=<name>&limit=<number>.
-func (h *Hook) list(w http.ResponseWriter, query url.Values) *problem {
+func (h *Hook) list(w http.ResponseWriter, query url.Values) *Problem {
 	limit := defaultLimit
 	if query.Has("limit") {
 		var err error
@@ -58,7 +58,7 @@ func (h *Hook) list(w http.ResponseWriter, query url.Values) *problem {
 	}
 	position := h.board.Position()
 	// One more than asked for tells whether a page follows.
-	channels := h.board.Channels(query.Get("after"), limit+1)
+	channels := h.board.Channels("", query.Get("after"), limit+1)
 	page := channelList{Position: position.String(), Channels: channels}
 	if len(channels) > limit {
 		page.Channels = channels[:limit]

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	_ "github.com/caddy-parker/parker/brokers/memory"
+	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/words"
 )
 
@@ -97,6 +99,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.settle() // requests may come before all apps have started
 	}
 
+	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
 	events, err := ctx.App("events")
 	if err != nil {
 		return fmt.Errorf("loading the events app: %w", err)
@@ -156,6 +161,8 @@ func (s started) Handle(context.Context, caddy.Event) error {
 
 // settle puts the configuration's settings in force.
 func (a *App) settle() {
+	current.Store(&a.hub)
+	metrics.Watch(a.hub.Broker.Health)
 	a.hub.Lot.SetMaxParked(a.MaxParked)
 	a.hub.Broker.Start(brokers.History{
 		Events:   a.History.Events,
@@ -232,6 +239,18 @@ func ParseOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, err
 	}
 	return httpcaddyfile.App{Name: "parker", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// current is the hub of the configuration in force.
+var current atomic.Pointer[Hub]
+
+// Current is the hub of the configuration in force, for Caddy's admin endpoint. It is
+// not ok when none is.
+func Current() (h Hub, ok bool) {
+	if h := current.Load(); h != nil {
+		return *h, true
+	}
+	return Hub{}, false
 }
 
 // Of is the hub of a configuration, for its handlers.

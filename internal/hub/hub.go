@@ -6,12 +6,14 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/metrics"
 )
 
 // Hub publishes, and knows who waits.
@@ -28,25 +30,43 @@ type Hub struct {
 	logger *zap.Logger
 }
 
-// Publish makes an event. An error of the broker is logged.
+// Publish makes an event of what came to the hook.
 func (h Hub) Publish(ctx context.Context, publication brokers.Publication) (brokers.Published, error) {
-	published, err := h.Broker.Publish(ctx, publication)
-	if err != nil {
-		h.logger.Error("publishing failed", zap.String("channel", publication.Channel), zap.Error(err))
-	}
-	return published, err
+	return h.publish(ctx, metrics.Hook, publication)
 }
 
-// Announce publishes on channels without a message. Names that are no channel's
-// come from a backend's answer, and are left out.
-func (h Hub) Announce(channels []string) {
+// publish makes an event. An error of the broker is logged.
+func (h Hub) publish(ctx context.Context, source metrics.Source, publication brokers.Publication) (brokers.Published, error) {
+	begin := time.Now()
+	published, err := h.Broker.Publish(ctx, publication)
+	switch {
+	case err != nil:
+		h.logger.Error("publishing failed", zap.String("channel", publication.Channel), zap.Error(err))
+		return published, err
+	case published.Duplicate:
+		return published, nil
+	case published.Released > 0:
+		metrics.Released(time.Since(begin).Seconds())
+	}
+	metrics.Published(source)
+	return published, nil
+}
+
+// Wrote publishes that a write was done, without a message.
+func (h Hub) Wrote(channels []string) { h.wake(metrics.Write, channels) }
+
+// Announce publishes what a backend's answer announced, without a message. Names
+// that are no channel's are left out.
+func (h Hub) Announce(channels []string) { h.wake(metrics.Answer, channels) }
+
+func (h Hub) wake(source metrics.Source, channels []string) {
 	for _, channel := range channels {
 		if err := brokers.CheckChannel(channel); err != nil {
 			h.badChannel.Warn(h.logger, "the backend's announcement is not published", err)
 			continue
 		}
 		// What went wrong is logged.
-		_, _ = h.Publish(context.Background(), brokers.Publication{Channel: channel})
+		_, _ = h.publish(context.Background(), source, brokers.Publication{Channel: channel})
 	}
 }
 
@@ -62,12 +82,12 @@ func (h Hub) Waiting(channel string) hook.Waiting {
 	return hook.Waiting(h.Lot.Waiting(channel))
 }
 
-// Channels lists up to limit channels on which somebody waits and whose names
-// sort after the one given, in order of name.
-func (h Hub) Channels(after string, limit int) []hook.ChannelWaiting {
+// Channels lists up to limit channels on which somebody waits, whose names begin
+// with the prefix and sort after the name given, in order of name.
+func (h Hub) Channels(prefix, after string, limit int) []hook.ChannelWaiting {
 	var page []hook.ChannelWaiting
 	h.Lot.EachWaiting(func(name string, waiting lot.Waiting) {
-		if name <= after || len(page) == limit && name > page[limit-1].Channel {
+		if name <= after || !strings.HasPrefix(name, prefix) || len(page) == limit && name > page[limit-1].Channel {
 			return
 		}
 		at, _ := slices.BinarySearchFunc(page, name, func(c hook.ChannelWaiting, name string) int { return strings.Compare(c.Channel, name) })

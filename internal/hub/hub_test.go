@@ -20,7 +20,7 @@ func TestChannelsComeInPagesInOrder(t *testing.T) {
 	h.Lot.Register([]string{"nobody is parked here"}, lot.Messages)
 	var all []string
 	for after := ""; ; {
-		page := h.Channels(after, 10)
+		page := h.Channels("", after, 10)
 		if len(page) == 0 {
 			break
 		}

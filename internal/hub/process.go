@@ -54,6 +54,7 @@ func (p *Process) leave() error {
 // Destruct releases what is still parked when the last configuration with parker
 // in it is gone.
 func (p *Process) Destruct() error {
+	current.Store(nil)
 	p.release()
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 // or held, and both are subscribers, or neither is.
 func (w *Waiter) Inherit(from *Waiter) {
 	from.mu.Lock()
-	event, moved, superseded := from.event, from.moved, from.superseded
+	event, moved, superseded, lost := from.event, from.moved, from.superseded, from.lost
 	var queued []*Event
 	overflowed := false
 	if from.queue != nil {
@@ -24,7 +24,8 @@ func (w *Waiter) Inherit(from *Waiter) {
 	defer w.mu.Unlock()
 	w.moved = w.moved || moved
 	w.superseded = w.superseded || superseded
-	if event = w.wanted(event); event != nil && (w.event == nil || w.event.Message == nil || event.Message != nil) {
+	w.lost = max(w.lost, lost)
+	if event = w.wanted(event); event != nil && (w.event == nil || !w.event.outweighs(event)) {
 		w.event = event
 	}
 	if w.queue != nil {
@@ -35,7 +36,7 @@ func (w *Waiter) Inherit(from *Waiter) {
 // wanted is what an event is to the waiter, or nil.
 func (w *Waiter) wanted(e *Event) *Event {
 	switch {
-	case e == nil || w.interest == MessagesOnly && e.Message == nil:
+	case e == nil || w.interest == MessagesOnly && e.isWakeUp():
 		return nil
 	case w.interest == WakeUps:
 		return e.bare()
@@ -55,13 +56,8 @@ func (q *queue) precede(earlier []*Event, overflowed bool, wanted func(*Event) *
 		}
 	}
 	all = append(all, q.events...)
-	slices.SortStableFunc(all, func(a, b *Event) int {
-		if a.Position.Epoch != b.Position.Epoch {
-			return 0
-		}
-		return cmp.Compare(a.Position.Offset, b.Position.Offset)
-	})
-	all = slices.CompactFunc(all, func(a, b *Event) bool { return a.Position == b.Position })
+	slices.SortStableFunc(all, func(a, b *Event) int { return cmp.Compare(a.came, b.came) })
+	all = slices.CompactFunc(all, func(a, b *Event) bool { return a.came == b.came })
 	overflowed = overflowed || q.overflowed
 	q.events, q.bytes, q.overflowed = nil, 0, overflowed
 	for _, e := range all {

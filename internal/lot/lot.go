@@ -39,6 +39,7 @@ type Lot struct {
 
 	parked    atomic.Int64
 	maxParked atomic.Int64
+	events    atomic.Uint64 // how many came
 }
 
 // shard holds a part of the channels, chosen by their names' hash.
@@ -125,6 +126,52 @@ func (l *Lot) EachWaiting(yield func(name string, waiting Waiting)) {
 	}
 }
 
+// Channels counts the channels that anyone waits on.
+func (l *Lot) Channels() int {
+	n := 0
+	l.EachWaiting(func(string, Waiting) { n++ })
+	return n
+}
+
+// EachOn calls yield with what describes each waiter that is parked on a channel, or
+// streams, in the order in which they came, until yield returns false. It runs while
+// a part of the lot is locked.
+func (l *Lot) EachOn(name string, yield func(about any, stream bool) bool) {
+	s := l.shardOf(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[name]
+	if ch == nil {
+		return
+	}
+	for k := ch.first; k != nil; k = k.next {
+		if about, stream, waits := k.waiter.described(); waits && !yield(about, stream) {
+			return
+		}
+	}
+}
+
+// End ends what is parked on a channel, as a newer request that takes its place does.
+// It returns how many it ended.
+func (l *Lot) End(name string) int {
+	var waiters []*Waiter
+	s := l.shardOf(name)
+	s.mu.Lock()
+	if ch := s.channels[name]; ch != nil {
+		for k := ch.first; k != nil; k = k.next {
+			waiters = append(waiters, k.waiter)
+		}
+	}
+	s.mu.Unlock()
+	ended := 0
+	for _, w := range waiters {
+		if w.end(Superseded) {
+			ended++
+		}
+	}
+	return ended
+}
+
 // Interest is what a waiter wants to know of the events on its channels.
 type Interest uint8
 
@@ -141,6 +188,13 @@ const (
 // on them. [Waiter.Close] must follow.
 func (l *Lot) Register(channels []string, interest Interest) *Waiter {
 	return l.register(&Waiter{interest: interest}, channels)
+}
+
+// RegisterAfter is Register for a waiter that knows the messages up to a position:
+// those are not noted, whenever they come. A wake-up is, as knowing of it is not to
+// know what the backend has to say since.
+func (l *Lot) RegisterAfter(known brokers.Position, channels []string, interest Interest) *Waiter {
+	return l.register(&Waiter{interest: interest, known: known}, channels)
 }
 
 // Subscribe is Register for a waiter that wants all events in order: what comes
@@ -204,43 +258,71 @@ func (l *Lot) leave(k *link) {
 // Release gives the event to the waiters of its channel: those that are parked
 // are released, the others note it. It returns how many it released. An event
 // reaches all waiters of its channel at one moment: two that are registered on
-// the same channels have always noted the same.
+// the same channels have always noted the same. One that says that others are lost
+// goes to all waiters.
 func (l *Lot) Release(e brokers.Event) int {
-	full := &Event{Event: e}
-	bare := full.bare()
-	type freed struct {
-		release func(Outcome)
-		outcome Outcome
-	}
-	var due []freed
-	released := 0
-
-	s := l.shardOf(e.Channel)
-	s.mu.Lock()
-	if ch := s.channels[e.Channel]; ch != nil {
-		for k := ch.first; k != nil; k = k.next {
-			event := full
-			switch {
-			case k.waiter.interest == WakeUps:
-				event = bare
-			case k.waiter.interest == MessagesOnly && e.Message == nil:
-				continue
-			}
-			release, outcome, counted := k.waiter.noted(event)
-			if release != nil {
-				due = append(due, freed{release, outcome})
-			}
-			if counted {
-				released++
-			}
+	r := release{full: &Event{Event: e, came: l.events.Add(1)}}
+	r.bare = r.full.bare()
+	if e.Lost() {
+		for i := range l.shards {
+			l.shards[i].give(&r)
 		}
+	} else {
+		l.shardOf(e.Channel).give(&r)
 	}
-	s.mu.Unlock()
-
-	for _, f := range due {
+	for _, f := range r.due {
 		f.release(f.outcome)
 	}
-	return released
+	return r.released
+}
+
+// release is one event on its way to those who wait.
+type release struct {
+	full, bare *Event
+	due        []freed
+	released   int
+}
+
+// freed is a callback that is to be called.
+type freed struct {
+	release func(Outcome)
+	outcome Outcome
+}
+
+// give gives the event to those of the shard's waiters that it is for.
+func (s *shard) give(r *release) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !r.full.Lost() {
+		s.channels[r.full.Channel].give(r)
+		return
+	}
+	for _, ch := range s.channels {
+		ch.give(r)
+	}
+}
+
+// give gives the event to the channel's waiters. There is no channel without any.
+func (ch *channel) give(r *release) {
+	if ch == nil {
+		return
+	}
+	for k := ch.first; k != nil; k = k.next {
+		event := r.full
+		switch {
+		case k.waiter.interest == WakeUps:
+			event = r.bare
+		case k.waiter.interest == MessagesOnly && event.isWakeUp():
+			continue
+		}
+		release, outcome, counted := k.waiter.noted(event)
+		if release != nil {
+			r.due = append(r.due, freed{release, outcome})
+		}
+		if counted {
+			r.released++
+		}
+	}
 }
 
 // Stop ends every park with [Stopped], and each that would begin from now on.

@@ -10,6 +10,7 @@ import (
 type Event struct {
 	brokers.Event
 
+	came    uint64 // the how manieth of the lot's it is
 	once    sync.Once
 	encoded []byte
 }
@@ -26,8 +27,11 @@ func (e *Event) bare() *Event {
 	if e.Message == nil {
 		return e
 	}
-	return &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position}}
+	return &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position, Origin: e.Origin}, came: e.came}
 }
+
+// isWakeUp tells whether the event says no more than that there is news.
+func (e *Event) isWakeUp() bool { return e.Message == nil && !e.Lost() }
 
 // Room bounds what is queued for a subscriber that is slow to take it.
 type Room struct {
@@ -50,7 +54,7 @@ func (q *queue) put(e *Event) {
 	if q.overflowed {
 		return
 	}
-	if last := len(q.events) - 1; last >= 0 && e.Message == nil && q.events[last].Message == nil {
+	if last := len(q.events) - 1; last >= 0 && e.isWakeUp() && q.events[last].isWakeUp() {
 		q.events[last] = e
 		return
 	}

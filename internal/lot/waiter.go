@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/caddy-parker/parker/brokers"
 )
 
 // Cause says why a waiter was let go.
@@ -24,12 +26,20 @@ const (
 	Full
 )
 
+// String is the cause in a word.
+func (c Cause) String() string {
+	return [...]string{
+		Published: "published", TimedOut: "timeout", Woken: "woken", Superseded: "superseded", Stopped: "stop", Full: "full",
+	}[c]
+}
+
 // Outcome is how a hold ended.
 type Outcome struct {
 	Cause Cause
 
-	// Event is set where the cause is Published: of those that came, the first
-	// with a message, else the first. A subscriber has [Waiter.Take] instead.
+	// Event is set where the cause is Published: of those that came, one that says
+	// that others are lost, else the first with a message, else the first. A
+	// subscriber has [Waiter.Take] instead.
 	Event *Event
 }
 
@@ -46,17 +56,20 @@ const (
 type Waiter struct {
 	lot      *Lot
 	interest Interest
-	open     bool // it is counted as a stream
+	known    brokers.Position // of messages; zero: none
+	open     bool             // it is counted as a stream
 
 	// links is fixed by Register; what they point to belongs to the shards.
 	links []link
 	one   [1]link
 
 	mu         sync.Mutex // guards all below but place and due
+	about      any
 	state      state
 	moved      bool   // an event came since Note
 	event      *Event // the event that the next park ends with
 	queue      *queue // takes the place of event; nil: it is no subscriber
+	lost       uint64 // the last event that says that others are lost
 	superseded bool
 	release    func(Outcome)
 	until      int64 // since the lot's start
@@ -83,16 +96,35 @@ type Parking struct {
 	Release func(Outcome)
 }
 
+// Describe says whose waiter it is, for [Lot.EachOn].
+func (w *Waiter) Describe(about any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.about = about
+}
+
 // Note marks the moment from which events count: a backend that is asked
 // afterwards knows of the wake-ups before. A message that came is kept, as only
-// a park can give it.
+// a park can give it, and so is that others are lost.
 func (w *Waiter) Note() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.moved = false
-	if w.event != nil && w.event.Message == nil {
+	if w.event != nil && w.event.isWakeUp() {
 		w.event = nil
 	}
+}
+
+// outweighs tells whether an event takes the place of one that was noted before, or
+// of nil.
+func (e *Event) outweighs(noted *Event) bool {
+	switch {
+	case noted == nil || e.Lost():
+		return true
+	case noted.Lost():
+		return false
+	}
+	return noted.Message == nil && e.Message != nil
 }
 
 // Moved tells whether an event came since Note.
@@ -171,6 +203,13 @@ func (w *Waiter) Close() {
 	}
 }
 
+// described is what Describe said of a waiter that waits for events.
+func (w *Waiter) described() (about any, stream, waits bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.about, w.open, w.open || w.state == parked
+}
+
 // end ends a park, not a hold.
 func (w *Waiter) end(cause Cause) bool {
 	w.mu.Lock()
@@ -188,13 +227,22 @@ func (w *Waiter) end(cause Cause) bool {
 // park now, and whether it counts as released by the event: a subscriber does
 // always, another if the event is what ends its park, now or in a while.
 func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counted bool) {
+	if e.Message != nil && w.known.Epoch != "" && w.known.Covers(e.Event) {
+		return nil, Outcome{}, false
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e.Lost() {
+		if w.lost == e.came {
+			return nil, Outcome{}, false // it came on another channel
+		}
+		w.lost = e.came
+	}
 	w.moved = true
 	switch {
 	case w.queue != nil:
 		w.queue.put(e)
-	case w.event == nil || w.event.Message == nil && e.Message != nil:
+	case e.outweighs(w.event):
 		w.event = e
 	}
 	if w.state != parked || w.spreading {

@@ -129,6 +129,7 @@ func (p *Poll) shared(r *share.Result, w *walk) Reply {
 	case r.Answer == nil:
 		return p.lead(w)
 	}
+	w.asks().Shared.Inc()
 	return p.took(r.Answer, r.NothingNew)
 }
 
@@ -147,11 +148,15 @@ func (p *Poll) lead(w *walk) Reply {
 	defer context.AfterFunc(client, left)()
 	var result backend.Result
 	if w.queue() {
+		w.asks().Sent.Inc()
 		result = p.request.Send(w.ctx, p.client, p.next, p.patienceFor(), w)
 		p.passes++
 	}
 	w.unhold()
 	reply, landing := p.judge(result, w)
+	if reply.Kind == Refused {
+		p.line.Metrics.FailedReplays.Inc()
+	}
 	p.announce(w.announced, reply.Kind)
 	w.land(landing)
 	if reply.Kind == News {

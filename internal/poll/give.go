@@ -76,7 +76,9 @@ func (p *Poll) giveTimeout() error {
 // GiveMessage ends the poll with a published message.
 func (p *Poll) GiveMessage(event *lot.Event) error {
 	p.stamp.Release = answer.Message
-	return p.giveMessages([]brokers.Event{event.Event})
+	message := event.Event
+	message.Position = p.resume.Position.Merge(message.Position)
+	return p.giveMessages([]brokers.Event{message})
 }
 
 // giveMessages answers with one message, or with several as the client wants it.

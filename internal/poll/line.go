@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/keyed"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/share"
 )
@@ -68,6 +69,9 @@ type Line struct {
 
 	// Streams says how events are streamed.
 	Streams *Streams
+
+	// Metrics counts what becomes of the polls.
+	Metrics *metrics.Handler
 }
 
 // Newest holds the waiter of the newest poll of each supersede key.

@@ -36,13 +36,30 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 		return o, true
 	}
 	p.limits.Lift()
-	defer func() { p.stamp.Parked += time.Since(begin) }()
+	if !p.streams {
+		p.line.Metrics.Parks.Inc()
+		p.line.Metrics.Parked.Inc()
+	}
 	select {
 	case o = <-p.outcomes:
+		p.parked(begin, o.Cause.String())
 		return o, true
 	case <-p.r.Context().Done():
 		p.unhold()
+		p.parked(begin, "left")
 		return lot.Outcome{}, false
+	}
+}
+
+// parked notes that the poll was parked, since when, and what ended that.
+func (p *Poll) parked(since time.Time, cause string) {
+	held := time.Since(since)
+	p.stamp.Parked += held
+	if !p.streams {
+		m := p.line.Metrics
+		m.Parked.Dec()
+		m.Held.Observe(held.Seconds())
+		m.Ended(cause)
 	}
 }
 

@@ -99,6 +99,13 @@ type Request struct {
 	Handover *Handover
 }
 
+// Description is what operators may know of a poll.
+type Description struct {
+	Method, Path string
+	Remote       string // the address of the direct peer
+	Came         time.Time
+}
+
 // New starts a poll: from now on it hears of events on its channels.
 // [Poll.Close] must follow.
 func (l *Line) New(q Request) *Poll {
@@ -124,18 +131,19 @@ func (l *Line) New(q Request) *Poll {
 		p.waiter = l.Lot.Subscribe(q.Channels, l.Interest, l.Streams.room())
 		p.deadline = l.Streams.end(now)
 	} else {
-		p.waiter = l.Lot.Register(q.Channels, l.Interest)
+		p.waiter = l.Lot.RegisterAfter(q.Resume.Position, q.Channels, l.Interest)
 		if q.Wait >= 0 && q.Wait <= q.Timeout {
 			p.deadline = now.Add(q.Wait)
 			p.stamp.Wait = q.Wait
 		}
 	}
+	p.waiter.Describe(&Description{Method: q.HTTP.Method, Path: p.clientPath(), Remote: q.HTTP.RemoteAddr, Came: now})
 	if q.Stream || q.Resume.Given || p.messagesOnly() {
 		p.start = l.Broker.Position()
 	}
 	if p.messagesOnly() {
 		p.kept = noContent()
-		p.stamp.Position = p.start.String()
+		p.stamp.Position = p.resume.Position.Merge(p.start).String()
 	}
 	var from *Poll
 	if q.Handover != nil {

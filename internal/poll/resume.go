@@ -44,15 +44,6 @@ func ResumeOf(r *http.Request) Resume {
 	return resume
 }
 
-// Known tells whether an event is one that the client has: it may have got it from
-// the history before it was delivered here.
-func (p *Poll) Known(event *lot.Event) bool {
-	return p.resume.Given && !after(event.Position, p.resume.Position)
-}
-
-// after tells whether one position is later than another, or of another epoch.
-func after(a, b brokers.Position) bool { return a.Epoch != b.Epoch || a.Offset > b.Offset }
-
 // Missed tells whether there is something to be given that came while the client
 // was away: messages, or that nobody knows any more what came.
 func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
@@ -96,6 +87,17 @@ func (p *Poll) lostPosition() bool {
 	}
 	return p.lost
 }
+
+// Lose has the poll begin anew: events were lost, nobody knows which. A client that
+// has a position is told so, with where to go on from.
+func (p *Poll) Lose(at brokers.Position) {
+	if p.resume.Given || p.messagesOnly() {
+		p.checked, p.lost, p.start = true, true, at
+	}
+}
+
+// Lost tells whether the client is to be told that it missed nobody knows what.
+func (p *Poll) Lost() bool { return p.lost }
 
 // GiveMissed ends the poll with what it missed. Where that is not known the client
 // gets the backend's answer, is told so, and where to go on from.

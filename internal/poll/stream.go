@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
@@ -53,6 +54,8 @@ type Stream struct {
 	ended  bool
 	unstop func() bool // the stream is not told any more that the server stops
 
+	open prometheus.Gauge // counts it, unless it is nil
+
 	again bool // it is to ask again, whatever was published
 	full  bool // there is no place for it: it ends as soon as it has begun
 
@@ -91,7 +94,10 @@ func (p *Poll) Open(first Reply) *Stream {
 	s.out = passing.Attend(client, p.r, &p.limits, http.StatusOK, p.line.Streams.heartbeat())
 	s.unstop = context.AfterFunc(p.line.Stopping, func() { s.out.Stop(nil) })
 	s.out.WriteHeader(http.StatusOK)
-	s.full = !p.waiter.Open()
+	if s.full = !p.waiter.Open(); !s.full {
+		s.open = p.line.Metrics.Streams
+		s.open.Inc()
+	}
 	s.frame = eventstream.AppendComment(s.frame, "parker")
 	s.frame = eventstream.AppendRetry(s.frame, p.line.Streams.retry())
 	s.send(s.frame)
@@ -125,6 +131,9 @@ func (a aside) WriteHeader(int)             {}
 func (s *Stream) Close() {
 	s.unstop()
 	s.out.Close()
+	if s.open != nil {
+		s.open.Dec()
+	}
 }
 
 // Ended tells whether there is nothing more to be sent: the client is too slow or
@@ -167,7 +176,7 @@ func (s *Stream) giveHistory(first Reply) {
 			case s.isMessage(event):
 				s.message(&lot.Event{Event: event})
 			case i == len(events)-1 || s.isMessage(events[i+1]):
-				s.makeUpFor(event.Position, first)
+				s.makeUpFor(event, first)
 			}
 		}
 		more = messages == page
@@ -180,11 +189,11 @@ func (s *Stream) isMessage(event brokers.Event) bool {
 
 // makeUpFor gives the backend's present answer for a wake-up that was missed. The
 // first ask has it, if the wake-up came before.
-func (s *Stream) makeUpFor(woken brokers.Position, first Reply) {
-	if after(woken, s.poll.start) {
-		s.replay(woken)
+func (s *Stream) makeUpFor(wakeUp brokers.Event, first Reply) {
+	if s.poll.start.Covers(wakeUp) {
+		s.present(first, wakeUp.Position)
 	} else {
-		s.present(first, woken)
+		s.replay(wakeUp.Position)
 	}
 }
 
@@ -192,16 +201,22 @@ func (s *Stream) makeUpFor(woken brokers.Position, first Reply) {
 // backend has to say at present.
 func (s *Stream) startAnew() {
 	s.poll.waiter.Take()
-	s.given = s.poll.line.Broker.Position()
-	s.event(s.given, resetEvent, nil)
+	s.lose(s.poll.line.Broker.Position())
+}
+
+// lose has the stream begin anew from a position.
+func (s *Stream) lose(at brokers.Position) {
+	s.given = at
+	s.event(at, resetEvent, nil)
 	s.last = [sha256.Size]byte{}
-	s.replay(s.given)
+	s.replay(at)
 }
 
 // Take gives what has come since.
 func (s *Stream) Take() {
 	events, overflowed := s.poll.waiter.Take()
 	if overflowed {
+		s.poll.line.Metrics.SlowReaders.Inc()
 		s.ended = true
 		return
 	}
@@ -219,14 +234,16 @@ func (s *Stream) deliver(events []*lot.Event) {
 		switch {
 		case s.ended:
 			return
-		case s.given.Epoch != "" && !after(event.Position, s.given):
+		case event.Lost():
+			s.lose(event.Position)
+		case s.given.Covers(event.Event):
 			continue
 		case event.Message == nil && i == lastWakeUp:
 			s.replay(event.Position)
 		case event.Message != nil:
 			s.message(event)
 		}
-		s.given = event.Position
+		s.given = s.given.Merge(event.Position)
 	}
 }
 
@@ -237,6 +254,11 @@ func (s *Stream) message(event *lot.Event) {
 		s.event(brokers.Position{}, event.Message.Type, event.Message.Body)
 		return
 	}
+	if at := s.given.Merge(event.Position); at != event.Position {
+		s.event(at, event.Message.Type, event.Message.Body) // the client knows more than this process does
+		return
+	}
+	s.poll.line.Metrics.StreamEvents.Inc()
 	s.send(event.Encoded(encodeMessage))
 	s.id = event.Position
 }
@@ -265,8 +287,8 @@ func (s *Stream) replay(woken brokers.Position) {
 // present makes an event of what the backend has to say, unless that is what it
 // said last.
 func (s *Stream) present(r Reply, at brokers.Position) {
-	if at.Epoch == s.given.Epoch && after(s.given, at) {
-		at = s.given
+	if at.Epoch == s.given.Epoch {
+		at = at.Merge(s.given)
 	}
 	switch r.Kind {
 	case NothingNew:
@@ -327,7 +349,7 @@ func (s *Stream) GoOn() {
 	}
 	now := p.line.Broker.Position()
 	if events := p.read(s.id, 1); !p.lost && len(events) == 0 {
-		s.advance(now)
+		s.advance(s.id.Merge(now))
 	}
 	p.lost = false // if it is, that is for the client to hear when it comes again
 }
@@ -335,6 +357,7 @@ func (s *Stream) GoOn() {
 // event sends an event of this stream alone. Without a position the client keeps
 // the one that it has.
 func (s *Stream) event(at brokers.Position, eventType string, data []byte) {
+	s.poll.line.Metrics.StreamEvents.Inc()
 	e := eventstream.Event{Type: eventType, Data: data}
 	if at != (brokers.Position{}) {
 		s.id, e.ID = at, at.String()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/passing"
 	"github.com/caddy-parker/parker/internal/share"
@@ -27,10 +28,20 @@ type walk struct {
 	announced []string
 }
 
+// asks counts asks of the kind that the walk is.
+func (w *walk) asks() metrics.Asks {
+	if w.again {
+		return w.poll.line.Metrics.Replay
+	}
+	return w.poll.line.Metrics.First
+}
+
 // queue waits for a place at the backend. It fails when the ask ends before.
 func (w *walk) queue() bool {
 	p := w.poll
 	if !p.line.Asks.TryAcquire(1) {
+		p.line.Metrics.Queued.Inc()
+		defer p.line.Metrics.Queued.Dec()
 		p.limits.Lift()
 		if !w.again {
 			p.hold(p.patience, w.cancel)
@@ -41,6 +52,7 @@ func (w *walk) queue() bool {
 		}
 	}
 	w.place = true
+	p.line.Metrics.Running.Inc()
 	return true
 }
 
@@ -48,6 +60,7 @@ func (w *walk) queue() bool {
 func (w *walk) release() {
 	if w.place {
 		w.place = false
+		w.poll.line.Metrics.Running.Dec()
 		w.poll.line.Asks.Release(1)
 	}
 }

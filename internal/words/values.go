@@ -114,6 +114,14 @@ func OneOf(target *string, choices ...string) Reader {
 	})
 }
 
+// Text reads one text, whatever it is.
+func Text(target *string) Reader {
+	return one(func(d *caddyfile.Dispenser) error {
+		*target = d.Val()
+		return nil
+	})
+}
+
 // String reads one text, whatever it is, and adds it to the target.
 func String(target *[]string) Reader {
 	return one(func(d *caddyfile.Dispenser) error {

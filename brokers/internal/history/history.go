@@ -1,4 +1,6 @@
-package memory
+// Package history remembers events for a while, within limits for each channel and
+// for all of them, and knows what it has forgotten.
+package history
 
 import (
 	"container/heap"
@@ -9,15 +11,15 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// history is what is remembered of all channels. It has no lock of its own: that
-// of the [events] it belongs to guards it.
+// History is what is remembered of all channels. It has no lock of its own: its
+// owner's guards it.
 //
 // A gap is never silent. What a channel has forgotten, its record tells by the
 // greatest offset of it. A record is dropped when nothing is left in it and its
 // newest event is older than the limits' MaxAge: then the floor, which stands for
 // all channels without a record, rises to that event. So a busy channel whose
 // events are not kept does not make the quiet ones look as if they had a gap.
-type history struct {
+type History struct {
 	limits  brokers.History
 	start   time.Time // times are counted from here
 	records map[string]*record
@@ -34,22 +36,23 @@ type history struct {
 	ring  func()
 }
 
-// What an entry and a record take in memory besides what is in them, in bytes.
+// What an entry and the record of a channel take in memory besides what is in them,
+// in bytes.
 const (
-	entryBytes  = 256
-	recordBytes = 256
+	EntryBytes  = 320
+	RecordBytes = 256
 )
 
-// newHistory makes a history that remembers nothing before its first limit. From
-// time to time it calls ring, from which [history.sweep] must be called.
-func newHistory(ring func()) *history {
-	return &history{start: time.Now(), records: make(map[string]*record), ring: ring}
+// New makes a history that remembers nothing before its first Limit. From
+// time to time it calls ring, from which [History.Sweep] must be called.
+func New(ring func()) *History {
+	return &History{start: time.Now(), records: make(map[string]*record), ring: ring}
 }
 
-func (h *history) now() time.Duration { return time.Since(h.start) }
+func (h *History) now() time.Duration { return time.Since(h.start) }
 
-// limit puts other limits in force.
-func (h *history) limit(limits brokers.History) {
+// Limit puts other limits in force.
+func (h *History) Limit(limits brokers.History) {
 	h.limits = limits
 	for _, e := range h.queue {
 		e.due = h.dueOf(e)
@@ -63,15 +66,16 @@ func (h *history) limit(limits brokers.History) {
 	h.arm()
 }
 
-// add remembers an event, unless its lifetime is negative or it is larger than
-// all of the history may be. Otherwise it is as [brokers.Publication] has it.
-func (h *history) add(event brokers.Event, id string, lifetime time.Duration) {
+// Add remembers an event, unless its lifetime is negative or it is larger than
+// all of the history may be. Otherwise it is as [brokers.Publication] has it. The
+// event's offset is greater than that of every one before.
+func (h *History) Add(event brokers.Event, offset uint64, id string, lifetime time.Duration) {
 	h.forgetDue()
 	r := h.recordOf(event.Channel)
-	r.newest, r.at = event.Position.Offset, h.now()
+	r.newest, r.at = offset, h.now()
 	event.Channel = r.name // so that the publisher's own copy is not held
-	e := &entry{event: event, id: id, record: r, at: r.at, lifetime: lifetime}
-	e.bytes = int64(entryBytes + len(id))
+	e := &entry{event: event, offset: offset, id: id, record: r, at: r.at, lifetime: lifetime}
+	e.bytes = int64(EntryBytes + len(id))
 	if m := event.Message; m != nil {
 		e.bytes += int64(len(m.Body) + len(m.ContentType) + len(m.Type))
 	}
@@ -88,7 +92,7 @@ func (h *history) add(event brokers.Event, id string, lifetime time.Duration) {
 
 // trim brings one record within the limits for each. Of wake-ups only the last
 // is of use to readers; those with an ID are kept for the sake of the ID.
-func (h *history) trim(r *record) {
+func (h *History) trim(r *record) {
 	for len(r.messages) > h.limits.Events {
 		h.take(r.messages[0])
 	}
@@ -102,7 +106,7 @@ func (h *history) trim(r *record) {
 }
 
 // evict brings all together within the ceiling, the oldest first.
-func (h *history) evict() {
+func (h *History) evict() {
 	for h.bytes > h.limits.MaxBytes {
 		r := h.oldest.record
 		h.take(h.oldest)
@@ -114,7 +118,7 @@ func (h *history) evict() {
 
 // forgetDue forgets what is due. It comes before everything that is asked of the
 // history, so that nothing is found in it beyond its time.
-func (h *history) forgetDue() {
+func (h *History) forgetDue() {
 	for now := h.now(); len(h.queue) > 0 && h.queue[0].due <= now; {
 		e := h.queue[0]
 		h.take(e)
@@ -123,11 +127,11 @@ func (h *history) forgetDue() {
 }
 
 // settle leaves a trace in a record that has become empty, or drops it.
-func (h *history) settle(r *record) {
+func (h *History) settle(r *record) {
 	if !r.empty() {
 		return
 	}
-	trace := &entry{record: r, at: r.at, bytes: entryBytes}
+	trace := &entry{record: r, at: r.at, bytes: EntryBytes}
 	if h.dueOf(trace) <= h.now() {
 		h.drop(r)
 		return
@@ -136,7 +140,7 @@ func (h *history) settle(r *record) {
 	h.put(trace)
 }
 
-func (h *history) recordOf(name string) *record {
+func (h *History) recordOf(name string) *record {
 	r := h.records[name]
 	if r == nil {
 		// It may be the record of a channel that had one before.
@@ -147,14 +151,14 @@ func (h *history) recordOf(name string) *record {
 	return r
 }
 
-func (h *history) drop(r *record) {
+func (h *History) drop(r *record) {
 	delete(h.records, r.name)
 	h.bytes -= r.bytes()
 	h.floor = max(h.floor, r.newest)
 }
 
 // put lines an entry up as the newest.
-func (h *history) put(e *entry) {
+func (h *History) put(e *entry) {
 	e.due = h.dueOf(e)
 	heap.Push(&h.queue, e)
 	h.bytes += e.bytes
@@ -168,7 +172,7 @@ func (h *history) put(e *entry) {
 }
 
 // take takes an entry out.
-func (h *history) take(e *entry) {
+func (h *History) take(e *entry) {
 	heap.Remove(&h.queue, e.place)
 	h.bytes -= e.bytes
 	if e.older == nil {
@@ -184,18 +188,18 @@ func (h *history) take(e *entry) {
 	e.record.forget(e)
 }
 
-// named is the entry of the event that was published on the channel with the ID,
-// or nil.
-func (h *history) named(channel, id string) *entry {
+// Named is the event that was published on the channel with the ID, if that is
+// remembered.
+func (h *History) Named(channel, id string) (brokers.Event, bool) {
 	h.forgetDue()
-	if r := h.records[channel]; r != nil {
-		return r.ids[id]
+	if r := h.records[channel]; r != nil && r.ids[id] != nil {
+		return r.ids[id].event, true
 	}
-	return nil
+	return brokers.Event{}, false
 }
 
-// last is the offset of the newest event on any of the channels, or a later one.
-func (h *history) last(channels []string) uint64 {
+// Last is the offset of the newest event on any of the channels, or a later one.
+func (h *History) Last(channels []string) uint64 {
 	var last uint64
 	for _, name := range channels {
 		if r := h.records[name]; r != nil {
@@ -207,8 +211,23 @@ func (h *history) last(channels []string) uint64 {
 	return last
 }
 
-// after is what [brokers.Broker] calls Events.
-func (h *history) after(channels []string, offset uint64, limit int) (missed []brokers.Event, complete bool) {
+// Bytes is how much memory the history takes.
+func (h *History) Bytes() int64 { return h.bytes }
+
+// Forget empties the history. What came up to the offset, on any channel, is
+// unknown from now on.
+func (h *History) Forget(offset uint64) {
+	for h.oldest != nil {
+		h.take(h.oldest)
+	}
+	clear(h.records)
+	h.bytes, h.floor = 0, max(h.floor, offset)
+}
+
+// After are the events on the channels behind an offset, as [brokers.Broker] calls
+// Events: oldest first, with no more than limit messages, but for those that skip,
+// unless it is nil, picks. They are complete if nothing else came there.
+func (h *History) After(channels []string, offset uint64, limit int, skip func(brokers.Event) bool) (missed []brokers.Event, complete bool) {
 	h.forgetDue()
 	complete = true
 	var remembered [][]*entry
@@ -222,12 +241,12 @@ func (h *history) after(channels []string, offset uint64, limit int) (missed []b
 			remembered = append(remembered, behind(r.messages, offset), behind(r.lastWakeup(), offset))
 		}
 	}
-	return merge(remembered, limit), complete
+	return merge(remembered, limit, skip), complete
 }
 
 // merge brings events in the order of their offsets, up to the message that
 // would be one more than limit.
-func merge(remembered [][]*entry, limit int) []brokers.Event {
+func merge(remembered [][]*entry, limit int, skip func(brokers.Event) bool) []brokers.Event {
 	count := 0
 	for _, entries := range remembered {
 		count += len(entries)
@@ -236,26 +255,30 @@ func merge(remembered [][]*entry, limit int) []brokers.Event {
 	for {
 		first := -1
 		for i, entries := range remembered {
-			if len(entries) > 0 && (first < 0 || entries[0].offset() < remembered[first][0].offset()) {
+			if len(entries) > 0 && (first < 0 || entries[0].offset < remembered[first][0].offset) {
 				first = i
 			}
 		}
 		if first < 0 {
 			return events
 		}
-		event := remembered[first][0].event
-		if event.Message != nil {
+		e := remembered[first][0]
+		remembered[first] = remembered[first][1:]
+		if e.event.Message != nil {
+			// A wake-up is not skipped: it may stand for others.
+			if skip != nil && skip(e.event) {
+				continue
+			}
 			if limit--; limit < 0 {
 				return events
 			}
 		}
-		events = append(events, event)
-		remembered[first] = remembered[first][1:]
+		events = append(events, e.event)
 	}
 }
 
-// sweep forgets what is due, for the sake of the memory alone.
-func (h *history) sweep() {
+// Sweep forgets what is due, for the sake of the memory alone.
+func (h *History) Sweep() {
 	h.rings = 0
 	h.forgetDue()
 	h.arm()
@@ -268,7 +291,7 @@ const sweepDelay = time.Second
 // arm has the timer ring when the first entry is due. One that is taken before
 // leaves the timer as it is: to ring once for nothing is cheaper than to set it
 // anew each time.
-func (h *history) arm() {
+func (h *History) arm() {
 	if len(h.queue) == 0 || h.rings != 0 && h.rings <= later(h.queue[0].due, sweepDelay) {
 		return
 	}
@@ -281,7 +304,7 @@ func (h *history) arm() {
 	}
 }
 
-func (h *history) dueOf(e *entry) time.Duration {
+func (h *History) dueOf(e *entry) time.Duration {
 	if e.lifetime == 0 {
 		return later(e.at, h.limits.MaxAge)
 	}

@@ -1,4 +1,4 @@
-package memory
+package history
 
 import (
 	"cmp"
@@ -27,6 +27,7 @@ type record struct {
 // entry is an event that is remembered, or a trace of some that are not.
 type entry struct {
 	event    brokers.Event
+	offset   uint64
 	id       string
 	record   *record
 	at       time.Duration // when it was published
@@ -38,10 +39,8 @@ type entry struct {
 	older, newer *entry // in the history's order
 }
 
-func (e *entry) offset() uint64 { return e.event.Position.Offset }
-
 // bytes is what the record takes without its entries.
-func (r *record) bytes() int64 { return int64(recordBytes + len(r.name)) }
+func (r *record) bytes() int64 { return int64(RecordBytes + len(r.name)) }
 
 func (r *record) empty() bool {
 	return len(r.messages) == 0 && len(r.wakeups) == 0 && r.trace == nil
@@ -73,9 +72,9 @@ func (r *record) forget(e *entry) {
 	if e.event.Message != nil {
 		entries = &r.messages
 	}
-	at := place(*entries, e.offset())
+	at := place(*entries, e.offset)
 	if e.event.Message != nil || at == len(*entries)-1 {
-		r.forgotten = max(r.forgotten, e.offset())
+		r.forgotten = max(r.forgotten, e.offset)
 	}
 	if at == 0 {
 		// Mostly it is the oldest that goes; nothing is moved for it.
@@ -94,13 +93,17 @@ func (r *record) lastWakeup() []*entry {
 
 // behind is those of the entries that come after an offset.
 func behind(entries []*entry, offset uint64) []*entry {
-	return entries[place(entries, offset+1):]
+	at := place(entries, offset)
+	if at < len(entries) && entries[at].offset == offset {
+		at++
+	}
+	return entries[at:]
 }
 
 // place is where an offset is, or would be, in entries.
 func place(entries []*entry, offset uint64) int {
 	at, _ := slices.BinarySearchFunc(entries, offset, func(e *entry, offset uint64) int {
-		return cmp.Compare(e.offset(), offset)
+		return cmp.Compare(e.offset, offset)
 	})
 	return at
 }

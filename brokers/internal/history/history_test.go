@@ -1,0 +1,142 @@
+package history
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+var roomy = brokers.History{Events: 100, MaxAge: time.Hour, MaxBytes: 1_000_000}
+
+// remembering is a history with a lock, as its owner has one.
+type remembering struct {
+	mu sync.Mutex
+	*History
+}
+
+func newHistory(limits brokers.History) *remembering {
+	h := new(remembering)
+	h.History = New(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.Sweep()
+	})
+	h.Limit(limits)
+	return h
+}
+
+// add remembers a message, or without a text a wake-up, at an offset.
+func (h *remembering) add(offset uint64, channel, text string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	event := brokers.Event{Channel: channel, Origin: brokers.Origin{Number: offset}}
+	if text != "" {
+		event.Message = &brokers.Message{Body: []byte(text)}
+	}
+	h.Add(event, offset, text, 0)
+}
+
+// check wants these offsets behind one, and whether they are complete.
+func (h *remembering) check(t *testing.T, after uint64, channels string, limit int, complete bool, want ...uint64) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	events, gotComplete := h.After(strings.Fields(channels), after, limit, nil)
+	if got := offsets(events); !slices.Equal(got, want) || gotComplete != complete {
+		t.Errorf("on %s after %d: %v, complete %t; want %v, %t", channels, after, got, gotComplete, want, complete)
+	}
+}
+
+func offsets(events []brokers.Event) (offsets []uint64) {
+	for _, e := range events {
+		offsets = append(offsets, e.Number)
+	}
+	return offsets
+}
+
+// TestOffsetsNeedNotFollowEachOther: those of other channels and of other logs are
+// between them.
+func TestOffsetsNeedNotFollowEachOther(t *testing.T) {
+	h := newHistory(roomy)
+	for _, offset := range []uint64{3, 1 << 40, 1<<40 + 7, math.MaxUint64} {
+		h.add(offset, "a", fmt.Sprint(offset))
+	}
+	h.check(t, 0, "a", 9, true, 3, 1<<40, 1<<40+7, math.MaxUint64)
+	h.check(t, 3, "a", 9, true, 1<<40, 1<<40+7, math.MaxUint64)
+	h.check(t, 4, "a", 2, true, 1<<40, 1<<40+7)
+	h.check(t, 1<<40+7, "a", 9, true, math.MaxUint64)
+	h.check(t, math.MaxUint64, "a", 9, true)
+}
+
+func TestWhatWasForgottenAtOnceIsMissing(t *testing.T) {
+	h := newHistory(roomy)
+	h.add(5, "a", "x")
+	h.add(6, "b", "")
+	h.Forget(8)
+	if bytes := h.Bytes(); bytes != 0 {
+		t.Errorf("%d bytes are left", bytes)
+	}
+	if _, ok := h.Named("a", "x"); ok {
+		t.Error("x is remembered")
+	}
+	h.check(t, 7, "a", 9, false)
+	h.check(t, 7, "quiet", 9, false)
+	h.check(t, 8, "a b quiet", 9, true)
+	h.add(9, "a", "y")
+	h.check(t, 7, "a", 9, false, 9)
+	h.check(t, 8, "a", 9, true, 9)
+	if last := h.Last([]string{"b"}); last != 8 {
+		t.Errorf("the newest on b is %d", last)
+	}
+	h.Forget(0)
+	h.check(t, 8, "quiet", 9, true)
+	h.check(t, 7, "quiet", 9, false)
+}
+
+// TestWhatIsSkippedCountsForNothing: it is not returned, and leaves room for another.
+// A wake-up is not skipped, as it stands for those before.
+func TestWhatIsSkippedCountsForNothing(t *testing.T) {
+	h := newHistory(roomy)
+	for offset := range uint64(6) {
+		h.add(offset+1, "a", []string{"", "x"}[offset%2]+strings.Repeat("y", int(offset)%2*int(offset)))
+	}
+	even := func(e brokers.Event) bool { return e.Number <= 3 || e.Number == 5 }
+	h.check(t, 0, "a", 9, true, 2, 4, 5, 6)
+	for limit, want := range [][]uint64{{}, {4, 5}, {4, 5, 6}} {
+		events, complete := h.After([]string{"a"}, 0, limit, even)
+		if got := offsets(events); !slices.Equal(got, want) || !complete {
+			t.Errorf("at most %d: %v, complete %t; want %v", limit, got, complete, want)
+		}
+	}
+}
+
+// TestTimePassesForAnEmptyHistoryToo: what was forgotten at once leaves no timer that
+// does harm.
+func TestTimePassesForAnEmptyHistoryToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHistory(roomy)
+		h.add(1, "a", "x")
+		h.mu.Lock()
+		h.Forget(1)
+		h.mu.Unlock()
+		time.Sleep(30 * time.Minute)
+		h.add(2, "a", "y")
+		time.Sleep(45 * time.Minute)
+		synctest.Wait()
+		h.check(t, 1, "a", 9, true, 2)
+		time.Sleep(15*time.Minute + 2*time.Second)
+		synctest.Wait()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if bytes := h.Bytes(); bytes != 0 {
+			t.Errorf("%d bytes are left", bytes)
+		}
+	})
+}

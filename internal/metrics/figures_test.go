@@ -1,0 +1,30 @@
+package metrics
+
+import "testing"
+
+func TestFiguresAreThoseOfAllHandlersTogether(t *testing.T) {
+	before := Read()
+	for _, name := range []string{"", "published", "feed"} {
+		h := Of(name)
+		h.Parked.Add(3)
+		h.Streams.Add(2)
+		h.Ended("published")
+		h.Ended("woken")
+		h.Ended("timeout")
+		h.First.Sent.Add(4)
+		h.First.Shared.Add(5)
+		h.Replay.Sent.Inc()
+		h.Replay.Shared.Add(10)
+	}
+	after := Read()
+	got := Figures{
+		Requests: after.Requests - before.Requests,
+		Streams:  after.Streams - before.Streams,
+		Released: after.Released - before.Released,
+		Asks:     after.Asks - before.Asks,
+		Saved:    after.Saved - before.Saved,
+	}
+	if want := (Figures{Requests: 9, Streams: 6, Released: 6, Asks: 15, Saved: 45}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

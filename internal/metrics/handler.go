@@ -1,0 +1,63 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Handler is what is counted of a handler. Those of one name count together.
+type Handler struct {
+	// Parked and Streams are those requests and streams now.
+	Parked, Streams prometheus.Gauge
+
+	// StreamEvents counts what streams were sent.
+	StreamEvents prometheus.Counter
+
+	// Parks counts how often a request was parked, Held for how long, in seconds.
+	Parks prometheus.Counter
+	Held  prometheus.Observer
+
+	// Running and Queued are the asks at the backend, and those that wait for that.
+	Running, Queued prometheus.Gauge
+
+	// First and Replay count the backend's asks.
+	First, Replay Asks
+
+	// FailedReplays counts those that the backend did not answer.
+	FailedReplays prometheus.Counter
+
+	// SlowReaders counts the streams that ended as their client read too slowly.
+	SlowReaders prometheus.Counter
+
+	ends, answers *prometheus.CounterVec
+}
+
+// Asks counts asks of one kind: those that were sent to the backend, and those that
+// another's answer served.
+type Asks struct{ Sent, Shared prometheus.Counter }
+
+// Of is what is counted of the handlers with a name.
+func Of(name string) *Handler {
+	label := prometheus.Labels{"handler": name}
+	of := func(kind string) Asks {
+		return Asks{Sent: asks.WithLabelValues(name, kind), Shared: shared.WithLabelValues(name, kind)}
+	}
+	return &Handler{
+		Parked:        parked.With(label),
+		Streams:       opened.With(label),
+		StreamEvents:  sent.With(label),
+		Parks:         parks.With(label),
+		Held:          held.With(label),
+		Running:       running.With(label),
+		Queued:        queued.With(label),
+		First:         of("first"),
+		Replay:        of("replay"),
+		FailedReplays: failed.With(label),
+		SlowReaders:   slow.With(label),
+		ends:          ends.MustCurryWith(label),
+		answers:       answers.MustCurryWith(label),
+	}
+}
+
+// Ended counts what ended a park.
+func (h *Handler) Ended(cause string) { h.ends.WithLabelValues(cause).Inc() }
+
+// Answered counts a request that has ended, by how it was released.
+func (h *Handler) Answered(release string) { h.answers.WithLabelValues(release).Inc() }
