@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/status"
 	"github.com/caddy-parker/parker/internal/words"
 )
 
@@ -21,10 +22,12 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("parker", parseDirective[Handler])
 	httpcaddyfile.RegisterHandlerDirective("parker_notify", parseDirective[Notify])
 	httpcaddyfile.RegisterHandlerDirective("parker_publish", parseDirective[Publish])
+	httpcaddyfile.RegisterHandlerDirective("parker_status", parseDirective[status.Handler])
 
 	// Each goes directly behind request_header, before those that are there
-	// already: a notify wraps the parking, and both are outside of encode.
-	for _, directive := range []string{"parker_publish", "parker", "parker_notify"} {
+	// already: a notify wraps the parking, both are outside of encode, and who looks
+	// at the status is not parked.
+	for _, directive := range []string{"parker_publish", "parker", "parker_notify", "parker_status"} {
 		httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "request_header")
 	}
 }

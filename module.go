@@ -3,8 +3,8 @@
 // client's request while the backend has nothing new, and releases it the moment
 // something is published.
 //
-// It registers the app parker and the handlers parker, parker_notify and
-// parker_publish. The story of one request is in parker.go.
+// It registers the app parker and the handlers parker, parker_notify, parker_publish
+// and parker_status. The story of one request is in parker.go.
 package parker
 
 import (
@@ -21,6 +21,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
+	_ "github.com/caddy-parker/parker/internal/admin"
+	_ "github.com/caddy-parker/parker/internal/command"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/lot"

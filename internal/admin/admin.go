@@ -1,0 +1,259 @@
+// Package admin shows what parker does on Caddy's admin endpoint, below /parker/.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/hook"
+	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/status"
+)
+
+func init() {
+	caddy.RegisterModule(new(API))
+}
+
+// API is the admin endpoint's part for parker:
+//
+//	GET    /parker/                  totals, and how the broker fares
+//	GET    /parker/status            an event stream of what is so, each second
+//	GET    /parker/channels          the channels that anyone waits on
+//	GET    /parker/channels/<name>   who waits on one
+//	POST   /parker/channels/<name>   publishes on one, as at the hook
+//	DELETE /parker/channels/<name>   ends what is parked on one, as a timeout does
+//
+// Lists come in pages: ?limit= (100 by default, at most 1000), and ?after= with what
+// `next` said. Channels can be asked for by ?prefix=. Names that a path cannot hold
+// are given as /parker/channels?channel=<name>.
+type API struct {
+	configuration context.Context
+}
+
+// CaddyModule returns the Caddy module information.
+func (*API) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.parker", New: func() caddy.Module { return new(API) }}
+}
+
+// Provision implements [caddy.Provisioner].
+func (a *API) Provision(ctx caddy.Context) error {
+	a.configuration = ctx
+	return nil
+}
+
+// Routes implements [caddy.AdminRouter].
+func (a *API) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: "/parker/", Handler: with(totals)},
+		{Pattern: "/parker/status", Handler: caddy.AdminHandlerFunc(a.stream)},
+		{Pattern: "/parker/channels", Handler: with(channels)},
+		{Pattern: "/parker/channels/", Handler: with(channel)},
+	}
+}
+
+var errNotConfigured = refuse(http.StatusNotFound, "parker is not configured")
+
+// with has a handler answer with JSON, if parker is configured.
+func with(handle func(hub.Hub, http.ResponseWriter, *http.Request) (any, error)) caddy.AdminHandler {
+	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		h, ok := hub.Current()
+		if !ok {
+			return errNotConfigured
+		}
+		answer, err := handle(h, w, r)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if published, ok := answer.(hook.Published); ok {
+			w.WriteHeader(published.Status())
+		}
+		return json.NewEncoder(w).Encode(answer)
+	})
+}
+
+func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
+	h, ok := hub.Current()
+	if !ok {
+		return errNotConfigured
+	}
+	if err := only(r, http.MethodGet); err != nil {
+		return err
+	}
+	status.Stream(w, r, a.configuration, h.Stopping)
+	return nil
+}
+
+func refuse(status int, message string) error {
+	return caddy.APIError{HTTPStatus: status, Err: errors.New(message)}
+}
+
+func only(r *http.Request, methods ...string) error {
+	for _, method := range methods {
+		if r.Method == method {
+			return nil
+		}
+	}
+	return refuse(http.StatusMethodNotAllowed, "method not allowed")
+}
+
+// Totals are the process's figures.
+type Totals struct {
+	Parked   int           `json:"parked"`   // requests and streams
+	Channels int           `json:"channels"` // that anyone waits on
+	Position string        `json:"position"`
+	Broker   status.Broker `json:"broker"`
+}
+
+func totals(h hub.Hub, _ http.ResponseWriter, r *http.Request) (any, error) {
+	if r.URL.Path != "/parker/" {
+		return nil, refuse(http.StatusNotFound, "there is nothing here")
+	}
+	if err := only(r, http.MethodGet); err != nil {
+		return nil, err
+	}
+	return Totals{
+		Parked:   h.Lot.Parked(),
+		Channels: h.Lot.Channels(),
+		Position: h.Position().String(),
+		Broker:   status.BrokerOf(h.Broker.Health()),
+	}, nil
+}
+
+// page is what a request asks for of a list.
+func page(r *http.Request) (after string, limit int, err error) {
+	query := r.URL.Query()
+	limit = 100
+	if query.Has("limit") {
+		if limit, err = strconv.Atoi(query.Get("limit")); err != nil || limit < 1 || limit > 1000 {
+			return "", 0, refuse(http.StatusBadRequest, "limit is a number from 1 to 1000")
+		}
+	}
+	return query.Get("after"), limit, nil
+}
+
+// Channels is a page of channels.
+type Channels struct {
+	Channels []hook.ChannelWaiting `json:"channels"`
+	Next     string                `json:"next,omitempty"`
+}
+
+func channels(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
+	if r.URL.Query().Has("channel") {
+		return channel(h, w, r)
+	}
+	if err := only(r, http.MethodGet); err != nil {
+		return nil, err
+	}
+	after, limit, err := page(r)
+	if err != nil {
+		return nil, err
+	}
+	list := h.Channels(r.URL.Query().Get("prefix"), after, limit+1)
+	answer := Channels{Channels: append([]hook.ChannelWaiting{}, list[:min(limit, len(list))]...)}
+	if len(list) > limit {
+		answer.Next = list[limit-1].Channel
+	}
+	return answer, nil
+}
+
+// Channel is a page of who waits on a channel.
+type Channel struct {
+	hook.ChannelWaiting
+	Newest   string    `json:"newest"` // the position of the newest event, as far as it is remembered
+	Requests []Request `json:"requests"`
+	Next     string    `json:"next,omitempty"`
+}
+
+// Request is one that waits. Its query is not shown, as secrets may be in it.
+type Request struct {
+	Method string  `json:"method"`
+	Path   string  `json:"path"`
+	Remote string  `json:"remote"`
+	Age    float64 `json:"age_seconds"`
+	Stream bool    `json:"stream,omitempty"`
+}
+
+// Released is what a DELETE answers.
+type Released struct {
+	Channel  string `json:"channel"`
+	Released int    `json:"released"`
+}
+
+func channel(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
+	name := strings.TrimPrefix(r.URL.Path, "/parker/channels/")
+	if query := r.URL.Query(); query.Has("channel") {
+		name = query.Get("channel")
+	}
+	if err := brokers.CheckChannel(name); err != nil {
+		return nil, refuse(http.StatusBadRequest, err.Error())
+	}
+	switch r.Method {
+	case http.MethodPost:
+		return publish(h, w, r, name)
+	case http.MethodDelete:
+		return Released{name, h.Lot.End(name)}, nil
+	}
+	if err := only(r, http.MethodGet); err != nil {
+		return nil, err
+	}
+	after, limit, err := page(r)
+	if err != nil {
+		return nil, err
+	}
+	skip := 0
+	if after != "" {
+		if skip, err = strconv.Atoi(after); err != nil || skip < 0 {
+			return nil, refuse(http.StatusBadRequest, "after is what next said")
+		}
+	}
+	answer := Channel{
+		ChannelWaiting: hook.ChannelWaiting{Channel: name, Waiting: h.Waiting(name)},
+		Newest:         h.Newest([]string{name}).String(),
+		Requests:       []Request{},
+	}
+	at := 0
+	h.Lot.EachOn(name, func(about any, stream bool) bool {
+		if at++; at <= skip {
+			return true
+		}
+		if len(answer.Requests) == limit {
+			answer.Next = fmt.Sprint(skip + limit)
+			return false
+		}
+		d := about.(*poll.Description)
+		answer.Requests = append(answer.Requests, Request{d.Method, d.Path, d.Remote, time.Since(d.Came).Seconds(), stream})
+		return true
+	})
+	return answer, nil
+}
+
+// drained is how much of what is refused is read all the same: a client that sends
+// all of it before it reads the answer would not get to that.
+const drained = 16 << 20
+
+func publish(h hub.Hub, w http.ResponseWriter, r *http.Request, name string) (any, error) {
+	came, refusal := hook.Publish(w, r, h, name, h.MaxMessage)
+	if refusal != nil {
+		_, _ = io.CopyN(io.Discard, r.Body, drained)
+		return nil, refuse(refusal.Status, refusal.Detail)
+	}
+	return came, nil
+}
+
+// Interface guards
+var (
+	_ caddy.AdminRouter = (*API)(nil)
+	_ caddy.Provisioner = (*API)(nil)
+)

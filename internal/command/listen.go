@@ -1,0 +1,151 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/eventstream"
+)
+
+// stream listens to an event stream, until it ends.
+func (t *tail) stream(ctx context.Context) error {
+	reply, err := t.ask(ctx, http.Header{"Accept": {eventstream.MediaType}, "Cache-Control": {"no-store"}})
+	if err != nil {
+		return err
+	}
+	defer reply.Body.Close()
+	mediaType, _, _ := mime.ParseMediaType(reply.Header.Get("Content-Type"))
+	switch {
+	case reply.StatusCode == http.StatusNoContent:
+		return errEnd // WHATWG HTML, section 9.2.3
+	case reply.StatusCode != http.StatusOK:
+		return refusal{reply.StatusCode, reply.Status}
+	case mediaType != eventstream.MediaType:
+		why := fmt.Sprintf("with %q, which is no event stream; perhaps you want --poll", mediaType)
+		return refusal{reply.StatusCode, why}
+	}
+	t.connected, t.failures = true, 0
+	events := newEventReader(reply.Body, t.position)
+	events.retry = t.retry
+	for {
+		event, err := events.next()
+		if err == nil {
+			if err := t.print(event); err != nil {
+				return err
+			}
+		}
+		t.position, t.retry = events.lastID, events.retry
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// maxAnswer is how long the answer to a poll may be.
+const maxAnswer = 64 << 20
+
+// pace is how often a URL is polled that answers at once, and not with messages.
+const pace = time.Second
+
+// validator is what an answer can be told by from a later one. RFC 9110, section 8.8.
+type validator struct{ entityTag, modified string }
+
+// poll asks once, prints the answer if it is news, and returns when it is time to ask
+// again.
+func (t *tail) poll(ctx context.Context) error {
+	for {
+		begin := time.Now()
+		message, err := t.pollOnce(ctx)
+		if err != nil {
+			return err
+		}
+		t.connected, t.failures = true, 0
+		if message {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pace - time.Since(begin)):
+		}
+	}
+}
+
+// pollOnce tells whether the answer was a message.
+func (t *tail) pollOnce(ctx context.Context) (message bool, err error) {
+	header := http.Header{"Cache-Control": {"no-store"}}
+	if t.validator.entityTag != "" {
+		header.Set("If-None-Match", t.validator.entityTag)
+	}
+	if t.validator.modified != "" {
+		header.Set("If-Modified-Since", t.validator.modified)
+	}
+	reply, err := t.ask(ctx, header)
+	if err != nil {
+		return false, err
+	}
+	defer reply.Body.Close()
+	body, err := io.ReadAll(http.MaxBytesReader(nil, reply.Body, maxAnswer))
+	if err != nil {
+		return false, fmt.Errorf("reading the answer: %w", err)
+	}
+	if reply.StatusCode != http.StatusNotModified && reply.StatusCode/100 != 2 {
+		return false, refusal{reply.StatusCode, reply.Status}
+	}
+	return t.takeAnswer(reply.Header, reply.StatusCode, body)
+}
+
+// takeAnswer prints an answer if it is news.
+func (t *tail) takeAnswer(header http.Header, status int, body []byte) (message bool, err error) {
+	position := header.Get("Last-Event-ID")
+	lost := header.Get("Parker-Recovered") == "false"
+	message = position != "" && !lost && len(body) > 0
+	switch {
+	case message:
+		err = t.print(eventstream.Event{ID: position, Data: body})
+	case lost:
+		err = t.print(eventstream.Event{ID: position, Type: "parker.reset"})
+	}
+	if err != nil {
+		return false, err
+	}
+	if position != "" {
+		t.position = position
+	}
+	if message || len(body) == 0 || status == http.StatusNotModified {
+		return message, nil
+	}
+	t.validator = validator{header.Get("ETag"), header.Get("Last-Modified")}
+	if bytes.Equal(body, t.last) || isNothingNew(header) {
+		return false, nil
+	}
+	t.last = body
+	return false, t.print(eventstream.Event{Data: body})
+}
+
+// isNothingNew tells whether parker says of an answer that it brings nothing.
+func isNothingNew(header http.Header) bool {
+	said := header.Values("Parker-Status")
+	if len(said) == 0 {
+		return false
+	}
+	for parameter := range strings.SplitSeq(said[len(said)-1], ";") {
+		value, _ := strings.CutPrefix(strings.TrimSpace(parameter), "release=")
+		switch answer.Release(value) {
+		case answer.Timeout, answer.Full, answer.Stop, answer.Error:
+			return true
+		}
+	}
+	return false
+}

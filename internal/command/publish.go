@@ -1,0 +1,89 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+func publishCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "publish <channel> [<message>] [--content-type <type>] [--event <name>] [--expires <seconds>] [--id <id>] " + addressUsage,
+		Short: "Publishes on a channel",
+		Long: `
+Publishes on a channel, as the hook does, and prints what came of it as JSON.
+
+Without a message, those who wait are woken and the backend is asked for each of
+them. With one, it is what they are answered. The message - is read from standard
+input.`,
+		Example: `  $ caddy parker publish messages
+  $ caddy parker publish rooms/7 '{"text":"hello"}'
+  $ date | caddy parker publish clock - --expires 60`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: caddycmd.WrapCommandFuncForCobra(publish),
+	}
+	for _, f := range publishFlags {
+		cmd.Flags().StringP(f.name, "", "", f.usage)
+	}
+	addAddressFlags(cmd)
+	return cmd
+}
+
+// publishFlags are the flags that become fields of the request.
+var publishFlags = []struct{ name, field, usage string }{
+	{"content-type", "Content-Type", "What the message is (default: JSON or text, by its looks)"},
+	{"event", "Parker-Event", "Type of the event on a stream"},
+	{"expires", "Parker-Expires", "For how many seconds it is kept for those who come later; 0: not at all"},
+	{"id", "Parker-Id", "Your own ID for it: what is published again with the same is published once"},
+}
+
+func publish(fl caddycmd.Flags) (int, error) {
+	channel := fl.Arg(0)
+	if err := brokers.CheckChannel(channel); err != nil {
+		return exit(err)
+	}
+	message, err := messageOf(fl)
+	if err != nil {
+		return exit(err)
+	}
+	address, err := addressOf(fl)
+	if err != nil {
+		return exit(err)
+	}
+	header := http.Header{"Content-Type": nil} // else Caddy's client says that it is JSON
+	for _, f := range publishFlags {
+		if fl.Changed(f.name) {
+			header.Set(f.field, fl.String(f.name))
+		}
+	}
+	path := "/parker/channels?" + url.Values{"channel": {channel}}.Encode()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	answer, err := administer(ctx, address, http.MethodPost, path, header, bytes.NewReader(message))
+	if err != nil {
+		return exit(err)
+	}
+	defer answer.Close()
+	_, err = io.Copy(os.Stdout, answer)
+	return exit(err)
+}
+
+// messageOf is the message to be published; it is empty where there is none.
+func messageOf(fl caddycmd.Flags) ([]byte, error) {
+	if fl.Arg(1) != "-" {
+		return []byte(fl.Arg(1)), nil
+	}
+	message, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return nil, fmt.Errorf("reading the message: %w", err)
+	}
+	return message, nil
+}

@@ -1,0 +1,149 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/caddy-parker/parker/internal/status"
+)
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [--once] " + addressUsage,
+		Short: "Shows what is parked and released, and the busiest channels",
+		Long: `
+Shows what parker does: how many requests are parked and streams open, how many
+requests are released a second, how many asks the backend is sent and spared, how
+the broker fares, and the channels on which most wait.
+
+On a terminal it is drawn anew each second until you press Ctrl+C. With --once, or
+where the output is no terminal, it is printed once.`,
+		Args: cobra.NoArgs,
+		RunE: caddycmd.WrapCommandFuncForCobra(runStatus),
+	}
+	cmd.Flags().BoolP("once", "", false, "Print it once")
+	addAddressFlags(cmd)
+	return cmd
+}
+
+func runStatus(fl caddycmd.Flags) (int, error) {
+	address, err := addressOf(fl)
+	if err != nil {
+		return exit(err)
+	}
+	ctx, stop := untilInterrupted()
+	defer stop()
+	figures := &figures{address: address}
+	if terminal := int(os.Stdout.Fd()); !fl.Bool("once") && term.IsTerminal(terminal) {
+		err = live(ctx, figures, terminal)
+	} else {
+		err = once(ctx, figures)
+	}
+	if err == nil && !figures.now.IsZero() {
+		figures.write(os.Stdout)
+	}
+	return exit(err)
+}
+
+// once returns when there are figures.
+func once(ctx context.Context, f *figures) error {
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
+	err := f.follow(ctx, enough)
+	if !f.now.IsZero() {
+		return nil
+	}
+	return err
+}
+
+// live draws the figures on a terminal until ctx ends. The error is that there were
+// never any.
+func live(ctx context.Context, f *figures, terminal int) error {
+	screen := screen{terminal: terminal, out: os.Stdout}
+	defer screen.close()
+	draw := func() { screen.draw(f.write) }
+	for {
+		err := f.follow(ctx, draw)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case f.now.IsZero():
+			return err
+		}
+		f.trouble = err
+		draw()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// figures are what Caddy has told of itself.
+type figures struct {
+	address string
+
+	past    []status.Sample // oldest first, the newest with them
+	newest  status.Now
+	now     time.Time // when that came; zero: nothing has
+	trouble error     // why nothing comes any more
+}
+
+// remembered is how many samples are.
+const remembered = 300
+
+// errEnded says that Caddy tells no more for now.
+var errEnded = errors.New("nothing more is told: Caddy stops, or is reloaded")
+
+// follow takes what Caddy tells, and calls changed each time, until ctx ends or Caddy
+// tells no more.
+func (f *figures) follow(ctx context.Context, changed func()) error {
+	header := http.Header{"Accept": {"text/event-stream"}}
+	body, err := administer(ctx, f.address, http.MethodGet, "/parker/status", header, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	for events := newEventReader(body, ""); ; {
+		event, err := events.next()
+		if errors.Is(err, io.EOF) {
+			return errEnded
+		}
+		if err != nil {
+			return fmt.Errorf("reading the figures: %w", err)
+		}
+		if err := f.take(event.Type, event.Data); err != nil {
+			return fmt.Errorf("reading the figures: %w", err)
+		}
+		if event.Type == status.NowEvent {
+			changed()
+		}
+	}
+}
+
+func (f *figures) take(event string, data []byte) error {
+	switch event {
+	case status.PastEvent:
+		f.past = nil
+		return json.Unmarshal(data, &f.past)
+	case status.NowEvent:
+		f.newest = status.Now{}
+		if err := json.Unmarshal(data, &f.newest); err != nil {
+			return err
+		}
+		f.now, f.trouble = time.Now(), nil
+		f.past = append(f.past, f.newest.Sample)
+		f.past = f.past[max(len(f.past)-remembered, 0):]
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/term"
+
+	"github.com/caddy-parker/parker/internal/status"
+)
+
+// write writes the figures as lines of text.
+func (f *figures) write(w io.Writer) {
+	now, broker := f.newest, f.newest.Broker
+	fmt.Fprintf(w, "parker at %s, %s", f.address, f.now.Format(time.TimeOnly))
+	if f.trouble != nil {
+		fmt.Fprintf(w, "  -  %v", f.trouble)
+	}
+	fmt.Fprintf(w, "\n\n%10s %10s %12s %10s %10s %14s\n", "PARKED", "STREAMS", "RELEASED/S", "ASKS/S", "SAVED/S", "SAVED, 5 MIN")
+	fmt.Fprintf(w, "%10s %10s %12s %10s %10s %14s\n", comma(now.Requests), comma(now.Streams),
+		rate(now.Released), rate(now.Asks), rate(now.Saved), savedShare(f.past))
+	reachable := "reachable"
+	if !broker.Reachable {
+		reachable = "NOT REACHABLE"
+	}
+	fmt.Fprintf(w, "\nbroker %s, %.1f s behind, %s events waiting to be sent, history %s\n", reachable, broker.Lag, comma(broker.Waiting), humanize.Bytes(uint64(max(broker.HistoryBytes, 0))))
+	fmt.Fprintf(w, "\n%10s %10s   %s\n", "PARKED", "STREAMS", ofChannels(now))
+	for _, c := range now.Busiest {
+		fmt.Fprintf(w, "%10s %10s   %s\n", comma(c.Requests), comma(c.Streams), c.Channel)
+	}
+}
+
+func ofChannels(now status.Now) string {
+	if now.Channels > len(now.Busiest) {
+		return fmt.Sprintf("CHANNEL (%d of %s)", len(now.Busiest), comma(now.Channels))
+	}
+	return "CHANNEL"
+}
+
+func comma(n int) string { return humanize.Comma(int64(n)) }
+
+// rate is a number a second, with a decimal where that matters.
+func rate(n float64) string {
+	if n > 0 && n < 10 {
+		return fmt.Sprintf("%.1f", n)
+	}
+	return humanize.Comma(int64(n + .5))
+}
+
+// savedShare is how much of what the backend would have been asked it was not.
+func savedShare(samples []status.Sample) string {
+	var sent, saved float64
+	for _, s := range samples {
+		sent += s.Asks
+		saved += s.Saved
+	}
+	if sent+saved == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", 100*saved/(sent+saved))
+}
+
+// screen is a terminal's, on which the same is drawn again and again. What stood there
+// before comes back in the end.
+type screen struct {
+	terminal int
+	out      io.Writer
+	opened   bool
+}
+
+// Control sequences (ECMA-48, and xterm's private modes).
+const (
+	openScreen  = "\x1b[?1049h\x1b[?25l\x1b[?7l" // the other screen, no cursor, no wrapping
+	closeScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+	home        = "\x1b[H"
+	clearLine   = "\x1b[K"
+	clearBelow  = "\x1b[J"
+)
+
+// draw draws as many of the lines as there is room for.
+func (s *screen) draw(write func(io.Writer)) {
+	var text bytes.Buffer
+	write(&text)
+	lines := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
+	if _, height, err := term.GetSize(s.terminal); err == nil && height > 0 {
+		lines = lines[:min(len(lines), height)]
+	}
+	begin := home
+	if !s.opened {
+		s.opened = true
+		begin = openScreen + home
+	}
+	io.WriteString(s.out, begin+strings.Join(lines, clearLine+"\n")+clearLine+clearBelow)
+}
+
+func (s *screen) close() {
+	if s.opened {
+		io.WriteString(s.out, closeScreen)
+	}
+}

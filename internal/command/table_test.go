@@ -1,0 +1,58 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/hook"
+	"github.com/caddy-parker/parker/internal/status"
+)
+
+func TestTheTableReadsWell(t *testing.T) {
+	f := figures{address: "localhost:2019", now: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), trouble: errors.New("gone")}
+	f.past = []status.Sample{{Asks: 1, Saved: 3}, {Asks: 9, Saved: 87}}
+	f.newest = status.Now{
+		Sample: status.Sample{Requests: 10204, Streams: 312, Released: 1033.6, Asks: 9.25, Saved: 87},
+		View: status.View{
+			Channels: 1200,
+			Busiest:  []hook.ChannelWaiting{{Channel: "rooms/7", Waiting: hook.Waiting{Requests: 5120, Streams: 12}}, {Channel: "日本", Waiting: hook.Waiting{Streams: 1}}},
+			Broker:   status.Broker{Lag: 2.55, Waiting: 1234, HistoryBytes: 34_100},
+		},
+	}
+	const want = `parker at localhost:2019, 15:04:05  -  gone
+
+    PARKED    STREAMS   RELEASED/S     ASKS/S    SAVED/S   SAVED, 5 MIN
+    10,204        312        1,034        9.2         87         90.0 %
+
+broker NOT REACHABLE, 2.5 s behind, 1,234 events waiting to be sent, history 34 kB
+
+    PARKED    STREAMS   CHANNEL (2 of 1,200)
+     5,120         12   rooms/7
+         0          1   日本
+`
+	var out bytes.Buffer
+	if f.write(&out); out.String() != want {
+		t.Errorf("it is\n%s", &out)
+	}
+}
+
+func TestTheScreenIsGivenBackAsItWas(t *testing.T) {
+	var out bytes.Buffer
+	s := screen{terminal: -1, out: &out}
+	s.close()
+	if out.Len() > 0 {
+		t.Errorf("nothing was drawn, and %q written", &out)
+	}
+	for range 2 {
+		s.draw(func(w io.Writer) { io.WriteString(w, "a\nb\n") })
+	}
+	s.close()
+	const picture = home + "a" + clearLine + "\nb" + clearLine + clearBelow
+	if want := openScreen + picture + picture + closeScreen; out.String() != want {
+		t.Errorf("it wrote %q, want %q", strings.ReplaceAll(out.String(), "\x1b", "ESC"), want)
+	}
+}

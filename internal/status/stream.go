@@ -1,0 +1,60 @@
+package status
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/eventstream"
+	"github.com/caddy-parker/parker/internal/passing"
+)
+
+// retry is how long a client waits that has lost its stream, as with each reload.
+const retry = time.Second
+
+// unseen is what one has seen who has just come.
+const unseen = -1
+
+// Stream answers with the figures as an event stream: those of the last minutes, as
+// far as they are remembered, and the newest each second. It ends when the client
+// leaves, when the configuration is another, or when the server stops.
+func Stream(w http.ResponseWriter, r *http.Request, configuration, stopping context.Context) {
+	processWide.stream(w, r, configuration, stopping)
+}
+
+func (s *sampler) stream(w http.ResponseWriter, r *http.Request, configuration, stopping context.Context) {
+	s.join(true)
+	defer s.leave(true)
+	header := w.Header()
+	header.Set("Content-Type", eventstream.MediaType)
+	header.Set("Cache-Control", "no-store")
+	limits := answer.LimitsOf(w, r)
+	out := passing.Attend(w, r, &limits, http.StatusOK, 0)
+	if out == nil {
+		return // an answer to HEAD
+	}
+	defer out.Close()
+	defer context.AfterFunc(stopping, func() { out.Stop(nil) })()
+
+	out.WriteHeader(http.StatusOK)
+	events, seen := eventstream.AppendRetry(nil, retry), unseen
+	for {
+		if _, err := out.Write(events); err != nil {
+			return
+		}
+		var next <-chan struct{}
+		if events, seen, next = s.since(seen); len(events) > 0 {
+			continue
+		}
+		select {
+		case <-next:
+		case <-r.Context().Done():
+			return
+		case <-configuration.Done():
+			return
+		case <-stopping.Done():
+			return
+		}
+	}
+}
