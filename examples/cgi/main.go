@@ -1,0 +1,49 @@
+// Command cgi shows parker at work in one command: it starts a guestbook from the
+// nineties, a Perl script that lighttpd starts anew for each request, and Caddy with
+// the Caddyfile of this folder in front of it. An interrupt ends both.
+//
+// Its ports can be chosen by the environment: GUESTBOOK_PORT is the site's (8096),
+// GUESTBOOK_SERVER_PORT lighttpd's (8097), GUESTBOOK_HOOK_PORT the hook's (9096).
+package main
+
+import (
+	"embed"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/caddy-parker/parker/examples/internal/run"
+)
+
+//go:embed Caddyfile lighttpd.conf site
+var files embed.FS
+
+func main() {
+	run.Main(run.Example{
+		Name:    "cgi",
+		Title:   "The guestbook",
+		Site:    run.Port{Variable: "GUESTBOOK_PORT", Default: "8096"},
+		Backend: run.Port{Variable: "GUESTBOOK_SERVER_PORT", Default: "8097"},
+		Hook:    run.Port{Variable: "GUESTBOOK_HOOK_PORT", Default: "9096"},
+		Files:   files,
+		Folder:  "GUESTBOOK_FOLDER",
+		Command: lighttpd,
+	})
+}
+
+// lighttpd runs the server, with the entries in the folder.
+func lighttpd(folder, _ string) (program string, args []string, err error) {
+	perl, err := exec.LookPath("perl")
+	if err != nil {
+		return "", nil, errors.New("there is no Perl: install perl")
+	}
+	// Servers are installed where only root looks for programs.
+	os.Setenv("PATH", os.Getenv("PATH")+string(filepath.ListSeparator)+"/usr/sbin")
+	program, err = exec.LookPath("lighttpd")
+	if err != nil {
+		return "", nil, errors.New("there is no lighttpd: install lighttpd")
+	}
+	os.Setenv("GUESTBOOK_PERL", perl)
+	return program, []string{"-D", "-f", filepath.Join(folder, "lighttpd.conf")}, nil
+}

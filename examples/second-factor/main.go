@@ -1,0 +1,45 @@
+// Command second-factor shows parker at work in one command: it starts a Java program
+// with one thread, which says whether a user's second factor has approved a login, and
+// Caddy with the Caddyfile of this folder in front of it, which has the page wait for
+// that. An interrupt ends both.
+//
+// Its ports can be chosen by the environment: SECOND_FACTOR_PORT is the site's (8092),
+// SECOND_FACTOR_JAVA_PORT Java's (8093), SECOND_FACTOR_HOOK_PORT the hook's (9092).
+package main
+
+import (
+	"embed"
+	"errors"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/caddy-parker/parker/examples/internal/run"
+)
+
+//go:embed Caddyfile Backend.java login.html phone.html
+var files embed.FS
+
+func main() {
+	run.Main(run.Example{
+		Name:    "second-factor",
+		Title:   "The login",
+		Site:    run.Port{Variable: "SECOND_FACTOR_PORT", Default: "8092"},
+		Backend: run.Port{Variable: "SECOND_FACTOR_JAVA_PORT", Default: "8093"},
+		Hook:    run.Port{Variable: "SECOND_FACTOR_HOOK_PORT", Default: "9092"},
+		Files:   files,
+		Folder:  "SECOND_FACTOR_FOLDER",
+		Command: java,
+	})
+}
+
+// java runs the source as it is, which takes the compiler of a JDK. A program of one
+// thread needs little of what the runtime does for larger ones. Without nodelay the
+// JDK's server holds back the end of an answer for 40 milliseconds.
+func java(folder, _ string) (program string, args []string, err error) {
+	_, noCompiler := exec.LookPath("javac")
+	program, noJava := exec.LookPath("java")
+	if errors.Join(noCompiler, noJava) != nil {
+		return "", nil, errors.New("there is no JDK, 17 or newer: install default-jdk-headless")
+	}
+	return program, []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsun.net.httpserver.nodelay=true", filepath.Join(folder, "Backend.java")}, nil
+}
