@@ -1,0 +1,6 @@
+//go:build race
+
+package brokertest
+
+// With the race detector all takes several times as long.
+const manyOf = 20_000

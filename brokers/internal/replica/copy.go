@@ -1,0 +1,213 @@
+package replica
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/internal/history"
+)
+
+// logCopy is what is known of a log. The replica that it belongs to guards it.
+type logCopy struct {
+	epoch     string
+	offsets   []uint64 // how far each shard has been read
+	confirmed []uint64 // how often each shard was found to hold no more
+	histories []*history.History
+	seen      map[string]*numbers // of the entries of each node
+}
+
+func (r *replica) newCopy(epoch string, shards int) *logCopy {
+	c := &logCopy{
+		epoch:     epoch,
+		offsets:   make([]uint64, shards),
+		confirmed: make([]uint64, shards),
+		histories: make([]*history.History, shards),
+		seen:      make(map[string]*numbers),
+	}
+	for i := range c.histories {
+		c.histories[i] = history.New(func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			c.histories[i].Sweep()
+		})
+	}
+	c.limit(r.limits)
+	return c
+}
+
+// limit has each shard remember as much of a channel as all may, and of all its
+// part.
+func (c *logCopy) limit(limits brokers.History) {
+	limits.MaxBytes /= int64(len(c.histories))
+	for _, h := range c.histories {
+		h.Limit(limits)
+	}
+}
+
+// discard leaves nothing of the copy.
+func (c *logCopy) discard() {
+	for _, h := range c.histories {
+		h.Forget(0)
+	}
+}
+
+// named is the event that was published on a channel with an ID, if there was one.
+func (c *logCopy) named(channel, id string) (brokers.Event, bool) {
+	if id == "" {
+		return brokers.Event{}, false
+	}
+	for _, h := range c.histories {
+		if event, ok := h.Named(channel, id); ok {
+			return event, true
+		}
+	}
+	return brokers.Event{}, false
+}
+
+// takeFloor notes up to where a shard that is read from its beginning is unknown. It
+// tells whether that is more than before.
+func (c *logCopy) takeFloor(shard int, floor uint64) bool {
+	if floor <= c.offsets[shard] {
+		return false
+	}
+	c.offsets[shard] = floor
+	c.histories[shard].Forget(floor)
+	return true
+}
+
+// taken is what an entry turned out to be.
+type taken uint8
+
+const (
+	again     taken = iota // one that was read before
+	duplicate              // one with the ID of an earlier event
+	event                  // an event
+)
+
+// take makes an entry an event, unless it was one before.
+func (r *replica) take(c *logCopy, shard int, e Entry) (brokers.Event, taken) {
+	if e.Offset <= c.offsets[shard] {
+		return brokers.Event{}, again
+	}
+	c.offsets[shard] = e.Offset
+	if e.Node != "" && !c.note(shard, e.Node, e.Number) {
+		return brokers.Event{}, again
+	}
+	if earlier, ok := c.named(e.Channel, e.ID); ok {
+		return earlier, duplicate
+	}
+	came := brokers.Event{
+		Channel:  e.Channel,
+		Position: r.positionIn(c),
+		Message:  e.Message,
+		Origin:   brokers.Origin{Shard: shard, Node: e.Node, Number: e.Number},
+	}
+	c.histories[shard].Add(came, e.Offset, e.ID, e.Lifetime)
+	return came, event
+}
+
+// lifetimeLeft is for how long an entry that is read only now is to be remembered
+// yet, as [brokers.Publication] has it.
+func (r *replica) lifetimeLeft(e Entry) time.Duration {
+	age := time.Since(e.Time)
+	if e.Time.IsZero() || age < time.Second || e.Lifetime < 0 {
+		return e.Lifetime
+	}
+	lifetime := e.Lifetime
+	if lifetime == 0 {
+		lifetime = r.limits.MaxAge
+	}
+	if lifetime <= age {
+		return -1
+	}
+	return lifetime - age
+}
+
+// positionIn is where events stand in a copy. The caller holds mu.
+func (r *replica) positionIn(c *logCopy) brokers.Position {
+	return brokers.NewPosition(c.epoch, c.offsets, r.outbox.ahead(r.node))
+}
+
+// numbers are those of a node's entries that have been read. A node appends its
+// entries to each shard in order, but where the server fails it they may come twice,
+// and late.
+type numbers struct {
+	first, last uint64
+	lasts       []uint64            // those of the shards
+	missing     map[uint64]struct{} // between first and last
+	heard       time.Time           // when the last came
+	at          []uint64            // the offsets then
+}
+
+// Bounds on what is kept of nodes.
+const (
+	maxMissing = 10_000        // of one node
+	nodeAge    = 2 * time.Hour // without an entry
+)
+
+// note tells whether an entry has not been read before.
+func (c *logCopy) note(shard int, node string, number uint64) bool {
+	n := c.seen[node]
+	if n == nil {
+		c.forgetNodes()
+		n = &numbers{first: number, last: number, lasts: make([]uint64, len(c.offsets)), missing: make(map[uint64]struct{})}
+		c.seen[node] = n
+	} else if !n.add(number) && number <= n.lasts[shard] {
+		return false
+	}
+	n.lasts[shard] = max(n.lasts[shard], number)
+	n.heard = time.Now()
+	n.at = append(n.at[:0], c.offsets...)
+	return true
+}
+
+// forgetNodes forgets those that have ended long ago.
+func (c *logCopy) forgetNodes() {
+	for node, n := range c.seen {
+		if time.Since(n.heard) > nodeAge {
+			delete(c.seen, node)
+		}
+	}
+}
+
+// add tells whether a number was missing, as far as that is known.
+func (n *numbers) add(number uint64) bool {
+	switch {
+	case number > n.last:
+		n.lack(n.last+1, number)
+		n.last = number
+	case number < n.first:
+		n.lack(number+1, n.first)
+		n.first = number
+	default:
+		if _, missing := n.missing[number]; !missing {
+			return false
+		}
+		delete(n.missing, number)
+	}
+	return true
+}
+
+// lack notes that the numbers from one up to below another are missing.
+func (n *numbers) lack(from, to uint64) {
+	for ; from < to && len(n.missing) < maxMissing; from++ {
+		n.missing[from] = struct{}{}
+	}
+}
+
+func (n *numbers) has(number uint64) bool {
+	_, missing := n.missing[number]
+	return number >= n.first && number <= n.last && !missing
+}
+
+// outdated tells whether what a position covers besides its offsets is behind them:
+// all of the node's entries up to the number have been read before. Where its first
+// ones have not, they may be yet to come.
+func (c *logCopy) outdated(a brokers.Ahead, offsets []uint64) bool {
+	n := c.seen[a.Node]
+	if n == nil || n.first > 1 || len(n.missing) > 0 || a.Number > n.last {
+		return false
+	}
+	return slices.EqualFunc(offsets, n.at, func(offset, at uint64) bool { return offset >= at })
+}

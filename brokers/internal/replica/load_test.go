@@ -1,0 +1,176 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/brokertest"
+)
+
+func TestAProcessThatJoinsLateHasTheHistory(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		p := join(t, s)
+		for i := range 10 {
+			p.publish(t, named(fmt.Sprint(i), say("a", fmt.Sprint(i))))
+			p.publish(t, wake("b"))
+		}
+		s.trim(0, 12)
+		late := join(t, s)
+		late.checkReceived(t) // to those who wait there it is no news
+		late.checkLost(t, brokers.Position{Epoch: "epoch1", Offset: 7}, "a")
+		after := brokers.Position{Epoch: "epoch1", Offset: 8}
+		if last := late.checkEvents(t, after, []string{"a", "b"}, "4", "5", "6", "7", "8", "9", "wake-up"); last != p.Position() {
+			t.Errorf("the last is at %v, not %v", last, p.Position())
+		}
+		if got, want := late.Newest([]string{"a"}), p.Newest([]string{"a"}); got != want {
+			t.Errorf("the newest is at %v, not %v", got, want)
+		}
+		if again := late.publish(t, named("9", say("a", "again"))); !again.Duplicate {
+			t.Errorf("what it read was published again: %+v", again)
+		}
+	})
+}
+
+// TestALogIsReadWholeHoweverLongItTakes: to be at work is not to be silent.
+func TestALogIsReadWholeHoweverLongItTakes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		for i := range 600 {
+			s.add(0, Entry{Channel: "a", Message: &brokers.Message{Body: []byte(fmt.Sprint(i))}})
+		}
+		p := join(t, s, func(l *link) { l.batch, l.latency = 10, time.Second })
+		if p.Broker.Health().Reachable {
+			t.Error("it is read already")
+		}
+		time.Sleep(70 * time.Second)
+		if h := p.Broker.Health(); !h.Reachable {
+			t.Errorf("%+v", h)
+		}
+		p.checkEvents(t, brokers.Position{Epoch: "epoch1"}, []string{"a"}, numbersTo(600)...)
+		if p.logged.Len() > 0 {
+			t.Errorf("%v", p.logged.All())
+		}
+	})
+}
+
+// TestALogInSeveralShardsIsReadWhole: one shard is far ahead of another, with entries
+// of one node in both.
+func TestALogInSeveralShardsIsReadWhole(t *testing.T) {
+	const each = 3 * maxMissing
+	bubble(t, func(t *testing.T) {
+		s := newServer(2)
+		channels := []string{channelIn(0, 2), channelIn(1, 2)}
+		for shard, channel := range channels {
+			entries := make([]Entry, each)
+			for i := range entries {
+				entries[i] = Entry{
+					Channel: channel,
+					Message: &brokers.Message{Body: []byte(fmt.Sprint(i))},
+					Node:    "NODE",
+					Number:  uint64(2*i + shard + 1),
+				}
+			}
+			s.add(shard, entries...)
+		}
+		for _, first := range []int{0, 1} {
+			p := &process{link: newLink(s)}
+			source := p.source("")
+			source.Open = func() (Log, error) { return &oneFirst{p.link, first, make(chan struct{})}, nil }
+			p.start(t, source)
+			for _, channel := range channels {
+				p.checkEvents(t, brokers.NewPosition("epoch1", []uint64{0, 0}, nil), []string{channel}, numbersTo(each)...)
+			}
+			if err := p.Leave(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestHowLongAnEventIsRememberedBeginsWhenItWasAdded, for a process that reads it
+// later.
+func TestHowLongAnEventIsRememberedBeginsWhenItWasAdded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		p := join(t, s)
+		start := p.Position()
+		lasting := func(text string, lifetime time.Duration) {
+			publication := say("a", text)
+			publication.Lifetime = lifetime
+			p.publish(t, publication)
+		}
+		lasting("a minute", time.Minute)
+		lasting("an hour", time.Hour)
+		lasting("usual", 0)
+		lasting("not at all", -1)
+		time.Sleep(50 * time.Second)
+		late := join(t, s)
+		for _, p := range []*process{p, late} {
+			events, complete, err := p.Broker.Events(t.Context(), []string{"a"}, start, 9)
+			if len(events) != 3 || complete || err != nil {
+				t.Errorf("after 50 s there are %d, complete %t, %v", len(events), complete, err)
+			}
+			p.checkEvents(t, p.Position(), []string{"a"})
+		}
+		time.Sleep(10 * time.Second)
+		later := join(t, s)
+		for _, p := range []*process{p, late, later} {
+			if events, _, _ := p.Broker.Events(t.Context(), []string{"a"}, start, 9); len(events) != 2 || brokertest.Text(events[0]) != "an hour" {
+				t.Errorf("after a minute there are %v", events)
+			}
+		}
+		time.Sleep(roomy.MaxAge - time.Minute)
+		for _, p := range []*process{p, late, later} {
+			if events, _, _ := p.Broker.Events(t.Context(), []string{"a"}, start, 9); len(events) != 0 {
+				t.Errorf("after two hours there are %v", events)
+			}
+		}
+	})
+}
+
+// TestAClockThatIsWrongTakesNothingFromWhatIsJustAdded: of what a process reads as it
+// comes, it knows the age.
+func TestAClockThatIsWrongTakesNothingFromWhatIsJustAdded(t *testing.T) {
+	for _, clock := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
+		t.Run(clock.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s := newServer(1)
+				s.clock = clock
+				p := join(t, s)
+				start := p.Position()
+				publication := say("a", "1")
+				publication.Lifetime = time.Minute
+				p.publish(t, publication)
+				p.publish(t, say("a", "2"))
+				time.Sleep(59 * time.Second)
+				p.checkEvents(t, start, []string{"a"}, "1", "2")
+				time.Sleep(time.Second)
+				p.checkLost(t, start, "a")
+			})
+		})
+	}
+}
+
+func TestWhatApplicationsAddIsAnEventLikeAnyOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		p := join(t, s)
+		message := &brokers.Message{Body: []byte("1")}
+		s.add(0,
+			Entry{Channel: "a", Message: message, ID: "x"},
+			Entry{Channel: "a", Message: message, ID: "x"},
+			Entry{Channel: "a"},
+			Entry{Channel: "a"},
+		)
+		settle()
+		p.checkReceived(t, "1", "wake-up", "wake-up")
+		p.checkEvents(t, brokers.Position{Epoch: "epoch1"}, []string{"a"}, "1", "wake-up")
+		if !slices.Equal(p.texts(), []string{"lost", "1", "wake-up", "wake-up"}) {
+			t.Errorf("received %q", p.texts())
+		}
+	})
+}

@@ -1,0 +1,176 @@
+package replica
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/brokertest"
+)
+
+// TestWhoMissesWhatTheLogHasDroppedIsTold: a process was away for longer than the log
+// goes back.
+func TestWhoMissesWhatTheLogHasDroppedIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(2)
+		p, other := join(t, s), join(t, s)
+		channel := channelIn(0, 2)
+		other.publish(t, say(channel, "0"))
+		settle()
+		before := p.Position()
+		p.turn(cut)
+		settle()
+		p.publish(t, say(channel, "here"))
+		for i := range 5 {
+			other.publish(t, say(channel, fmt.Sprint(i+1)))
+		}
+		s.trim(0, 2)
+		p.turn(open)
+		settle()
+		p.checkReceived(t, "0", "here", "lost")
+		other.checkReceived(t, "0", "1", "2", "3", "4", "5", "here")
+		p.checkLost(t, before, channel)
+		p.checkLost(t, brokers.NewPosition("epoch1", []uint64{3, 0}, nil), channel)
+		p.checkEvents(t, brokers.NewPosition("epoch1", []uint64{4, 0}, nil), []string{channel}, "4", "5", "here")
+		if logged := p.logged.FilterMessageSnippet("dropped events").Len(); logged != 1 {
+			t.Errorf("%d lines say that events were dropped: %v", logged, p.logged.All())
+		}
+	})
+}
+
+func channelIn(shard, shards int) string {
+	for i := 0; ; i++ {
+		if name := fmt.Sprint("channel", i); shardOf(name, shards) == shard {
+			return name
+		}
+	}
+}
+
+// TestWhatALogDroppedThatWasEmptyAtFirstIsTold: the process has read nothing of it
+// yet, and so has no offset from which it could miss anything.
+func TestWhatALogDroppedThatWasEmptyAtFirstIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		p, other := join(t, s), join(t, s)
+		c, start := brokertest.Listen(p.member, "a"), p.Position()
+		p.turn(cut)
+		settle()
+		other.publish(t, say("a", "1"))
+		other.publish(t, say("a", "2"))
+		s.trim(0, 1)
+		p.turn(open)
+		settle()
+		if c.Take(9); c.Misled() != 1 {
+			t.Errorf("the client was told %d times, and heard %q", c.Misled(), c.Heard())
+		}
+		p.checkLost(t, start, "a")
+	})
+}
+
+func TestAnEmptyLogThatIsReadAgainHasLostNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(2)
+		p, other := join(t, s), join(t, s)
+		p.turn(cut)
+		settle()
+		other.publish(t, say("a", "1"))
+		p.turn(open)
+		settle()
+		p.checkReceived(t, "1")
+	})
+}
+
+// TestALogThatWasEmptiedIsANewOne: positions of before are of no use, everybody is
+// told, and what waited for the server comes to all.
+func TestALogThatWasEmptiedIsANewOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		p, other := join(t, s), join(t, s)
+		p.publish(t, say("a", "1"))
+		settle()
+		before := p.Position()
+		p.turn(cut)
+		settle()
+		p.publish(t, say("a", "2"))
+		s.empty()
+		settle()
+		other.checkReceived(t, "1", "lost")
+		p.turn(open)
+		settle()
+		p.checkReceived(t, "1", "2", "lost")
+		other.checkReceived(t, "1", "lost", "2")
+		other.publish(t, say("a", "3"))
+		settle()
+		p.checkReceived(t, "1", "2", "lost", "3")
+		for _, p := range []*process{p, other} {
+			p.checkLost(t, before, "a")
+			p.checkEvents(t, brokers.Position{Epoch: "epoch2"}, []string{"a"}, "2", "3")
+			if got := p.Position(); got != (brokers.Position{Epoch: "epoch2", Offset: 2}) {
+				t.Errorf("events stand at %v", got)
+			}
+			if h := p.Broker.Health(); !h.Reachable || h.Waiting != 0 {
+				t.Errorf("%+v", h)
+			}
+		}
+	})
+}
+
+// TestWhatWaitsInANewLogIsNotGivenTwice: to a client that was told where to go on
+// from, while what it knows is on its way to the new log.
+func TestWhatWaitsInANewLogIsNotGivenTwice(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		p := join(t, s)
+		p.turn(cut)
+		settle()
+		c := brokertest.Listen(p.member, "a")
+		p.publish(t, say("a", "1"))
+		c.Take(9)
+		s.empty()
+		p.set(func() {
+			p.adding = func(_ int, entries []Entry) verdict { return verdict{add: entries, late: 4500 * time.Millisecond} }
+		})
+		p.turn(open)
+		time.Sleep(2500 * time.Millisecond)
+		synctest.Wait()
+		if c.Take(9); c.Misled() != 1 || p.Broker.Health().Waiting != 1 {
+			t.Fatalf("the client was told %d times; %+v", c.Misled(), p.Broker.Health())
+		}
+		c.Finish(t.Context(), p.member)
+		settle()
+		c.Finish(t.Context(), p.member)
+		if !slices.Equal(c.Heard(), []string{"1"}) || c.Misled() != 1 {
+			t.Errorf("it heard %q, and %d times that something may be lost", c.Heard(), c.Misled())
+		}
+	})
+}
+
+// TestALogThatDropsAllTheTimeIsReadInPeace: it drops what a process is just reading,
+// again and again.
+func TestALogThatDropsAllTheTimeIsReadInPeace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer(1)
+		p := join(t, s)
+		tries := 0
+		p.set(func() {
+			p.reading = func(_ int, read []Entry) (int, error) {
+				tries++
+				return 0, ErrGap
+			}
+		})
+		s.add(0, Entry{Channel: "a"})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if p.set(func() {}); tries > 60 {
+			t.Errorf("in a minute it was read %d times", tries)
+		}
+		p.set(func() { p.reading = nil })
+		settle()
+		if h := p.Broker.Health(); !h.Reachable {
+			t.Errorf("%+v", h)
+		}
+	})
+}

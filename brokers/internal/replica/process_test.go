@@ -1,0 +1,167 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/brokertest"
+)
+
+// roomy are limits that the tests which are not about them do not meet.
+var roomy = brokers.History{Events: 100_000, MaxAge: 2 * time.Hour, MaxBytes: 1_000_000_000}
+
+// process is one of those that share a log.
+type process struct {
+	*Broker
+	*link
+	logged *observer.ObservedLogs
+	member *brokertest.Member
+}
+
+// join begins a process, which ends with the test unless it leaves before. Its
+// link is as it should be when it begins.
+func join(t *testing.T, s *server, change ...func(*link)) *process {
+	t.Helper()
+	p := &process{link: newLink(s)}
+	for _, change := range change {
+		change(p.link)
+	}
+	p.start(t, p.source(""))
+	t.Cleanup(func() {
+		if err := p.Leave(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// start starts the process for the first time. It is known by then what came at once.
+func (p *process) start(t *testing.T, source Source) {
+	t.Helper()
+	p.Broker = p.joined(t, source)
+	p.member = brokertest.NewMember(p.Broker)
+	p.Broker.Start(roomy, p.member.Receive)
+	synctest.Wait()
+}
+
+// configured is the process's broker as a configuration with these settings has it.
+func (p *process) configured(t *testing.T, settings string) *Broker {
+	t.Helper()
+	return p.joined(t, p.source(settings))
+}
+
+func (p *process) joined(t *testing.T, source Source) *Broker {
+	t.Helper()
+	core, logged := observer.New(zap.InfoLevel)
+	p.logged = logged
+	b, err := Join(source, zap.New(core))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (p *process) source(settings string) Source {
+	return Source{
+		Name:     fmt.Sprintf("%p", p.link),
+		Shards:   len(p.server.shards),
+		Settings: settings,
+		Open: func() (Log, error) {
+			p.set(func() { p.opened++ })
+			return p.link, nil
+		},
+	}
+}
+
+// texts are what the events that were received say.
+func (p *process) texts() (texts []string) {
+	for _, e := range p.member.Received() {
+		texts = append(texts, brokertest.Text(e))
+	}
+	return texts
+}
+
+func say(channel, text string) brokers.Publication {
+	return brokers.Publication{Channel: channel, Message: &brokers.Message{Body: []byte(text)}}
+}
+
+func wake(channel string) brokers.Publication { return brokers.Publication{Channel: channel} }
+
+func named(id string, p brokers.Publication) brokers.Publication {
+	p.ID = id
+	return p
+}
+
+func (p *process) publish(t *testing.T, publication brokers.Publication) brokers.Published {
+	t.Helper()
+	published, err := p.Publish(t.Context(), publication)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return published
+}
+
+// checkReceived wants the process to have received these, after the news that it
+// begins with.
+func (p *process) checkReceived(t *testing.T, want ...string) {
+	t.Helper()
+	got := p.texts()
+	if len(got) == 0 || got[0] != "lost" {
+		t.Errorf("received %q, want it to begin with the news that the log is known", got)
+		return
+	}
+	if !slices.Equal(got[1:], want) {
+		t.Errorf("received %q, want %q", got[1:], want)
+	}
+}
+
+// checkEvents wants these events after a position, and that they are complete.
+func (p *process) checkEvents(t *testing.T, after brokers.Position, channels []string, want ...string) (last brokers.Position) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	events, complete, err := p.Broker.Events(ctx, channels, after, 1_000_000)
+	if err != nil || !complete {
+		t.Errorf("after %v: complete %t, %v", after, complete, err)
+	}
+	last = after
+	var got []string
+	for _, e := range events {
+		got, last = append(got, brokertest.Text(e)), e.Position
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("after %v: %q, want %q", after, got, want)
+	}
+	return last
+}
+
+// checkLost wants that nobody can tell what came after a position.
+func (p *process) checkLost(t *testing.T, after brokers.Position, channels ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if events, complete, err := p.Broker.Events(ctx, channels, after, 9); complete || err != nil {
+		t.Errorf("after %v: %d events, complete %t, %v", after, len(events), complete, err)
+	}
+}
+
+// bubble runs a test with a clock of its own.
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, test)
+}
+
+// settle waits until all that is under way has come. What happens only once in a while
+// has happened.
+func settle() {
+	time.Sleep(20 * time.Second)
+	synctest.Wait()
+}

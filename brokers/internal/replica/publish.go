@@ -1,0 +1,132 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// patience is how long the server may be silent while an entry is to come back.
+// After that it counts as away, and after mostPatience whatever it says.
+const (
+	patience     = time.Second
+	mostPatience = 3 * time.Second
+)
+
+var errSlow = errors.New("what was published does not come back")
+
+// Publish implements [brokers.Broker]. While the server is away the event is
+// delivered at once, to this process; the error says that too much waits for the
+// server already.
+func (r *replica) Publish(_ context.Context, publication brokers.Publication) (brokers.Published, error) {
+	r.mu.Lock()
+	if earlier, ok := r.copy.named(publication.Channel, publication.ID); ok {
+		r.mu.Unlock()
+		return brokers.Published{Position: earlier.Position, Duplicate: true}, nil
+	}
+	if waits := r.outbox.named(publication.Channel, publication.ID); waits != nil {
+		r.mu.Unlock()
+		published, err := r.await(waits)
+		published.Duplicate, published.Released = true, 0
+		return published, err
+	}
+	e := &own{
+		Entry: Entry{
+			Channel:  publication.Channel,
+			Message:  publication.Message,
+			ID:       publication.ID,
+			Lifetime: publication.Lifetime,
+			Node:     r.node,
+		},
+		shard: shardOf(publication.Channel, len(r.copy.offsets)),
+		done:  make(chan struct{}),
+	}
+	err := r.outbox.add(e)
+	if err == nil && !r.reachable {
+		r.deliver(e)
+	}
+	r.outbox.fill()
+	r.mu.Unlock()
+	if err != nil {
+		return brokers.Published{}, err
+	}
+	return r.await(e)
+}
+
+// await returns what came of an entry. If it does not come back, the server counts
+// as away.
+func (r *replica) await(e *own) (brokers.Published, error) {
+	begin := time.Now()
+	slow := time.NewTimer(patience)
+	defer slow.Stop()
+	for waits := true; waits; {
+		select {
+		case <-e.done:
+			waits = false
+		case <-slow.C:
+			if left := r.patienceLeft(begin); left > 0 {
+				slow.Reset(left)
+			} else {
+				r.unreachable(errSlow)
+			}
+		}
+	}
+	published := e.result
+	if e.delivery != nil {
+		published.Released = r.delivery.Await(e.delivery)
+	}
+	return published, e.err
+}
+
+// patienceLeft is for how long the server may yet be waited for. Where others that
+// were published here come back there is much to do, and all is well.
+func (r *replica) patienceLeft(begin time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	heard := min(patience-time.Since(r.heard), mostPatience-time.Since(begin))
+	return max(patience-time.Since(r.returned), heard)
+}
+
+// deliver makes an entry an event of this process, before the log has it. The caller
+// holds mu and runs the delivery.
+func (r *replica) deliver(e *own) {
+	e.delivered = true
+	r.outbox.delivered = e.Number
+	e.event = brokers.Event{
+		Channel: e.Channel,
+		Message: e.Message,
+		Origin:  brokers.Origin{Shard: e.shard, Uncounted: true, Counted: new(atomic.Uint64), Node: e.Node, Number: e.Number},
+	}
+	e.event.Position = r.positionIn(r.copy)
+	e.delivery = r.delivery.Add(e.event)
+	e.finish(brokers.Published{Position: e.event.Position, Unreachable: true}, nil)
+}
+
+// unreachable has everything that waits for the server be an event at once, and the
+// server be looked for.
+func (r *replica) unreachable(cause error) {
+	r.mu.Lock()
+	r.reachable = false
+	for _, e := range r.outbox.entries {
+		if !e.delivered {
+			r.deliver(e)
+		}
+	}
+	if r.disrupt != nil {
+		r.disrupt(cause)
+	}
+	r.moved()
+	r.mu.Unlock()
+	r.delivery.Run()
+}
+
+// shardOf is the shard that a channel's events go to.
+func shardOf(channel string, shards int) int {
+	h := fnv.New32a()
+	h.Write([]byte(channel))
+	return int(h.Sum32() % uint32(shards))
+}

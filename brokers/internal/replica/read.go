@@ -1,0 +1,166 @@
+package replica
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// Position implements [brokers.Broker].
+func (r *replica) Position() brokers.Position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.positionIn(r.copy)
+}
+
+// Newest implements [brokers.Broker].
+func (r *replica) Newest(channels []string) brokers.Position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	offsets := make([]uint64, len(r.copy.offsets))
+	for i, h := range r.copy.histories {
+		offsets[i] = h.Last(channels)
+	}
+	var ahead []brokers.Ahead
+	for _, e := range r.outbox.entries {
+		if e.delivered && slices.Contains(channels, e.Channel) {
+			ahead = []brokers.Ahead{{Node: r.node, Number: e.Number}}
+		}
+	}
+	return brokers.NewPosition(r.copy.epoch, offsets, ahead)
+}
+
+// Events implements [brokers.Broker]. A client may come from a process that is
+// ahead of this one by some milliseconds: then it waits for the rest.
+func (r *replica) Events(ctx context.Context, channels []string, after brokers.Position, limit int) (missed []brokers.Event, complete bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known, err := r.catchUp(ctx, after)
+	if !known || err != nil {
+		return nil, false, err
+	}
+	// One message more than wanted tells whether the log has all that is to come
+	// before what waits for the server.
+	missed, complete = r.copy.after(channels, after, max(limit, limit+1))
+	for _, e := range r.outbox.entries {
+		switch {
+		case !e.delivered || !slices.Contains(channels, e.Channel) || after.Covers(e.event):
+		case e.tried && after.OffsetIn(e.shard) > r.copy.offsets[e.shard]:
+			// It may be in the log, behind what was read here, and the client may
+			// have got it at another process.
+			return nil, false, nil
+		default:
+			missed = append(missed, e.event)
+		}
+	}
+	missed = firstMessages(missed, limit)
+	r.copy.place(missed, after)
+	return missed, complete, nil
+}
+
+// catchUp waits until all is read that a position covers. It tells whether the
+// position can be one of this log: no other process can have read what the log does
+// not hold. While the server is away nobody knows, and it is believed.
+//
+// What is found to be all may have been on its way before the position came; what
+// is found so for the second time was not.
+func (r *replica) catchUp(ctx context.Context, to brokers.Position) (known bool, err error) {
+	epoch := r.copy.epoch
+	offsets := to.Offsets()
+	if to.Epoch != epoch || len(offsets) != len(r.copy.offsets) {
+		return false, nil
+	}
+	twice := slices.Clone(r.copy.confirmed)
+	for i := range twice {
+		twice[i] += 2
+	}
+	for {
+		behind := func(i int) bool { return r.copy.offsets[i] < offsets[i] }
+		ahead := false
+		for i := range offsets {
+			if behind(i) && r.copy.confirmed[i] >= twice[i] {
+				return false, nil
+			}
+			ahead = ahead || behind(i)
+		}
+		if !ahead || !r.reachable {
+			return true, nil
+		}
+		progress := r.progress
+		r.mu.Unlock()
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		r.mu.Lock()
+		if err != nil || r.copy.epoch != epoch {
+			return false, err
+		}
+	}
+}
+
+// after are the events of the log that a position does not cover, as
+// [brokers.Broker] has them, but for their positions.
+func (c *logCopy) after(channels []string, position brokers.Position, limit int) (missed []brokers.Event, complete bool) {
+	var skip func(brokers.Event) bool
+	if len(position.Ahead()) > 0 {
+		skip = position.Covers
+	}
+	complete = true
+	for i, offset := range position.Offsets() {
+		events, all := c.histories[i].After(channels, offset, limit, skip)
+		complete = complete && all
+		missed = append(missed, events...)
+	}
+	if len(c.histories) > 1 {
+		slices.SortStableFunc(missed, inOrder)
+		missed = firstMessages(missed, limit)
+	}
+	return missed, complete
+}
+
+// inOrder compares events by their offsets. In different shards these are times, or
+// mean nothing.
+func inOrder(a, b brokers.Event) int {
+	return cmp.Or(
+		cmp.Compare(a.Position.OffsetIn(a.Shard), b.Position.OffsetIn(b.Shard)),
+		cmp.Compare(a.Shard, b.Shard),
+	)
+}
+
+// firstMessages is events up to the message that would be one more than limit.
+func firstMessages(events []brokers.Event, limit int) []brokers.Event {
+	for i, e := range events {
+		if e.Message != nil {
+			if limit--; limit < 0 {
+				return events[:i]
+			}
+		}
+	}
+	return events
+}
+
+// place gives events that come after a position, in this order, their own: what
+// that covers, and they.
+func (c *logCopy) place(events []brokers.Event, after brokers.Position) {
+	offsets := after.Offsets()
+	ahead := after.Ahead()
+	for i := range events {
+		e := &events[i]
+		if e.Uncounted {
+			at := slices.IndexFunc(ahead, func(a brokers.Ahead) bool { return a.Node == e.Node })
+			if at < 0 {
+				at = len(ahead)
+				ahead = append(ahead, brokers.Ahead{Node: e.Node})
+			}
+			ahead[at].Number = e.Number
+		} else {
+			offsets[e.Shard] = e.Position.OffsetIn(e.Shard)
+		}
+		ahead = slices.DeleteFunc(ahead, func(a brokers.Ahead) bool { return c.outdated(a, offsets) })
+		e.Position = brokers.NewPosition(c.epoch, offsets, ahead)
+	}
+}

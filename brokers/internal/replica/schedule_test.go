@@ -1,0 +1,215 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers/brokertest"
+)
+
+// circumstances are what can happen to some processes, one server and their clients.
+type circumstances struct {
+	shards    int
+	latency   time.Duration // of links, at most
+	away      bool          // links are cut, are silent, and heal
+	partial   bool          // appending fails though a part of the batch was added, or all, or none, or is late
+	unordered bool          // and that part is not its beginning
+	broken    bool          // reading fails at any entry
+	losses    bool          // the log is trimmed and emptied
+	leaving   bool          // processes end, and others begin
+	ids       bool          // publishers name what they publish, some the same at two processes
+}
+
+// schedule is what does happen, at random.
+type schedule struct {
+	circumstances
+	t          *testing.T
+	random     *rand.Rand
+	server     *server
+	processes  []*process
+	clients    []*brokertest.Client
+	publishing sync.WaitGroup
+	ledger     brokertest.Ledger
+}
+
+var scheduleChannels = []string{"a", "b", "c"}
+
+// TestSchedules lets everything happen in any order.
+func TestSchedules(t *testing.T) {
+	for name, c := range map[string]circumstances{
+		"healthy":         {latency: 30 * time.Millisecond},
+		"healthy, shards": {shards: 3, latency: 30 * time.Millisecond},
+		"names":           {latency: 80 * time.Millisecond, ids: true},
+		"away":            {latency: 100 * time.Millisecond, away: true},
+		"away, shards":    {shards: 3, latency: 100 * time.Millisecond, away: true},
+		"partial":         {latency: 50 * time.Millisecond, partial: true},
+		"partial, shards": {shards: 3, latency: 50 * time.Millisecond, partial: true},
+		"unordered":       {latency: 50 * time.Millisecond, partial: true, unordered: true, away: true},
+		"broken":          {latency: 50 * time.Millisecond, broken: true},
+		"all but losses":  {shards: 2, latency: 100 * time.Millisecond, away: true, partial: true, broken: true, leaving: true},
+		"losses":          {latency: 50 * time.Millisecond, away: true, losses: true},
+		"all":             {shards: 2, latency: 200 * time.Millisecond, away: true, partial: true, unordered: true, broken: true, losses: true, leaving: true},
+	} {
+		for seed := range uint64(25) {
+			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					s := &schedule{circumstances: c, t: t, random: rand.New(rand.NewPCG(seed, 1))}
+					s.ledger.Losses, s.ledger.Unordered = c.losses, c.unordered
+					s.run()
+				})
+			})
+		}
+	}
+}
+
+func (s *schedule) run() {
+	s.server = newServer(max(s.shards, 1))
+	s.server.step = 1 + s.random.Uint64N(3)
+	for range 2 + s.random.IntN(2) {
+		s.processes = append(s.processes, s.join())
+	}
+	for range 4 {
+		channels := scheduleChannels[s.random.IntN(2) : 2+s.random.IntN(2)]
+		s.clients = append(s.clients, brokertest.Listen(s.any().member, channels...))
+	}
+	for range 150 {
+		s.happen()
+		synctest.Wait()
+		if s.random.IntN(2) == 0 {
+			time.Sleep(time.Duration(s.random.IntN(200)) * time.Millisecond)
+		}
+	}
+	s.heal()
+	settle()
+	s.publishing.Wait()
+	s.check()
+}
+
+// join begins a process, and waits until it knows the log.
+func (s *schedule) join() *process {
+	p := join(s.t, s.server, func(l *link) {
+		random := rand.New(rand.NewPCG(s.random.Uint64(), 2)) // l.mu guards it
+		l.batch = 1 + random.IntN(20)
+		l.latency = time.Duration(random.Int64N(int64(s.latency)))
+		if s.partial {
+			l.adding = func(_ int, entries []Entry) verdict { return s.judge(random, entries) }
+		}
+		if s.broken {
+			l.reading = func(_ int, entries []Entry) (int, error) {
+				if random.IntN(12) == 0 {
+					return random.IntN(len(entries) + 1), errCut
+				}
+				return len(entries), nil
+			}
+		}
+	})
+	for !p.Broker.Health().Reachable {
+		time.Sleep(time.Second)
+	}
+	return p
+}
+
+func (s *schedule) any() *process { return s.processes[s.random.IntN(len(s.processes))] }
+
+func (s *schedule) members() (members []*brokertest.Member) {
+	for _, p := range s.processes {
+		members = append(members, p.member)
+	}
+	return members
+}
+
+// judge decides on what becomes of a batch.
+func (s *schedule) judge(random *rand.Rand, entries []Entry) verdict {
+	switch random.IntN(8) {
+	case 0: // none is added, or some are, or all
+		return verdict{add: s.part(random, entries), err: errCut}
+	case 1: // they are, but nobody waits for it
+		return verdict{add: s.part(random, entries), late: 6 * time.Second, err: errCut}
+	case 2:
+		return verdict{add: entries, late: time.Duration(random.IntN(3000)) * time.Millisecond}
+	}
+	return verdict{add: entries}
+}
+
+func (s *schedule) part(random *rand.Rand, entries []Entry) (part []Entry) {
+	if !s.unordered {
+		return entries[:random.IntN(len(entries)+1)]
+	}
+	for _, e := range entries {
+		if random.IntN(2) == 0 {
+			part = append(part, e)
+		}
+	}
+	return part
+}
+
+// happen does one thing.
+func (s *schedule) happen() {
+	p := s.any()
+	switch n := s.random.IntN(40); {
+	case n < 2 && s.away:
+		p.turn([]condition{open, open, cut, cut, silent}[s.random.IntN(5)])
+	case n < 3 && s.losses:
+		s.server.trim(s.random.IntN(len(s.server.shards)), s.random.IntN(10))
+	case n < 4 && s.losses && s.random.IntN(4) == 0:
+		s.server.empty()
+	case n < 5 && s.leaving && s.random.IntN(4) == 0:
+		s.replace(p)
+	case n < 20:
+		s.publish(p)
+	default:
+		s.clients[s.random.IntN(len(s.clients))].Step(s.t.Context(), s.random, s.members())
+	}
+}
+
+// replace has another process take the place of one that has nothing to send.
+func (s *schedule) replace(p *process) {
+	s.publishing.Wait()
+	if p.Broker.Health().Waiting > 0 || p.now().condition != open {
+		return
+	}
+	i := slices.Index(s.processes, p)
+	s.processes[i] = s.join()
+	for _, c := range s.clients {
+		if c.At() == p.member {
+			c.Hop(s.processes[i].member)
+		}
+	}
+}
+
+func (s *schedule) publish(p *process) {
+	channel, id := scheduleChannels[s.random.IntN(len(scheduleChannels))], ""
+	if s.ids && s.random.IntN(2) == 0 {
+		id = fmt.Sprint("id", s.random.IntN(10))
+	}
+	message := s.random.IntN(4) > 0
+	s.publishing.Go(func() { s.ledger.Publish(context.Background(), p.member, channel, id, message) })
+	synctest.Wait() // so that this one comes before the next
+}
+
+func (s *schedule) heal() {
+	for _, p := range s.processes {
+		p.set(func() { p.adding, p.reading = nil, nil })
+		p.turn(open)
+	}
+}
+
+func (s *schedule) check() {
+	s.ledger.CheckPublishers(s.t, 5*time.Second)
+	for _, p := range s.processes {
+		if h := p.Broker.Health(); !h.Reachable || h.Waiting > 0 || h.Lag > 2*time.Second {
+			s.t.Errorf("after all was healed: %+v", h)
+		}
+		s.ledger.CheckMember(s.t, p.member)
+	}
+	for _, c := range s.clients {
+		c.Finish(s.t.Context(), s.any().member)
+		s.ledger.CheckClient(s.t, c)
+	}
+}

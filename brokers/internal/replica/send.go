@@ -1,0 +1,97 @@
+package replica
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// send appends what is in the outbox, in order, from when the copy has all: by then
+// what came to the log before is taken out.
+func (s *session) send(ctx context.Context) error {
+	select {
+	case <-s.stepping:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	s.outbox.fill()
+	s.mu.Unlock()
+	alone := false
+	for {
+		select {
+		case <-s.outbox.filled:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		for {
+			s.mu.Lock()
+			batch := s.outbox.batch(alone)
+			s.mu.Unlock()
+			if len(batch) == 0 {
+				break
+			}
+			err := s.append(ctx, batch)
+			switch {
+			case err == nil:
+				s.mu.Lock()
+				s.answers()
+				s.mu.Unlock()
+				alone = false
+			case !errors.Is(err, ErrRefused):
+				return err
+			case alone:
+				s.refuse(batch, err)
+				alone = false
+			default:
+				s.unsend(batch)
+				alone = true
+			}
+		}
+	}
+}
+
+// append adds a batch to the log.
+func (s *session) append(ctx context.Context, batch [][]*own) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, appendPatience, errSilent)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	for shard, part := range batch {
+		if len(part) == 0 {
+			continue
+		}
+		entries := make([]Entry, len(part))
+		for i, e := range part {
+			entries[i] = e.Entry
+		}
+		group.Go(func() error { return s.log.Append(ctx, shard, entries) })
+	}
+	return group.Wait()
+}
+
+// unsend has a batch sent again.
+func (s *session) unsend(batch [][]*own) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, part := range batch {
+		for _, e := range part {
+			e.sent = false
+		}
+	}
+}
+
+// refuse gives up the one entry of a batch.
+func (s *session) refuse(batch [][]*own, err error) {
+	e := batch[len(batch)-1][0]
+	s.mu.Lock()
+	s.answers()
+	s.outbox.take(e.Number)
+	e.finish(brokers.Published{}, err)
+	logger := s.logger
+	s.mu.Unlock()
+	logger.Error("the broker refuses an event", zap.String("channel", e.Channel), zap.Error(err))
+}

@@ -1,0 +1,316 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// How long the server has for what is asked of it, and until it is asked again.
+const (
+	epochPatience  = 3 * time.Second
+	appendPatience = 5 * time.Second
+	readPatience   = 5 * time.Second // between two batches of a shard
+	firstBackoff   = 50 * time.Millisecond
+	lastBackoff    = 2 * time.Second
+)
+
+var (
+	errReconfigured = errors.New("another configuration is in force")
+	errSilent       = errors.New("the server does not answer")
+)
+
+// run keeps the copy one, until the context ends.
+func (r *replica) run(ctx context.Context) {
+	defer close(r.ended)
+	failures := 0
+	for ctx.Err() == nil {
+		connected, cancel := context.WithCancelCause(ctx)
+		r.mu.Lock()
+		source := r.source
+		r.reconnect = cancel
+		r.mu.Unlock()
+		if log, err := source.Open(); err != nil {
+			r.failed(err, &failures)
+			pause(connected, failures)
+		} else {
+			r.sessions(connected, log, &failures)
+			log.Close()
+		}
+		cancel(nil)
+	}
+}
+
+// sessions begins one after the other, until the context ends.
+func (r *replica) sessions(ctx context.Context, log Log, failures *int) {
+	gap := false
+	for ctx.Err() == nil {
+		again := gap
+		err := r.session(ctx, log, gap, failures)
+		gap = errors.Is(err, ErrGap)
+		if ctx.Err() == nil {
+			r.failed(err, failures)
+		}
+		r.unreachable(err)
+		if !gap || again {
+			pause(ctx, *failures)
+		}
+	}
+}
+
+// failed says that the server is away, once in a row.
+func (r *replica) failed(err error, failures *int) {
+	r.mu.Lock()
+	logger, waiting := r.logger, len(r.outbox.entries)
+	r.mu.Unlock()
+	*failures++
+	if errors.Is(err, ErrGap) {
+		logger.Warn("the broker's log has dropped events that were not read; all who wait ask again")
+	} else if *failures == 1 {
+		logger.Warn("the broker cannot be reached; events stay in this process until it can", zap.Int("waiting", waiting), zap.Error(err))
+	} else {
+		logger.Debug("the broker still cannot be reached", zap.Int("waiting", waiting), zap.Error(err))
+	}
+}
+
+// pause is for a while that grows with the failures, and is shortened at random.
+func pause(ctx context.Context, failures int) {
+	d := min(firstBackoff<<min(failures, 10), lastBackoff)
+	select {
+	case <-time.After(d - rand.N(d/2)):
+	case <-ctx.Done():
+	}
+}
+
+// session is one time that the log is read, from where it was read last.
+type session struct {
+	*replica
+	log      Log
+	copy     *logCopy      // becomes the replica's, if it is not, when it has all
+	heard    []time.Time   // when each shard was last read
+	stepped  []time.Time   // when each was last found to hold no more
+	begun    bool          // the copy has all
+	stepping chan struct{} // closed when it has begun
+	answered bool          // the server takes what is published here
+	failures *int
+}
+
+// session ends with the reason for which the log cannot be read any more. After a
+// gap the log is read from its beginning.
+func (r *replica) session(ctx context.Context, log Log, gap bool, failures *int) error {
+	epoch, err := epochOf(ctx, log)
+	if err != nil {
+		return err
+	}
+	ctx, disrupt := context.WithCancelCause(ctx)
+	defer disrupt(nil)
+	s := &session{replica: r, log: log, stepping: make(chan struct{}), failures: failures}
+
+	r.mu.Lock()
+	s.copy = r.copy
+	if gap || epoch != s.copy.epoch {
+		s.copy = r.newCopy(epoch, len(r.copy.offsets))
+	}
+	s.stepped = make([]time.Time, len(s.copy.offsets))
+	s.heard = slices.Repeat([]time.Time{time.Now()}, len(s.copy.offsets))
+	for _, e := range r.outbox.entries {
+		e.sent = false
+	}
+	r.disrupt = disrupt
+	r.mu.Unlock()
+
+	group, ctx := errgroup.WithContext(ctx)
+	for shard := range s.copy.offsets {
+		group.Go(func() error {
+			if err := log.Tail(ctx, shard, s.offset(shard), func(b Batch) { s.receive(shard, b) }); ctx.Err() == nil {
+				return fmt.Errorf("reading: %w", err)
+			}
+			return context.Cause(ctx)
+		})
+	}
+	if listener, ok := log.(Listener); ok {
+		group.Go(func() error { return listener.Listen(ctx, s.hear) })
+	}
+	group.Go(func() error { return s.send(ctx) })
+	group.Go(func() error { return s.watch(ctx) })
+	err = group.Wait()
+	if s.copy != r.current() {
+		s.copy.discard()
+	}
+	return err
+}
+
+func epochOf(ctx context.Context, log Log) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, epochPatience)
+	defer cancel()
+	return log.Epoch(ctx)
+}
+
+func (r *replica) current() *logCopy {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.copy
+}
+
+func (s *session) offset(shard int) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.copy.offsets[shard]
+}
+
+// receive takes what was read of a shard. Where the copy is not the replica's yet
+// its events are only remembered.
+func (s *session) receive(shard int, batch Batch) {
+	s.mu.Lock()
+	s.heard[shard] = time.Now()
+	s.replica.heard = s.heard[shard]
+	if s.copy.takeFloor(shard, batch.Floor) && s.copy == s.replica.copy {
+		// The log was empty when it was read last, and has dropped since what came.
+		s.delivery.Add(brokers.Event{Position: s.positionIn(s.copy)})
+	}
+	for _, e := range batch.Entries {
+		if !s.begun {
+			e.Lifetime = s.lifetimeLeft(e)
+		}
+		came, what := s.take(s.copy, shard, e)
+		if s.copy == s.replica.copy {
+			s.settle(e, came, what)
+		}
+	}
+	if batch.InStep {
+		s.step(shard)
+	}
+	s.moved()
+	s.mu.Unlock()
+	s.delivery.Run()
+}
+
+// settle delivers what is an event, and tells its publisher here. The caller holds
+// mu.
+func (r *replica) settle(e Entry, came brokers.Event, what taken) {
+	var mine *own
+	if e.Node == r.node {
+		mine = r.outbox.take(e.Number)
+		r.returned = time.Now()
+	}
+	if what == event && !r.deliveredBefore(mine, e) {
+		arriving := r.delivery.Add(came)
+		if mine != nil {
+			mine.delivery = arriving
+		}
+	}
+	if mine != nil && mine.delivered {
+		mine.event.Counted.Store(e.Offset)
+	}
+	if mine != nil {
+		mine.finish(brokers.Published{Position: came.Position, Duplicate: what == duplicate}, nil)
+	}
+}
+
+// deliveredBefore tells whether an entry was an event here before the log had it, or
+// another with its ID was.
+func (r *replica) deliveredBefore(mine *own, e Entry) bool {
+	if mine == nil {
+		mine = r.outbox.named(e.Channel, e.ID)
+	}
+	return mine != nil && mine.delivered
+}
+
+// step notes that a shard holds no more. When that has been so for each, the copy
+// is one. The caller holds mu.
+func (s *session) step(shard int) {
+	s.stepped[shard] = time.Now()
+	s.copy.confirmed[shard]++
+	earliest := slices.MinFunc(s.stepped, time.Time.Compare)
+	if earliest.IsZero() {
+		return
+	}
+	s.confirmed = earliest
+	if s.begun {
+		return
+	}
+	s.begun = true
+	if s.copy != s.replica.copy {
+		s.replace()
+	}
+	close(s.stepping)
+	select {
+	case <-s.replica.inStep:
+	default:
+		close(s.replica.inStep)
+	}
+	if len(s.outbox.entries) == 0 {
+		s.answers()
+	}
+}
+
+// answers notes that the server can be reached. Where something waits for it, that is
+// so when it has taken the first of it: it may be one that can only be read. The
+// caller holds mu.
+func (s *session) answers() {
+	if s.answered {
+		return
+	}
+	s.answered, s.reachable = true, true
+	if *s.failures > 0 {
+		s.logger.Info("the broker can be reached again", zap.Int("waiting", len(s.outbox.entries)))
+	}
+	*s.failures = 0
+}
+
+// replace makes the session's copy the replica's. What the old one had read, and what
+// was added meanwhile, nobody knows: so all who wait are told. The caller holds mu.
+func (s *session) replace() {
+	s.replica.copy.discard()
+	s.replica.copy = s.copy
+	for _, e := range slices.Clone(s.outbox.entries) {
+		if n := s.copy.seen[s.node]; n != nil && n.has(e.Number) {
+			s.outbox.take(e.Number)
+			e.finish(brokers.Published{Position: s.positionIn(s.copy)}, nil)
+		}
+	}
+	for _, e := range s.outbox.entries {
+		e.event.Position = s.positionIn(s.copy)
+	}
+	s.delivery.Add(brokers.Event{Position: s.positionIn(s.copy)})
+}
+
+// hear delivers what applications published without the log.
+func (s *session) hear(e Entry) {
+	s.mu.Lock()
+	s.delivery.Add(brokers.Event{
+		Channel:  e.Channel,
+		Position: s.positionIn(s.replica.copy),
+		Message:  e.Message,
+		Origin:   brokers.Origin{Uncounted: true},
+	})
+	s.mu.Unlock()
+	s.delivery.Run()
+}
+
+// watch fails when a shard is not read any more.
+func (s *session) watch(ctx context.Context) error {
+	ticker := time.NewTicker(readPatience / 5)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		s.mu.Lock()
+		silent := time.Since(slices.MinFunc(s.heard, time.Time.Compare)) > readPatience
+		s.mu.Unlock()
+		if silent {
+			return errSilent
+		}
+	}
+}
