@@ -1,0 +1,45 @@
+package redis
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-parker/parker/brokers/brokertest"
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestConformance(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		t.Run(fmt.Sprint("Shards", shards), func(t *testing.T) {
+			t.Parallel() // most of the time something is waited for
+			brokertest.RunShared(t, func(t *testing.T) brokertest.Service { return service(t, shards) })
+		})
+	}
+}
+
+// service is a server that keeps what it is given, and processes that each reach it by
+// a network of their own.
+func service(t *testing.T, shards int) brokertest.Service {
+	server := caddytest.StartRedis(t, "--appendonly", "yes")
+	return brokertest.Service{
+		Join: func(t *testing.T) *brokertest.Process {
+			network := caddytest.StartProxy(t, server.Address())
+			b := &Broker{URLs: []string{"redis://" + network.Address}, Shards: shards}
+			if err := b.Provision(caddy.Context{Context: t.Context()}); err != nil {
+				t.Fatal(err)
+			}
+			leave := sync.OnceFunc(func() {
+				if err := b.Cleanup(); err != nil {
+					t.Error(err)
+				}
+			})
+			t.Cleanup(leave)
+			return &brokertest.Process{Broker: b, Leave: leave, Cut: network.Cut, Stall: network.Stall, Heal: network.Heal}
+		},
+		Restart: func(t *testing.T) { server.Restart(t) },
+		Flush:   func(t *testing.T) { server.Do(t, "FLUSHALL") },
+	}
+}

@@ -1,0 +1,81 @@
+package redis
+
+import (
+	"mime"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers"
+)
+
+// Whatever an application writes, what is made of it is fit to be sent to clients, and
+// stays the same when it is written again.
+func FuzzEntriesAreReadOrLeftOut(f *testing.F) {
+	f.Add("rooms/7", `{"a":1}`, "application/json", "news", "17", "0.5", "N1", "3")
+	f.Add("a", "", "text", "\n", "", "0", "", "")
+	f.Add("\x00", "b", "text/html; charset=ü", "\r", "\x7f", "99999999999999999999", "N~1", "-1")
+	f.Fuzz(func(t *testing.T, channel, body, contentType, event, id, expires, node, number string) {
+		e, err := decode(map[string]string{
+			channelField: channel, bodyField: body, typeField: contentType, eventField: event,
+			idField: id, expiresField: expires, nodeField: node, numberField: number,
+		})
+		if err != nil {
+			return
+		}
+		if brokers.CheckChannel(e.Channel) != nil || strings.ContainsAny(e.ID, "\r\n\x00") || strings.ContainsAny(e.Node, "~.-") || (e.Node == "") != (e.Number == 0) {
+			t.Errorf("%+v has passed", e)
+		}
+		if m := e.Message; m != nil {
+			if _, _, err := mime.ParseMediaType(m.ContentType); err != nil || strings.ContainsAny(m.ContentType+m.Type, "\r\n\x00") {
+				t.Errorf("%+v has passed", m)
+			}
+		}
+		fields := make(map[string]string)
+		encoded := encode(e)
+		for i := 0; i < len(encoded); i += 2 {
+			fields[encoded[i]] = encoded[i+1]
+		}
+		if again, err := decode(fields); err != nil || !reflect.DeepEqual(again, e) {
+			t.Errorf("%+v became %+v, %v", e, again, err)
+		}
+	})
+}
+
+func FuzzIDsKeepTheirOrder(f *testing.F) {
+	f.Add("1700000000000-0", "1700000000000-1")
+	f.Add("5-4194303", "6-0")
+	f.Add("4398046511103-4194303", "18446744073709551615-18446744073709551615")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		first, err := parseID(a)
+		if err != nil {
+			return
+		}
+		second, err := parseID(b)
+		if err != nil {
+			return
+		}
+		at, ok := first.offset()
+		if !ok {
+			return
+		}
+		if idAt(at) != first {
+			t.Errorf("%s became %s", first, idAt(at))
+		}
+		if behind, ok := second.offset(); ok && (behind > at) != (second.compare(first) > 0) {
+			t.Errorf("%s is %d, and %s is %d", first, at, second, behind)
+		}
+	})
+}
+
+func TestLifetimesAreToTheMillisecond(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": 0, "0": -1, "0.0004": -1, "0.001": time.Millisecond, "1.001": 1001 * time.Millisecond, "90": 90 * time.Second,
+		"4.35": 4350 * time.Millisecond, "1" + strings.Repeat("0", 400): maxSeconds * time.Second,
+	} {
+		if got, err := decodeExpires(text); got != want || err != nil {
+			t.Errorf("%s is %s, %v", text, got, err)
+		}
+	}
+}
