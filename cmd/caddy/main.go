@@ -10,6 +10,8 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-parker/parker"
+	_ "github.com/caddy-parker/parker/brokers/nats"
+	_ "github.com/caddy-parker/parker/brokers/redis"
 )
 
 func main() {

@@ -20,7 +20,10 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/caddy-parker/parker"
+	_ "github.com/caddy-parker/parker/brokers/nats"
+	_ "github.com/caddy-parker/parker/brokers/redis"
 	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/status"
 )
 
 func TestCaddyfilesBecomeTheirJSON(t *testing.T) {
@@ -147,6 +150,8 @@ func checkReadBack(t *testing.T, config []byte) {
 			into = new(parker.Notify)
 		case "parker_publish":
 			into = new(parker.Publish)
+		case "parker_status":
+			into = new(status.Handler)
 		default:
 			return
 		}

@@ -42,9 +42,16 @@ var wrongUses = []struct {
 	says  string
 }{
 	{inGlobal, "broker", 1, "broker: wrong argument count or unexpected line ending after 'broker'"},
-	{inGlobal, "broker redis", 1, "broker: getting module named 'parker.brokers.redis': module not registered: parker.brokers.redis"},
+	{inGlobal, "broker kafka", 1, "broker: getting module named 'parker.brokers.kafka': module not registered: parker.brokers.kafka"},
 	{inGlobal, "broker memory fast", 1, "broker: wrong argument count or unexpected line ending after 'fast'"},
 	{inGlobal, "broker memory {\n\tsize 3\n}", 2, "broker: unrecognized option of the memory broker: size"},
+	{inGlobal, "broker redis {\n\turl http://a\n}", 2, "broker: url: it must begin with redis://, rediss:// or unix://"},
+	{inGlobal, "broker redis {\n\turl redis://a redis://b\n}", 2, "broker: url: more than one needs the option cluster or sentinel"},
+	{inGlobal, "broker redis {\n\tprefix a\n\tshards 65\n}", 3, "broker: shards: bad number 65: the least is 1 and the most is 64"},
+	{inGlobal, "broker redis {\n\ttls {\n\t\tcert a\n\t}\n}", 3, "broker: tls: cert: wrong argument count or unexpected line ending after 'a'"},
+	{inGlobal, "broker nats {\n\turl http://a\n}", 2, "broker: url: it must begin with nats://, tls://, ws:// or wss://"},
+	{inGlobal, "broker nats {\n\ttoken a\n\tnkey b\n}", 3, "broker: nkey: token is given already"},
+	{inGlobal, "broker nats {\n\treplicas 9\n}", 2, "broker: replicas: bad number '9': it is from 1 to 5"},
 	{inGlobal, "broker memory\nmax_parked 5\nbroker memory", 3, "broker is given twice"},
 	{inGlobal, "history", 1, "history: wrong argument count or unexpected line ending after 'history'"},
 	{inGlobal, "history 0 10m", 1, "history: bad number '0': the least is 1"},

@@ -1,0 +1,20 @@
+package brokers_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Who needs one Caddy only has no client of a server in it.
+func TestParkerAloneLinksNoClientOfABroker(t *testing.T) {
+	packages, err := exec.Command("go", "list", "-deps", "github.com/caddy-parker/parker").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.Lines(string(packages)) {
+		if strings.Contains(name, "redis") || strings.Contains(name, "nats") {
+			t.Errorf("it links %s", name)
+		}
+	}
+}

@@ -1,0 +1,379 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/caddy-parker/parker/internal/admin"
+	"github.com/caddy-parker/parker/internal/caddytest"
+	"github.com/caddy-parker/parker/internal/status"
+)
+
+// severalSite is a site of one of several nodes. At /rows the backend is asked first,
+// at /messages it is not.
+const severalSite = `{
+	{$GLOBAL}
+	parker {
+		broker %s
+	}
+}
+http://{$SITE} {
+	parker_notify /rows rows
+	parker /rows rows
+	parker /messages messages {
+		hold messages
+		timeout 30s
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}`
+
+// severalNodes is two nodes that share a broker and a backend. The network between a node and
+// the broker is its own.
+type severalNodes struct {
+	legacy *caddytest.Legacy
+	nodes  [2]*caddytest.Caddy
+	wires  [2]*caddytest.Proxy
+}
+
+// startSeveral runs two nodes. The option is the broker's, with %s for its address.
+func startSeveral(t *testing.T, option, address string) *severalNodes {
+	t.Helper()
+	s := &severalNodes{legacy: caddytest.NewLegacy(t)}
+	for i := range s.nodes {
+		s.wires[i] = caddytest.StartProxy(t, address)
+		s.nodes[i] = caddytest.Start(t, fmt.Sprintf(severalSite, fmt.Sprintf(option, s.wires[i].Address)), s.legacy.Address)
+	}
+	return s
+}
+
+const (
+	redisOption = "redis {\n\t\t\turl redis://%s\n\t\t}"
+	natsOption  = "nats {\n\t\t\turl nats://%s\n\t\t}"
+)
+
+// eachBroker runs a test with nodes that share Redis, and NATS.
+func eachBroker(t *testing.T, test func(*testing.T, *severalNodes)) {
+	t.Parallel()
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, startSeveral(t, redisOption, caddytest.StartRedis(t).Address()))
+	})
+	t.Run("nats", func(t *testing.T) {
+		t.Parallel()
+		test(t, startSeveral(t, natsOption, caddytest.StartNATS(t).Address()))
+	})
+}
+
+// health is how the broker fares, as a node sees it.
+func health(t *testing.T, c *caddytest.Caddy) status.Broker {
+	t.Helper()
+	var totals admin.Totals
+	administer(t, c, http.MethodGet, "/parker/", http.StatusOK, &totals)
+	return totals.Broker
+}
+
+func awaitReachable(t *testing.T, c *caddytest.Caddy, reachable bool) {
+	t.Helper()
+	caddytest.Await(t, fmt.Sprint("the broker is reachable: ", reachable), func() bool { return health(t, c).Reachable == reachable })
+}
+
+// publishAway publishes where the broker cannot be reached, and returns what came of it.
+func publishAway(t *testing.T, c *caddytest.Caddy, channel, body string) (released int, position string) {
+	t.Helper()
+	answer := caddytest.Do(t.Context(), http.MethodPost, "http://"+c.Hook+"/"+channel, body)
+	var report struct {
+		Released         int
+		Position, Broker string
+	}
+	if err := json.Unmarshal([]byte(answer.Body), &report); err != nil || answer.Status != http.StatusAccepted || report.Broker != "unreachable" {
+		t.Fatalf("publishing while the broker is away: %+v", answer)
+	}
+	return report.Released, report.Position
+}
+
+func (s *severalNodes) rows(t *testing.T, node int) <-chan caddytest.Answer {
+	return caddytest.Get(t.Context(), "http://"+s.nodes[node].Site+"/rows?since=0")
+}
+
+func (s *severalNodes) messages(t *testing.T, node int, header ...string) <-chan caddytest.Answer {
+	return caddytest.Get(t.Context(), "http://"+s.nodes[node].Site+"/messages", header...)
+}
+
+func TestAWriteAtOneNodeReleasesWhatIsParkedAtAnother(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s *severalNodes) {
+		parked := s.rows(t, 1)
+		s.nodes[1].AwaitWaiting(t, "rows", 1)
+		caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[0].Site+"/rows", "hello")
+		if answer := <-parked; !strings.Contains(answer.Body, "hello") || answer.Release() != "replay" {
+			t.Errorf("the other node answered %+v", answer)
+		}
+	})
+}
+
+func TestAClientThatGoesFromNodeToNodeMissesNothing(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s *severalNodes) {
+		parked := s.messages(t, 1)
+		s.nodes[1].AwaitWaiting(t, "messages", 1)
+		s.nodes[0].Publish(t, "messages", "text/plain", "0")
+		answer := <-parked
+		if answer.Body != "0" || answer.Release() != "message" {
+			t.Fatalf("the other node answered %+v", answer)
+		}
+		for i := 1; i < 20; i++ {
+			// At once, at the node where it was not published.
+			at := answer.Header.Get("Last-Event-ID")
+			s.nodes[i%2].Publish(t, "messages", "text/plain", fmt.Sprint(i))
+			answer = <-s.messages(t, (i+1)%2, "Last-Event-ID: "+at)
+			if answer.Body != fmt.Sprint(i) {
+				t.Fatalf("after %s, message %d was answered by %+v", at, i, answer)
+			}
+		}
+		stream := caddytest.Listen(t, "http://"+s.nodes[0].Site+"/messages", "Last-Event-ID: "+answer.Header.Get("Last-Event-ID"))
+		s.nodes[1].Publish(t, "messages", "text/plain", "on a stream")
+		if event := stream.Next(t); event.Data != "on a stream" {
+			t.Errorf("a stream heard %+v", event)
+		}
+	})
+}
+
+func TestTheSameIDAtTwoNodesIsOneEvent(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s *severalNodes) {
+		first := s.nodes[0].PublishWith(t, "messages", "once", "Parker-Id: 7")
+		second := s.nodes[1].PublishWith(t, "messages", "once", "Parker-Id: 7")
+		if first.Duplicate || !second.Duplicate {
+			t.Errorf("published %+v and %+v", first, second)
+		}
+	})
+}
+
+func TestNobodyNoticesMuchThatTheBrokerIsAway(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s *severalNodes) {
+		start := s.nodes[0].PublishWith(t, "messages", "before").Position
+		here, there := s.rows(t, 0), s.rows(t, 1)
+		mine := s.messages(t, 0, "Last-Event-ID: "+start)
+		s.nodes[0].AwaitWaiting(t, "rows", 1)
+		s.nodes[1].AwaitWaiting(t, "rows", 1)
+		s.nodes[0].AwaitWaiting(t, "messages", 1)
+		s.wires[0].Cut()
+		awaitReachable(t, s.nodes[0], false)
+
+		if released, _ := publishAway(t, s.nodes[0], "messages", "away"); released != 1 {
+			t.Errorf("a message released %d here", released)
+		}
+		heard := <-mine
+		if heard.Body != "away" {
+			t.Fatalf("who was parked here was answered %+v", heard)
+		}
+		// A write through the node is one for its own, too.
+		caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[0].Site+"/rows", "row")
+		if answer := <-here; !strings.Contains(answer.Body, "row") {
+			t.Errorf("who was parked here was answered %+v", answer)
+		}
+		if answer := <-s.rows(t, 0); !strings.Contains(answer.Body, "row") {
+			t.Errorf("a first ask was answered %+v", answer)
+		}
+		if waiting := health(t, s.nodes[0]).Waiting; waiting != 2 {
+			t.Errorf("%d events wait for the broker", waiting)
+		}
+
+		// The client goes on at the other node, which does not have what it has.
+		hopped := s.messages(t, 1, "Last-Event-ID: "+heard.Header.Get("Last-Event-ID"))
+		late := s.messages(t, 1, "Last-Event-ID: "+start)
+		s.nodes[1].AwaitWaiting(t, "messages", 2)
+		s.wires[0].Heal()
+		if answer := <-there; !strings.Contains(answer.Body, "row") {
+			t.Errorf("who was parked there was answered %+v", answer)
+		}
+		if answer := <-late; answer.Body != "away" {
+			t.Errorf("who had not heard it was answered %+v", answer)
+		}
+		awaitReachable(t, s.nodes[0], true)
+		s.nodes[0].Publish(t, "messages", "text/plain", "after")
+		if answer := <-hopped; answer.Body != "after" {
+			t.Errorf("who had heard it was answered %+v", answer)
+		}
+		if waiting := health(t, s.nodes[0]).Waiting; waiting != 0 {
+			t.Errorf("%d events wait for the broker still", waiting)
+		}
+	})
+}
+
+func TestANodeStartsWithoutItsBroker(t *testing.T) {
+	t.Parallel()
+	for name, option := range map[string]string{
+		"redis": strings.Replace(redisOption, "redis://", "redis://:opensesame@", 1),
+		"nats":  strings.Replace(natsOption, "nats://", "nats://me:opensesame@", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			legacy := caddytest.NewLegacy(t)
+			caddy := caddytest.Start(t, fmt.Sprintf(severalSite, fmt.Sprintf(option, caddytest.FreePorts(t, 1)[0])), legacy.Address)
+			parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/rows?since=0")
+			caddy.AwaitWaiting(t, "rows", 1)
+			caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/rows", "hello")
+			if answer := <-parked; !strings.Contains(answer.Body, "hello") {
+				t.Errorf("answered %+v", answer)
+			}
+			if released, _ := publishAway(t, caddy, "messages", "hello"); released != 0 {
+				t.Errorf("released %d", released)
+			}
+			if took := caddy.Stop(t); took > 5*time.Second {
+				t.Errorf("it took %v to stop", took)
+			}
+			if log := caddy.Stderr.String(); strings.Contains(log, "opensesame") || !strings.Contains(log, "cannot be reached") {
+				t.Errorf("the log does not say why, or says too much:\n%s", log)
+			}
+		})
+	}
+}
+
+func TestWhatIsForgottenByAnEmptiedBrokerIsSaid(t *testing.T) {
+	t.Parallel()
+	redis := caddytest.StartRedis(t)
+	s := startSeveral(t, redisOption, redis.Address())
+	start := s.nodes[0].PublishWith(t, "messages", "before").Position
+	var told []<-chan caddytest.Answer
+	var streams []*caddytest.Stream
+	for i := range 6 {
+		told = append(told, s.messages(t, i%2, "Last-Event-ID: "+start))
+		streams = append(streams, caddytest.Listen(t, "http://"+s.nodes[i%2].Site+"/messages", "Last-Event-ID: "+start))
+	}
+	without := s.rows(t, 0)
+	s.nodes[0].AwaitWaiting(t, "messages", 3)
+	s.nodes[1].AwaitWaiting(t, "messages", 3)
+	s.nodes[0].AwaitWaiting(t, "rows", 1)
+	asks := s.legacy.Asks.Load()
+	redis.Do(t, "FLUSHALL")
+
+	for _, answer := range told {
+		lost := <-answer
+		if lost.Header.Get("Parker-Recovered") != "false" || lost.Header.Get("Last-Event-ID") == start {
+			t.Errorf("who was parked was answered %+v", lost)
+		}
+		again := caddytest.Do(t.Context(), http.MethodGet, "http://"+s.nodes[1].Site+"/messages", "", "Prefer: wait=0", "Last-Event-ID: "+lost.Header.Get("Last-Event-ID"))
+		if again.Header.Get("Parker-Recovered") != "" {
+			t.Errorf("it was told again: %+v", again)
+		}
+	}
+	for _, stream := range streams {
+		if event := stream.Next(t); event.Type != "parker.reset" {
+			t.Errorf("a stream heard %+v", event)
+		}
+	}
+	// Who has no position is asked for again, and stays parked.
+	caddytest.Await(t, "the backend was asked for who has no position", func() bool { return s.legacy.Asks.Load() > asks })
+	s.nodes[1].Publish(t, "messages", "text/plain", "after")
+	for _, stream := range streams {
+		if event := stream.Next(t); event.Data != "after" {
+			t.Errorf("a stream heard %+v", event)
+		}
+	}
+	caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[1].Site+"/rows", "hello")
+	if answer := <-without; !strings.Contains(answer.Body, "hello") {
+		t.Errorf("who has no position was answered %+v", answer)
+	}
+}
+
+func TestAnApplicationPublishesByTheBroker(t *testing.T) {
+	t.Parallel()
+	trial := func(t *testing.T, s *severalNodes, publish func(body string)) {
+		for node := range s.nodes {
+			woken := caddytest.Get(t.Context(), fmt.Sprint("http://", s.nodes[node].Site, "/rows?since=", node))
+			told := s.messages(t, node)
+			s.nodes[node].AwaitWaiting(t, "rows", 1)
+			s.nodes[node].AwaitWaiting(t, "messages", 1)
+			asks := s.legacy.Asks.Load()
+			publish("")
+			caddytest.Await(t, "the backend is asked again", func() bool { return s.legacy.Asks.Load() > asks })
+			publish(`{"a":1}`)
+			if answer := <-told; answer.Body != `{"a":1}` || answer.Header.Get("Content-Type") != "application/json" {
+				t.Errorf("a message was answered by %+v", answer)
+			}
+			caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[node].Site+"/rows", "hello")
+			<-woken
+		}
+	}
+	t.Run("XADD", func(t *testing.T) {
+		t.Parallel()
+		redis := caddytest.StartRedis(t)
+		trial(t, startSeveral(t, redisOption, redis.Address()), func(body string) {
+			redis.Do(t, "XADD", "parker:events:0", "*", "channel", channelFor(body), "body", body)
+		})
+	})
+	t.Run("PUBLISH", func(t *testing.T) {
+		t.Parallel()
+		redis := caddytest.StartRedis(t)
+		trial(t, startSeveral(t, redisOption, redis.Address()), func(body string) {
+			redis.Do(t, "PUBLISH", "parker:"+channelFor(body), body)
+		})
+	})
+	t.Run("NATS", func(t *testing.T) {
+		t.Parallel()
+		server := caddytest.StartNATS(t)
+		s := startSeveral(t, natsOption, server.Address())
+		connection, err := nats.Connect("nats://" + server.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		trial(t, s, func(body string) {
+			if err := connection.Publish("parker."+channelFor(body), []byte(body)); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// channelFor is where a wake-up is for rows, and a message for those who wait for
+// some.
+func channelFor(body string) string {
+	if body == "" {
+		return "rows"
+	}
+	return "messages"
+}
+
+func TestPositionsOutliveAReloadWithABroker(t *testing.T) {
+	t.Parallel()
+	redis := caddytest.StartRedis(t, "--requirepass", "one")
+	legacy := caddytest.NewLegacy(t)
+	config := func(broker string) string { return fmt.Sprintf(severalSite, broker) }
+	with := func(password string) string {
+		return config(fmt.Sprintf("redis {\n\t\t\turl redis://%s\n\t\t\tpassword %s\n\t\t}", redis.Address(), password))
+	}
+	caddy := caddytest.Start(t, config("memory"), legacy.Address)
+	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/rows?since=0")
+	caddy.AwaitWaiting(t, "rows", 1)
+
+	// To another broker: who is parked stays.
+	caddy.MustLoad(t, with("one"))
+	awaitReachable(t, caddy, true)
+	start := caddy.PublishWith(t, "messages", "1").Position
+	caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/rows", "hello")
+	if answer := <-parked; !strings.Contains(answer.Body, "hello") {
+		t.Errorf("who was parked before was answered %+v", answer)
+	}
+
+	// With another password: positions go on.
+	redis.Do(t, "CONFIG", "SET", "requirepass", "two")
+	caddy.MustLoad(t, with("two"))
+	awaitReachable(t, caddy, true)
+	caddy.Publish(t, "messages", "text/plain", "2")
+	if answer := resumedAt(t, caddy, start); answer.Body != "2" || answer.Header.Get("Parker-Recovered") != "" {
+		t.Errorf("going on after the reload: %+v", answer)
+	}
+}
+
+func resumedAt(t *testing.T, c *caddytest.Caddy, position string) caddytest.Answer {
+	t.Helper()
+	return caddytest.Do(t.Context(), http.MethodGet, "http://"+c.Site+"/messages", "", "Last-Event-ID: "+position)
+}
