@@ -14,10 +14,18 @@ import (
 // keepCommand is the argument with which this program keeps another.
 const keepCommand = "keep"
 
-// start runs a program until this process ends, in whatever way. A second process
+// Process is another program that runs.
+type Process struct {
+	// Ended is closed when it has ended.
+	Ended <-chan struct{}
+
+	lifeline io.Closer
+}
+
+// Start runs a program until this process ends, in whatever way. A second process
 // sees to that, as one that is killed can end no other. It says how the program
-// ended if that ends before, and the channel is closed then.
-func start(program string, args []string) (ended <-chan struct{}, err error) {
+// ended if that ends by itself.
+func Start(program string, args ...string) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -25,7 +33,8 @@ func start(program string, args []string) (ended <-chan struct{}, err error) {
 	keeper := exec.Command(self, append([]string{keepCommand, program}, args...)...)
 	keeper.Stderr = os.Stderr
 	// Nothing is ever written there: it closes when this process ends.
-	if _, err := keeper.StdinPipe(); err != nil {
+	lifeline, err := keeper.StdinPipe()
+	if err != nil {
 		return nil, err
 	}
 	if err := keeper.Start(); err != nil {
@@ -36,8 +45,11 @@ func start(program string, args []string) (ended <-chan struct{}, err error) {
 		defer close(done)
 		keeper.Wait() // the keeper has said how it went
 	}()
-	return done, nil
+	return &Process{Ended: done, lifeline: lifeline}, nil
 }
+
+// Kill ends the program at once.
+func (p *Process) Kill() { p.lifeline.Close() }
 
 // keep runs a program until this process's standard input closes. A terminal's
 // interrupt is meant for neither: Caddy may still be asking. The error says that

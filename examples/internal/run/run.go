@@ -33,6 +33,9 @@ type Example struct {
 	// Site, Backend and Hook are where it listens, on loopback.
 	Site, Backend, Hook Port
 
+	// Others are the ports that it uses besides.
+	Others []Port
+
 	// Files are what it needs while it runs, among them its Caddyfile. They are
 	// copied into a temporary folder.
 	Files fs.FS
@@ -43,6 +46,9 @@ type Example struct {
 	// Command makes the command of the backend. Its error is a sentence that says
 	// what is missing.
 	Command func(folder, port string) (program string, args []string, err error)
+
+	// Alongside starts what else there is, once the backend runs. It can be nil.
+	Alongside func(folder string) error
 }
 
 // Port is one that can be chosen by an environment variable.
@@ -67,7 +73,7 @@ func Main(e Example) {
 // run starts the backend and Caddy. It returns only if one of them fails.
 func (e Example) run() error {
 	var inUse []error
-	for _, port := range []Port{e.Site, e.Backend, e.Hook} {
+	for _, port := range append([]Port{e.Site, e.Backend, e.Hook}, e.Others...) {
 		inUse = append(inUse, port.settle())
 	}
 	if err := errors.Join(inUse...); err != nil {
@@ -84,22 +90,27 @@ func (e Example) run() error {
 		return err
 	}
 
-	program, args, err := e.Command(folder, e.Backend.number())
+	program, args, err := e.Command(folder, e.Backend.Number())
 	if err != nil {
 		return err
 	}
-	ended, err := start(program, args)
+	backend, err := Start(program, args...)
 	if err != nil {
 		return fmt.Errorf("starting the backend: %w", err)
 	}
-	if err := awaitListening(e.Backend.number(), ended); err != nil {
+	if err := AwaitListening(e.Backend.Number(), backend.Ended); err != nil {
+		return fmt.Errorf("the backend: %w", err)
+	}
+	if e.Alongside != nil {
+		if err := e.Alongside(folder); err != nil {
+			return err
+		}
+	}
+	if err := Caddy(e.Files, "Caddyfile"); err != nil {
 		return err
 	}
-	if err := e.startCaddy(); err != nil {
-		return err
-	}
-	fmt.Printf("%s is at http://localhost:%s - Ctrl-C ends it.\n", e.Title, e.Site.number())
-	<-ended
+	fmt.Printf("%s is at http://localhost:%s - Ctrl-C ends it.\n", e.Title, e.Site.Number())
+	<-backend.Ended
 	return errors.New("the backend is gone")
 }
 
@@ -107,21 +118,22 @@ func (e Example) run() error {
 // and tells whether nobody listens there yet: Caddy shares its ports with other
 // processes of the same user, and would not complain.
 func (p Port) settle() error {
-	os.Setenv(p.Variable, p.number())
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", p.number()))
+	os.Setenv(p.Variable, p.Number())
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", p.Number()))
 	if err != nil {
-		return fmt.Errorf("port %s cannot be used (%s names another): %w", p.number(), p.Variable, err)
+		return fmt.Errorf("port %s cannot be used (%s names another): %w", p.Number(), p.Variable, err)
 	}
 	return listener.Close()
 }
 
-func (p Port) number() string { return cmp.Or(os.Getenv(p.Variable), p.Default) }
+// Number is the one that is used.
+func (p Port) Number() string { return cmp.Or(os.Getenv(p.Variable), p.Default) }
 
-// patience is how long a backend may take to start.
+// patience is how long a program may take to start.
 const patience = 20 * time.Second
 
-// awaitListening returns when the backend accepts connections.
-func awaitListening(port string, ended <-chan struct{}) error {
+// AwaitListening returns when a program accepts connections at a port.
+func AwaitListening(port string, ended <-chan struct{}) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for tooLong := time.After(patience); ; {
@@ -132,21 +144,21 @@ func awaitListening(port string, ended <-chan struct{}) error {
 		select {
 		case <-tick.C:
 		case <-ended:
-			return errors.New("the backend did not start")
+			return errors.New("it did not start")
 		case <-tooLong:
-			return fmt.Errorf("the backend did not start within %s", patience)
+			return fmt.Errorf("it did not start within %s", patience)
 		}
 	}
 }
 
-// startCaddy runs the Caddyfile, and has signals end the process as they end
-// Caddy, so that held requests are answered first.
-func (e Example) startCaddy() error {
-	caddyfile, err := fs.ReadFile(e.Files, "Caddyfile")
+// Caddy runs one of the files as its Caddyfile, and has signals end the process as
+// they end Caddy, so that held requests are answered first.
+func Caddy(files fs.FS, name string) error {
+	caddyfile, err := fs.ReadFile(files, name)
 	if err != nil {
 		return err
 	}
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": "Caddyfile"})
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": name})
 	if err != nil {
 		return err
 	}
@@ -162,8 +174,18 @@ func endWithTerminal() {
 	signal.Notify(closed, syscall.SIGHUP)
 	go func() {
 		<-closed
-		if self, err := os.FindProcess(os.Getpid()); err == nil {
-			self.Signal(syscall.SIGTERM)
-		}
+		Terminate()
 	}()
+}
+
+// Terminate ends this process as a service manager does: Caddy answers held requests
+// first.
+func Terminate() {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Signal(syscall.SIGTERM)
+	}
+	if err != nil {
+		os.Exit(1) // a process cannot be terminated so on Windows
+	}
 }

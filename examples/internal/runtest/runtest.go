@@ -35,6 +35,9 @@ type Example struct {
 	// BackendPort and HookPort are where the backend and the hook listen.
 	BackendPort, HookPort string
 
+	// OtherPorts are what the other variables name.
+	OtherPorts map[string]string
+
 	// Command is its process.
 	Command *exec.Cmd
 
@@ -44,7 +47,10 @@ type Example struct {
 }
 
 // Ports are the environment variables that choose the ports of an example.
-type Ports struct{ Site, Backend, Hook string }
+type Ports struct {
+	Site, Backend, Hook string
+	Others              []string
+}
 
 // Start runs an example until the test ends, and returns when it says that it can
 // be used.
@@ -89,6 +95,7 @@ func prepare(t *testing.T, ports Ports) *Example {
 		Address:     "http://localhost:" + port,
 		BackendPort: freePort(t),
 		HookPort:    freePort(t),
+		OtherPorts:  make(map[string]string),
 		Command:     exec.Command(os.Args[0]),
 		t:           t,
 		folder:      t.TempDir(),
@@ -97,6 +104,10 @@ func prepare(t *testing.T, ports Ports) *Example {
 	e.Command.Env = append(os.Environ(), isExample+"=1",
 		ports.Site+"="+port, ports.Backend+"="+e.BackendPort, ports.Hook+"="+e.HookPort,
 		"TMPDIR="+e.folder, "XDG_CONFIG_HOME="+t.TempDir(), "XDG_DATA_HOME="+t.TempDir())
+	for _, variable := range ports.Others {
+		e.OtherPorts[variable] = freePort(t)
+		e.Command.Env = append(e.Command.Env, variable+"="+e.OtherPorts[variable])
+	}
 	return e
 }
 

@@ -1,0 +1,77 @@
+// Command two-nodes shows parker on many nodes in one command: it starts a legacy
+// backend in Python, Redis, two Caddys with node.Caddyfile, and in front of them a
+// third that balances the load between them without sticky sessions. What is killed
+// is started again after a while. An interrupt ends them all.
+//
+// Its ports can be chosen by the environment: NODES_PORT is the balancer's (8086),
+// NODES_BACKEND_PORT Python's (8087), NODES_A_PORT and NODES_B_PORT the nodes' (8088
+// and 8089), NODES_A_HOOK_PORT and NODES_B_HOOK_PORT those of their hooks (9088 and
+// 9089), NODES_REDIS_PORT is that of Redis (8090).
+package main
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/caddy-parker/parker/examples/internal/run"
+
+	_ "github.com/caddy-parker/parker/brokers/redis"
+)
+
+//go:embed Caddyfile node.Caddyfile orders.py page.html
+var files embed.FS
+
+var (
+	portA     = run.Port{Variable: "NODES_A_PORT", Default: "8088"}
+	portB     = run.Port{Variable: "NODES_B_PORT", Default: "8089"}
+	hookPortA = run.Port{Variable: "NODES_A_HOOK_PORT", Default: "9088"}
+	hookPortB = run.Port{Variable: "NODES_B_HOOK_PORT", Default: "9089"}
+	redisPort = run.Port{Variable: "NODES_REDIS_PORT", Default: "8090"}
+)
+
+func main() {
+	if slices.Equal(os.Args[1:], []string{nodeCommand}) {
+		fmt.Fprintln(os.Stderr, "two-nodes:", beNode())
+		os.Exit(1)
+	}
+	run.Main(run.Example{
+		Name:      "two-nodes",
+		Title:     "The kitchen",
+		Site:      run.Port{Variable: "NODES_PORT", Default: "8086"},
+		Backend:   run.Port{Variable: "NODES_BACKEND_PORT", Default: "8087"},
+		Hook:      hookPortA,
+		Others:    []run.Port{portA, portB, hookPortB, redisPort},
+		Files:     files,
+		Folder:    "NODES_FOLDER",
+		Command:   python,
+		Alongside: alongside,
+	})
+}
+
+// python runs the backend. -B has it leave no compiled files behind. That there is no
+// Redis is said here, before anything is started.
+func python(folder, _ string) (program string, args []string, err error) {
+	program, missingPython := exec.LookPath("python3")
+	if missingPython != nil {
+		missingPython = errors.New("there is no Python: install python3")
+	}
+	_, missingRedis := exec.LookPath(redisServer)
+	if missingRedis != nil {
+		missingRedis = errors.New("there is no Redis: install redis-server")
+	}
+	return program, []string{"-B", filepath.Join(folder, "orders.py")}, errors.Join(missingPython, missingRedis)
+}
+
+// alongside starts Redis and the nodes.
+func alongside(folder string) error {
+	return supervise(
+		redis(folder),
+		node("A", portA, hookPortA),
+		node("B", portB, hookPortB),
+	)
+}
