@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/caddy-parker/parker/brokers"
 )
@@ -35,6 +36,7 @@ func (r *replica) Newest(channels []string) brokers.Position {
 // Events implements [brokers.Broker]. A client may come from a process that is
 // ahead of this one by some milliseconds: then it waits for the rest.
 func (r *replica) Events(ctx context.Context, channels []string, after brokers.Position, limit int) (missed []brokers.Event, complete bool, err error) {
+	r.awaitLog(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known, err := r.catchUp(ctx, after)
@@ -58,6 +60,24 @@ func (r *replica) Events(ctx context.Context, channels []string, after brokers.P
 	missed = firstMessages(missed, limit)
 	r.copy.place(missed, after)
 	return missed, complete, nil
+}
+
+// awaitLog waits for the log in a process that has just started, but not long: before,
+// it knows no position of a client that was elsewhere.
+func (r *replica) awaitLog(ctx context.Context) {
+	select {
+	case <-r.inStep:
+		return
+	default:
+	}
+	r.mu.Lock()
+	left := time.Until(r.began.Add(logPatience))
+	r.mu.Unlock()
+	select {
+	case <-r.inStep:
+	case <-ctx.Done():
+	case <-time.After(left):
+	}
 }
 
 // catchUp waits until all is read that a position covers. It tells whether the

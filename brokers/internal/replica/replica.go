@@ -56,6 +56,7 @@ type replica struct {
 	inStep   chan struct{} // closed when the copy is one for the first time
 
 	mu        sync.Mutex // guards all below; not held while an event is delivered
+	began     time.Time  // when it was started first
 	source    Source
 	logger    *zap.Logger
 	limits    brokers.History
@@ -116,8 +117,12 @@ func (r *replica) Destruct() error {
 	return nil
 }
 
-// firstPatience is how long a process that starts waits for the log.
-const firstPatience = 2 * time.Second
+// How long a process that starts waits for the log: before it does anything else, and
+// before it says that a client's position is none.
+const (
+	firstPatience = 2 * time.Second
+	logPatience   = 5 * time.Second
+)
 
 // Start implements [brokers.Broker]. The first waits for the log, but not long: if
 // the server is away, the process starts without.
@@ -131,6 +136,7 @@ func (b *Broker) Start(limits brokers.History, receive func(brokers.Event) int) 
 	if first {
 		var ctx context.Context
 		ctx, b.end = context.WithCancel(context.Background())
+		b.began = time.Now()
 		go b.run(ctx)
 	} else if settings != b.source.Settings && b.reconnect != nil {
 		b.reconnect(errReconfigured)
