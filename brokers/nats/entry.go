@@ -2,20 +2,17 @@ package nats
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/brokers/internal/replica"
+	"github.com/caddy-parker/parker/internal/publication"
 )
 
 // The header fields of an entry. All but the last two are for applications too.
@@ -26,12 +23,6 @@ const (
 	idField          = "Parker-Id"
 	nodeField        = "Parker-Node"
 	numberField      = "Parker-Number"
-)
-
-const (
-	maxTextBytes = 255     // of an event's type, and of its ID
-	maxNodeBytes = 32      // of a node's name
-	maxSeconds   = 1 << 31 // what larger numbers of seconds are taken for (RFC 9111, section 1.2.2)
 )
 
 // encode writes an entry as a message of the stream. The server tells by the
@@ -92,14 +83,18 @@ func decode(prefix string, subject string, header nats.Header, body []byte) (e r
 			return replica.Entry{}, err
 		}
 	}
-	if e.Lifetime, err = lifetimeOf(expires); err != nil {
-		return replica.Entry{}, err
+	if expires != "" {
+		if e.Lifetime, err = publication.Lifetime(expires); err != nil {
+			return replica.Entry{}, fmt.Errorf("%s %w", expiresField, err)
+		}
 	}
-	if e.Number, err = numberOf(e.Node, number); err != nil {
-		return replica.Entry{}, err
+	if e.ID != "" {
+		if err := publication.CheckID(e.ID); err != nil {
+			return replica.Entry{}, fmt.Errorf("%s %w", idField, err)
+		}
 	}
-	if len(e.ID) > maxTextBytes || !utf8.ValidString(e.ID) || strings.ContainsFunc(e.ID, unprintable) {
-		return replica.Entry{}, fmt.Errorf("%s is not at most %d bytes of printable UTF-8", idField, maxTextBytes)
+	if e.Number, err = replica.ParseNumber(e.Node, number); err != nil {
+		return replica.Entry{}, err
 	}
 	return e, nil
 }
@@ -122,71 +117,13 @@ func fieldOf(header nats.Header, name string) (value string, err error) {
 
 // messageOf checks what is sent to clients as it stands.
 func messageOf(body []byte, contentType, event string) (*brokers.Message, error) {
-	contentType, err := contentTypeOf(contentType, body)
+	contentType, err := publication.ContentType(contentType, body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s %w", contentTypeField, err)
 	}
-	if len(event) > maxTextBytes || !utf8.ValidString(event) || strings.ContainsFunc(event, unicode.IsControl) {
-		return nil, fmt.Errorf("%s is not at most %d bytes of UTF-8 without control characters", eventField, maxTextBytes)
+	if err := publication.CheckType(event); err != nil {
+		return nil, fmt.Errorf("%s %w", eventField, err)
 	}
 	// The client has the body in one piece of memory with the header.
 	return &brokers.Message{Body: bytes.Clone(body), ContentType: contentType, Type: event}, nil
-}
-
-// contentTypeOf is the content type of a message: the one declared, or what the body
-// looks like. Nothing but a media type in printable ASCII passes (RFC 9110, sections
-// 5.5 and 8.3.1).
-func contentTypeOf(declared string, body []byte) (string, error) {
-	switch {
-	case declared == "" && json.Valid(body):
-		return "application/json", nil
-	case declared == "":
-		return "text/plain; charset=utf-8", nil
-	}
-	mediaType, _, err := mime.ParseMediaType(declared)
-	if err != nil || !strings.Contains(mediaType, "/") || strings.ContainsFunc(declared, notASCII) {
-		return "", errors.New(contentTypeField + " is not a media type")
-	}
-	return declared, nil
-}
-
-// lifetimeOf reads a number of seconds, with up to three digits behind the point, as
-// [brokers.Publication] has it.
-func lifetimeOf(expires string) (time.Duration, error) {
-	if expires == "" {
-		return 0, nil
-	}
-	whole, fraction, pointed := strings.Cut(expires, ".")
-	if whole == "" || pointed && fraction == "" || len(fraction) > 3 || strings.Trim(whole+fraction, "0123456789") != "" {
-		return 0, errors.New(expiresField + " is not a number of seconds from 0, to the millisecond")
-	}
-	// The one error left is that the number is too large. It comes out as the largest
-	// there is.
-	seconds, _ := strconv.ParseInt(whole, 10, 64)
-	milliseconds, _ := strconv.ParseInt((fraction + "000")[:3], 10, 64)
-	lifetime := time.Duration(min(seconds, maxSeconds))*time.Second + time.Duration(milliseconds)*time.Millisecond
-	if lifetime == 0 {
-		return -1, nil // not remembered at all
-	}
-	return lifetime, nil
-}
-
-// numberOf reads the number that comes with the name of a node.
-func numberOf(node, number string) (uint64, error) {
-	if node == "" && number == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || n == 0 || node == "" || len(node) > maxNodeBytes || strings.ContainsFunc(node, notAlphanumeric) {
-		return 0, fmt.Errorf("%s and %s are parker's own, and are not as parker writes them", nodeField, numberField)
-	}
-	return n, nil
-}
-
-func unprintable(r rune) bool { return !unicode.IsPrint(r) }
-
-func notASCII(r rune) bool { return r < ' ' || r > '~' }
-
-func notAlphanumeric(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
 }

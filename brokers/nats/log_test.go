@@ -100,9 +100,9 @@ func TestAMessageOfParkersLargestSizeFits(t *testing.T) {
 	for i := range uint64(20) {
 		entries = append(entries, replica.Entry{
 			Channel: strings.Repeat("/", brokers.MaxChannelBytes),
-			Message: &brokers.Message{Body: make([]byte, 1_000_000), ContentType: "text/plain", Type: strings.Repeat("t", maxTextBytes)},
-			ID:      strings.Repeat("i", maxTextBytes-2) + fmt.Sprint(i+10),
-			Node:    strings.Repeat("n", maxNodeBytes),
+			Message: &brokers.Message{Body: make([]byte, 1_000_000), ContentType: "text/plain", Type: strings.Repeat("t", 255)},
+			ID:      strings.Repeat("i", 253) + fmt.Sprint(i+10),
+			Node:    strings.Repeat("n", 32),
 			Number:  1<<64 - 20 + i,
 		})
 	}

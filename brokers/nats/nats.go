@@ -46,8 +46,9 @@
 // The first wakes those who wait on the channel, the second is a message to them. The
 // header may have the fields that parker's hook knows:
 //
-//	Content-Type     the message's content type; default: application/json if the
-//	                 message is JSON, else text/plain; charset=utf-8
+//	Content-Type     the message's content type, at most 255 bytes; default:
+//	                 application/json if the message is JSON, else text/plain;
+//	                 charset=utf-8
 //	Parker-Event     the type of the event on a stream (SSE), at most 255 bytes
 //	Parker-Id        the publisher's own name for the event, at most 255 bytes: a second
 //	                 message with it on the channel is no event, while the first is

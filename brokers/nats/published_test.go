@@ -28,6 +28,7 @@ var published = []struct {
 	{"parker.a", nats.Header{"content-type": {"text/html"}, "PARKER-EVENT": {"note"}, "Parker-Id": {"7"}, "Parker-Expires": {"2.5"}, "X-Other": {"a", "b"}}, "<p>",
 		replica.Entry{Channel: "a", ID: "7", Lifetime: 2500 * time.Millisecond, Message: &brokers.Message{Body: []byte("<p>"), ContentType: "text/html", Type: "note"}}},
 	{"parker.a", nats.Header{"Parker-Expires": {"0"}}, "", replica.Entry{Channel: "a", Lifetime: -1}},
+	{"parker.a", nats.Header{"Parker-Expires": {"1.2345"}}, "", replica.Entry{Channel: "a", Lifetime: 1234 * time.Millisecond}},
 	{"parker.a", nats.Header{"Content-Type": {"not a type"}, "Parker-Event": {"note"}}, "", replica.Entry{Channel: "a"}},
 
 	{"parker.rooms.7", nil, "", replica.Entry{}},
@@ -47,7 +48,7 @@ var published = []struct {
 	{"parker.a", nats.Header{"Parker-Event": {"\xff"}}, "a", replica.Entry{}},
 	{"parker.a", nats.Header{"Parker-Expires": {"-1"}}, "", replica.Entry{}},
 	{"parker.a", nats.Header{"Parker-Expires": {"soon"}}, "", replica.Entry{}},
-	{"parker.a", nats.Header{"Parker-Expires": {"1.2345"}}, "", replica.Entry{}},
+	{"parker.a", nats.Header{"Parker-Expires": {"1.2.3"}}, "", replica.Entry{}},
 	{"parker.a", nats.Header{"Parker-Expires": {"."}}, "", replica.Entry{}},
 	{"parker.a", nats.Header{"Parker-Node": {"n"}}, "", replica.Entry{}},
 	{"parker.a", nats.Header{"Parker-Number": {"1"}}, "", replica.Entry{}},

@@ -101,7 +101,7 @@ func (b *Broker) checkLogin() (option string, err error) {
 }
 
 func invalidName(text, forbidden string) bool {
-	return len(text) > maxNameBytes || strings.ContainsAny(text, forbidden) || strings.ContainsFunc(text, func(r rune) bool { return r == ' ' || notASCII(r) })
+	return len(text) > maxNameBytes || strings.ContainsAny(text, forbidden) || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func parseServer(text string) (*url.URL, error) {

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/brokers"
 )
@@ -67,15 +66,4 @@ func FuzzIDsKeepTheirOrder(f *testing.F) {
 			t.Errorf("%s is %d, and %s is %d", first, at, second, behind)
 		}
 	})
-}
-
-func TestLifetimesAreToTheMillisecond(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"": 0, "0": -1, "0.0004": -1, "0.001": time.Millisecond, "1.001": 1001 * time.Millisecond, "90": 90 * time.Second,
-		"4.35": 4350 * time.Millisecond, "1" + strings.Repeat("0", 400): maxSeconds * time.Second,
-	} {
-		if got, err := decodeExpires(text); got != want || err != nil {
-			t.Errorf("%s is %s, %v", text, got, err)
-		}
-	}
 }

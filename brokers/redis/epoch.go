@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/rueidis"
 	"go.uber.org/zap"
+
+	"github.com/caddy-parker/parker/brokers/internal/replica"
 )
 
 // maxEpoch is how long an epoch may be, in bytes. It is a part of what clients hand
@@ -30,7 +32,7 @@ func (l *log) Epoch(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", why(ctx, err)
 		}
-		if len(missing) == 0 && epoch != "" && len(epoch) <= maxEpoch && isWord(epoch) {
+		if len(missing) == 0 && epoch != "" && len(epoch) <= maxEpoch && replica.IsWord(epoch) {
 			l.epoch.Store(&epoch)
 			return epoch, nil
 		}

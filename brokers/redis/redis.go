@@ -34,8 +34,8 @@
 //
 //	channel   needed: 1 to 255 bytes of UTF-8 without control characters
 //	body      the message, at most 64 MiB; without it, or empty, those who wait are woken
-//	type      the message's content type; default: application/json if the body is
-//	          JSON, else text/plain; charset=utf-8
+//	type      the message's content type, at most 255 bytes; default: application/json
+//	          if the body is JSON, else text/plain; charset=utf-8
 //	event     the type of the event on a stream (SSE), at most 255 bytes
 //	id        the publisher's own name for the event, at most 255 bytes: a second entry
 //	          with it on the channel is no event, while the first is remembered

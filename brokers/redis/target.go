@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/redis/rueidis"
 
@@ -56,7 +57,7 @@ func (b *Broker) check() (option string, err error) {
 		return "url", errURLs
 	case b.Database < 0 || b.Database > 0 && b.Cluster:
 		return "database", fmt.Errorf("bad number %d: it is positive, and a cluster has only 0", b.Database)
-	case len(b.Prefix) > maxPrefix || strings.ContainsFunc(b.Prefix, func(r rune) bool { return r == ' ' || unprintable(r) }):
+	case len(b.Prefix) > maxPrefix || strings.ContainsFunc(b.Prefix, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }):
 		return "prefix", fmt.Errorf("it has at most %d bytes, printable and without spaces", maxPrefix)
 	case b.Shards < 0 || b.Shards > maxShards:
 		return "shards", fmt.Errorf("bad number %d: the least is 1 and the most is %d", b.Shards, maxShards)

@@ -41,7 +41,7 @@ input.`,
 var publishFlags = []struct{ name, field, usage string }{
 	{"content-type", "Content-Type", "What the message is (default: JSON or text, by its looks)"},
 	{"event", "Parker-Event", "Type of the event on a stream"},
-	{"expires", "Parker-Expires", "For how many seconds it is kept for those who come later; 0: not at all"},
+	{"expires", "Parker-Expires", "For how many seconds, such as 0.5, it is kept for those who come later; 0: not at all"},
 	{"id", "Parker-Id", "Your own ID for it: what is published again with the same is published once"},
 }
 

@@ -3,11 +3,9 @@ package hook
 import (
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/caddy-parker/parker/internal/publication"
 )
 
 // The header fields in which a publisher says more of an event.
@@ -16,13 +14,6 @@ const (
 	expiresField = "Parker-Expires"
 	idField      = "Parker-Id"
 )
-
-// maxTextBytes is how long an event's type and its ID may be.
-const maxTextBytes = 255
-
-// maxSeconds is what larger numbers of seconds are taken for (RFC 9111, section
-// 1.2.2).
-const maxSeconds = 1 << 31
 
 // fields is what the header of a publish says.
 type fields struct {
@@ -34,7 +25,7 @@ type fields struct {
 func readFields(header http.Header) (read fields, refusal *Problem) {
 	for _, field := range []struct {
 		name string
-		read func(value string) *Problem
+		read func(value string) error
 	}{
 		{eventField, read.readEvent},
 		{expiresField, read.readExpires},
@@ -45,46 +36,25 @@ func readFields(header http.Header) (read fields, refusal *Problem) {
 			return fields{}, refuse(http.StatusBadRequest, field.name+" is given more than once.")
 		}
 		if len(values) == 1 {
-			if refusal := field.read(values[0]); refusal != nil {
-				return fields{}, refusal
+			if err := field.read(values[0]); err != nil {
+				return fields{}, refuse(http.StatusBadRequest, fmt.Sprintf("%s %v.", field.name, err))
 			}
 		}
 	}
 	return read, nil
 }
 
-// readEvent reads the type of the event on a stream. A line's end or NUL in it
-// would begin another field there, or have it ignored.
-func (f *fields) readEvent(value string) *Problem {
-	if len(value) > maxTextBytes || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-		return refuse(http.StatusBadRequest, fmt.Sprintf("%s is at most %d bytes of UTF-8 without control characters.", eventField, maxTextBytes))
-	}
+func (f *fields) readEvent(value string) error {
 	f.event = value
-	return nil
+	return publication.CheckType(value)
 }
 
-// readExpires reads how many seconds the event is remembered.
-func (f *fields) readExpires(value string) *Problem {
-	if value == "" || strings.Trim(value, "0123456789") != "" {
-		return refuse(http.StatusBadRequest, expiresField+" is a whole number of seconds from 0.")
-	}
-	// The one error left is that the number is too large. It comes out as the
-	// largest there is.
-	seconds, _ := strconv.ParseInt(value, 10, 64)
-	f.lifetime = time.Duration(min(seconds, maxSeconds)) * time.Second
-	if f.lifetime == 0 {
-		f.lifetime = -1 // not remembered at all
-	}
-	return nil
+func (f *fields) readExpires(value string) (err error) {
+	f.lifetime, err = publication.Lifetime(value)
+	return err
 }
 
-// readID reads the publisher's own ID for the event.
-func (f *fields) readID(value string) *Problem {
-	if value == "" || len(value) > maxTextBytes || !utf8.ValidString(value) || strings.ContainsFunc(value, unprintable) {
-		return refuse(http.StatusBadRequest, fmt.Sprintf("%s is 1 to %d bytes of printable UTF-8.", idField, maxTextBytes))
-	}
+func (f *fields) readID(value string) error {
 	f.id = value
-	return nil
+	return publication.CheckID(value)
 }
-
-func unprintable(r rune) bool { return !unicode.IsPrint(r) }

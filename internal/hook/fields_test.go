@@ -24,6 +24,7 @@ func TestAPublisherSaysMoreOfAnEventInTheHeader(t *testing.T) {
 		{"Parker-Id", strings.Repeat("x", 255), "", strings.Repeat("x", 255), 0},
 		{"Parker-Expires", "0", "", "", -1},
 		{"Parker-Expires", "000", "", "", -1},
+		{"Parker-Expires", "0.5", "", "", 500 * time.Millisecond},
 		{"Parker-Expires", "1", "", "", time.Second},
 		{"Parker-Expires", "0060", "", "", time.Minute},
 		{"Parker-Expires", "2147483647", "", "", clamped - time.Second},

@@ -63,10 +63,10 @@ func FuzzHook(f *testing.F) {
 
 func checkEvent(t *testing.T, event brokers.Publication) {
 	t.Helper()
-	if len(event.ID) > 255 || !utf8.ValidString(event.ID) || strings.ContainsFunc(event.ID, unprintable) {
+	if len(event.ID) > 255 || !utf8.ValidString(event.ID) || strings.ContainsFunc(event.ID, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		t.Fatalf("published with the ID %q", event.ID)
 	}
-	if event.Lifetime < -1 || event.Lifetime%time.Second != 0 && event.Lifetime != -1 {
+	if event.Lifetime < -1 || event.Lifetime%time.Millisecond != 0 && event.Lifetime != -1 {
 		t.Fatalf("published for %s", event.Lifetime)
 	}
 	if err := brokers.CheckChannel(event.Channel); err != nil {
@@ -82,7 +82,7 @@ func checkEvent(t *testing.T, event brokers.Publication) {
 	if len(m.Type) > 255 || !utf8.ValidString(m.Type) || strings.ContainsFunc(m.Type, unicode.IsControl) {
 		t.Fatalf("published with the type %q", m.Type)
 	}
-	if _, _, err := mime.ParseMediaType(m.ContentType); err != nil || strings.ContainsFunc(m.ContentType, notPrintable) {
+	if _, _, err := mime.ParseMediaType(m.ContentType); err != nil || len(m.ContentType) > 255 || strings.ContainsFunc(m.ContentType, func(r rune) bool { return r < ' ' || r > '~' }) {
 		t.Fatalf("published as %q: %v", m.ContentType, err)
 	}
 }

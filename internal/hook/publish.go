@@ -2,16 +2,15 @@ package hook
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/publication"
 )
 
 // Published is the answer to a publish.
@@ -50,19 +49,19 @@ func (h *Hook) publish(w http.ResponseWriter, r *http.Request, query url.Values)
 // Publish makes the request's body a message on the channel, of at most maxMessage
 // bytes. Without a body it only wakes those who wait.
 func Publish(w http.ResponseWriter, r *http.Request, board Board, channel string, maxMessage int64) (Published, *Problem) {
-	publication, refusal := readPublication(w, r, channel, maxMessage)
+	event, refusal := readPublication(w, r, channel, maxMessage)
 	if refusal != nil {
 		return Published{}, refusal
 	}
 	// Many applications send, close and do not wait for the answer. What has
 	// arrived whole is published all the same.
 	ctx := context.WithoutCancel(r.Context())
-	came, err := board.Publish(ctx, publication)
+	came, err := board.Publish(ctx, event)
 	if err != nil {
 		return Published{}, refuse(http.StatusServiceUnavailable, "The broker did not take the event.")
 	}
 	report := Published{
-		Channel:   publication.Channel,
+		Channel:   event.Channel,
 		Position:  came.Position.String(),
 		Released:  came.Released,
 		Duplicate: came.Duplicate,
@@ -113,34 +112,24 @@ func readMessage(w http.ResponseWriter, r *http.Request, maxMessage int64) (*bro
 		w.Header().Set("Accept-Encoding", "identity")
 		return nil, refuse(http.StatusUnsupportedMediaType, "A message is published without a content coding.")
 	}
-	contentType, ok := contentTypeOf(r.Header.Get("Content-Type"), body)
-	if !ok {
-		return nil, refuse(http.StatusBadRequest, "The Content-Type is not a media type.")
+	contentType, err := contentTypeOf(r.Header.Get("Content-Type"), body)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, fmt.Sprintf("The Content-Type %v.", err))
 	}
 	return &brokers.Message{Body: body, ContentType: contentType}, nil
 }
 
-// contentTypeOf is the content type of a message: the one declared, or what the
-// body looks like. It is sent to clients as it stands, so nothing but a media
-// type in printable ASCII passes (RFC 9110, sections 5.5 and 8.3.1).
-func contentTypeOf(declared string, body []byte) (contentType string, ok bool) {
-	if declared != "" {
-		mediaType, _, err := mime.ParseMediaType(declared)
-		if err != nil || !strings.Contains(mediaType, "/") || strings.ContainsFunc(declared, notPrintable) {
-			return "", false
-		}
-		// curl -d and HTTP libraries say this of any body that they are given no
-		// type for, and no client waits for a form.
-		if mediaType != "application/x-www-form-urlencoded" {
-			return declared, true
-		}
+// contentTypeOf is the content type of a message: the one declared, or what the body
+// looks like.
+func contentTypeOf(declared string, body []byte) (string, error) {
+	contentType, err := publication.ContentType(declared, body)
+	if err != nil {
+		return "", err
 	}
-	if json.Valid(body) {
-		return "application/json", true
+	// curl -d and HTTP libraries say that it is a form of any body that they are given
+	// no type for, and no client waits for a form.
+	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType == "application/x-www-form-urlencoded" {
+		return publication.ContentType("", body)
 	}
-	return "text/plain; charset=utf-8", true
-}
-
-func notPrintable(r rune) bool {
-	return r < ' ' || r > '~'
+	return contentType, nil
 }
