@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -87,6 +88,9 @@ func (r *replica) awaitLog(ctx context.Context) {
 // What is found to be all may have been on its way before the position came; what
 // is found so for the second time was not.
 func (r *replica) catchUp(ctx context.Context, to brokers.Position) (known bool, err error) {
+	if err := r.awaitEpoch(ctx, to.Epoch); err != nil {
+		return false, err
+	}
 	epoch := r.copy.epoch
 	offsets := to.Offsets()
 	if to.Epoch != epoch || len(offsets) != len(r.copy.offsets) {
@@ -121,6 +125,35 @@ func (r *replica) catchUp(ctx context.Context, to brokers.Position) (known bool,
 		}
 	}
 }
+
+// awaitEpoch waits for another epoch, if it may be one that other processes know
+// already. The log's is looked at whenever it is found to hold no more.
+func (r *replica) awaitEpoch(ctx context.Context, epoch string) (err error) {
+	if epoch == "" || slices.Contains(r.past, epoch) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, epochPatience, errLooked)
+	defer cancel()
+	looked := r.copy
+	twice := looked.confirmed[0] + 2
+	for epoch != r.copy.epoch && (r.copy != looked || looked.confirmed[0] < twice) && err == nil {
+		progress := r.progress
+		r.mu.Unlock()
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		r.mu.Lock()
+	}
+	if errors.Is(err, errLooked) {
+		return nil
+	}
+	return err
+}
+
+// errLooked says that an epoch was waited for long enough.
+var errLooked = errors.New("the epoch is not the log's")
 
 // after are the events of the log that a position does not cover, as
 // [brokers.Broker] has them, but for their positions.

@@ -61,6 +61,7 @@ type replica struct {
 	logger    *zap.Logger
 	limits    brokers.History
 	copy      *logCopy
+	past      []string // epochs of copies before, the last of them
 	outbox    outbox
 	reachable bool
 	heard     time.Time     // when anything was last read

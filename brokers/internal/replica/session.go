@@ -266,10 +266,14 @@ func (s *session) answers() {
 	*s.failures = 0
 }
 
+// maxPast is how many epochs are remembered.
+const maxPast = 16
+
 // replace makes the session's copy the replica's. What the old one had read, and what
 // was added meanwhile, nobody knows: so all who wait are told. The caller holds mu.
 func (s *session) replace() {
 	s.replica.copy.discard()
+	s.past = append(s.past[max(0, len(s.past)-maxPast):], s.replica.copy.epoch)
 	s.replica.copy = s.copy
 	for _, e := range slices.Clone(s.outbox.entries) {
 		if n := s.copy.seen[s.node]; n != nil && n.has(e.Number) {
