@@ -1,0 +1,220 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// ways in which a node loses its broker.
+var lossOfBroker = map[string]func(*caddytest.Proxy){
+	"refused": (*caddytest.Proxy).Cut,
+	"silent":  (*caddytest.Proxy).Stall,
+}
+
+// eachLoss runs a test with nodes of each broker and each way to lose it.
+func eachLoss(t *testing.T, test func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy))) {
+	t.Parallel()
+	for name, lose := range lossOfBroker {
+		t.Run(name, func(t *testing.T) {
+			eachBroker(t, func(t *testing.T, s *severalNodes) { test(t, s, lose) })
+		})
+	}
+}
+
+// eachServer runs a test with a server of each broker, and the option for it.
+func eachServer(t *testing.T, test func(t *testing.T, option, address string)) {
+	t.Parallel()
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, redisOption, caddytest.StartRedis(t).Address())
+	})
+	t.Run("nats", func(t *testing.T) {
+		t.Parallel()
+		test(t, natsOption, caddytest.StartNATS(t).Address())
+	})
+}
+
+// listenAt opens a stream of messages at a node, and returns when it hears them.
+func (s *severalNodes) listenAt(t *testing.T, node int) *caddytest.Stream {
+	t.Helper()
+	stream := caddytest.Listen(t, "http://"+s.nodes[node].Site+"/messages")
+	awaitStreams(t, s.nodes[node], "messages", 1)
+	return stream
+}
+
+// expectData checks what a stream hears next.
+func expectData(t *testing.T, who string, stream *caddytest.Stream, data ...string) {
+	t.Helper()
+	for _, want := range data {
+		if e := stream.Next(t); e.Data != want || e.Type != "" {
+			t.Errorf("%s heard %+v, want %q", who, e, want)
+		}
+	}
+}
+
+func TestWhatWaitedForTheBrokerComesInOrderAndOnce(t *testing.T) {
+	eachLoss(t, func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy)) {
+		here, there := s.listenAt(t, 0), s.listenAt(t, 1)
+		lose(s.wires[0])
+		var want []string
+		for i := range 20 {
+			text := fmt.Sprint("away ", i)
+			want = append(want, text)
+			if released, position := publishAway(t, s.nodes[0], "messages", text); released != 1 || position == "" {
+				t.Errorf("%s released %d, at %q", text, released, position)
+			}
+		}
+		expectData(t, "who waits at the node", here, want...)
+		s.nodes[1].Publish(t, "messages", "text/plain", "elsewhere")
+		s.wires[0].Heal()
+		expectData(t, "who waits at the other node", there, append([]string{"elsewhere"}, want...)...)
+		expectData(t, "who waits at the node", here, "elsewhere")
+		awaitReachable(t, s.nodes[0], true)
+		s.nodes[0].Publish(t, "messages", "text/plain", "after")
+		expectData(t, "who waits at the node", here, "after")
+		expectData(t, "who waits at the other node", there, "after")
+	})
+}
+
+// A client at the node that is cut off goes to the other one and comes back, time and
+// again, and each has what the other has not.
+func TestAClientBetweenNodesThatAreCutOffHearsEachMessageOnce(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s *severalNodes) {
+		at := s.nodes[0].PublishWith(t, "messages", "before").Position
+		s.wires[0].Cut()
+		awaitReachable(t, s.nodes[0], false)
+		publish := []func(text string){
+			func(text string) { publishAway(t, s.nodes[0], "messages", text) },
+			func(text string) { s.nodes[1].Publish(t, "messages", "text/plain", text) },
+		}
+		hear := func(node int, want string) {
+			t.Helper()
+			answer := <-s.messages(t, node, "Last-Event-ID: "+at)
+			if answer.Body != want || answer.Header.Get("Parker-Recovered") != "" {
+				t.Errorf("after %s, node %d answered %+v, want %q", at, node, answer, want)
+			}
+			at = answer.Header.Get("Last-Event-ID")
+		}
+		for i := range 10 {
+			text := fmt.Sprint(i)
+			publish[i%2](text)
+			hear(i%2, text)
+		}
+		missed := s.messages(t, 1, "Last-Event-ID: "+at)
+		s.nodes[1].AwaitWaiting(t, "messages", 1)
+		s.wires[0].Heal()
+		awaitReachable(t, s.nodes[0], true)
+		s.nodes[0].Publish(t, "messages", "text/plain", "after")
+		if answer := <-missed; answer.Body != "after" {
+			t.Errorf("once all is well it heard %+v", answer)
+		}
+		hear(0, "after")
+	})
+}
+
+func TestANodeThatStartedWithoutItsBrokerJoinsTheOthers(t *testing.T) {
+	eachServer(t, func(t *testing.T, option, address string) {
+		s := &severalNodes{legacy: caddytest.NewLegacy(t)}
+		for i := range s.nodes {
+			s.wires[i] = caddytest.StartProxy(t, address)
+			if i == 0 {
+				s.wires[i].Cut()
+			}
+			s.nodes[i] = caddytest.Start(t, fmt.Sprintf(severalSite, fmt.Sprintf(option, s.wires[i].Address)), s.legacy.Address)
+		}
+		here, there := s.listenAt(t, 0), s.listenAt(t, 1)
+		_, own := publishAway(t, s.nodes[0], "messages", "alone")
+		expectData(t, "who waits at the node", here, "alone")
+		parked, told := s.rows(t, 0), s.messages(t, 0, "Last-Event-ID: "+own)
+		s.nodes[0].AwaitWaiting(t, "rows", 1)
+		s.nodes[0].AwaitWaiting(t, "messages", 1)
+
+		s.wires[0].Heal()
+		expectData(t, "who waits at the other node", there, "alone")
+		// What was before the node knew the log, it cannot tell.
+		if e := here.Next(t); e.Type != "parker.reset" || e.ID == own {
+			t.Errorf("who waits at the node heard %+v", e)
+		}
+		answer := <-told
+		if answer.Header.Get("Parker-Recovered") != "false" || answer.Body != "[]" {
+			t.Errorf("who has a position of the node was answered %+v", answer)
+		}
+		s.nodes[1].Publish(t, "messages", "text/plain", "together")
+		expectData(t, "who waits at the node", here, "together")
+		expectData(t, "who waits at the other node", there, "together")
+		if next := resumedAt(t, s.nodes[1], answer.Header.Get("Last-Event-ID")); next.Body != "together" {
+			t.Errorf("who goes on at the other node was answered %+v", next)
+		}
+		caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[1].Site+"/rows", "row")
+		if answer := <-parked; !strings.Contains(answer.Body, "row") {
+			t.Errorf("who is parked at the node was answered %+v", answer)
+		}
+	})
+}
+
+func TestWatchingGoesOnWhileTheBrokerIsAway(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/page", emptyList)
+	wire := caddytest.StartProxy(t, caddytest.StartRedis(t).Address())
+	caddy := caddytest.Start(t, fmt.Sprintf(strings.Replace(severalSite, "parker /rows rows", "parker /page {\n\t\twatch 50ms\n\t}", 1), fmt.Sprintf(redisOption, wire.Address)), pages.Address)
+	wire.Stall()
+	publishAway(t, caddy, "elsewhere", "")
+	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/page")
+	stream := caddytest.Listen(t, "http://"+caddy.Site+"/page")
+	caddy.AwaitWaiting(t, "page", 1)
+	awaitStreams(t, caddy, "page", 1)
+	pages.Put("/page", caddytest.Page{Body: "news"})
+	if answer := <-parked; answer.Body != "news" || answer.Release() != "watch" {
+		t.Errorf("a poll was answered %+v", answer)
+	}
+	expectData(t, "a stream", stream, "news")
+}
+
+// promptly is how soon Caddy has stopped, and less than what any server is waited for.
+const promptly = 3 * time.Second
+
+func TestAStopIsPromptWhileTheBrokerIsAway(t *testing.T) {
+	eachLoss(t, func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy)) {
+		stream, parked := s.listenAt(t, 0), s.rows(t, 0)
+		s.nodes[0].AwaitWaiting(t, "rows", 1)
+		lose(s.wires[0])
+		publishAway(t, s.nodes[0], "messages", "away")
+		expectData(t, "a stream", stream, "away")
+		if took := s.nodes[0].Stop(t); took > promptly {
+			t.Errorf("it took %v to stop", took)
+		}
+		if answer := <-parked; answer.Body != "[]" || answer.Release() != "stop" {
+			t.Errorf("a poll was answered %+v", answer)
+		}
+		if rest, err := stream.Rest(t); err != nil || len(rest) != 0 {
+			t.Errorf("a stream ended with %v, %v", rest, err)
+		}
+	})
+}
+
+func TestWhatABackendAnnouncesAtOneNodeReleasesWhatIsParkedAtAnother(t *testing.T) {
+	eachServer(t, func(t *testing.T, option, address string) {
+		legacy := caddytest.NewLegacy(t)
+		announcing := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Parker-Publish", "other, rows")
+			fmt.Fprint(w, "news")
+		})
+		site := fmt.Sprintf(severalSite, fmt.Sprintf(option, address))
+		one, other := caddytest.Start(t, site, announcing), caddytest.Start(t, site, legacy.Address)
+		parked := caddytest.Get(t.Context(), "http://"+other.Site+"/rows?since=0")
+		other.AwaitWaiting(t, "rows", 1)
+		caddytest.Do(t.Context(), http.MethodPost, "http://"+legacy.Address, "row")
+		if answer := caddytest.Do(t.Context(), http.MethodGet, "http://"+one.Site+"/rows", ""); answer.Body != "news" || answer.Header.Get("Parker-Publish") != "" {
+			t.Errorf("the client sees %+v", answer)
+		}
+		if answer := <-parked; answer.Body != `["row"]` || answer.Release() != "replay" {
+			t.Errorf("who is parked at the other node was answered %+v", answer)
+		}
+	})
+}

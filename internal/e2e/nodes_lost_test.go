@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// emptied is a server of a broker whose log somebody empties.
+var emptied = map[string]func(t *testing.T) (option, address string, empty func()){
+	"FLUSHALL": func(t *testing.T) (string, string, func()) {
+		redis := caddytest.StartRedis(t)
+		return redisOption, redis.Address(), func() { redis.Do(t, "FLUSHALL") }
+	},
+	"DEL": func(t *testing.T) (string, string, func()) {
+		redis := caddytest.StartRedis(t)
+		return redisOption, redis.Address(), func() { redis.Do(t, "DEL", "parker:events:0") }
+	},
+	"a restart without persistence": func(t *testing.T) (string, string, func()) {
+		redis := caddytest.StartRedis(t)
+		return redisOption, redis.Address(), func() { redis.Restart(t) }
+	},
+	"a stream deleted": func(t *testing.T) (string, string, func()) {
+		server := caddytest.StartNATS(t)
+		return natsOption, server.Address(), func() {
+			if err := streamsOf(t, server).DeleteStream(t.Context(), "PARKER"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	},
+	"a stream purged, and more": func(t *testing.T) (string, string, func()) {
+		server := caddytest.StartNATS(t)
+		return natsOption, server.Address(), func() {
+			js := streamsOf(t, server)
+			stream, err := js.Stream(t.Context(), "PARKER")
+			if err == nil {
+				// The nodes are told of a message only to find that it has gone.
+				err = stream.Purge(t.Context(), jetstream.WithPurgeSequence(1<<40))
+			}
+			if err == nil {
+				err = js.DeleteStream(t.Context(), "PARKER")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	},
+}
+
+func streamsOf(t *testing.T, server *caddytest.NATS) jetstream.JetStream {
+	t.Helper()
+	connection, err := nats.Connect("nats://" + server.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(connection.Close)
+	js, err := jetstream.New(connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+func TestWhoWaitsWhenTheLogIsEmptiedIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for name, server := range emptied {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			option, address, empty := server(t)
+			legacy := caddytest.NewLegacy(t)
+			var asks [2]atomic.Int32 // for who has no position, by node
+			backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+				var node int
+				if _, err := fmt.Sscan(r.URL.Query().Get("without"), &node); err == nil {
+					asks[node].Add(1)
+				}
+				legacy.ServeHTTP(w, r)
+			})
+			s := &severalNodes{}
+			for i := range s.nodes {
+				s.nodes[i] = caddytest.Start(t, severalSiteWith(option, address), backend)
+			}
+			start := s.nodes[0].PublishWith(t, "messages", "before").Position
+			type waiting struct {
+				with    map[string]<-chan caddytest.Answer
+				without <-chan caddytest.Answer
+				stream  *caddytest.Stream
+			}
+			var all [2]waiting
+			for i, node := range s.nodes {
+				all[i] = waiting{
+					with: map[string]<-chan caddytest.Answer{
+						"messages": s.messages(t, i, "Last-Event-ID: "+start),
+						"rows":     caddytest.Get(t.Context(), "http://"+node.Site+"/rows?since=0", "Last-Event-ID: "+start),
+					},
+					without: caddytest.Get(t.Context(), fmt.Sprint("http://", node.Site, "/rows?since=0&without=", i)),
+					stream:  s.listenAt(t, i),
+				}
+				node.AwaitWaiting(t, "messages", 1)
+				node.AwaitWaiting(t, "rows", 2)
+			}
+			empty()
+			for i, w := range all {
+				for what, told := range w.with {
+					answer := <-told
+					at := answer.Header.Get("Last-Event-ID")
+					if answer.Header.Get("Parker-Recovered") != "false" || at == "" || at == start {
+						t.Errorf("node %d: who waits for %s was answered %+v", i, what, answer)
+					}
+					again := caddytest.Do(t.Context(), http.MethodGet, "http://"+s.nodes[i].Site+"/"+what+"?since=0", "", "Prefer: wait=0", "Last-Event-ID: "+at)
+					if again.Header.Get("Parker-Recovered") != "" {
+						t.Errorf("node %d: who waits for %s was told again: %+v", i, what, again)
+					}
+				}
+				if e := w.stream.Next(t); e.Type != "parker.reset" {
+					t.Errorf("node %d: a stream heard %+v", i, e)
+				}
+			}
+			for _, node := range s.nodes {
+				caddytest.Await(t, "the node knows the log again", func() bool {
+					return caddytest.Do(t.Context(), http.MethodPost, "http://"+node.Hook+"/other", "").Status == http.StatusOK
+				})
+				node.Publish(t, "messages", "text/plain", "after")
+			}
+			for i, w := range all {
+				expectData(t, "a stream", w.stream, "after", "after")
+				s.nodes[i].AwaitWaiting(t, "rows", 1)
+				if n := asks[i].Load(); n != 2 {
+					t.Errorf("node %d: for who has no position the backend was asked %d times", i, n)
+				}
+			}
+			caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[0].Site+"/rows", "row")
+			for i, w := range all {
+				if answer := <-w.without; answer.Body != `["row"]` {
+					t.Errorf("node %d: who has no position was answered %+v", i, answer)
+				}
+			}
+		})
+	}
+}
+
+// A purge leaves the count as it is: nothing that a position covers is missing.
+func TestAPurgedStreamGoesOn(t *testing.T) {
+	t.Parallel()
+	server := caddytest.StartNATS(t)
+	s := startSeveral(t, natsOption, server.Address())
+	start := s.nodes[0].PublishWith(t, "messages", "before").Position
+	last := s.nodes[0].PublishWith(t, "messages", "missed").Position
+	parked := s.messages(t, 1, "Last-Event-ID: "+last)
+	s.nodes[1].AwaitWaiting(t, "messages", 1)
+	stream, err := streamsOf(t, server).Stream(t.Context(), "PARKER")
+	if err == nil {
+		err = stream.Purge(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.nodes[0].Publish(t, "messages", "text/plain", "after")
+	if answer := <-parked; answer.Body != "after" && answer.Header.Get("Parker-Recovered") != "false" {
+		t.Errorf("who was parked was answered %+v", answer)
+	}
+	// What it missed is either given from a node's own memory, or it is told.
+	if answer := resumedAt(t, s.nodes[1], start); answer.Body != "missed" && answer.Header.Get("Parker-Recovered") != "false" {
+		t.Errorf("who was away was answered %+v", answer)
+	}
+	late := caddytest.Start(t, severalSiteWith(natsOption, server.Address()), s.legacy.Address)
+	if answer := resumedAt(t, late, start); answer.Header.Get("Parker-Recovered") != "false" {
+		t.Errorf("a node that came later answered %+v", answer)
+	}
+}

@@ -1,0 +1,30 @@
+package storm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// redisServer is one that has on its disk what it has answered.
+type redisServer struct{ *caddytest.Redis }
+
+func startRedis(t *testing.T) engine {
+	return redisServer{caddytest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")}
+}
+
+// option implements [engine]. Positions with several counts are the harder ones.
+func (r redisServer) option(t *testing.T) (string, []*caddytest.Proxy) {
+	p := caddytest.StartProxy(t, r.Address())
+	return fmt.Sprintf("broker redis {\n url redis://%s\n shards 3\n}", p.Address), []*caddytest.Proxy{p}
+}
+
+// fail implements [engine].
+func (r redisServer) fail(t *testing.T) {
+	r.Kill()
+	<-time.After(rand.N(time.Second))
+	r.Restart(t)
+}

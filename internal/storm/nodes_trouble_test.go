@@ -1,0 +1,136 @@
+package storm
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// node is one Caddy and its connections to the broker.
+type node struct {
+	number  int
+	caddy   *caddytest.Caddy
+	proxies []*caddytest.Proxy
+
+	cuts int
+	heal time.Time // when it is connected again, or zero
+
+	life int // how often it has crashed; the ledger guards it
+}
+
+// awaitReachable returns when the broker has all that was published at the node up to
+// the time that it returns. What comes back from the broker was sent behind what was
+// sent before it; with several shards, a batch behind it.
+func (n *node) awaitReachable(t *testing.T) (safe time.Time) {
+	t.Helper()
+	for range 2 {
+		caddytest.Await(t, "the broker can be reached", func() bool {
+			asked := time.Now()
+			answer := caddytest.Do(context.Background(), http.MethodPost, "http://"+n.caddy.Hook+"/probe", "")
+			reached := answer.Status == http.StatusOK
+			if reached && safe.IsZero() {
+				safe = asked
+			}
+			return reached
+		})
+	}
+	return safe
+}
+
+// crash kills a node and starts it again. What it has accepted for a broker that it
+// does not reach dies with it, so it reaches the broker; what it says in the moment
+// between is in doubt.
+func (f *fleet) crash(t *testing.T, n *node) {
+	t.Helper()
+	safe := n.awaitReachable(t)
+	n.caddy.Kill(t)
+	f.ledger.crashed(n, safe)
+	<-time.After(rand.N(300 * time.Millisecond))
+	n.caddy.Again(t)
+}
+
+// part takes the broker away from the node for a while, which finds out at once, or
+// when it has waited for long enough.
+func (n *node) part(how func(*caddytest.Proxy), d time.Duration) {
+	n.cuts++
+	n.heal = time.Now().Add(d)
+	for _, p := range n.proxies {
+		how(p)
+	}
+}
+
+func (n *node) rejoin() {
+	n.heal = time.Time{}
+	for _, p := range n.proxies {
+		p.Heal()
+	}
+}
+
+// The troubles, each as often as any other. While the broker is away no node starts:
+// it would not know of anything that was before.
+const (
+	crashes = iota
+	cuts
+	stalls
+	engineFails
+	troubles
+)
+
+// trouble makes some for a while.
+func (f *fleet) trouble(t *testing.T, duration time.Duration) {
+	var deck []int
+	pause := time.NewTicker(50 * time.Millisecond)
+	defer pause.Stop()
+	next := time.Now()
+	for end := time.Now().Add(duration); time.Now().Before(end); <-pause.C {
+		f.rejoin(false)
+		if time.Now().Before(next) {
+			continue
+		}
+		if len(deck) == 0 {
+			deck = rand.Perm(troubles)
+		}
+		f.play(t, deck[0])
+		deck = deck[1:]
+		next = time.Now().Add(rand.N(time.Second))
+	}
+	f.rejoin(true)
+}
+
+// rejoin connects the nodes again whose time has come, or all.
+func (f *fleet) rejoin(all bool) {
+	for _, n := range f.nodes {
+		if !n.heal.IsZero() && (all || time.Now().After(n.heal)) {
+			n.rejoin()
+		}
+	}
+}
+
+func (f *fleet) play(t *testing.T, trouble int) {
+	var connected []*node
+	for _, n := range f.nodes {
+		if n.heal.IsZero() {
+			connected = append(connected, n)
+		}
+	}
+	if trouble == engineFails {
+		f.engine.fail(t)
+		return
+	}
+	if len(connected) == 0 {
+		return
+	}
+	n := connected[rand.N(len(connected))]
+	switch trouble {
+	case crashes:
+		f.crash(t, n)
+	case cuts:
+		n.part((*caddytest.Proxy).Cut, rand.N(3*time.Second))
+	case stalls:
+		n.part((*caddytest.Proxy).Stall, rand.N(5*time.Second))
+	}
+}
