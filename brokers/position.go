@@ -199,6 +199,18 @@ func parseOffsets(text string) ([]uint64, error) {
 	return offsets, nil
 }
 
+// IsNode tells whether a text can be the name of a node: ASCII letters and digits, not
+// too many. Clients hand it back, in what they are then sent again.
+func IsNode(text string) bool { return text != "" && len(text) <= maxNode && IsWord(text) }
+
+// IsWord tells whether a text is of ASCII letters and digits only. Then it can be in a
+// position, where other characters separate.
+func IsWord(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
+
 func parseAhead(text string) ([]Ahead, error) {
 	_, list, found := strings.Cut(text, "~")
 	if !found {
@@ -211,7 +223,7 @@ func parseAhead(text string) ([]Ahead, error) {
 	for text := range strings.SplitSeq(list, "~") {
 		node, text, _ := strings.Cut(text, ".")
 		number, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || node == "" || len(node) > maxNode {
+		if err != nil || !IsNode(node) {
 			return nil, errNotAPosition
 		}
 		if n := len(ahead); n > 0 && ahead[n-1].Node >= node {

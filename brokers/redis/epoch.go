@@ -9,7 +9,7 @@ import (
 	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 
-	"github.com/caddy-parker/parker/brokers/internal/replica"
+	"github.com/caddy-parker/parker/brokers"
 )
 
 // maxEpoch is how long an epoch may be, in bytes. It is a part of what clients hand
@@ -32,7 +32,7 @@ func (l *log) Epoch(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", why(ctx, err)
 		}
-		if len(missing) == 0 && epoch != "" && len(epoch) <= maxEpoch && replica.IsWord(epoch) {
+		if len(missing) == 0 && epoch != "" && len(epoch) <= maxEpoch && brokers.IsWord(epoch) {
 			l.epoch.Store(&epoch)
 			return epoch, nil
 		}

@@ -3,12 +3,9 @@ package replica
 import (
 	"errors"
 	"strconv"
-	"strings"
-)
 
-// maxNode is how long the name of a node may be, in bytes. It is a part of what
-// clients hand back.
-const maxNode = 32
+	"github.com/caddy-parker/parker/brokers"
+)
 
 var errOrigin = errors.New("the node and its number are parker's own, and are not as parker writes them")
 
@@ -19,16 +16,8 @@ func ParseNumber(node, text string) (uint64, error) {
 		return 0, nil
 	}
 	number, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || number == 0 || node == "" || len(node) > maxNode || !IsWord(node) {
+	if err != nil || number == 0 || !brokers.IsNode(node) {
 		return 0, errOrigin
 	}
 	return number, nil
-}
-
-// IsWord tells whether a text is of ASCII letters and digits only. Then it can be in a
-// position, where other characters separate.
-func IsWord(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	})
 }
