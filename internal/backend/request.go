@@ -79,6 +79,11 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 		for _, name := range []string{"Content-Length", "Trailer", "Transfer-Encoding"} {
 			delete(r.Trailer, name)
 		}
+		if len(body) == 0 && len(r.Trailer) == 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			// HTTP/3 does not say that there is none. net/http would look for one again,
+			// at each ask.
+			r.Body, r.ContentLength, r.TransferEncoding, q.body = http.NoBody, 0, nil, nil
+		}
 	}
 	q.saved, q.url = *r, *r.URL
 	q.saved.Header = nil
