@@ -4,6 +4,7 @@ package brokertest
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -175,7 +176,7 @@ func (s *suite) read(m *Member, channels []string, after brokers.Position, page 
 func (s *suite) check(m *Member, channel string, after brokers.Position, complete bool, want ...string) {
 	s.Helper()
 	events, gotComplete := s.read(m, []string{channel}, after, all)
-	if got := texts(events); !equal(got, want) || gotComplete != complete {
+	if got := texts(events); !slices.Equal(got, want) || gotComplete != complete {
 		s.Errorf("on %s after %v: %.200q, complete %t; want %.200q, %t", channel, after, got, gotComplete, want, complete)
 	}
 }

@@ -80,5 +80,3 @@ func messages(events []brokers.Event) []brokers.Event {
 func on(channel string, events []brokers.Event) []brokers.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e brokers.Event) bool { return e.Channel != channel })
 }
-
-func equal(a, b []string) bool { return slices.Equal(a, b) }

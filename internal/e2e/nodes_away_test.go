@@ -61,13 +61,18 @@ func TestWhatWaitedForTheBrokerComesInOrderAndOnce(t *testing.T) {
 	eachLoss(t, func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy)) {
 		here, there := s.listenAt(t, 0), s.listenAt(t, 1)
 		lose(s.wires[0])
-		var want []string
+		publishAway(t, s.nodes[0], "messages", "found out")
+		want := []string{"found out"}
+		begin := time.Now()
 		for i := range 20 {
 			text := fmt.Sprint("away ", i)
 			want = append(want, text)
 			if released, position := publishAway(t, s.nodes[0], "messages", text); released != 1 || position == "" {
 				t.Errorf("%s released %d, at %q", text, released, position)
 			}
+		}
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("20 events took %v, though nobody is to be waited for any more", took)
 		}
 		expectData(t, "who waits at the node", here, want...)
 		s.nodes[1].Publish(t, "messages", "text/plain", "elsewhere")

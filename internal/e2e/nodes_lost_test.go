@@ -113,7 +113,7 @@ func TestWhoWaitsWhenTheLogIsEmptiedIsToldOnce(t *testing.T) {
 					if answer.Header.Get("Parker-Recovered") != "false" || at == "" || at == start {
 						t.Errorf("node %d: who waits for %s was answered %+v", i, what, answer)
 					}
-					again := caddytest.Do(t.Context(), http.MethodGet, "http://"+s.nodes[i].Site+"/"+what+"?since=0", "", "Prefer: wait=0", "Last-Event-ID: "+at)
+					again := caddytest.Do(t.Context(), http.MethodGet, "http://"+s.nodes[1-i].Site+"/"+what+"?since=0", "", "Prefer: wait=0", "Last-Event-ID: "+at)
 					if again.Header.Get("Parker-Recovered") != "" {
 						t.Errorf("node %d: who waits for %s was told again: %+v", i, what, again)
 					}

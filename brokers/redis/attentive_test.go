@@ -1,0 +1,50 @@
+package redis
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/brokers/internal/replica"
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// A process that stops, or has found out that the server is away, does not wait for
+// what it has asked.
+func TestWhatASilentServerWasAskedEndsWithItsContext(t *testing.T) {
+	for name, ask := range map[string]func(context.Context, *log) error{
+		"Append": func(ctx context.Context, l *log) error {
+			return l.Append(ctx, 0, []replica.Entry{{Channel: "a"}})
+		},
+		"Append of several": func(ctx context.Context, l *log) error {
+			return l.Append(ctx, 0, []replica.Entry{{Channel: "a"}, {Channel: "b"}})
+		},
+		"Epoch": func(ctx context.Context, l *log) error {
+			_, err := l.Epoch(ctx)
+			return err
+		},
+		"Listen": func(ctx context.Context, l *log) error {
+			return l.Listen(ctx, func(replica.Entry) {})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := caddytest.StartRedis(t)
+			l := openAt(t, server)
+			epochOf(t, l)
+			deadline, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			ctx, end := context.WithCancel(deadline)
+			server.Pause()
+			defer server.Resume()
+			begin := time.Now()
+			time.AfterFunc(200*time.Millisecond, end)
+			if err := ask(ctx, l); err == nil {
+				t.Error("it succeeded")
+			}
+			if took := time.Since(begin); took > 1500*time.Millisecond {
+				t.Errorf("it took %v to end", took)
+			}
+		})
+	}
+}
