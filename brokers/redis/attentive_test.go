@@ -42,7 +42,7 @@ func TestWhatASilentServerWasAskedEndsWithItsContext(t *testing.T) {
 			if err := ask(ctx, l); err == nil {
 				t.Error("it succeeded")
 			}
-			if took := time.Since(begin); took > 1500*time.Millisecond {
+			if took := time.Since(begin); took > 4*time.Second {
 				t.Errorf("it took %v to end", took)
 			}
 		})

@@ -187,7 +187,7 @@ func (a *author) write(t *testing.T) {
 		}
 	}
 	a.writeRow(t)
-	for last := time.Now().Add(caddytest.Patience); a.staysAt != nil && !t.Failed(); <-pause() {
+	for last := time.Now().Add(longPatience); a.staysAt != nil && !t.Failed(); <-pause() {
 		if time.Now().After(last) {
 			t.Errorf("node %d never reaches the broker again", a.staysAt.number)
 		}
@@ -208,7 +208,7 @@ func (a *author) writeRow(t *testing.T) {
 
 // publish publishes an event once, however often it takes.
 func (a *author) publish(t *testing.T, body string, header ...string) said {
-	last := time.Now().Add(3 * caddytest.Patience)
+	last := time.Now().Add(longPatience)
 	for again := false; ; again = true {
 		s := said{node: a.choose(again), again: again}
 		s.life = a.ledger.life(s.node)

@@ -95,7 +95,7 @@ func startNATS(t *testing.T) engine {
 	if c.client, err = jetstream.New(connection); err != nil {
 		t.Fatal(err)
 	}
-	caddytest.Await(t, "the NATS cluster keeps streams", func() bool {
+	awaitLong(t, "the NATS cluster keeps streams", func() bool {
 		_, err := c.client.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "READY", Replicas: natsServers})
 		return err == nil
 	})
@@ -158,7 +158,7 @@ func (c *natsCluster) option(t *testing.T) (string, []*caddytest.Proxy) {
 // fail implements [engine]: whichever leads the stream crashes. The others take over.
 func (c *natsCluster) fail(t *testing.T) {
 	leader := -1
-	caddytest.Await(t, "the stream has a leader, and all are in step", func() bool {
+	awaitLong(t, "the stream has a leader, and all are in step", func() bool {
 		stream, err := c.client.Stream(t.Context(), "PARKER")
 		if err != nil {
 			return false

@@ -2,6 +2,7 @@ package storm
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -28,7 +29,7 @@ type node struct {
 func (n *node) awaitReachable(t *testing.T) (safe time.Time) {
 	t.Helper()
 	for range 2 {
-		caddytest.Await(t, "the broker can be reached", func() bool {
+		awaitLong(t, fmt.Sprint("node ", n.number, " reaches the broker"), func() bool {
 			asked := time.Now()
 			answer := caddytest.Do(context.Background(), http.MethodPost, "http://"+n.caddy.Hook+"/probe", "")
 			reached := answer.Status == http.StatusOK
@@ -39,6 +40,22 @@ func (n *node) awaitReachable(t *testing.T) (safe time.Time) {
 		})
 	}
 	return safe
+}
+
+// longPatience is for what takes a cluster some seconds, and more on a busy machine:
+// it elects, and takes all that has waited.
+const longPatience = 3 * caddytest.Patience
+
+// awaitLong returns when the condition holds.
+func awaitLong(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for last := time.Now().Add(longPatience); !holds(); <-look.C {
+		if time.Now().After(last) {
+			t.Fatal("it never came that ", what)
+		}
+	}
 }
 
 // crash kills a node and starts it again. What it has accepted for a broker that it
