@@ -30,8 +30,9 @@ type reader struct {
 	// the last which at covers.
 	last, certain int
 
-	mu        sync.Mutex // guards known and listening
+	mu        sync.Mutex // guards known, latest and listening
 	known     int        // the number of the last item that it has heard
+	latest    time.Time  // when it heard that
 	listening time.Time  // since when it has been ready to hear the next; zero: it is not
 }
 
@@ -138,7 +139,7 @@ func (r *reader) heard(text string) error {
 	if number != r.known+1 {
 		return fmt.Errorf("heard item %d after %d", number, r.known)
 	}
-	r.known = number
+	r.known, r.latest = number, time.Now()
 	r.soak.heard.Add(1)
 	return nil
 }
@@ -164,7 +165,7 @@ func (r *reader) heardSince(since int, items []string) error {
 // backoff is how long after the backend is back a replay may be tried again.
 const backoff = 2 * time.Second
 
-// overdue is for how long there has been news for the reader that it has not heard,
+// overdue is for how long there has been news for the reader and it has heard nothing,
 // though it listens, and the last item that it has heard.
 func (r *reader) overdue() (late time.Duration, known int) {
 	r.mu.Lock()
@@ -173,8 +174,10 @@ func (r *reader) overdue() (late time.Duration, known int) {
 	if since.IsZero() || r.listening.IsZero() {
 		return 0, r.known
 	}
-	if r.listening.After(since) {
-		since = r.listening
+	for _, later := range []time.Time{r.listening, r.latest} {
+		if later.After(since) {
+			since = later
+		}
 	}
 	if r.backend {
 		up := r.soak.board.upSince()

@@ -29,7 +29,7 @@ const (
 // things meet; where few come, nothing makes up for a wake-up that is lost.
 const (
 	often  = 800 * time.Millisecond
-	seldom = 10 * time.Second
+	seldom = 20 * time.Second
 )
 
 // soak is one run of all the actors.

@@ -10,10 +10,11 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// A reader that has had news for longer is forgotten: prompt, and so many times
-// what a request took lately that parker has nothing to do with.
+// A reader that has had news for longer, and heard nothing, is forgotten: prompt, and
+// so many times what a request took lately that parker has nothing to do with. Where
+// items come seldom, prompt is well within the time until the next.
 const (
-	prompt = time.Second
+	prompt = 5 * time.Second
 	many   = 10
 )
 
