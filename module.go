@@ -259,6 +259,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Newest:        &h.hub.NewestPolls,
 		Announce:      h.hub.Announce,
 		Metrics:       h.metrics,
+		Logger:        warn.Sampled(h.logger),
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -175,6 +176,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		notHeld.Put(w.Header())
 		return nil
 	}
+	id := h.line.IDOf(r)
 	resume := poll.ResumeOf(r)
 	stream := poll.WantsStream(r)
 	if stream {
@@ -193,6 +195,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	return h.line.New(poll.Request{
 		Client: w, Next: next, Kept: kept, HTTP: r,
 		Channels:  channels,
+		ID:        id,
 		Stream:    stream,
 		Resume:    resume,
 		Wait:      wait,
@@ -210,6 +213,7 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	} else {
 		h.metrics.Answered(string(p.Release()))
+		r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Set(zap.Object("parker", p))
 	}
 	if p.Release() == answer.Full {
 		h.full.Warn(h.logger, "the request is not held", p.Full())

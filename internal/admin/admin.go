@@ -244,7 +244,7 @@ func channel(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
 const drained = 16 << 20
 
 func publish(h hub.Hub, w http.ResponseWriter, r *http.Request, name string) (any, error) {
-	came, refusal := hook.Publish(w, r, h, name, h.MaxMessage)
+	came, refusal := hook.Publish(w, r, h.FromAdmin(), name, h.MaxMessage)
 	if refusal != nil {
 		_, _ = io.CopyN(io.Discard, r.Body, drained)
 		return nil, refuse(refusal.Status, refusal.Detail)

@@ -26,6 +26,8 @@ const (
 	Full    Release = "full"    // as many as may be are parked already
 	Stop    Release = "stop"    // the server stops
 	Error   Release = "error"   // its replays failed until its time was over
+
+	Left Release = "left" // its client left: only logs and metrics say so
 )
 
 // Stamp is what parker says of itself in each answer.

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -15,7 +13,7 @@ func TestTheAccessLogTellsHowAPollWent(t *testing.T) {
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
 	log
-	log_append parker {http.parker.release}
+	log_append released {http.parker.release}
 	log_append parked {http.parker.park}
 	log_append passes {http.parker.passes}
 	log_append channels {http.parker.channels}
@@ -54,26 +52,30 @@ http://{$HOOK} {
 	caddytest.Do(t.Context(), http.MethodGet, site+"/messages?user=2", "", "Prefer: wait=0")
 	caddytest.Do(t.Context(), http.MethodGet, site+"/other", "")
 
-	var entries []map[string]any
-	caddytest.Await(t, "three requests are logged, and the quiet one is not", func() bool {
-		entries = nil
-		for line := range strings.Lines(caddy.Stderr.String()) {
-			var entry map[string]any
-			if json.Unmarshal([]byte(line), &entry) == nil && entry["msg"] == "handled request" {
-				entries = append(entries, entry)
-			}
-		}
-		return len(entries) == 3
-	})
+	entries := awaitLogged(t, caddy, "handled request", 3) // the quiet one is not
 	for i, want := range []map[string]any{
-		{"parker": "message", "passes": 3.0, "channels": "messages users/1", "status": 200.0, "seen": "inside"},
-		{"parker": "none", "passes": 1.0, "channels": "messages users/2", "status": 200.0, "parked": "0.0", "seen": "inside"},
-		{"parker": nil, "passes": nil, "channels": nil, "status": 200.0, "parked": nil, "seen": "inside"},
+		{"released": "message", "passes": 3.0, "channels": "messages users/1", "status": 200.0, "seen": "inside"},
+		{"released": "none", "passes": 1.0, "channels": "messages users/2", "status": 200.0, "parked": "0.0", "seen": "inside"},
+		{"released": nil, "parker": nil, "passes": nil, "channels": nil, "status": 200.0, "parked": nil, "seen": "inside"},
 	} {
 		for name, value := range want {
 			if entries[i][name] != value {
 				t.Errorf("entry %d has %s %v, want %v", i+1, name, entries[i][name], value)
 			}
 		}
+	}
+	for i, want := range []map[string]any{
+		{"outcome": "message", "passes": 3.0, "channels": 2.0},
+		{"outcome": "none", "passes": 1.0, "channels": 2.0, "held": 0.0},
+	} {
+		group := entries[i]["parker"].(map[string]any)
+		for name, value := range want {
+			if group[name] != value {
+				t.Errorf("entry %d has, of parker, %s %v, want %v", i+1, name, group[name], value)
+			}
+		}
+	}
+	if held := entries[0]["parker"].(map[string]any)["held"].(float64); held <= 0 {
+		t.Errorf("a request that was parked three times was held for %v s", held)
 	}
 }

@@ -14,10 +14,12 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
 
 	"github.com/caddy-parker/parker/brokers"
 	_ "github.com/caddy-parker/parker/brokers/memory"
 	"github.com/caddy-parker/parker/internal/metrics"
+	"github.com/caddy-parker/parker/internal/warn"
 	"github.com/caddy-parker/parker/internal/words"
 )
 
@@ -87,7 +89,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		Process:              process,
 		MaxMessage:           a.MaxMessage,
 		MaxChannelsPerClient: a.MaxChannelsPerClient,
+		source:               metrics.Hook,
 		logger:               ctx.Logger(),
+		debug:                warn.Sampled(ctx.Logger()),
 	}
 
 	module, err := a.loadBroker(ctx)
@@ -107,7 +111,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the events app: %w", err)
 	}
 	app := events.(*caddyevents.App)
-	return errors.Join(app.On("started", started{a}), app.On("stopping", a.hub.Process))
+	return errors.Join(app.On("started", started{a}), app.On("stopping", stopping{a}))
 }
 
 // orDefaults has the default in place of each limit that is not given.
@@ -159,9 +163,26 @@ func (s started) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
+// stopping is told when a configuration is about to stop: the process with it, or for
+// a reload, in which the parked stay.
+type stopping struct{ app *App }
+
+// Handle implements [caddyevents.Handler]. It releases what is parked when the process
+// stops: Caddy waits for all requests before it cleans up.
+func (s stopping) Handle(context.Context, caddy.Event) error {
+	if !caddy.Exiting() {
+		return nil
+	}
+	if held := s.app.hub.Lot.Parked(); held > 0 {
+		s.app.hub.logger.Info("the server stops, so all that is held is answered", zap.Int("held", held))
+	}
+	s.app.hub.release()
+	return nil
+}
+
 // settle puts the configuration's settings in force.
 func (a *App) settle() {
-	current.Store(&a.hub)
+	a.tellChange(current.Swap(&a.hub))
 	metrics.Watch(a.hub.Broker.Health)
 	a.hub.Lot.SetMaxParked(a.MaxParked)
 	a.hub.Broker.Start(brokers.History{
@@ -169,6 +190,19 @@ func (a *App) settle() {
 		MaxAge:   time.Duration(a.History.MaxAge),
 		MaxBytes: a.History.MaxBytes,
 	}, a.hub.Lot.Release)
+}
+
+// tellChange logs what a reload changes for those who are parked.
+func (a *App) tellChange(before *Hub) {
+	if before == nil || before == &a.hub {
+		return
+	}
+	if held := a.hub.Lot.Parked(); held > 0 {
+		a.hub.logger.Info("what is held goes on in the new configuration", zap.Int("held", held))
+	}
+	if was, is := before.brokerName(), a.hub.brokerName(); was != is {
+		a.hub.logger.Info("another broker carries events from now on", zap.String("broker", is), zap.String("before", was))
+	}
 }
 
 // Stop does nothing: what is parked stays through a reload.
@@ -269,4 +303,5 @@ var (
 	_ caddy.CleanerUpper    = (*App)(nil)
 	_ caddyfile.Unmarshaler = (*App)(nil)
 	_ caddyevents.Handler   = started{}
+	_ caddyevents.Handler   = stopping{}
 )

@@ -4,10 +4,12 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -27,12 +29,24 @@ type Hub struct {
 	// MaxChannelsPerClient is on how many channels one client's requests wait.
 	MaxChannelsPerClient int
 
+	source metrics.Source // of what is published by request
 	logger *zap.Logger
+	debug  *zap.Logger // for a line at each event
+}
+
+// FromAdmin is the hub for those who publish at the admin endpoint.
+func (h Hub) FromAdmin() Hub {
+	h.source = metrics.Admin
+	return h
+}
+
+func (h Hub) brokerName() string {
+	return h.Broker.(caddy.Module).CaddyModule().ID.Name()
 }
 
 // Publish makes an event of what came to the hook.
 func (h Hub) Publish(ctx context.Context, publication brokers.Publication) (brokers.Published, error) {
-	return h.publish(ctx, metrics.Hook, publication)
+	return h.publish(ctx, h.source, publication)
 }
 
 // publish makes an event. An error of the broker is logged.
@@ -41,7 +55,7 @@ func (h Hub) publish(ctx context.Context, source metrics.Source, publication bro
 	published, err := h.Broker.Publish(ctx, publication)
 	switch {
 	case err != nil:
-		h.logger.Error("publishing failed", zap.String("channel", publication.Channel), zap.Error(err))
+		h.failed.Warn(h.logger, "publishing failed", fmt.Errorf("on %q: %w", publication.Channel, err))
 		return published, err
 	case published.Duplicate:
 		return published, nil
@@ -49,6 +63,10 @@ func (h Hub) publish(ctx context.Context, source metrics.Source, publication bro
 		metrics.Released(time.Since(begin).Seconds())
 	}
 	metrics.Published(source)
+	if line := h.debug.Check(zap.DebugLevel, "published"); line != nil {
+		line.Write(zap.String("channel", publication.Channel), zap.String("source", string(source)),
+			zap.Bool("message", publication.Message != nil), zap.Stringer("position", published.Position), zap.Int("released", published.Released))
+	}
 	return published, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 
 	"github.com/caddy-parker/parker/internal/keyed"
 	"github.com/caddy-parker/parker/internal/lot"
@@ -24,7 +23,7 @@ type Process struct {
 	Stopping context.Context
 	stop     context.CancelFunc
 
-	badChannel warn.Rarely
+	badChannel, failed warn.Rarely
 }
 
 func newProcess() *Process {
@@ -59,23 +58,11 @@ func (p *Process) Destruct() error {
 	return nil
 }
 
-// Handle releases what is parked when the process is about to stop: Caddy waits
-// for all requests before it cleans up. It is given the event `stopping`, which
-// also precedes a reload, where the parked stay.
-func (p *Process) Handle(context.Context, caddy.Event) error {
-	if caddy.Exiting() {
-		p.release()
-	}
-	return nil
-}
-
+// release ends all that is parked.
 func (p *Process) release() {
 	p.Lot.Stop()
 	p.stop()
 }
 
-// Interface guards
-var (
-	_ caddy.Destructor    = (*Process)(nil)
-	_ caddyevents.Handler = (*Process)(nil)
-)
+// Interface guard
+var _ caddy.Destructor = (*Process)(nil)

@@ -27,7 +27,7 @@ var (
 		Help:      "For how long requests were parked at a time.",
 		Buckets:   []float64{.01, .05, .25, 1, 2.5, 5, 10, 20, 30, 40, 50, 60, 120, 300},
 	}, []string{"handler"})
-	answers = counter("answers_total", "Polls and streams that ended, by the release that Parker-Status names.", "release")
+	answers = counter("answers_total", "Polls and streams that ended, by the release that Parker-Status names; left, if the client did.", "release")
 
 	running = gauge("asks_running", "Asks that are at the backend now.")
 	queued  = gauge("asks_queued", "Asks that wait for their turn now.")
@@ -107,6 +107,7 @@ const (
 	Hook   Source = "hook"
 	Write  Source = "notify" // a write that parker_notify saw
 	Answer Source = "answer" // the Parker-Publish field of one
+	Admin  Source = "admin"  // somebody at Caddy's admin endpoint
 )
 
 // Published counts an event.

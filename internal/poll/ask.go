@@ -41,6 +41,14 @@ const (
 	Left                       // the client left meanwhile
 )
 
+// String implements [fmt.Stringer].
+func (k Kind) String() string {
+	return [...]string{
+		NothingNew: "nothing new", Refused: "refused", News: "news", Streamed: "news, streamed", Failed: "failed", Broken: "broke off",
+		Unfit: "unfit for a stream", TimedOut: "timeout", Left: "left",
+	}[k]
+}
+
 // Failed replays are tried again after a back-off that doubles from the first to
 // the last of these, and is shortened at random by up to a half.
 const (
@@ -62,7 +70,11 @@ func (p *Poll) First() Reply {
 
 // Again asks it again, once for all that were released together and would get
 // the same answer. A replay that fails is not the end of the poll.
-func (p *Poll) Again() Reply { return p.ask(true) }
+func (p *Poll) Again() Reply {
+	reply := p.ask(true)
+	p.debugReplayed(reply)
+	return reply
+}
 
 func (p *Poll) ask(again bool) Reply {
 	// The client's leaving ends the ask only where nobody else waits for it.

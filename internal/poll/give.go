@@ -25,6 +25,7 @@ func (p *Poll) Give(r Reply) error {
 	case Streamed:
 		return r.Err
 	case Left:
+		p.Released(answer.Left)
 		p.client.WriteHeader(statusClientClosed)
 		return nil
 	case TimedOut:

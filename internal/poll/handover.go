@@ -49,6 +49,7 @@ func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
 		}
 		p.came.onward = handover
 		p.moved, p.sentBack = true, true
+		p.debugMoved()
 		return true
 	}
 	before := maps.Clone(p.client.Header())
@@ -77,6 +78,7 @@ func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
 			continue
 		}
 		p.moved = true
+		p.debugMoved()
 		return true
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -72,6 +73,9 @@ type Line struct {
 
 	// Metrics counts what becomes of the polls.
 	Metrics *metrics.Handler
+
+	// Logger is for a line at each step of a poll.
+	Logger *zap.Logger
 }
 
 // Newest holds the waiter of the newest poll of each supersede key.

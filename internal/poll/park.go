@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/lot"
 )
@@ -36,25 +37,28 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 		return o, true
 	}
 	p.limits.Lift()
+	p.debugParked(until)
 	if !p.streams {
 		p.line.Metrics.Parks.Inc()
 		p.line.Metrics.Parked.Inc()
 	}
 	select {
 	case o = <-p.outcomes:
-		p.parked(begin, o.Cause.String())
+		p.parked(begin, o.Cause.String(), o)
 		return o, true
 	case <-p.r.Context().Done():
 		p.unhold()
-		p.parked(begin, "left")
+		p.parked(begin, string(answer.Left), lot.Outcome{})
+		p.Released(answer.Left)
 		return lot.Outcome{}, false
 	}
 }
 
 // parked notes that the poll was parked, since when, and what ended that.
-func (p *Poll) parked(since time.Time, cause string) {
+func (p *Poll) parked(since time.Time, cause string, o lot.Outcome) {
 	held := time.Since(since)
 	p.stamp.Parked += held
+	p.debugReleased(cause, o, held)
 	if !p.streams {
 		m := p.line.Metrics
 		m.Parked.Dec()

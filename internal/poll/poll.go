@@ -21,6 +21,7 @@ import (
 // serves the request.
 type Poll struct {
 	line     *Line
+	id       string // what debug lines call it
 	client   http.ResponseWriter
 	next     caddyhttp.Handler
 	r        *http.Request
@@ -74,6 +75,9 @@ type Request struct {
 	HTTP     *http.Request
 	Channels []string
 
+	// ID is what debug lines call the request: see [Line.IDOf].
+	ID string
+
 	// Stream says that the client wants an event stream.
 	Stream bool
 
@@ -112,6 +116,7 @@ func (l *Line) New(q Request) *Poll {
 	now := time.Now()
 	p := &Poll{
 		line:      l,
+		id:        q.ID,
 		client:    q.Client,
 		next:      q.Next,
 		r:         q.HTTP,

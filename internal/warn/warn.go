@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Rarely logs a warning once a minute at most; the others in between are lost. The
@@ -21,4 +22,13 @@ func (r *Rarely) Warn(logger *zap.Logger, message string, err error) {
 	if now.UnixNano() >= next && r.next.CompareAndSwap(next, now.Add(time.Minute).UnixNano()) {
 		logger.Warn(message, zap.Error(err))
 	}
+}
+
+// Sampled is a logger for what there may be a line of for each request. Of the lines
+// with the same message it writes the first 100 of each second, and from then on each
+// hundredth, as Caddy's own sampling does by default.
+func Sampled(logger *zap.Logger) *zap.Logger {
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, time.Second, 100, 100)
+	}))
 }

@@ -3,8 +3,8 @@ package replica
 import (
 	"context"
 	"errors"
+	"fmt"
 
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -93,5 +93,5 @@ func (s *session) refuse(batch [][]*own, err error) {
 	e.finish(brokers.Published{}, err)
 	logger := s.logger
 	s.mu.Unlock()
-	logger.Error("the broker refuses an event", zap.String("channel", e.Channel), zap.Error(err))
+	s.refused.Warn(logger, "the broker refuses an event", fmt.Errorf("on %q: %w", e.Channel, err))
 }
