@@ -24,10 +24,13 @@ func (r *Rarely) Warn(logger *zap.Logger, message string, err error) {
 	}
 }
 
-// Sampled is a logger for what there may be a line of for each request. Of the lines
-// with the same message it writes the first 100 of each second, and from then on each
-// hundredth, as Caddy's own sampling does by default.
+// Sampled is a logger for debug lines of which there may be some for each request. Of
+// those with the same message it writes the first 100 of each second, and from then on
+// each hundredth, as Caddy's own sampling does by default.
 func Sampled(logger *zap.Logger) *zap.Logger {
+	if !logger.Core().Enabled(zap.DebugLevel) {
+		return logger // nothing is written, and counting takes half a megabyte
+	}
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Second, 100, 100)
 	}))
