@@ -1,16 +1,10 @@
-// Package bench measures what parker costs, from outside: a Caddy of its own, and
-// figures of the operating system.
-package bench
+package main
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,8 +12,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(isPeer) != "" {
-		peerMain()
+	if caddyfile, ok := os.LookupEnv(caddyfileVariable); ok {
+		if err := serveCaddy(caddyfile); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	caddytest.Main(m)
@@ -33,38 +30,30 @@ http://{$HOOK} {
 // What parker adds to a request that it does not hold, in processor time of
 // Caddy: two Caddys that differ in nothing else take turns.
 func BenchmarkPassThrough(b *testing.B) {
-	for name, answer := range map[string]string{"short": `{"messages":["hello"]}`, "long": strings.Repeat("x", 100_000)} {
-		b.Run(name, func(b *testing.B) { passThrough(b, answer) })
+	for name, news := range map[string]string{"short": message, "long": strings.Repeat("x", 100_000)} {
+		b.Run(name, func(b *testing.B) { benchPassing(b, news) })
 	}
 }
 
-func passThrough(b *testing.B, answer string) {
-	const batch, connections = 4000, 32
-	backend := caddytest.Serve(b, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
-		io.WriteString(w, answer)
-	})
-	with := caddytest.Start(b, "http://{$SITE} {\n parker /messages\n reverse_proxy {$BACKEND}\n}"+hook, backend)
-	without := caddytest.Start(b, "http://{$SITE} {\n reverse_proxy {$BACKEND}\n}"+hook, backend)
-	turn := func(c *caddytest.Caddy) time.Duration {
-		before := cpu(b, c.Pid())
-		load(b, "http://"+c.Site+"/messages", batch, connections)
-		return (cpu(b, c.Pid()) - before) / batch
+func benchPassing(b *testing.B, news string) {
+	p, err := startPassing(b.Context(), news)
+	if err != nil {
+		b.Fatal(err)
 	}
-	turn(with)
-	turn(without)
-	var a, z []time.Duration
-	var ratios []float64
+	defer p.stop()
+	var with, without []time.Duration
 	for b.Loop() {
-		a, z = append(a, turn(with)), append(z, turn(without))
-		ratios = append(ratios, float64(a[len(a)-1])/float64(z[len(z)-1]))
+		x, y, err := p.turn(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		with, without = append(with, x), append(without, y)
 	}
+	sum := passThroughOf(with, without)
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(micros(a), "µs-cpu/with")
-	b.ReportMetric(micros(z), "µs-cpu/without")
-	slices.Sort(ratios)
-	b.ReportMetric(ratios[len(ratios)/2], "ratio")
+	b.ReportMetric(sum.With, "µs-cpu/with")
+	b.ReportMetric(sum.Without, "µs-cpu/without")
+	b.ReportMetric(sum.Ratio, "ratio")
 }
 
 func micros(d []time.Duration) float64 {
@@ -72,45 +61,12 @@ func micros(d []time.Duration) float64 {
 	return float64(d[len(d)/2].Nanoseconds()) / 1000
 }
 
-// load sends requests over as many connections and reads the answers. No two
-// requests are the same: they are not to share an ask.
-func load(b *testing.B, url string, requests, connections int) {
-	b.Helper()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
-	defer client.CloseIdleConnections()
-	var wg sync.WaitGroup
-	for i := range connections {
-		wg.Go(func() {
-			for j := range requests / connections {
-				answer, err := client.Get(fmt.Sprint(url, "?client=", i, "&since=", j))
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				io.Copy(io.Discard, answer.Body)
-				answer.Body.Close()
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// cpu is the processor time that a process has used in all its threads.
+// cpu is the processor time that a process has used.
 func cpu(b *testing.B, pid int) time.Duration {
 	b.Helper()
-	var total int64
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	used, err := processorTime(pid)
 	if err != nil {
-		b.Skip("this benchmark needs Linux's /proc: ", err)
+		b.Skip("this benchmark needs Linux: ", err)
 	}
-	for _, task := range tasks {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", pid, task.Name()))
-		if err != nil {
-			continue // the thread has just ended
-		}
-		ran, _, _ := strings.Cut(string(text), " ")
-		nanoseconds, _ := strconv.ParseInt(ran, 10, 64)
-		total += nanoseconds
-	}
-	return time.Duration(total)
+	return used
 }

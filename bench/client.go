@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// client is one of a crowd. Only its own goroutine uses it.
+type client struct {
+	crowd  *crowd
+	number int
+	conn   net.Conn
+	in     *bufio.Reader
+
+	known   [len(remembered)]string // lines that say what it has heard
+	counted *round                  // the last publish of which it has
+	extra   int                     // answers since then
+}
+
+// dial connects.
+func (c *client) dial(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.crowd.address)
+	if err != nil {
+		return fmt.Errorf("client %d: %w", c.number+1, err)
+	}
+	c.conn, c.in = conn, bufio.NewReaderSize(conn, 1<<10)
+	c.crowd.keep(c.number, conn)
+	return nil
+}
+
+// run is a client's life, until its connection ends. The error says why.
+func (c *client) run(ctx context.Context) error {
+	if c.crowd.streams {
+		return c.follow()
+	}
+	for {
+		answer, err := c.ask()
+		if err != nil {
+			return err
+		}
+		length, err := io.Copy(io.Discard, answer.Body)
+		if err != nil {
+			return err
+		}
+		if err := c.answered(answer.StatusCode == http.StatusOK && length > 0); err != nil {
+			return err
+		}
+		c.remember(answer.Header)
+		if answer.Close {
+			c.conn.Close()
+			if err := c.dial(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// ask sends a request and reads the header of the answer.
+func (c *client) ask() (*http.Response, error) {
+	c.crowd.sent.Add(1)
+	if _, err := fmt.Fprintf(c.conn, "%sCookie: session=%032d\r\n%s\r\n", c.crowd.request, c.number, strings.Join(c.known[:], "")); err != nil {
+		return nil, err
+	}
+	answer, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return nil, err
+	}
+	streams := strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream")
+	switch status := answer.StatusCode; {
+	case status >= 400 && status != http.StatusRequestTimeout:
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, 1000))
+		return nil, fmt.Errorf("the server answers %s: %s", answer.Status, bytes.TrimSpace(said))
+	case streams && !c.crowd.streams:
+		return nil, errors.New("the server answers polls with a stream")
+	case !streams && c.crowd.streams:
+		return nil, fmt.Errorf("the server does not answer with a stream: %s, %q", answer.Status, answer.Header.Get("Content-Type"))
+	}
+	return answer, nil
+}
+
+// remembered are the fields of an answer that the next poll says back, by the field
+// that does: RFC 9110, section 13.1, and the position of those servers that have one.
+var remembered = [...]struct{ told, said string }{
+	{"Etag", "If-None-Match"},
+	{"Last-Modified", "If-Modified-Since"},
+	{"Last-Event-Id", "Last-Event-ID"},
+}
+
+// remember has the next poll say what the client has now.
+func (c *client) remember(header http.Header) {
+	for i, field := range remembered {
+		if value := header.Get(field.told); value != "" {
+			c.known[i] = field.said + ": " + value + "\r\n"
+		}
+	}
+}
+
+// follow reads a stream: WHATWG HTML, section 9.2.6.
+func (c *client) follow() error {
+	answer, err := c.ask()
+	if err != nil {
+		return err
+	}
+	c.crowd.open.Add(1)
+	lines := bufio.NewScanner(answer.Body)
+	lines.Buffer(nil, 1<<20)
+	for some := false; lines.Scan(); {
+		line := lines.Bytes()
+		switch {
+		case bytes.HasPrefix(line, []byte("data")):
+			some = true
+		case len(line) == 0 && some:
+			some = false
+			c.heard()
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return errors.New("the server has ended the stream")
+}
+
+// heard tells whether it is the first news since a publish that the client hears.
+func (c *client) heard() bool {
+	r := c.crowd.round.Load()
+	if r == nil || r == c.counted {
+		return false
+	}
+	c.counted = r
+	r.heard()
+	return true
+}
+
+// tooMany are answers to a poll that only a server gives that does not hold it.
+const tooMany = 20
+
+// answered counts an answer to a poll.
+func (c *client) answered(news bool) error {
+	if news && c.heard() {
+		c.extra = 0
+		return nil
+	}
+	c.extra++
+	if c.extra == tooMany {
+		return errNotHeld
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+)
+
+// subject is parker as it is measured: a Caddy of its own, and its backend.
+type subject struct {
+	backend *backend
+	caddy   *process
+}
+
+// subjectCaddyfile has a poll, and a route of messages alone.
+const subjectCaddyfile = `{%s
+	parker {
+		max_parked 10000000
+	}
+}
+http://{$SITE} {
+	%s
+	parker /events {
+		hold messages
+	}
+	reverse_proxy %s
+}
+http://{$HOOK} {
+	parker_publish
+}`
+
+// sharedPolls is parker where all clients are given one answer.
+const sharedPolls = `parker /messages {
+		share public
+	}`
+
+// startSubject starts one. polls is the directive that holds requests for /messages.
+func startSubject(ctx context.Context, polls string) (*subject, error) {
+	backend, err := startBackend("")
+	if err != nil {
+		return nil, err
+	}
+	s := &subject{backend: backend}
+	s.caddy, err = startCaddy(ctx, fmt.Sprintf(subjectCaddyfile, globalOptions, polls, backend.address))
+	if err != nil {
+		s.backend.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *subject) stop() {
+	s.caddy.stop()
+	s.backend.stop()
+}
+
+// target is where clients wait on a channel.
+func (s *subject) target(channel string, bar *progress) *target {
+	return &target{
+		url:     &url.URL{Scheme: "http", Host: s.caddy.site, Path: "/" + channel},
+		memory:  s.caddy.memory,
+		waiting: func(ctx context.Context, _ *crowd) (int, error) { return s.waiting(ctx, channel) },
+		bar:     bar,
+	}
+}
+
+// waiting is how many requests and streams wait on a channel.
+func (s *subject) waiting(ctx context.Context, channel string) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.caddy.hook+"/"+channel, nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	var report struct{ Waiting, Streams int }
+	if err := json.NewDecoder(answer.Body).Decode(&report); err != nil {
+		return 0, fmt.Errorf("the hook is asked who waits, and answers %s: %w", answer.Status, err)
+	}
+	return report.Waiting + report.Streams, nil
+}
+
+// warm has some clients come and go, so that what Caddy keeps for good is not taken
+// for theirs.
+func (s *subject) warm(ctx context.Context, t *target, streams bool) error {
+	c := newCrowd(t.url, t.header, streams)
+	defer c.leave()
+	if err := c.add(ctx, group); err != nil {
+		return err
+	}
+	if err := t.await(ctx, c, group); err != nil {
+		return err
+	}
+	c.leave()
+	return t.await(ctx, c, 0)
+}
+
+// wake has the backend say something new, and publishes without a message.
+func (s *subject) wake(ctx context.Context) error {
+	s.backend.version.Add(1)
+	return s.publish(ctx, "messages", "")
+}
+
+func (s *subject) publish(ctx context.Context, channel, message string) error {
+	p := publication{url: "http://" + s.caddy.hook + "/" + channel, method: http.MethodPost, body: message}
+	return p.send(ctx)
+}
+
+// message is what is published, and passes through.
+const message = `{"price":42.5,"volume":1000}`
+
+// measureParker fills in the report.
+func measureParker(ctx context.Context, o *options, bar *progress, r *report) error {
+	o.limit(r)
+	if err := measurePassing(ctx, o, bar, r); err != nil {
+		return err
+	}
+	if o.parked > 0 {
+		if err := measureParked(ctx, o, bar, r); err != nil {
+			return fmt.Errorf("parked requests: %w", err)
+		}
+	}
+	if o.streams > 0 {
+		if err := measureStreams(ctx, o, bar, r); err != nil {
+			return fmt.Errorf("streams: %w", err)
+		}
+	}
+	return nil
+}
+
+// measurePassing measures what a request costs that is not held.
+func measurePassing(ctx context.Context, o *options, bar *progress, r *report) error {
+	if _, err := processorTime(os.Getpid()); err != nil {
+		r.missing("pass_through", err)
+		return nil
+	}
+	p, err := startPassing(ctx, message)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	r.PassThrough, err = p.measure(ctx, o.duration, bar)
+	return err
+}
+
+// measureParked measures parked requests, and those that a publish releases.
+func measureParked(ctx context.Context, o *options, bar *progress, r *report) error {
+	s, err := startSubject(ctx, sharedPolls)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	t := s.target("messages", bar)
+	if err := s.warm(ctx, t, false); err != nil {
+		return err
+	}
+	asked := s.backend.asked.Load()
+	c := newCrowd(t.url, t.header, false)
+	defer c.leave()
+	f := &parked{Clients: o.parked}
+	var noMemory error
+	if f.Bytes, noMemory, err = t.gather(ctx, c, o.parked); err != nil {
+		return err
+	}
+	r.missing("parked.bytes_each", noMemory)
+	if f.WakeUp, err = t.publishes(ctx, c, "releasing by wake-ups", o.duration, s.wake); err != nil {
+		return err
+	}
+	if f.Message, err = t.publishes(ctx, c, "releasing by messages", o.duration, func(ctx context.Context) error {
+		return s.publish(ctx, "messages", message)
+	}); err != nil {
+		return err
+	}
+	if err := t.await(ctx, c, o.parked); err != nil { // as each has polled once more
+		return err
+	}
+	f.Backend = &spared{Polls: c.sent.Load(), Asks: s.backend.asked.Load() - asked}
+	f.Backend.Saved = 1 - float64(f.Backend.Asks)/float64(f.Backend.Polls)
+	r.Parked = f
+	return nil
+}
+
+// measureStreams measures streams, and messages to all of them.
+func measureStreams(ctx context.Context, o *options, bar *progress, r *report) error {
+	s, err := startSubject(ctx, sharedPolls)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	t := s.target("events", bar)
+	if err := s.warm(ctx, t, true); err != nil {
+		return err
+	}
+	c := newCrowd(t.url, t.header, true)
+	defer c.leave()
+	f := &streams{Clients: o.streams}
+	var noMemory error
+	if f.Bytes, noMemory, err = t.gather(ctx, c, o.streams); err != nil {
+		return err
+	}
+	r.missing("streams.bytes_each", noMemory)
+	f.Message, err = t.publishes(ctx, c, "messages to streams", o.duration, func(ctx context.Context) error {
+		return s.publish(ctx, "events", message)
+	})
+	r.Streams = f
+	return err
+}
