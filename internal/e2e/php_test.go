@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -43,32 +41,7 @@ http://{$HOOK} {
 func TestAPHPPageWithOneWorkerIsHeldUnderFPM(t *testing.T) {
 	t.Parallel()
 	root := guestBook(t)
-	fpm := caddytest.Need(t, "PHP's FastCGI server is missing: install php-fpm.", "php-fpm", "/usr/sbin/php-fpm*")
-	// Socket paths are short; those of test directories may not be.
-	dir, err := os.MkdirTemp("", "pk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket, config := filepath.Join(dir, "fpm"), filepath.Join(dir, "fpm.conf")
-	write(t, config, fmt.Sprintf(`
-[global]
-daemonize = no
-error_log = /dev/stderr
-[guest-book]
-user = %d
-listen = %s
-pm = static
-pm.max_children = 1
-`, os.Getuid(), socket))
-	runServer(t, fpm, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config", config)
-	caddytest.Await(t, "FPM listens", func() bool {
-		conn, err := net.Dial("unix", socket)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	socket := startFPM(t, root)
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
 	root {$ROOT}
