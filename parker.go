@@ -212,8 +212,10 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	if p.Moved() {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	} else {
-		h.metrics.Answered(string(p.Release()))
-		r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Set(zap.Object("parker", p))
+		h.metrics.Answered(p.Release())
+		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
+			r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Set(zap.Object("parker", p))
+		}
 	}
 	if p.Release() == answer.Full {
 		h.full.Warn(h.logger, "the request is not held", p.Full())

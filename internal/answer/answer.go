@@ -30,6 +30,9 @@ const (
 	Left Release = "left" // its client left: only logs and metrics say so
 )
 
+// Releases are all of them.
+var Releases = []Release{None, Replay, Message, History, Timeout, Watch, Full, Stop, Error, Left}
+
 // Stamp is what parker says of itself in each answer.
 type Stamp struct {
 	Release Release

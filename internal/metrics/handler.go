@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-parker/parker/internal/answer"
+)
 
 // Handler is what is counted of a handler. Those of one name count together.
 type Handler struct {
@@ -26,7 +30,8 @@ type Handler struct {
 	// SlowReaders counts the streams that ended as their client read too slowly.
 	SlowReaders prometheus.Counter
 
-	ends, answers *prometheus.CounterVec
+	ends    *prometheus.CounterVec
+	answers map[answer.Release]prometheus.Counter
 }
 
 // Asks counts asks of one kind: those that were sent to the backend, and those that
@@ -38,6 +43,10 @@ func Of(name string) *Handler {
 	label := prometheus.Labels{"handler": name}
 	of := func(kind string) Asks {
 		return Asks{Sent: asks.WithLabelValues(name, kind), Shared: shared.WithLabelValues(name, kind)}
+	}
+	released := make(map[answer.Release]prometheus.Counter)
+	for _, release := range answer.Releases {
+		released[release] = answers.WithLabelValues(name, string(release))
 	}
 	return &Handler{
 		Parked:        parked.With(label),
@@ -52,7 +61,7 @@ func Of(name string) *Handler {
 		FailedReplays: failed.With(label),
 		SlowReaders:   slow.With(label),
 		ends:          ends.MustCurryWith(label),
-		answers:       answers.MustCurryWith(label),
+		answers:       released,
 	}
 }
 
@@ -60,4 +69,4 @@ func Of(name string) *Handler {
 func (h *Handler) Ended(cause string) { h.ends.WithLabelValues(cause).Inc() }
 
 // Answered counts a request that has ended, by how it was released.
-func (h *Handler) Answered(release string) { h.answers.WithLabelValues(release).Inc() }
+func (h *Handler) Answered(release answer.Release) { h.answers[release].Inc() }
