@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
+	"github.com/caddy-parker/parker/internal/openfiles"
 )
 
 // command runs the command, and reads the figures that it writes as JSON.
@@ -199,13 +200,13 @@ func TestMoreClientsThanFilesAreNotTried(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no such limit here")
 	}
-	o := &options{parked: openFiles(), streams: 10}
+	o := &options{parked: openfiles.Limit(), streams: 10}
 	r := newReport(o)
 	o.limit(r)
-	if o.parked != openFiles()-spareFiles || o.streams != min(10, o.parked) {
+	if o.parked != openfiles.Limit()-spareFiles || o.streams != min(10, o.parked) {
 		t.Errorf("%d and %d are measured", o.parked, o.streams)
 	}
-	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "-parked "+strconv.Itoa(openFiles())) {
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "-parked "+strconv.Itoa(openfiles.Limit())) {
 		t.Errorf("the notes are %q", r.Notes)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-parker/parker/internal/openfiles"
 )
 
 // options are what the command is asked for.
@@ -141,9 +143,9 @@ func (o *options) limit(r *report) {
 }
 
 func fitting(name string, clients int, r *report) int {
-	most := max(openFiles()-spareFiles, 0)
+	most := max(openfiles.Limit()-spareFiles, 0)
 	if clients > most {
-		r.note("%s %d: a process can have %s files open here (ulimit -n), so only %s are measured", name, clients, grouped(openFiles()), grouped(most))
+		r.note("%s %d: a process can have %s files open here (ulimit -n), so only %s are measured", name, clients, grouped(openfiles.Limit()), grouped(most))
 	}
 	return min(clients, most)
 }

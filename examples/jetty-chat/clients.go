@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/examples/internal/run"
+	"github.com/caddy-parker/parker/internal/openfiles"
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 
 // number is how many clients there are to be.
 func number() (int, error) {
-	fit := openFiles() - spareFiles
+	fit := openfiles.Limit() - spareFiles
 	text, chosen := os.LookupEnv("JETTY_CHAT_CLIENTS")
 	if !chosen {
 		return min(manyClients, max(0, fit)), nil
@@ -43,7 +44,7 @@ func number() (int, error) {
 	case err != nil || n < 0:
 		return 0, fmt.Errorf("JETTY_CHAT_CLIENTS is %q, and should be a number", text)
 	case n > fit:
-		return 0, fmt.Errorf("%d clients do not fit: a process can have %d files open (ulimit -n), of which %d are spared", n, openFiles(), spareFiles)
+		return 0, fmt.Errorf("%d clients do not fit: a process can have %d files open (ulimit -n), of which %d are spared", n, openfiles.Limit(), spareFiles)
 	}
 	return n, nil
 }
