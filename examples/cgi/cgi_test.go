@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/examples/internal/runtest"
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -87,7 +86,7 @@ func TestReadersAreHeldUntilSomebodySignsAndShareOneStartOfPerl(t *testing.T) {
 	before := e.starts()
 	e.sign("Ada", "hello")
 	for _, c := range answered {
-		answer := runtest.Within(t, 10*time.Second, "a held page", c)
+		answer := runtest.Within(t, "a held page", c)
 		if answer.Release() != "replay" || !strings.Contains(answer.Body, "<b>Ada</b>") || !strings.Contains(answer.Body, "url=guestbook.pl?after=1") {
 			t.Errorf("a held page is answered %+v", answer)
 		}
@@ -119,7 +118,7 @@ func TestAScriptThatWritesTheFileItselfSaysSoToTheHook(t *testing.T) {
 		t.Fatalf("signing is answered %+v", signed)
 	}
 	caddytest.Do(t.Context(), http.MethodPost, "http://127.0.0.1:"+e.HookPort+"/guestbook", "")
-	if answer := runtest.Within(t, 10*time.Second, "the held page", answered[0]); !strings.Contains(answer.Body, "Good morning") {
+	if answer := runtest.Within(t, "the held page", answered[0]); !strings.Contains(answer.Body, "Good morning") {
 		t.Errorf("the held page is answered %+v", answer)
 	}
 }
@@ -198,7 +197,7 @@ func TestAnInterruptEndsBothAtOnce(t *testing.T) {
 	e := start(t)
 	answered := e.held(1, 0)
 	e.Interrupt()
-	if answer := runtest.Within(t, time.Second, "the held page", answered[0]); !strings.Contains(answer.Body, nothing) || answer.Release() != "stop" {
+	if answer := runtest.Within(t, "the held page", answered[0]); !strings.Contains(answer.Body, nothing) || answer.Release() != "stop" {
 		t.Errorf("the held page is answered %+v", answer)
 	}
 }

@@ -8,9 +8,7 @@ package main
 
 import (
 	"embed"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/caddy-parker/parker/examples/internal/run"
@@ -34,16 +32,13 @@ func main() {
 
 // lighttpd runs the server, with the entries in the folder.
 func lighttpd(folder, _ string) (program string, args []string, err error) {
-	perl, err := exec.LookPath("perl")
+	perl, err := run.Find("perl", "there is no Perl: install perl")
 	if err != nil {
-		return "", nil, errors.New("there is no Perl: install perl")
-	}
-	// Servers are installed where only root looks for programs.
-	os.Setenv("PATH", os.Getenv("PATH")+string(filepath.ListSeparator)+"/usr/sbin")
-	program, err = exec.LookPath("lighttpd")
-	if err != nil {
-		return "", nil, errors.New("there is no lighttpd: install lighttpd")
+		return "", nil, err
 	}
 	os.Setenv("GUESTBOOK_PERL", perl)
-	return program, []string{"-D", "-f", filepath.Join(folder, "lighttpd.conf")}, nil
+	// Servers are installed where only root looks for programs.
+	os.Setenv("PATH", os.Getenv("PATH")+string(filepath.ListSeparator)+"/usr/sbin")
+	program, err = run.Find("lighttpd", "there is no lighttpd: install lighttpd")
+	return program, []string{"-D", "-f", filepath.Join(folder, "lighttpd.conf")}, err
 }

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/examples/internal/runtest"
 )
@@ -74,7 +73,7 @@ func TestAPollIsHeldUntilSomebodyWrites(t *testing.T) {
 		t.Errorf("the backend saw %d polls, want 1", polls)
 	}
 	e.write("/messages", "hello")
-	if body := runtest.Within(t, 10*time.Second, "the held poll", answer); !strings.Contains(body, `"text":"hello"`) {
+	if body := runtest.Within(t, "the held poll", answer); !strings.Contains(body, `"text":"hello"`) {
 		t.Errorf("the held poll is answered %s", body)
 	}
 	if polls := e.number("/stats", "polls"); polls != 2 {
@@ -89,7 +88,7 @@ func TestAroundParkerAPollIsAnsweredAtOnce(t *testing.T) {
 	}
 	answer := e.held("0")
 	e.write("/direct/messages", "hello")
-	if body := runtest.Within(t, 10*time.Second, "the held poll", answer); !strings.Contains(body, `"text":"hello"`) {
+	if body := runtest.Within(t, "the held poll", answer); !strings.Contains(body, `"text":"hello"`) {
 		t.Errorf("the held poll is answered %s", body)
 	}
 }
@@ -118,7 +117,7 @@ func TestOnlyTheCountOfTheHookIsWithinReach(t *testing.T) {
 		t.Errorf("%d are waiting, want 1", waiting)
 	}
 	e.write("/messages", "hello")
-	if body := runtest.Within(t, 10*time.Second, "the held poll", answer); strings.Contains(body, "forged") {
+	if body := runtest.Within(t, "the held poll", answer); strings.Contains(body, "forged") {
 		t.Errorf("the held poll is answered %s", body)
 	}
 }
@@ -127,7 +126,7 @@ func TestAnInterruptEndsBothAtOnce(t *testing.T) {
 	e := start(t)
 	answer := e.held("0")
 	e.Interrupt()
-	if body := runtest.Within(t, time.Second, "the held poll", answer); body != "[]" {
+	if body := runtest.Within(t, "the held poll", answer); body != "[]" {
 		t.Errorf("the held poll is answered %s, want []", body)
 	}
 }

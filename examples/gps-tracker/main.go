@@ -9,8 +9,6 @@ package main
 
 import (
 	"embed"
-	"errors"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/caddy-parker/parker/examples/internal/run"
@@ -34,9 +32,6 @@ func main() {
 
 // python runs the tracker. -B has it leave no compiled files behind.
 func python(folder, _ string) (program string, args []string, err error) {
-	program, err = exec.LookPath("python3")
-	if err != nil {
-		return "", nil, errors.New("there is no Python: install python3")
-	}
-	return program, []string{"-B", filepath.Join(folder, "tracker.py")}, nil
+	program, err = run.Find("python3", "there is no Python: install python3")
+	return program, []string{"-B", filepath.Join(folder, "tracker.py")}, err
 }

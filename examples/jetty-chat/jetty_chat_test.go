@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/examples/internal/runtest"
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -90,7 +89,7 @@ func throughParker(e *example) {
 		e.t.Fatalf("writing is answered %+v", answer)
 	}
 	for _, held := range []<-chan caddytest.Answer{one, other} {
-		answer := runtest.Within(e.t, 10*time.Second, "the held poll", held)
+		answer := runtest.Within(e.t, "the held poll", held)
 		var messages []struct{ Name, Text string }
 		if err := json.Unmarshal([]byte(answer.Body), &messages); err != nil || len(messages) != 1 || messages[0].Name != "Ada" || messages[0].Text != text {
 			e.t.Errorf("the held poll is answered %+v", answer)

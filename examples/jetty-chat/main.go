@@ -10,7 +10,6 @@ package main
 
 import (
 	"embed"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,10 +61,14 @@ func jetty(folder, _ string) (program string, args []string, err error) {
 	if _, err := number(); err != nil {
 		return "", nil, err
 	}
-	compiler, noCompiler := exec.LookPath("javac")
-	program, noJava := exec.LookPath("java")
-	if errors.Join(noCompiler, noJava) != nil {
-		return "", nil, errors.New("there is no JDK, 17 or newer: install default-jdk-headless")
+	const noJDK = "there is no JDK, 17 or newer: install default-jdk-headless"
+	compiler, err := run.Find("javac", noJDK)
+	if err != nil {
+		return "", nil, err
+	}
+	program, err = run.Find("java", noJDK)
+	if err != nil {
+		return "", nil, err
 	}
 	var path []string
 	for _, name := range []string{"jetty9-server", "jetty9-servlet", "jetty9-util", "jetty9-http", "jetty9-io", "jetty9-security", "servlet-api"} {

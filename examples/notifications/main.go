@@ -33,16 +33,16 @@ func main() {
 	})
 }
 
-var errNoPHP = errors.New("there is no PHP with SQLite: install php-cli and php-sqlite3")
+const noPHP = "there is no PHP with SQLite: install php-cli and php-sqlite3"
 
 // php is PHP's own server with the page. -q has it not log every request.
 func php(folder, port string) (program string, args []string, err error) {
-	program, err = exec.LookPath("php")
+	program, err = run.Find("php", noPHP)
 	if err != nil {
-		return "", nil, errNoPHP
+		return "", nil, err
 	}
 	if exec.Command(program, "-r", `exit(extension_loaded("pdo_sqlite") ? 0 : 1);`).Run() != nil {
-		return "", nil, errNoPHP
+		return "", nil, errors.New(noPHP)
 	}
 	os.Setenv("NOTIFICATIONS_DATABASE", filepath.Join(folder, "notifications.sqlite"))
 	return program, []string{"-q", "-S", "127.0.0.1:" + port, filepath.Join(folder, "notifications.php")}, nil

@@ -9,8 +9,6 @@ package main
 
 import (
 	"embed"
-	"errors"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/caddy-parker/parker/examples/internal/run"
@@ -36,10 +34,10 @@ func main() {
 // thread needs little of what the runtime does for larger ones. Without nodelay the
 // JDK's server holds back the end of an answer for 40 milliseconds.
 func java(folder, _ string) (program string, args []string, err error) {
-	_, noCompiler := exec.LookPath("javac")
-	program, noJava := exec.LookPath("java")
-	if errors.Join(noCompiler, noJava) != nil {
-		return "", nil, errors.New("there is no JDK, 17 or newer: install default-jdk-headless")
+	const noJDK = "there is no JDK, 17 or newer: install default-jdk-headless"
+	if _, err := run.Find("javac", noJDK); err != nil {
+		return "", nil, err
 	}
-	return program, []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsun.net.httpserver.nodelay=true", filepath.Join(folder, "Backend.java")}, nil
+	program, err = run.Find("java", noJDK)
+	return program, []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsun.net.httpserver.nodelay=true", filepath.Join(folder, "Backend.java")}, err
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/examples/internal/runtest"
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -88,7 +87,7 @@ func (e *example) asked() (n int) {
 
 func (e *example) answers(held <-chan caddytest.Answer) caddytest.Answer {
 	e.t.Helper()
-	return runtest.Within(e.t, 10*time.Second, "the held page", held)
+	return runtest.Within(e.t, "the held page", held)
 }
 
 // One start of Java serves all of them. No two have a user of the same name.
@@ -251,7 +250,7 @@ func TestAnInterruptEndsBothAtOnce(t *testing.T) {
 	e := start(t)
 	held := e.begin("ada").wait()
 	e.Interrupt()
-	if answer := runtest.Within(t, time.Second, "the held page", held); answer.Status != http.StatusNoContent || answer.Release() != "stop" {
+	if answer := runtest.Within(t, "the held page", held); answer.Status != http.StatusNoContent || answer.Release() != "stop" {
 		t.Errorf("the held page is answered %+v", answer)
 	}
 }

@@ -60,7 +60,7 @@ func TestAClientThatPollsByTheBalancerMissesNoOrder(t *testing.T) {
 		e.order(e.Address, "order "+strconv.Itoa(attempts))
 	})
 	final := e.mustOrder(e.Address, lastText)
-	all := runtest.Within(t, caddytest.Patience, "hearing the rest", heard)
+	all := runtest.Within(t, "hearing the rest", heard)
 	for i, o := range all {
 		if o.Number != i+1 {
 			t.Fatalf("heard %d where %d was to come: %v", o.Number, i+1, all)
@@ -119,7 +119,7 @@ func TestAClientThatPollsByTheBalancerGetsEachMessageOnce(t *testing.T) {
 		published++
 	})
 	e.publish(lastText)
-	messages := runtest.Within(t, caddytest.Patience, "hearing the rest", heard)
+	messages := runtest.Within(t, "hearing the rest", heard)
 	for i, message := range messages {
 		want := fmt.Sprint("message ", i)
 		if i == published {

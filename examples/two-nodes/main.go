@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -56,15 +55,9 @@ func main() {
 // python runs the backend. -B has it leave no compiled files behind. That there is no
 // Redis is said here, before anything is started.
 func python(folder, _ string) (program string, args []string, err error) {
-	program, missingPython := exec.LookPath("python3")
-	if missingPython != nil {
-		missingPython = errors.New("there is no Python: install python3")
-	}
-	_, missingRedis := exec.LookPath(redisServer)
-	if missingRedis != nil {
-		missingRedis = errors.New("there is no Redis: install redis-server")
-	}
-	return program, []string{"-B", filepath.Join(folder, "orders.py")}, errors.Join(missingPython, missingRedis)
+	program, noPython := run.Find("python3", "there is no Python: install python3")
+	_, noRedis := run.Find(redisServer, "there is no Redis: install redis-server")
+	return program, []string{"-B", filepath.Join(folder, "orders.py")}, errors.Join(noPython, noRedis)
 }
 
 // alongside starts Redis and the nodes.

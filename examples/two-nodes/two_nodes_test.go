@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/examples/internal/runtest"
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -126,7 +125,7 @@ func (e *example) tryToKill(name string, header ...string) caddytest.Answer {
 // answered fails the test unless a poll brings just this order, from the node.
 func (e *example) answered(poll <-chan caddytest.Answer, number int, node string) {
 	e.t.Helper()
-	answer := runtest.Within(e.t, caddytest.Patience, "the poll", poll)
+	answer := runtest.Within(e.t, "the poll", poll)
 	if got := fmt.Sprint(e.numbers(answer.Body)); got != fmt.Sprint([]int{number}) || answer.Header.Get("X-Node") != node {
 		e.t.Errorf("a poll is answered %+v, want order %d from %s", answer, number, node)
 	}
@@ -247,7 +246,7 @@ func TestAnInterruptEndsAllAtOnce(t *testing.T) {
 	})
 	s := caddytest.Listen(t, ordersAfter(e.Address, 0))
 	e.Interrupt()
-	if answer := runtest.Within(t, time.Second, "the held poll", poll); answer.Body != "[]" || answer.Release() != "stop" {
+	if answer := runtest.Within(t, "the held poll", poll); answer.Body != "[]" || answer.Release() != "stop" {
 		t.Errorf("the held poll is answered %+v", answer)
 	}
 	if rest, err := s.Rest(t); err != nil || len(rest) > 0 {

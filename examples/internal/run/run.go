@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
@@ -49,6 +50,16 @@ type Example struct {
 
 	// Alongside starts what else there is, once the backend runs. It can be nil.
 	Alongside func(folder string) error
+}
+
+// Find is where a program is installed. If it is not, the error is the sentence, which
+// says what to install.
+func Find(program, sentence string) (path string, err error) {
+	path, err = exec.LookPath(program)
+	if err != nil {
+		return "", errors.New(sentence)
+	}
+	return path, nil
 }
 
 // Port is one that can be chosen by an environment variable.

@@ -121,7 +121,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// Interrupt ends the example as a terminal would. It is to end at once, without a
+// Interrupt ends the example as a terminal would. It is to end soon, without a
 // complaint, and to leave nothing behind.
 func (e *Example) Interrupt() {
 	e.t.Helper()
@@ -133,7 +133,7 @@ func (e *Example) Interrupt() {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- e.Command.Wait() }()
-	if err := Within(e.t, 5*time.Second, "ending", ended); err != nil {
+	if err := Within(e.t, "ending", ended); err != nil {
 		e.t.Errorf("it ended with %v", err)
 	}
 	e.BackendEnds()
@@ -157,27 +157,31 @@ func (e *Example) BackendEnds() {
 	})
 }
 
+// patience is how long a test waits for what must happen, also on a busy machine. It is
+// less than requests are held in any example.
+const patience = 20 * time.Second
+
 // Eventually returns when the condition holds.
 func Eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	patience := time.After(20 * time.Second)
+	tooLong := time.After(patience)
 	for tick := time.Tick(10 * time.Millisecond); !holds(); {
 		select {
 		case <-tick:
-		case <-patience:
+		case <-tooLong:
 			t.Fatal("it never came that " + what)
 		}
 	}
 }
 
-// Within is what comes from the channel within the limit.
-func Within[T any](t *testing.T, limit time.Duration, what string, c <-chan T) T {
+// Within is what comes from the channel, if it does not take too long.
+func Within[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()
 	select {
 	case value := <-c:
 		return value
-	case <-time.After(limit):
-		t.Fatalf("%s took more than %v", what, limit)
+	case <-time.After(patience):
+		t.Fatalf("%s took more than %v", what, patience)
 		panic("unreachable")
 	}
 }
