@@ -18,16 +18,20 @@ import (
 )
 
 // soon is how long what the server does not answer may take to fail.
-const soon = 6 * time.Second
+const soon = 15 * time.Second
 
 func TestALogOpensWithoutItsServer(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	n.Stop()
 	begun := time.Now()
-	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
-	if took := time.Since(begun); took > time.Second {
-		t.Errorf("opening it takes %v", took)
+	var l *log
+	for range 10 {
+		l, _ = openLog(t, Broker{URLs: []string{n.URL}})
+	}
+	// To wait for a server would take a second or two each.
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("opening it ten times takes %v", took)
 	}
 	for name, ask := range map[string]func() error{
 		"the epoch": func() error { _, err := l.Epoch(t.Context()); return err },
@@ -81,7 +85,7 @@ func TestCloseEndsAll(t *testing.T) {
 
 func TestALostConnectionEndsWhatIsAskedAtOnce(t *testing.T) {
 	n := caddytest.StartNATS(t)
-	wire := caddytest.NewWire(t, n.Address())
+	wire := caddytest.StartProxy(t, n.Address())
 	l, _ := openLog(t, Broker{URLs: []string{"nats://" + wire.Address}})
 	l.mustEpoch(t)
 	r := l.tail(t, 0)
@@ -89,7 +93,7 @@ func TestALostConnectionEndsWhatIsAskedAtOnce(t *testing.T) {
 	begun := time.Now()
 	wire.Cut()
 	err := r.awaitEnd(t)
-	if took := time.Since(begun); took > time.Second || !strings.Contains(err.Error(), "the connection to NATS is lost") {
+	if took := time.Since(begun); took > soon || !strings.Contains(err.Error(), "the connection to NATS is lost") {
 		t.Errorf("tailing ends after %v with %v", took, err)
 	}
 }
@@ -132,7 +136,7 @@ func (l *log) publishSteadily(ctx context.Context, node string, last uint64, pau
 func TestNothingIsLostWhileConnectionsAreCut(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
-	wire := caddytest.NewWire(t, n.Address())
+	wire := caddytest.StartProxy(t, n.Address())
 	l, _ := openLog(t, Broker{URLs: []string{"nats://" + wire.Address}})
 	l.mustEpoch(t)
 	r := l.follow(t)
@@ -142,7 +146,7 @@ func TestNothingIsLostWhileConnectionsAreCut(t *testing.T) {
 		r.awaitRead(t, read)
 		wire.Cut()
 		caddytest.Await(t, "the connection is lost", l.isLost)
-		wire.Mend()
+		wire.Heal()
 	}
 	if err := <-published; err != nil {
 		t.Fatal(err)

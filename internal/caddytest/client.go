@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Answer is what a client was answered.
@@ -34,6 +35,10 @@ func Get(ctx context.Context, url string, header ...string) <-chan Answer {
 	return answered
 }
 
+// ClientPatience is how long a client waits for an answer. It is longer than parker
+// holds polls by default, so a poll that a test has parked is not ended by its client.
+const ClientPatience = 2 * time.Minute
+
 // Do asks, without following redirects.
 func Do(ctx context.Context, method, url, body string, header ...string) Answer {
 	return DoWith(ctx, http.DefaultTransport, method, url, body, header...)
@@ -41,7 +46,7 @@ func Do(ctx context.Context, method, url, body string, header ...string) Answer 
 
 // DoWith is Do over another transport.
 func DoWith(ctx context.Context, transport http.RoundTripper, method, url, body string, header ...string) Answer {
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	ctx, cancel := context.WithTimeout(ctx, ClientPatience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {

@@ -20,7 +20,7 @@ type Stream struct {
 	Status int
 	Header http.Header
 
-	heard chan heard
+	heard <-chan heard
 	leave context.CancelFunc
 	end   error
 }
@@ -58,14 +58,49 @@ func ListenWith(t testing.TB, transport http.RoundTripper, url string, header ..
 		t.Fatalf("the stream at %s was not opened: %v", url, err)
 	}
 	slow.Stop()
-	s := &Stream{Status: answer.StatusCode, Header: answer.Header, heard: make(chan heard, 100_000), leave: cancel}
+	all := make(chan heard)
+	s := &Stream{Status: answer.StatusCode, Header: answer.Header, heard: queued(t.Context(), all), leave: cancel}
 	go func() {
-		defer close(s.heard)
+		defer close(all)
 		defer answer.Body.Close()
-		s.end = hear(answer.Body, s.heard)
+		s.end = hear(answer.Body, all)
 	}()
 	t.Cleanup(s.Leave)
 	return s
+}
+
+// queued is all that comes, for a test that takes it later or not at all: the client
+// goes on reading. When the context ends, what is not taken yet is dropped.
+func queued(ctx context.Context, all <-chan heard) <-chan heard {
+	taken := make(chan heard)
+	go func() {
+		defer close(taken)
+		var queue []heard
+		for ended := false; !ended || len(queue) > 0; {
+			var next heard
+			var take chan<- heard
+			if len(queue) > 0 {
+				next, take = queue[0], taken
+			}
+			select {
+			case h, ok := <-all:
+				if ended = !ok; ended {
+					all = nil // nothing comes from there any more
+				} else {
+					queue = append(queue, h)
+				}
+			case take <- next:
+				queue = queue[1:]
+			case <-ctx.Done():
+				for !ended {
+					_, ok := <-all
+					ended = !ok
+				}
+				return
+			}
+		}
+	}()
+	return taken
 }
 
 // hear reads a stream whose lines end with LF.

@@ -13,14 +13,14 @@ import (
 // Await returns when the condition holds.
 func Await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	look := time.NewTicker(2 * time.Millisecond)
-	defer look.Stop()
-	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); <-look.C {
-		if holds() {
-			return
+	deadline := time.Now().Add(Patience)
+	// Looking costs a busy machine what it is to do.
+	for pause := 2 * time.Millisecond; !holds(); pause = min(2*pause, 50*time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came that %s", what)
 		}
+		<-time.After(pause)
 	}
-	t.Fatalf("it never came that %s", what)
 }
 
 // AwaitInside returns when just n goroutines of Caddy are in the function, given

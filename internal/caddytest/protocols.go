@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func StartSecure(t testing.TB, caddyfile, backend string, env ...string) *Secure
 	c.Caddy = Start(t, caddyfile, backend, append(env, "TLS_SITE="+c.TLSSite, "TLS_PORT="+port)...)
 	var err error
 	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
-		if err = c.handshake(c.Root()); err == nil {
+		if err = c.handshake(); err == nil {
 			return c
 		}
 	}
@@ -60,8 +61,8 @@ func StartSecure(t testing.TB, caddyfile, backend string, env ...string) *Secure
 }
 
 // handshake succeeds once Caddy's own CA has made the site's certificate.
-func (c *Secure) handshake(root string) error {
-	text, err := os.ReadFile(root)
+func (c *Secure) handshake() error {
+	text, err := os.ReadFile(c.Root())
 	if err != nil {
 		return err
 	}
@@ -71,6 +72,12 @@ func (c *Secure) handshake(root string) error {
 		return err
 	}
 	return conn.Close()
+}
+
+// Root is the file with the certificate of Caddy's own CA, for clients that have
+// to be told whom to trust.
+func (c *Secure) Root() string {
+	return filepath.Join(filepath.Dir(c.config), "caddy", "pki", "authorities", "local", "root.crt")
 }
 
 func (c *Secure) tls() *tls.Config {

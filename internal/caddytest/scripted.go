@@ -76,28 +76,34 @@ type Ask struct {
 	steps chan func(http.ResponseWriter)
 }
 
-// Answer gives it a whole answer. Header lines are given as "Name: value".
+// Answer gives it a whole answer, at once: parker takes one whose end does not follow
+// its header soon for news. Header lines are given as "Name: value".
 func (a *Ask) Answer(status int, body string, header ...string) {
 	if status != http.StatusNoContent && status != http.StatusNotModified {
 		header = append(header, "Content-Length: "+strconv.Itoa(len(body)))
 	}
-	a.Begin(status, header...)
-	if body != "" {
-		a.Write(body)
-	}
+	a.step(func(w http.ResponseWriter) {
+		writeHeader(w, status, header)
+		io.WriteString(w, body)
+		w.(http.Flusher).Flush()
+	})
 	a.End()
 }
 
 // Begin sends the header of the answer.
 func (a *Ask) Begin(status int, header ...string) {
 	a.step(func(w http.ResponseWriter) {
-		for _, line := range header {
-			name, value, _ := strings.Cut(line, ": ")
-			w.Header().Add(name, value)
-		}
-		w.WriteHeader(status)
+		writeHeader(w, status, header)
 		w.(http.Flusher).Flush()
 	})
+}
+
+func writeHeader(w http.ResponseWriter, status int, header []string) {
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		w.Header().Add(name, value)
+	}
+	w.WriteHeader(status)
 }
 
 // Write sends a part of the answer's body. It returns when the connection has

@@ -100,7 +100,7 @@ func (b *tab) protocol(t *testing.T) string {
 
 // offline has the browser itself believe that there is no network. That does not
 // end what is under way, as a network that is gone would.
-func (b *tab) offline(r *room, wire *caddytest.Wire) interruption {
+func (b *tab) offline(r *room, wire *caddytest.Proxy) interruption {
 	set := func(t *testing.T, offline bool) {
 		b.do(t, "changing the network", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 			all := &network.Conditions{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}
@@ -116,7 +116,7 @@ func (b *tab) offline(r *room, wire *caddytest.Wire) interruption {
 			set(t, true)
 			wire.Cut()
 			r.awaitClients(t, 0)
-			wire.Mend()
+			wire.Heal()
 		},
 		end: func(t *testing.T) { set(t, false) },
 	}

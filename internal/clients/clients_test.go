@@ -67,12 +67,12 @@ func newRoom(t *testing.T, history int) *room {
 }
 
 // wire leads to the room by a protocol, and returns its URL there.
-func (r *room) wire(t *testing.T, protocol caddytest.Protocol) (wire *caddytest.Wire, url string) {
+func (r *room) wire(t *testing.T, protocol caddytest.Protocol) (wire *caddytest.Proxy, url string) {
 	server, scheme, host := r.Site, "http", "127.0.0.1"
 	if protocol != caddytest.HTTP1 {
 		server, scheme, host = r.TLSSite, "https", "localhost"
 	}
-	wire = caddytest.NewWire(t, server)
+	wire = caddytest.StartProxy(t, server)
 	_, port, _ := net.SplitHostPort(wire.Address)
 	return wire, scheme + "://" + net.JoinHostPort(host, port)
 }
@@ -117,14 +117,14 @@ type interruption struct {
 }
 
 // cutting cuts the network.
-func (r *room) cutting(wire *caddytest.Wire) interruption {
+func (r *room) cutting(wire *caddytest.Proxy) interruption {
 	return interruption{
 		name: "the network was cut",
 		begin: func(t *testing.T) {
 			wire.Cut()
 			r.awaitClients(t, 0)
 		},
-		end: func(*testing.T) { wire.Mend() },
+		end: func(*testing.T) { wire.Heal() },
 	}
 }
 
