@@ -37,7 +37,7 @@ func TestNothingIsLostThroughTwentyReloads(t *testing.T) {
 			readers.Go(func() { s.poll(t, client, fmt.Sprint(crowd.protocol, " poll ", i), s.rooms[i%rooms]) })
 		}
 		for range 4 {
-			if crowd.protocol != caddytest.HTTP3 { // where requests are held for 25 s at most
+			if crowd.protocol != caddytest.HTTP3 { // where a poll is held for 25 s at most
 				waiting = append(waiting, client.Get(t.Context(), "/"+s.still.name+"?version=0"))
 			}
 			still = append(still, caddytest.ListenWith(t, client.Transport, client.URL+"/"+s.still.name+"?version=0"))

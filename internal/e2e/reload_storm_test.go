@@ -91,6 +91,7 @@ const stormSite = `{
 http://{$SITE}, https://{$TLS_SITE} {
 	AROUND
 	parker /rooms/* ROUTE {
+		timeout TIMEOUT
 		OPTIONS
 	}
 	reverse_proxy UPSTREAM {
@@ -106,7 +107,7 @@ MORE
 // generations are what changes from one reload to the next.
 var generations = []map[string]string{
 	{},
-	{"OPTIONS": "timeout 40s"},
+	{"TIMEOUT": "4m"},
 	{"GLOBALS": "history 200 5m"},
 	{"ROUTE": "rooms/{path.1} all"},
 	{"MORE": "http://{$OTHER} {\n respond hello\n parker /x\n}"},
@@ -118,10 +119,10 @@ var generations = []map[string]string{
 }
 
 func generation(i int, upstream string) string {
-	words := map[string]string{"UPSTREAM": upstream}
+	words := map[string]string{"UPSTREAM": upstream, "TIMEOUT": "5m"} // longer than a test
 	maps.Copy(words, generations[i%len(generations)])
 	pairs := []string{}
-	for _, word := range []string{"GLOBALS", "AROUND", "ROUTE", "OPTIONS", "UPSTREAM", "MORE"} {
+	for _, word := range []string{"GLOBALS", "AROUND", "ROUTE", "TIMEOUT", "OPTIONS", "UPSTREAM", "MORE"} {
 		pairs = append(pairs, word, words[word])
 	}
 	return strings.NewReplacer(pairs...).Replace(stormSite)

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -46,13 +48,15 @@ func TestOnePollOfEachPageIsLeftAfterAReload(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	text := func(i int) string {
-		return configuration("", fmt.Sprintf("parker messages%s {\n supersede {query.page}\n timeout %ds\n}", []string{"", " more"}[i%2], 40+i), backend.Address)
+		return configuration("", fmt.Sprintf("parker messages%s {\n supersede {query.page}\n timeout %dm\n}", []string{"", " more"}[i%2], 5+i), backend.Address)
 	}
 	caddy := caddytest.Start(t, text(0), "")
+	var came sync.Map // the numbers of the polls that have come
 	go func() {
 		for {
 			select {
 			case ask := <-backend.Asks():
+				came.Store(ask.Request.FormValue("n"), true)
 				ask.Answer(204, "")
 			case <-t.Context().Done():
 				return
@@ -66,14 +70,27 @@ func TestOnePollOfEachPageIsLeftAfterAReload(t *testing.T) {
 			polls = append(polls, caddytest.Get(t.Context(), fmt.Sprintf("http://%s/messages?page=%d&n=%d", caddy.Site, page, len(polls))))
 		}
 	}
+	// An older poll is ended before the newer one asks. So these are the newest.
+	awaitNewest := func() {
+		t.Helper()
+		caddytest.Await(t, "the newest polls have come", func() bool {
+			for n := range len(polls) {
+				if _, ok := came.Load(strconv.Itoa(n)); !ok {
+					return false
+				}
+			}
+			return true
+		})
+		caddy.AwaitWaiting(t, "messages", pages)
+	}
 	open()
 	for i := range 5 {
-		caddy.AwaitWaiting(t, "messages", pages)
+		awaitNewest()
 		caddy.MustLoad(t, text(i+1))
 		caddy.Publish(t, "messages", "", "")
 		open()
 	}
-	caddy.AwaitWaiting(t, "messages", pages)
+	awaitNewest()
 	caddy.Publish(t, "messages", "", "the end")
 	news := 0
 	for _, poll := range polls {
