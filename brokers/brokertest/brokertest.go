@@ -128,6 +128,9 @@ func (s *suite) members(n int) (members []*Member, start brokers.Position) {
 	return members, members[0].Position()
 }
 
+// prompt is how long what is not to wait may take, on a busy machine.
+const prompt = 10 * time.Second
+
 // await returns when something is so. On a busy machine it may take a while.
 func (s *suite) await(what string, is func() bool) {
 	s.Helper()

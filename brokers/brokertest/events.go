@@ -31,7 +31,7 @@ func inOneOrder(s *suite) {
 	}
 	publishing.Wait()
 	s.awaitMessages(members, len(members)*publishers*each)
-	ledger.CheckPublishers(s, 10*time.Second)
+	ledger.CheckPublishers(s, prompt)
 	for _, m := range members {
 		ledger.CheckMember(s, m)
 		s.checkPositions(m)
@@ -234,7 +234,7 @@ func cancelled(s *suite) {
 	for _, m := range members {
 		before := time.Now()
 		_, err := m.Publish(ctx, say("a", "1"))
-		if took := time.Since(before); took > 3*time.Second {
+		if took := time.Since(before); took > prompt {
 			s.Errorf("publishing took %v", took)
 		}
 		if events, _ := s.read(m, []string{"a"}, start, all); err == nil && len(events) == 0 {
@@ -244,11 +244,13 @@ func cancelled(s *suite) {
 	m := members[0]
 	future := brokers.NewPosition(m.Position().Epoch, slices.Repeat([]uint64{1 << 62}, len(m.Position().Offsets())), nil)
 	before := time.Now()
-	if _, complete, err := m.Events(ctx, []string{"a"}, future, 9); complete && err == nil {
-		s.Error("what is behind a position that there is not yet is complete")
+	for range 20 {
+		if _, complete, err := m.Events(ctx, []string{"a"}, future, 9); complete && err == nil {
+			s.Error("what is behind a position that there is not yet is complete")
+		}
 	}
-	if took := time.Since(before); took > 500*time.Millisecond {
-		s.Errorf("reading took %v", took)
+	if took := time.Since(before); took > prompt {
+		s.Errorf("reading 20 times took %v", took)
 	}
 }
 

@@ -47,7 +47,7 @@ func hopping(s *suite) {
 		}
 		return true
 	})
-	ledger.CheckPublishers(s, 5*time.Second)
+	ledger.CheckPublishers(s, prompt)
 	for _, m := range members {
 		ledger.CheckMember(s, m)
 	}

@@ -144,7 +144,7 @@ func TestAServerThatIsAwayIsFoundWhenItIsBack(t *testing.T) {
 	if err := l.Listen(t.Context(), func(replica.Entry) {}); err == nil {
 		t.Error("listening ends without an error")
 	}
-	if took := time.Since(begin); took > 4*time.Second {
+	if took := time.Since(begin); took > noticed {
 		t.Errorf("the errors took %s", took)
 	}
 	server.Restart(t)
@@ -174,17 +174,17 @@ func TestASilentServerIsNoticed(t *testing.T) {
 		if err := try(ctx); err == nil {
 			t.Errorf("%s succeeds", what)
 		}
-		if took := time.Since(begin); took > 4*time.Second {
+		if took := time.Since(begin); took > noticed {
 			t.Errorf("%s ended after %s", what, took)
 		}
 		cancel()
 	}
-	r.awaitError(t, 7*time.Second)
+	r.awaitError(t, noticed)
 	begin := time.Now()
 	for range heard {
 		t.Error("there is something to be heard")
 	}
-	if took := time.Since(begin); took > 7*time.Second {
+	if took := time.Since(begin); took > noticed {
 		t.Errorf("listening ended after %s", took)
 	}
 	server.Resume()
@@ -199,13 +199,22 @@ func TestReadingEndsWithItsContextAtOnce(t *testing.T) {
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
 	epochOf(t, l)
-	r := read(t, l, 0, 0)
-	r.awaitInStep(t, 2)
+	const readers = 20
+	var all []*reader
+	for range readers {
+		all = append(all, read(t, l, 0, 0))
+	}
+	for _, r := range all {
+		r.awaitInStep(t, 1)
+	}
 	begin := time.Now()
-	r.stop()
-	<-r.ended
-	if took := time.Since(begin); took > 900*time.Millisecond {
-		t.Errorf("reading ended after %s", took)
+	for _, r := range all {
+		r.stop()
+		<-r.ended
+	}
+	// To wait for what the server is asked would take some half a second each.
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("reading ended %d times in %s", readers, took)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // noticed is within which time a reader notices that the log is another.
-const noticed = 3 * time.Second
+const noticed = 10 * time.Second
 
 // A reader waits while the server is emptied. What is added then it must not take for
 // what follows.

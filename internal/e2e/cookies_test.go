@@ -70,7 +70,7 @@ http://{$HOOK} {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar, Timeout: caddytest.Patience}
+	client := &http.Client{Jar: jar, Timeout: caddytest.ClientPatience}
 	get := func(path, prefer string) <-chan caddytest.Answer {
 		answered := make(chan caddytest.Answer, 1)
 		go func() {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -60,14 +62,40 @@ func (b *wire) answer(conn *net.TCPConn, script func(path string, ask int) []str
 	b.asks[r.URL.Path]++
 	ask := b.asks[r.URL.Path]
 	b.mu.Unlock()
-	for _, part := range script(strings.TrimPrefix(r.URL.Path, "/"), ask) {
+	for i, part := range script(strings.TrimPrefix(r.URL.Path, "/"), ask) {
 		if part == reset {
+			awaitRead(conn)
 			conn.SetLinger(0)
 			return
 		}
+		if i > 0 {
+			time.Sleep(2 * time.Millisecond) // slowly, and mostly a packet of its own
+		}
 		io.WriteString(conn, part)
-		time.Sleep(2 * time.Millisecond) // so that it is a packet of its own
 	}
+}
+
+// awaitRead returns when the other end, on this machine, has read all that was
+// written: a reset would take the rest from it.
+func awaitRead(conn net.Conn) {
+	peer := fmt.Sprintf(" %s %s ", inTable(conn.RemoteAddr()), inTable(conn.LocalAddr()))
+	for deadline := time.Now().Add(caddytest.Patience); time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		sockets, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			return
+		}
+		_, state, found := strings.Cut(string(sockets), peer)
+		const nothingToRead = ":00000000"
+		if fields := strings.Fields(state); !found || len(fields) > 1 && strings.HasSuffix(fields[1], nothingToRead) {
+			return
+		}
+	}
+}
+
+// inTable is how /proc/net/tcp writes an address.
+func inTable(address net.Addr) string {
+	a := address.(*net.TCPAddr)
+	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(a.IP.To4()), a.Port)
 }
 
 func (b *wire) asked(path string) int {

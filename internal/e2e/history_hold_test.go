@@ -40,7 +40,7 @@ func TestMessagesAreHeldForWithoutABackend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			backend := caddytest.NewScripted(t)
-			caddy := caddytest.Start(t, holdSite("timeout 1s", behind), backend.Address)
+			caddy := caddytest.Start(t, holdSite("timeout 5s", behind), backend.Address)
 			target := "http://" + caddy.Site + "/news"
 			caddy.Publish(t, "news", "", "before")
 			before := position(t, caddy)

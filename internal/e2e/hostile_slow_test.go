@@ -17,8 +17,8 @@ const slowSite = `
 	{$GLOBAL}
 	servers {
 		timeouts {
-			read_header 1s
-			read_body   1s
+			read_header 4s
+			read_body   4s
 		}
 	}
 }

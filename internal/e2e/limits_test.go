@@ -11,16 +11,16 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// limits are server time limits of two seconds, said in each way that Caddy knows.
+// limits are server time limits of five seconds, said in each way that Caddy knows.
 // Its own default, where nothing is said, is a minute.
 var limits = []struct{ name, servers, site string }{
-	{name: "hard", servers: "read_body 2s\n write 2s"},
-	{name: "hard only", servers: "read_body 2s\n write 2s\n read_body_idle -1s\n write_idle -1s"},
-	{name: "idle", servers: "read_body_idle 2s\n write_idle 2s"},
-	{name: "rates", servers: "read_body_idle 2s 100000\n write_idle 2s 100000000"},
-	{name: "of the route", site: "timeouts {\n read_timeout 2s 100000\n write_timeout 2s 100000000\n}"},
-	{name: "all", servers: "read_header 2s\n read_body 2s\n write 2s\n read_body_idle 2s 100000\n write_idle 2s 100000000",
-		site: "timeouts {\n read_timeout 2s 100000\n write_timeout 2s 100000000\n}"},
+	{name: "hard", servers: "read_body 5s\n write 5s"},
+	{name: "hard only", servers: "read_body 5s\n write 5s\n read_body_idle -1s\n write_idle -1s"},
+	{name: "idle", servers: "read_body_idle 5s\n write_idle 5s"},
+	{name: "rates", servers: "read_body_idle 5s 100000\n write_idle 5s 100000000"},
+	{name: "of the route", site: "timeouts {\n read_timeout 5s 100000\n write_timeout 5s 100000000\n}"},
+	{name: "all", servers: "read_header 5s\n read_body 5s\n write 5s\n read_body_idle 5s 100000\n write_idle 5s 100000000",
+		site: "timeouts {\n read_timeout 5s 100000\n write_timeout 5s 100000000\n}"},
 }
 
 // limitedSite wants servers' timeouts and a directive of the site.
@@ -144,7 +144,7 @@ func TestTimeLimitsDoNotCountWhileARequestIsHeldAndDoAfterwards(t *testing.T) {
 				clients = append(clients, c)
 				c.park(t, caddy, pages)
 			}
-			// The first to be answered are those that time out, after three seconds.
+			// The first to be answered are those that time out, after eight seconds.
 			for _, c := range clients {
 				c.expect(t, "timeout", "[]", "timeout")
 			}
@@ -178,7 +178,7 @@ func (c *limited) park(t *testing.T, caddy *caddytest.Secure, pages *caddytest.P
 	if g := c.Do(t.Context(), http.MethodGet, c.path("timeout"), "", "Prefer: wait=0"); g.Body != "[]" {
 		t.Fatalf("by %s, a plain poll was answered %+v", c.Protocol, g)
 	}
-	c.answers["timeout"] = c.Get(t.Context(), c.path("timeout"), "Prefer: wait=3")
+	c.answers["timeout"] = c.Get(t.Context(), c.path("timeout"), "Prefer: wait=8")
 	c.answers["replay"] = c.Get(t.Context(), c.path("replay"))
 	c.answers["message"] = c.Get(t.Context(), c.path("message"))
 	uploaded := make(chan caddytest.Answer, 1)
@@ -247,12 +247,12 @@ func TestAClientThatDoesNotReadItsMessageIsCutOff(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/feed", emptyList)
-	caddy := caddytest.StartSecure(t, fmt.Sprintf(limitedSite, "write 2s", ""), pages.Address)
+	caddy := caddytest.StartSecure(t, fmt.Sprintf(limitedSite, "write 5s", ""), pages.Address)
 	const size = 30_000_000
 	held, unread := make(map[caddytest.Protocol]<-chan caddytest.Answer), make(map[caddytest.Protocol]<-chan opened)
 	for _, protocol := range caddytest.Protocols {
 		client := caddy.Client(t, protocol)
-		held[protocol] = client.Get(t.Context(), "/feed", "Prefer: wait=3")
+		held[protocol] = client.Get(t.Context(), "/feed", "Prefer: wait=8")
 		unread[protocol] = open(t, client, "/feed")
 	}
 	caddy.AwaitWaiting(t, "feed", 2*len(caddytest.Protocols))

@@ -181,8 +181,8 @@ func TestWatchingGoesOnWhileTheBrokerIsAway(t *testing.T) {
 	expectData(t, "a stream", stream, "news")
 }
 
-// promptly is how soon Caddy has stopped, and less than what any server is waited for.
-const promptly = 3 * time.Second
+// patienceOfBrokers is less than what any server is waited for.
+const patienceOfBrokers = 3 * time.Second
 
 func TestAStopIsPromptWhileTheBrokerIsAway(t *testing.T) {
 	eachLoss(t, func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy)) {
@@ -191,8 +191,12 @@ func TestAStopIsPromptWhileTheBrokerIsAway(t *testing.T) {
 		lose(s.wires[0])
 		publishAway(t, s.nodes[0], "messages", "away")
 		expectData(t, "a stream", stream, "away")
-		if took := s.nodes[0].Stop(t); took > promptly {
-			t.Errorf("it took %v to stop", took)
+		// The other node, which has its broker, tells how long it takes on this machine.
+		usual := make(chan time.Duration, 1)
+		go func() { usual <- s.nodes[1].Stop(t) }()
+		took := s.nodes[0].Stop(t)
+		if usual := <-usual; took > usual+patienceOfBrokers {
+			t.Errorf("it took %v to stop, and %v with its broker", took, usual)
 		}
 		if answer := <-parked; answer.Body != "[]" || answer.Release() != "stop" {
 			t.Errorf("a poll was answered %+v", answer)

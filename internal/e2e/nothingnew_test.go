@@ -130,14 +130,14 @@ func TestEachRuleHoldsWhatItSaysAndNothingElse(t *testing.T) {
 	client := caddy.Client(t, caddytest.HTTP1)
 	const accept = "Accept-Encoding: gzip, deflate, zstd, br"
 
-	// All at once, as each waits for the same second.
+	// All at once, as all wait for the same seconds.
 	parked, given := make(map[string]<-chan caddytest.Answer), make(map[string]<-chan caddytest.Answer)
 	for i, x := range ruleTrials {
 		for j, nothing := range x.held {
 			path := fmt.Sprintf("/%d/%d", i, j)
 			pages.Put(path, nothing)
 			parked[path] = client.Get(t.Context(), path, accept)
-			given[path] = client.Get(t.Context(), path, accept, "Cookie: other=1", "Prefer: wait=1")
+			given[path] = client.Get(t.Context(), path, accept, "Cookie: other=1", "Prefer: wait=3")
 		}
 	}
 	for i, x := range ruleTrials {

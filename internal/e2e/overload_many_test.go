@@ -12,7 +12,7 @@ import (
 func TestTimeoutsOfThoseWhoCameTogetherAreSpread(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	caddy := caddytest.Start(t, configuration("", "parker {\n timeout 3s\n}", backend), "")
+	caddy := caddytest.Start(t, configuration("", "parker {\n timeout 10s\n}", backend), "")
 	const polls = 50
 	var answered []<-chan caddytest.Answer
 	for range polls {

@@ -11,9 +11,9 @@ import (
 func TestAnAnswerThatGoesOnOutlastsEachTimeLimitOfTheServer(t *testing.T) {
 	t.Parallel()
 	for name, servers := range map[string]string{
-		"each":     "read_header 1s\n read_body 1s\n write 2s\n idle 1s\n read_body_idle 1s 100000\n write_idle 2s 100000000",
-		"hard":     "read_body 1s\n write 2s\n idle 1s",
-		"no other": "read_body 1s\n write 2s\n read_body_idle -1s\n write_idle -1s",
+		"each":     "read_header 4s\n read_body 4s\n write 5s\n idle 4s\n read_body_idle 4s 100000\n write_idle 5s 100000000",
+		"hard":     "read_body 4s\n write 5s\n idle 4s",
+		"no other": "read_body 4s\n write 5s\n read_body_idle -1s\n write_idle -1s",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +31,7 @@ func TestAnAnswerThatGoesOnOutlastsEachTimeLimitOfTheServer(t *testing.T) {
 					p.say(t, text)
 					p.hears(t, text)
 				}
-				<-time.After(2500 * time.Millisecond) // longer than any of the limits
+				<-time.After(6 * time.Second) // longer than any of the limits
 			}
 			for _, p := range all {
 				p.end(t)

@@ -135,7 +135,7 @@ func TestWhileReplaysFailTheClientGetsItsNothingNewAnswerAtTheTimeout(t *testing
 			}))
 			var parked []<-chan caddytest.Answer
 			for range 3 {
-				parked = append(parked, caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Prefer: wait=3"))
+				parked = append(parked, caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Prefer: wait=10"))
 			}
 			caddy.AwaitWaiting(t, "feed", 3)
 			fails.Store(true)

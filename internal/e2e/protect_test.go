@@ -106,7 +106,7 @@ func TestAThousandClientsCostAOneThreadBackendAFewAsks(t *testing.T) {
 	if g := caddytest.Do(t.Context(), http.MethodGet, site+"/plain", ""); g.Body != "[]" || g.Header.Get("Parker-Status") != "" {
 		t.Errorf("the plain request was answered %+v", g)
 	}
-	if took := time.Since(begin); took > 2*time.Second {
+	if took := time.Since(begin); took > atOnce {
 		t.Errorf("the plain request took %s", took)
 	}
 	first = backend.asks[0].Load()
@@ -264,7 +264,7 @@ func TestAQueuedReplayTimesOutWithItsNothingNewAnswer(t *testing.T) {
 	busy := caddytest.Get(t.Context(), url+"busy")
 	backend.Next(t).Answer(200, "[]")
 	caddy.AwaitWaiting(t, "busy", 1)
-	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=3")
+	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=10")
 	backend.Next(t).Answer(200, "[]", "X-Legacy: yes")
 	caddy.AwaitWaiting(t, "queues", 1)
 
@@ -284,7 +284,7 @@ func TestAQueuedReplayTimesOutWithItsNothingNewAnswer(t *testing.T) {
 func TestSpreadReleasesOverTime(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
-	caddy := caddytest.Start(t, parking("spread 2s"), backend.Address)
+	caddy := caddytest.Start(t, parking("spread 5s"), backend.Address)
 	const polls = 100
 	type arrival struct {
 		caddytest.Answer

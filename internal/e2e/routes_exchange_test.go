@@ -117,7 +117,7 @@ func (q poll) send(t *testing.T, address, host string) <-chan fields {
 }
 
 func exchange(ctx context.Context, address string, r *http.Request) (fields, error) {
-	ctx, cancel := context.WithTimeout(ctx, caddytest.Patience)
+	ctx, cancel := context.WithTimeout(ctx, caddytest.ClientPatience)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {

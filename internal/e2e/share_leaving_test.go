@@ -44,7 +44,7 @@ func TestThoseWhoJoinedAnAskThatTimesOutShareTheNext(t *testing.T) {
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
 	url := "http://" + caddy.Site + "/feed"
-	impatient := caddytest.Get(t.Context(), url, "Prefer: wait=2")
+	impatient := caddytest.Get(t.Context(), url, "Prefer: wait=10")
 	backend.Next(t).Answer(200, "[]")
 	caddy.AwaitWaiting(t, "feed", 1)
 	release(t, caddy, "feed", 1)

@@ -273,7 +273,7 @@ func TestAnswersThatAreForOneRequestAreNotShared(t *testing.T) {
 			const polls = 4
 			var answers []<-chan caddytest.Answer
 			poll := func() {
-				answers = append(answers, caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Cookie: user=a", "Prefer: wait=1"))
+				answers = append(answers, caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Cookie: user=a", "Prefer: wait=5"))
 			}
 			number := func(text string, n int) string { return strings.ReplaceAll(text, "%d", fmt.Sprint(n)) }
 			poll()
@@ -314,9 +314,9 @@ func TestWithSharePublicAllShareButTheCookies(t *testing.T) {
 		return caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Cookie: user="+user, "Authorization: Bearer "+user, "Prefer: "+prefer)
 	}
 	for _, body := range []string{"[1]", "[]"} {
-		asking := poll("a", "wait=1")
+		asking := poll("a", "wait=5")
 		ask := backend.Next(t)
-		others := []<-chan caddytest.Answer{poll("b", "wait=1"), poll("c", "wait=1")}
+		others := []<-chan caddytest.Answer{poll("b", "wait=5"), poll("c", "wait=5")}
 		caddy.AwaitInside(t, joined, 2)
 		ask.Answer(200, body, "Set-Cookie: session=a", "Set-Cookie: theme=a", "X-Legacy: yes")
 		if g := <-asking; g.Body != body || !slices.Equal(g.Header["Set-Cookie"], []string{"session=a", "theme=a"}) {

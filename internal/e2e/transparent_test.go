@@ -53,7 +53,7 @@ func eachTrial(t *testing.T, trials func() []trial, routes ...string) {
 		t.Run(string(protocol), func(t *testing.T) {
 			t.Parallel()
 			// For all of them, so that a few that are held do not take it for each.
-			ctx, cancel := context.WithTimeout(t.Context(), 3*caddytest.Patience)
+			ctx, cancel := context.WithTimeout(t.Context(), 6*caddytest.Patience)
 			defer cancel()
 			for _, path := range paths {
 				x := backend.trials[path]

@@ -26,7 +26,7 @@ const (
 
 	// prompt is how soon a client must hear of what was written: many times what
 	// it takes on a busy machine, and less than what polls wait.
-	prompt = time.Second
+	prompt = 5 * time.Second
 )
 
 // config names each step of the story at which a delay can be put: see delay_test.go.
@@ -45,7 +45,7 @@ http://%s {
 		parker_notify /messages
 		delay publish after
 		parker /messages {
-			timeout 3s
+			timeout 10s
 		}
 		delay ask
 		delay park after
@@ -84,13 +84,14 @@ func storm(t *testing.T, slow string, duration time.Duration) {
 	for range writers {
 		wg.Go(func() { write(t, writing, site) })
 	}
-	done := make(chan struct{})
+	over, end := context.WithCancel(t.Context())
+	defer end()
 	var following sync.WaitGroup
 	for i := range clients {
-		following.Go(func() { follow(t, done, site, backend, i) })
+		following.Go(func() { follow(t, over, site, backend, i) })
 	}
 	wg.Wait()
-	close(done)
+	end()
 	following.Wait()
 	t.Logf("%d messages, %d asks", backend.count(), backend.asks.Load())
 }
@@ -119,27 +120,27 @@ func write(t *testing.T, ctx context.Context, url string) {
 }
 
 // follow polls as an old page does, leaves at random and comes back, until all
-// writing is done and it has seen everything.
-func follow(t *testing.T, done <-chan struct{}, url string, backend *chat, seed int) {
+// writing is over and it has seen everything.
+func follow(t *testing.T, over context.Context, url string, backend *chat, seed int) {
 	transport := new(http.Transport) // its own, so that connections end with it
 	defer transport.CloseIdleConnections()
 	random := rand.New(rand.NewPCG(1, uint64(seed)))
-	for seen := 0; ; {
-		select {
-		case <-done:
-			if seen == backend.count() {
-				return
-			}
-		default:
-		}
+	for seen := 0; over.Err() == nil || seen < backend.count(); {
 		ctx, leave := context.WithCancel(t.Context())
+		at := seen
+		stay := context.AfterFunc(over, func() {
+			if at == backend.count() {
+				leave() // nothing is to come
+			}
+		})
 		if random.IntN(4) == 0 {
 			time.AfterFunc(time.Duration(random.Int64N(int64(time.Second))), leave)
 		}
-		wait := 1 + random.IntN(3)
+		wait := 7 + random.IntN(3)
 		answer := caddytest.DoWith(ctx, transport, http.MethodGet, fmt.Sprint(url, "?since=", seen), "", fmt.Sprint("Prefer: wait=", wait))
 		now := time.Now()
 		left := ctx.Err() != nil
+		stay()
 		leave()
 		if left {
 			continue
