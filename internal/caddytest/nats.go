@@ -2,7 +2,6 @@ package caddytest
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"testing"
@@ -32,7 +31,7 @@ func newNATS(t testing.TB, adjust ...func(*server.Options)) *NATS {
 	t.Helper()
 	n := &NATS{options: server.Options{
 		Host:      "127.0.0.1",
-		Port:      lastingPort(t),
+		Port:      LastingPort(t),
 		JetStream: true,
 		StoreDir:  t.TempDir(),
 		NoSigs:    true,
@@ -99,7 +98,7 @@ func StartNATSCluster(t testing.TB, servers int) NATSCluster {
 	t.Helper()
 	var routes []*url.URL
 	for range servers {
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", lastingPort(t))})
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", LastingPort(t))})
 	}
 	cluster := make(NATSCluster, servers)
 	for i := range cluster {
@@ -157,19 +156,4 @@ func (c NATSCluster) AwaitCurrent(t testing.TB, stream string) {
 		}
 		return true
 	})
-}
-
-// lastingPort finds a port that is free, and is not one that the system gives to
-// connections: so a server can listen there again after a while.
-func lastingPort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.N(20_000)
-		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			listener.Close()
-			return port
-		}
-	}
-	t.Fatal("finding a free port: none of a hundred is")
-	return 0
 }

@@ -2,6 +2,9 @@ package caddytest
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -66,4 +69,25 @@ func portOf(address unix.Sockaddr) int {
 		return ip6.Port
 	}
 	return address.(*unix.SockaddrInet4).Port
+}
+
+// lasting are the ports that LastingPort has found, which are not found again.
+var lasting sync.Map
+
+// LastingPort finds a port that is free, and is not one that the system gives to
+// others: a server that is restarted finds it free again.
+func LastingPort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.N(20_000)
+		if _, found := lasting.LoadOrStore(port, true); found {
+			continue
+		}
+		if listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			listener.Close()
+			return port
+		}
+	}
+	t.Fatal("finding a free port: none of a hundred is")
+	return 0
 }

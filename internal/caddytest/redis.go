@@ -54,7 +54,7 @@ func StartRedis(t testing.TB, arguments ...string) *Redis {
 func StartRedisTLS(t testing.TB) *Redis {
 	t.Helper()
 	ca, certificate, key := writeCertificate(t)
-	port := strconv.Itoa(lastingPort(t))
+	port := strconv.Itoa(LastingPort(t))
 	r := StartRedis(t, "--tls-port", port, "--tls-ca-cert-file", ca, "--tls-cert-file", certificate, "--tls-key-file", key)
 	r.URL, r.CA, r.Certificate, r.Key = "rediss://127.0.0.1:"+port, ca, certificate, key
 	return r
@@ -106,7 +106,7 @@ func newRedis(t testing.TB, arguments []string) *Redis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Redis{port: lastingPort(t), Socket: filepath.Join(dir, "redis"), log: new(Log)}
+	r := &Redis{port: LastingPort(t), Socket: filepath.Join(dir, "redis"), log: new(Log)}
 	r.URL = "redis://" + r.Address()
 	r.arguments = append([]string{
 		"--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--unixsocket", r.Socket,
@@ -206,7 +206,7 @@ func StartRedisSentinel(t testing.TB, master *Redis) *Redis {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &Redis{port: lastingPort(t), log: new(Log)}
+	s := &Redis{port: LastingPort(t), log: new(Log)}
 	s.arguments = []string{config, "--sentinel", "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", t.TempDir()}
 	t.Cleanup(s.Stop)
 	s.Restart(t)
@@ -224,7 +224,7 @@ func StartRedisCluster(t testing.TB, servers int) []*Redis {
 	cluster := make([]*Redis, servers)
 	create := []string{"--cluster", "create"}
 	for i := range cluster {
-		cluster[i] = StartRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(lastingPort(t)))
+		cluster[i] = StartRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(LastingPort(t)))
 		create = append(create, cluster[i].Address())
 	}
 	cluster[0].Do(t, append(create, "--cluster-yes")...)

@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
 // isExample is the variable that tells a test binary to be the example.
@@ -111,15 +114,9 @@ func prepare(t *testing.T, ports Ports) *Example {
 	return e
 }
 
-func freePort(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
-}
+// freePort is one that stays free while a part of the example is killed and started
+// again.
+func freePort(t *testing.T) string { return strconv.Itoa(caddytest.LastingPort(t)) }
 
 // Interrupt ends the example as a terminal would. It is to end soon, without a
 // complaint, and to leave nothing behind.
