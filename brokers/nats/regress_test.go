@@ -51,11 +51,13 @@ func awaitOtherEpoch(t *testing.T, l *log, after uint64, epoch string) (other st
 	return other
 }
 
-func TestAStreamThatLosesItsEndGetsAnotherEpoch(t *testing.T) {
-	t.Parallel()
-	n := caddytest.StartNATS(t)
-	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
-	epoch := l.mustEpoch(t)
+// loseHalf is a server that has lost the second half of twenty wake-ups, and a log that
+// has read them all.
+func loseHalf(t *testing.T) (n *caddytest.NATS, l *log, epoch string) {
+	t.Helper()
+	n = caddytest.StartNATS(t)
+	l, _ = openLog(t, Broker{URLs: []string{n.URL}})
+	epoch = l.mustEpoch(t)
 	l.mustAppend(t, wakeUps("a", 1, 10)...)
 	loseEnd(t, n, func() {
 		l.mustEpoch(t)
@@ -66,6 +68,12 @@ func TestAStreamThatLosesItsEndGetsAnotherEpoch(t *testing.T) {
 		r.cancel()
 		r.awaitEnd(t)
 	})
+	return n, l, epoch
+}
+
+func TestAStreamThatLosesItsEndGetsAnotherEpoch(t *testing.T) {
+	t.Parallel()
+	n, l, epoch := loseHalf(t)
 	other := awaitOtherEpoch(t, l, 20, epoch)
 	inOrder(t, l.tail(t, 0).awaitRead(t, 10), "a", 1, 10)
 	if second, _ := openLog(t, Broker{URLs: []string{n.URL}}); second.mustEpoch(t) != other {
@@ -75,19 +83,7 @@ func TestAStreamThatLosesItsEndGetsAnotherEpoch(t *testing.T) {
 
 func TestSequencesThatAreGivenAgainAreNoticed(t *testing.T) {
 	t.Parallel()
-	n := caddytest.StartNATS(t)
-	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
-	epoch := l.mustEpoch(t)
-	l.mustAppend(t, wakeUps("a", 1, 10)...)
-	loseEnd(t, n, func() {
-		l.mustEpoch(t)
-		l.mustAppend(t, wakeUps("a", 11, 20)...)
-		r := l.tail(t, 0)
-		r.awaitRead(t, 20)
-		r.awaitStep(t)
-		r.cancel()
-		r.awaitEnd(t)
-	})
+	n, l, epoch := loseHalf(t)
 	other, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	other.mustEpoch(t)
 	other.mustAppend(t, wakeUps("b", 1, 30)...)
