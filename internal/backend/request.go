@@ -143,6 +143,20 @@ func (q *Request) Header() http.Header {
 	return q.header
 }
 
+// Fields yields the fields of the header, in no order.
+func (q *Request) Fields(yield func(name string, lines []string) bool) {
+	for name, lines := range q.header {
+		if !yield(name, lines) {
+			return
+		}
+	}
+	for _, f := range q.fields {
+		if !yield(f.name, f.values) {
+			return
+		}
+	}
+}
+
 // Field is the lines of one field of the header.
 func (q *Request) Field(name string) []string {
 	if q.header != nil {

@@ -17,12 +17,21 @@ import (
 // also where a backend does not name them in Vary: conditions and ranges by
 // definition, the others because old backends forget to. By the last of them some
 // frameworks let a client replace the method or the URL.
-var negotiated = []string{
+var negotiated = [...]string{
 	"Accept", "Accept-Encoding", "Origin", "Range",
 	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
 	"X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Original-Url", "X-Rewrite-Url",
 	"X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 }
+
+// negotiatedAt is where in negotiated a field is.
+var negotiatedAt = func() map[string]int {
+	at := make(map[string]int, len(negotiated))
+	for i, name := range negotiated {
+		at[name] = i
+	}
+	return at
+}()
 
 // key digests all that requests must agree on to share an answer: the request as
 // it is sent to the backend next, and the fields by which an answer varied. Each
@@ -31,7 +40,7 @@ var negotiated = []string{
 func (p *Poll) key() share.Key {
 	var space [1024]byte
 	b := space[:0]
-	for _, part := range []string{p.r.Method, p.r.Host, p.r.RequestURI, p.r.URL.Path, p.r.URL.RawQuery} {
+	for _, part := range [...]string{p.r.Method, p.r.Host, p.r.RequestURI, p.r.URL.Path, p.r.URL.RawQuery} {
 		b = appendPart(b, part)
 	}
 	b = strconv.AppendBool(b, p.r.TLS != nil)
@@ -39,19 +48,22 @@ func (p *Poll) key() share.Key {
 		digest := sha256.Sum256(p.r.TLS.PeerCertificates[0].Raw)
 		b = append(b, digest[:]...)
 	}
-	for _, name := range negotiated {
-		b = appendField(b, p.r.Header[name])
+	var fields [len(negotiated)][]string
+	for name, lines := range p.request.Fields {
+		if at, ok := negotiatedAt[name]; ok {
+			fields[at] = lines
+		}
 	}
-	b = appendField(b, takenOut(p.r.Header["Connection"]))
+	for _, lines := range fields {
+		b = appendField(b, lines)
+	}
+	b = appendField(b, takenOut(p.request.Field("Connection")))
 	b = binary.AppendUvarint(b, uint64(len(p.channels)))
 	for _, channel := range p.channels {
 		b = appendPart(b, channel)
 	}
-	if !p.line.SharePublic {
-		replacer := p.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-		for _, value := range p.line.Share {
-			b = appendPart(b, replacer.ReplaceAll(value, ""))
-		}
+	for _, agreement := range p.line.Share {
+		b = agreement.append(b, p)
 	}
 	if body := p.request.Body(); body != nil {
 		digest := sha256.Sum256(body)
@@ -59,9 +71,38 @@ func (p *Poll) key() share.Key {
 	}
 	for _, name := range p.varies {
 		b = appendPart(b, name)
-		b = appendField(b, p.r.Header[name])
+		b = appendField(b, p.request.Field(name))
 	}
 	return sha256.Sum256(b)
+}
+
+// Agreement is something on which requests must agree to share an answer.
+type Agreement struct {
+	field       string // of the request; empty: it is told by placeholders
+	placeholder string
+}
+
+// Agreements are those that values with placeholders name.
+func Agreements(values []string) []Agreement {
+	var all []Agreement
+	for _, value := range values {
+		agreement := Agreement{placeholder: value}
+		// A field is looked up as it is: a replacer takes ten times as long, and this
+		// is what is done for each request.
+		if name, ok := strings.CutPrefix(value, "{http.request.header."); ok && strings.IndexByte(name, '}') == len(name)-1 {
+			agreement.field = http.CanonicalHeaderKey(name[:len(name)-1])
+		}
+		all = append(all, agreement)
+	}
+	return all
+}
+
+func (a *Agreement) append(b []byte, p *Poll) []byte {
+	if a.field != "" {
+		return appendField(b, p.request.Field(a.field))
+	}
+	replacer := p.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return appendPart(b, replacer.ReplaceAll(a.placeholder, ""))
 }
 
 // takenOut is the fields that a proxy takes out of a request as Connection names

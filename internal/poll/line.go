@@ -36,9 +36,9 @@ type Line struct {
 	// there may be in one that becomes an event on a stream.
 	MaxBody, MaxEvent int64
 
-	// Share holds the placeholders on which requests must agree to share an
-	// answer. With SharePublic there are none, and Set-Cookie is not shared.
-	Share       []string
+	// Share is on what requests must agree to share an answer. With SharePublic
+	// there is nothing, and Set-Cookie is not shared.
+	Share       []Agreement
 	SharePublic bool
 
 	// Spread is over how long the requests of a channel are released.
