@@ -40,6 +40,7 @@ type Lot struct {
 	parked    atomic.Int64
 	maxParked atomic.Int64
 	events    atomic.Uint64 // how many came
+	marks     marks
 }
 
 // shard holds a part of the channels, chosen by their names' hash.
@@ -258,11 +259,12 @@ func (l *Lot) leave(k *link) {
 // Release gives the event to the waiters of its channel: those that are parked
 // are released, the others note it. It returns how many it released. An event
 // reaches all waiters of its channel at one moment: two that are registered on
-// the same channels have always noted the same. One that says that others are lost
-// goes to all waiters.
+// the same channels have always noted the same. By then it shows in [Lot.Mark]. One
+// that says that others are lost goes to all waiters.
 func (l *Lot) Release(e brokers.Event) int {
 	r := release{full: &Event{Event: e, came: l.events.Add(1)}}
 	r.bare = r.full.bare()
+	l.marks.note(l.seed, &e)
 	if e.Lost() {
 		for i := range l.shards {
 			l.shards[i].give(&r)

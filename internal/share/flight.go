@@ -128,7 +128,7 @@ func (f *Flight) awaited() bool {
 	if g.reusing {
 		others--
 	}
-	return f.again && others > 0 && g.flight == f && !g.watcher.Moved()
+	return f.again && others > 0 && g.flight == f && !g.moved()
 }
 
 // detach closes the flight to joiners. The caller holds the groups' lock.
@@ -147,7 +147,7 @@ func (f *Flight) Land(r *Result) {
 	s.mu.Lock()
 	if f.group.flight == f {
 		f.group.flight = nil
-		if f.group.members > 0 && r.Answer != nil && r.Err == nil && r.Retry.IsZero() && !f.group.watcher.Moved() {
+		if f.group.members > 0 && r.Answer != nil && r.Err == nil && r.Retry.IsZero() && !f.group.moved() {
 			f.group.keep(r)
 		}
 	}

@@ -23,25 +23,24 @@ type Groups struct {
 	reuse time.Duration
 	watch time.Duration
 
-	mu     sync.Mutex // guards groups and all that is in them but the watchers
+	mu     sync.Mutex // guards groups and all that is in them
 	groups map[Key]*Group
 }
 
 // Group is the requests of one key. It lives as long as it has members.
 type Group struct {
-	groups *Groups
-	key    Key
-
-	// watcher is registered on the channels of all members. It was told to note
-	// when the last flight began.
-	watcher *lot.Waiter
+	groups   *Groups
+	key      Key
+	channels []string // of all members
+	begun    lot.Mark // when the last flight began
 
 	members int
 	flight  *Flight // the youngest, if it has not ended
 	last    *Result // the youngest flight's, if it can be shared
 
-	reuseUntil time.Time // last serves first asks too until then
-	reusing    bool      // the group is a member of its own, for last's sake
+	reuseUntil time.Time   // last serves first asks too until then
+	reuse      *lot.Waiter // on no channel: it tells when that time is over
+	reusing    bool        // the group is a member of its own, for last's sake
 
 	parked  map[*lot.Waiter]struct{} // for the tick to choose from
 	ticker  *lot.Waiter
@@ -62,7 +61,7 @@ func (s *Groups) Enter(key Key, channels []string) *Group {
 	defer s.mu.Unlock()
 	g := s.groups[key]
 	if g == nil {
-		g = &Group{groups: s, key: key, watcher: s.lot.Register(channels, lot.WakeUps)}
+		g = &Group{groups: s, key: key, channels: channels}
 		s.groups[key] = g
 	}
 	g.members++
@@ -83,8 +82,11 @@ func (g *Group) exit() {
 		return
 	}
 	delete(g.groups.groups, g.key)
-	g.watcher.Close()
 }
+
+// moved tells whether anything happened on the channels since the last flight began.
+// The caller holds the groups' lock.
+func (g *Group) moved() bool { return g.groups.lot.Mark(g.channels) != g.begun }
 
 // Meet joins a flight, or is served at once by the result of one that has ended,
 // or leads a flight of its own: just one of the three is not nil. An ended flight
@@ -96,11 +98,11 @@ func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, le
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	moved := g.watcher.Moved()
 	switch {
-	case g.flight != nil && !moved:
+	case g.flight == nil && g.last == nil || g.moved():
+	case g.flight != nil:
 		return g.join(), nil, nil
-	case g.last != nil && !moved && (again || g.last.NothingNew && time.Now().Before(g.reuseUntil)):
+	case again || g.last.NothingNew && time.Now().Before(g.reuseUntil):
 		return nil, g.last, nil
 	}
 	return nil, nil, g.begin(again, cancel)
@@ -108,7 +110,7 @@ func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, le
 
 // begin starts a flight. From here on events count against it.
 func (g *Group) begin(again bool, cancel func()) *Flight {
-	g.watcher.Note()
+	g.begun = g.groups.lot.Mark(g.channels)
 	g.last = nil
 	g.flight = &Flight{group: g, again: again, cancel: cancel}
 	return g.flight
@@ -130,14 +132,17 @@ func (g *Group) keep(r *Result) {
 		return
 	}
 	g.reuseUntil = time.Now().Add(g.groups.reuse)
-	if g.reusing && !g.watcher.Leave() {
+	if g.reusing && !g.reuse.Leave() {
 		return // the callback is on its way, and looks at the time itself
 	}
 	if !g.reusing {
 		g.reusing = true
 		g.members++
 	}
-	g.watcher.Hold(g.reuseUntil, g.reused)
+	if g.reuse == nil {
+		g.reuse = g.groups.lot.Register(nil, lot.WakeUps)
+	}
+	g.reuse.Hold(g.reuseUntil, g.reused)
 }
 
 // reused is called when the time of reuse may be over.
@@ -146,7 +151,7 @@ func (g *Group) reused(lot.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Now().Before(g.reuseUntil) {
-		g.watcher.Hold(g.reuseUntil, g.reused)
+		g.reuse.Hold(g.reuseUntil, g.reused)
 		return
 	}
 	g.reusing = false

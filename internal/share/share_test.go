@@ -133,7 +133,7 @@ func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 			t.Error("the group that was left took the younger one with it")
 		}
 		l.Release(brokers.Event{Channel: "a"})
-		if !younger.watcher.Moved() {
+		if !younger.moved() {
 			t.Error("the younger group does not hear of events any more")
 		}
 	})
