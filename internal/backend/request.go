@@ -14,6 +14,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -60,7 +62,8 @@ type variable struct {
 // maxBody bytes is [ErrBodyTooLong], and a broken one an error too; either way
 // the request can still be sent on once, by whoever holds it.
 func Keep(r *http.Request, maxBody int64) (*Request, error) {
-	q := &Request{request: r}
+	q := requests.Get().(*Request)
+	q.request = r
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		if r.ContentLength > maxBody {
 			return nil, ErrBodyTooLong
@@ -87,7 +90,7 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	}
 	q.saved, q.url = *r, *r.URL
 	q.saved.Header = nil
-	q.fields = make([]field, 0, len(r.Header))
+	q.fields = slices.Grow(q.fields, len(r.Header))
 	lines := make([]string, 0, len(r.Header))
 	for name, values := range r.Header {
 		first := len(lines)
@@ -96,7 +99,7 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	}
 	q.own = r.Context()
 	vars, groups := way(q.own)
-	q.vars = make([]variable, 0, len(vars))
+	q.vars = slices.Grow(q.vars, len(vars))
 	for name, value := range vars {
 		q.vars = append(q.vars, variable{name, value})
 	}
@@ -104,6 +107,21 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 		q.groups = append(q.groups, group)
 	}
 	return q, nil
+}
+
+// requests are those that were discarded.
+var requests = sync.Pool{New: func() any { return new(Request) }}
+
+// Discard lets the memory be used again of a request that was sent once, which is
+// most of what such a request takes. It must not be used any more.
+func (q *Request) Discard() {
+	if q.header != nil {
+		return // what it was made of is in use
+	}
+	clear(q.fields)
+	clear(q.vars)
+	*q = Request{fields: q.fields[:0], vars: q.vars[:0]}
+	requests.Put(q)
 }
 
 // way is what Caddy keeps about a request's way, besides the request.

@@ -174,6 +174,10 @@ func (p *Poll) Close() {
 		p.leave()
 	}
 	p.request.Finish()
+	if p.outcomes == nil && p.came == nil {
+		p.request.Discard() // nobody else has ever heard of it
+		p.request = nil
+	}
 }
 
 // leave takes the poll out of all that it is a member of.
