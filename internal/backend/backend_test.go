@@ -26,7 +26,8 @@ var patience = Patience{Bytes: 10, Time: 250 * time.Millisecond}
 // walk is one of the test's: a part that is nil does what does least.
 type walk struct {
 	keep   func(status int, header http.Header, start []byte) bool
-	stream func(status int, header http.Header) bool
+	stream func(status int) bool
+	attend func(header http.Header)
 }
 
 func (w walk) Header(int, http.Header) {}
@@ -35,11 +36,14 @@ func (w walk) Keep(status int, header http.Header, start []byte) bool {
 	return w.keep(status, header, start)
 }
 
-func (w walk) Stream(status int, header http.Header) bool {
-	return w.stream == nil || w.stream(status, header)
-}
+func (w walk) Stream(status int) bool { return w.stream == nil || w.stream(status) }
 
-func (w walk) Attend(http.ResponseWriter, int) *passing.Writer { return nil }
+func (w walk) Attend(client http.ResponseWriter, _ int) *passing.Writer {
+	if w.attend != nil {
+		w.attend(client.Header())
+	}
+	return nil
+}
 
 // sendTo walks q through the route, and keeps 10 bytes of the answer at most.
 func sendTo(t *testing.T, client http.ResponseWriter, q *Request, r route, w walk) Result {
@@ -56,8 +60,7 @@ func send(t *testing.T, keep func(status int, header http.Header, start []byte) 
 	client := httptest.NewRecorder()
 	client.Header().Set("Server", "Caddy")
 	client.Header().Set("X-Outer", "yes")
-	stamp := func(_ int, h http.Header) bool { h.Set("X-Stamp", "yes"); return true }
-	result := sendTo(t, client, q, r, walk{keep: keep, stream: stamp})
+	result := sendTo(t, client, q, r, walk{keep: keep, attend: func(h http.Header) { h.Set("X-Stamp", "yes") }})
 	return result, client
 }
 
@@ -176,7 +179,7 @@ func TestAnAnswerThatMayNotStreamIsDropped(t *testing.T) {
 		}
 		_, err := io.WriteString(w, "more")
 		return err
-	}), walk{keep: always, stream: func(int, http.Header) bool { return false }})
+	}), walk{keep: always, stream: func(int) bool { return false }})
 	if result.Streamed || result.Answer != nil || client.Body.Len() != 0 || len(client.Header()) != 0 {
 		t.Errorf("%+v: the client got %v %q", result, client.Header(), client.Body)
 	}

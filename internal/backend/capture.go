@@ -35,8 +35,8 @@ type capture struct {
 
 	mu     sync.Mutex // guards all below, and the client's writer while keeping: the timer streams too
 	stage  stage
-	status int         // 0: no final header yet
-	frozen http.Header // the header as it was when the route wrote it
+	status int      // 0: no final header yet
+	frozen *[]field // the header as it was when the route wrote it; nil: it streamed from there
 	body   []byte
 	flush  bool // the route has flushed what is held back
 	timer  *time.Timer
@@ -75,11 +75,34 @@ func (c *capture) writeHeader(status int) {
 	c.status = status
 	c.walk.Header(status, c.header)
 	if status == http.StatusSwitchingProtocols || !c.walk.Keep(status, c.header, nil) {
-		c.stream(c.header)
+		c.stream()
 		return
 	}
-	c.frozen = c.header.Clone()
+	c.freeze()
 	c.timer = time.AfterFunc(c.patience.Time, c.outOfPatience)
+}
+
+// frozenHeaders are the lists of answers that have ended.
+var frozenHeaders = sync.Pool{New: func() any { return new([]field) }}
+
+// freeze notes the header: what the route does to it from now on is too late. The
+// caller holds mu.
+func (c *capture) freeze() {
+	c.frozen = frozenHeaders.Get().(*[]field)
+	for name, values := range c.header {
+		*c.frozen = append(*c.frozen, field{name, values})
+	}
+}
+
+// thaw puts the noted fields into a header. The caller holds mu.
+func (c *capture) thaw(header http.Header) {
+	for _, f := range *c.frozen {
+		header[f.name] = f.values
+	}
+	clear(*c.frozen)
+	*c.frozen = (*c.frozen)[:0]
+	frozenHeaders.Put(c.frozen)
+	c.frozen = nil
 }
 
 // inform sends a 1xx answer with the route's header, which the final answer does
@@ -104,20 +127,24 @@ func (c *capture) outOfPatience() {
 		return
 	}
 	c.flush = true
-	c.stream(c.frozen)
+	c.stream()
 }
 
 // stream sends the client what there is of the answer. The caller holds mu.
-func (c *capture) stream(header http.Header) {
+func (c *capture) stream() {
 	c.stopTimer()
-	if !c.walk.Stream(c.status, header) {
+	if !c.walk.Stream(c.status) {
 		c.stage, c.body = dropping, nil
 		return
 	}
 	c.stage = streaming
 	client := c.ResponseWriter.Header()
 	clear(client)
-	maps.Copy(client, header)
+	if c.frozen != nil {
+		c.thaw(client)
+	} else {
+		maps.Copy(client, c.header)
+	}
 	if c.attended = c.walk.Attend(c.ResponseWriter, c.status); c.attended != nil {
 		c.ResponseWriter = c.attended
 	}
@@ -146,13 +173,12 @@ func (c *capture) Write(p []byte) (int, error) {
 	if c.stage == keeping {
 		if int64(len(c.body)+len(p)) <= c.patience.Bytes {
 			c.body = append(c.body, p...)
-			if c.walk.Keep(c.status, c.frozen, c.body) {
-				return len(p), nil
+			if !c.walk.Keep(c.status, c.header, c.body) {
+				c.stream()
 			}
-			c.stream(c.frozen)
 			return len(p), nil
 		}
-		c.stream(c.frozen)
+		c.stream()
 	}
 	if c.stage == dropping {
 		return len(p), nil
@@ -204,7 +230,7 @@ func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	defer c.mu.Unlock()
 	if c.stage == keeping {
 		c.stopTimer()
-		if !c.walk.Stream(http.StatusSwitchingProtocols, c.ResponseWriter.Header()) {
+		if !c.walk.Stream(http.StatusSwitchingProtocols) {
 			return nil, nil, http.ErrNotSupported
 		}
 		c.stage = streaming
@@ -240,7 +266,9 @@ func (c *capture) finish(err error, aborted bool) Result {
 			result.Streamed = c.stage == streaming
 			break
 		}
-		result.Answer = newAnswer(c.status, c.ResponseWriter.Header(), c.frozen, c.body, trailers(c.header))
+		header := make(http.Header, len(*c.frozen))
+		c.thaw(header)
+		result.Answer = newAnswer(c.status, c.ResponseWriter.Header(), header, c.body, trailers(c.header))
 		c.stage = dropping
 	}
 	return result

@@ -34,12 +34,12 @@ type Walk interface {
 	// the answer streams.
 	Keep(status int, header http.Header, start []byte) bool
 
-	// Stream is called once, before an answer streams to the client, with the
-	// header that the client is to get, which may be changed. False drops the
-	// answer instead.
-	Stream(status int, header http.Header) bool
+	// Stream is called once, before an answer streams to the client. False drops
+	// the answer instead.
+	Stream(status int) bool
 
-	// Attend takes care of an answer that streams, if it needs any: what it
+	// Attend readies an answer that streams, whose header is in the client's writer
+	// and may be changed there. It takes care of the rest, if that needs any: what it
 	// returns is written to in place of client, unless it is nil.
 	Attend(client http.ResponseWriter, status int) *passing.Writer
 }

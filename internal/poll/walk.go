@@ -104,7 +104,7 @@ func (w *walk) Keep(status int, header http.Header, start []byte) bool {
 
 // Stream implements [backend.Walk]: an answer that streams is this poll's own, and
 // ends it.
-func (w *walk) Stream(status int, header http.Header) bool {
+func (w *walk) Stream(status int) bool {
 	p := w.poll
 	if w.again && unavailable(status) {
 		return false
@@ -125,13 +125,13 @@ func (w *walk) Stream(status int, header http.Header) bool {
 	if !admits(status) {
 		p.deny()
 	}
-	p.finish(header)
 	return true
 }
 
 // Attend implements [backend.Walk].
 func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
 	p := w.poll
+	p.finish(client.Header())
 	writer := passing.Attend(client, p.r, &p.limits, status, p.line.Streams.heartbeat())
 	if writer != nil {
 		w.unstop = context.AfterFunc(p.line.Stopping, func() { writer.Stop(w.cancel) })
