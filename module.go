@@ -244,6 +244,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Asks:          semaphore.NewWeighted(int64(h.Asks)),
 		MaxBody:       h.MaxBody,
 		MaxEvent:      max(h.MaxBody, h.hub.MaxMessage),
+		Patience:      poll.NewPatience(),
 		Share:         poll.Agreements(h.Share),
 		SharePublic:   h.SharePublic,
 		Spread:        time.Duration(h.Spread),

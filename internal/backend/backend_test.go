@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,11 @@ import (
 
 type route = caddyhttp.HandlerFunc
 
-var patience = Patience{Bytes: 10, Time: 250 * time.Millisecond}
+// impatience is when an answer streams that has not ended.
+const impatience = 250 * time.Millisecond
+
+// patience is for one test, as its delay has a timer, which belongs to a bubble.
+func patience() Patience { return Patience{Bytes: 10, Time: NewDelay(impatience)} }
 
 // walk is one of the test's: a part that is nil does what does least.
 type walk struct {
@@ -47,7 +52,7 @@ func (w walk) Attend(client http.ResponseWriter, _ int) *passing.Writer {
 
 // sendTo walks q through the route, and keeps 10 bytes of the answer at most.
 func sendTo(t *testing.T, client http.ResponseWriter, q *Request, r route, w walk) Result {
-	return q.Send(t.Context(), client, r, patience, w)
+	return q.Send(t.Context(), client, r, patience(), w)
 }
 
 // send walks a request through the route. Its answer is kept as long as keep says.
@@ -153,7 +158,7 @@ func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
 		silent := route(func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Trailer", "X-Sum")
 			io.WriteString(w, "[")
-			time.Sleep(2 * patience.Time)
+			time.Sleep(2 * impatience)
 			synctest.Wait()
 			if client.Body.String() != "[" || !client.Flushed {
 				t.Errorf("the client got %q, flushed %v", client.Body, client.Flushed)
@@ -165,6 +170,65 @@ func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
 		result := sendTo(t, client, q, silent, walk{keep: always})
 		if !result.Streamed || client.Body.String() != "[]" || client.Header().Get("X-Sum") != "2" {
 			t.Errorf("%+v: the client got %v %q", result, client.Header(), client.Body)
+		}
+	})
+}
+
+// Many answers that do not end share one timer: each streams at its own time, in
+// whatever order those between them have ended.
+func TestEachAnswerStreamsAtItsOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const count, apart = 50, 10 * time.Millisecond
+		shared, begin := patience(), time.Now()
+		streamed := make([]time.Duration, count)
+		var all sync.WaitGroup
+		for i := range count {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * apart)
+				q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
+				q.Send(t.Context(), httptest.NewRecorder(), route(func(w http.ResponseWriter, _ *http.Request) error {
+					io.WriteString(w, "[")
+					time.Sleep(time.Duration(i%7) * impatience / 3) // 0 to 500 ms
+					return nil
+				}), shared, walk{keep: always, stream: func(int) bool { streamed[i] = time.Since(begin); return true }})
+			})
+		}
+		all.Wait()
+		for i, at := range streamed {
+			want := time.Duration(i)*apart + impatience
+			if i%7 < 3 {
+				want = 0 // it ended before
+			}
+			if i%7 != 3 && at != want {
+				t.Errorf("answer %d streamed at %s, want %s", i, at, want)
+			}
+		}
+		time.Sleep(time.Hour)
+		if shared.Time.first != nil || shared.Time.running {
+			t.Error("the delay waits for somebody")
+		}
+	})
+}
+
+func TestNothingStreamsOfARouteThatHasPanicked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
+		client := httptest.NewRecorder()
+		func() {
+			defer func() {
+				if recover() != "a fault" {
+					t.Error("the panic is lost")
+				}
+			}()
+			sendTo(t, client, q, route(func(w http.ResponseWriter, _ *http.Request) error {
+				io.WriteString(w, "[")
+				panic("a fault")
+			}), walk{keep: always})
+		}()
+		time.Sleep(2 * impatience)
+		synctest.Wait()
+		if client.Flushed || client.Body.Len() > 0 {
+			t.Errorf("the client got %q", client.Body)
 		}
 	})
 }
@@ -266,7 +330,7 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 			seen.Header["X-Client"][0] = "no"
 			vars["added"], groups["group0"] = true, struct{}{}
 			return nil
-		}), patience, walk{keep: always})
+		}), patience(), walk{keep: always})
 		if vars, _ := way(r.Context()); vars["added"] != true || r.Context().Err() != nil {
 			t.Errorf("the request was left with the variables %v and a context that ended with %v", vars, r.Context().Err())
 		}
@@ -293,7 +357,7 @@ func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
 			caddyhttp.SetVar(r.Context(), "walk", i+1)
 			walks = append(walks, r.Context())
 			return nil
-		}), patience, walk{keep: always})
+		}), patience(), walk{keep: always})
 	}
 	q.Restore()
 	for i, ctx := range walks {

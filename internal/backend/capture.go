@@ -33,15 +33,18 @@ type capture struct {
 	walk     Walk
 	header   http.Header
 
-	mu     sync.Mutex // guards all below, and the client's writer while keeping: the timer streams too
+	mu     sync.Mutex // guards all but the delay's, and the client's writer while keeping: it may stream from another goroutine
 	stage  stage
 	status int      // 0: no final header yet
 	frozen *[]field // the header as it was when the route wrote it; nil: it streamed from there
 	body   []byte
 	flush  bool // the route has flushed what is held back
-	timer  *time.Timer
 
 	attended *passing.Writer // the client's writer, while it needs care; else nil
+
+	// The rest is the delay's.
+	due            time.Time // zero: it is not waited for
+	previous, next *capture
 }
 
 func newCapture(client http.ResponseWriter, patience Patience, walk Walk) *capture {
@@ -79,7 +82,7 @@ func (c *capture) writeHeader(status int) {
 		return
 	}
 	c.freeze()
-	c.timer = time.AfterFunc(c.patience.Time, c.outOfPatience)
+	c.patience.Time.begin(c)
 }
 
 // frozenHeaders are the lists of answers that have ended.
@@ -94,8 +97,10 @@ func (c *capture) freeze() {
 	}
 }
 
-// thaw puts the noted fields into a header. The caller holds mu.
+// thaw puts the noted fields into a header, and ends the wait for the answer's end.
+// The caller holds mu.
 func (c *capture) thaw(header http.Header) {
+	c.settle()
 	for _, f := range *c.frozen {
 		header[f.name] = f.values
 	}
@@ -118,8 +123,8 @@ func (c *capture) inform(status int) {
 	maps.Copy(client, before)
 }
 
-// outOfPatience streams an answer that does not end. It runs on the timer's own
-// goroutine, and so never touches the header that the route may be writing to.
+// outOfPatience streams an answer that does not end. It runs on a goroutine of its
+// own, and so never touches the header that the route may be writing to.
 func (c *capture) outOfPatience() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,9 +137,8 @@ func (c *capture) outOfPatience() {
 
 // stream sends the client what there is of the answer. The caller holds mu.
 func (c *capture) stream() {
-	c.stopTimer()
 	if !c.walk.Stream(c.status) {
-		c.stage, c.body = dropping, nil
+		c.drop()
 		return
 	}
 	c.stage = streaming
@@ -159,10 +163,17 @@ func (c *capture) stream() {
 	}
 }
 
-func (c *capture) stopTimer() {
-	if c.timer != nil {
-		c.timer.Stop()
+// settle ends the wait for the answer's end. The caller holds mu.
+func (c *capture) settle() {
+	if c.frozen != nil {
+		c.patience.Time.end(c)
 	}
+}
+
+// drop has nothing more of the answer go anywhere. The caller holds mu.
+func (c *capture) drop() {
+	c.settle()
+	c.stage, c.body = dropping, nil
 }
 
 // Write keeps, streams or drops.
@@ -229,29 +240,36 @@ func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stage == keeping {
-		c.stopTimer()
 		if !c.walk.Stream(http.StatusSwitchingProtocols) {
 			return nil, nil, http.ErrNotSupported
 		}
+		c.settle()
 		c.stage = streaming
 	}
 	return http.NewResponseController(c.ResponseWriter).Hijack()
 }
 
-// close ends the care for the answer, before anything else is done with its header.
-func (c *capture) close() { c.attended.Close() }
+// end leaves nothing behind that would still write to the client, also where the
+// route panics.
+func (c *capture) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == keeping {
+		c.drop()
+	}
+	c.attended.Close()
+}
 
 // finish is called when the route has returned.
 func (c *capture) finish(err error, aborted bool) Result {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer c.stopTimer()
 	result := Result{Err: err, Aborted: aborted}
 	switch c.stage {
 	case streaming:
 		result.Streamed = true
 		result.Aborted = aborted && !c.attended.Ended()
-		c.close()
+		c.attended.Close() // before anything else is done with the header
 		maps.Copy(c.ResponseWriter.Header(), trailers(c.header))
 	case keeping:
 		if c.status == 0 && aborted {

@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -17,12 +16,12 @@ type Patience struct {
 	Bytes int64
 
 	// Time is how long after its header the answer may take to end.
-	Time time.Duration
+	Time *Delay
 }
 
 // Walk says what becomes of the answer of one walk through the route. Its methods
 // are called one at a time, on the goroutine of the route or, for an answer that
-// is silent, on a timer's.
+// is silent, on another.
 type Walk interface {
 	// Header is called with the answer's header when it is there, once, and
 	// never while it is still informational. It may change the header. It is
@@ -70,7 +69,7 @@ func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhtt
 	q.begin(ctx)
 	defer q.end()
 	c := newCapture(w, patience, walk)
-	defer c.close()
+	defer c.end()
 	err, aborted := serve(next, c, q.request)
 	return c.finish(err, aborted)
 }

@@ -36,6 +36,9 @@ type Line struct {
 	// there may be in one that becomes an event on a stream.
 	MaxBody, MaxEvent int64
 
+	// Patience is for how long an answer is looked at.
+	Patience Patience
+
 	// Share is on what requests must agree to share an answer. With SharePublic
 	// there is nothing, and Set-Cookie is not shared.
 	Share       []Agreement

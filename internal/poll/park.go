@@ -136,17 +136,19 @@ func (p *Poll) replayUntil() time.Time {
 	return p.deadline
 }
 
-// Answers are kept so long if they are quick. On a stream there is nothing else
-// that could be done with one.
-const (
-	patience       = 250 * time.Millisecond
-	streamPatience = 10 * time.Second
-)
+// Patience is for how long the answers of one handler are kept.
+type Patience struct{ poll, stream *backend.Delay }
+
+// NewPatience is what each handler has. On a stream there is nothing else that could
+// be done with an answer than to wait for its end.
+func NewPatience() Patience {
+	return Patience{poll: backend.NewDelay(250 * time.Millisecond), stream: backend.NewDelay(10 * time.Second)}
+}
 
 // patienceFor says which of the backend's answers can be kept.
 func (p *Poll) patienceFor() backend.Patience {
 	if p.streams {
-		return backend.Patience{Bytes: p.line.MaxEvent, Time: streamPatience}
+		return backend.Patience{Bytes: p.line.MaxEvent, Time: p.line.Patience.stream}
 	}
-	return backend.Patience{Bytes: p.line.MaxBody, Time: patience}
+	return backend.Patience{Bytes: p.line.MaxBody, Time: p.line.Patience.poll}
 }

@@ -29,7 +29,7 @@ type Resume struct {
 // a client that takes JSON.
 func ResumeOf(r *http.Request) Resume {
 	var resume Resume
-	text := r.Header.Get("Last-Event-ID")
+	text := r.Header.Get("Last-Event-Id") // as net/http has it: it costs to look for another
 	if strings.Contains(r.URL.RawQuery, "last_event_id=") || strings.Contains(r.URL.RawQuery, "batch=") {
 		query := r.URL.Query()
 		if text == "" {
