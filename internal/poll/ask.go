@@ -56,6 +56,9 @@ const (
 	lastBackoff  = 2 * time.Second
 )
 
+// mostCuts is how often an ask is repeated at once that another's client has cut.
+const mostCuts = 3
+
 // First asks the backend for the first time, or shares an ask that is in flight. A
 // poll that waits for messages alone asks only if it must begin anew.
 func (p *Poll) First() Reply {
@@ -158,11 +161,13 @@ func (p *Poll) lead(w *walk) Reply {
 		left = w.flight.LeaderLeft
 	}
 	defer context.AfterFunc(client, left)()
-	var result backend.Result
-	if w.queue() {
-		w.asks().Sent.Inc()
-		result = p.request.Send(w.ctx, p.client, p.next, p.patienceFor(), w)
-		p.passes++
+	result := p.pass(w)
+	for range mostCuts {
+		if !w.wasCut(result) {
+			break
+		}
+		w.release()
+		result = p.pass(w)
 	}
 	w.unhold()
 	reply, landing := p.judge(result, w)
@@ -180,6 +185,16 @@ func (p *Poll) lead(w *walk) Reply {
 	return reply
 }
 
+// pass sends the request, once there is a place for it at the backend.
+func (p *Poll) pass(w *walk) (result backend.Result) {
+	if w.queue() {
+		w.asks().Sent.Inc()
+		result = p.request.Send(w.ctx, p.client, p.next, p.patienceFor(), w)
+		p.passes++
+	}
+	return result
+}
+
 // judge says what a walk's result means for the poll, and for those who joined
 // its flight.
 func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
@@ -193,7 +208,7 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 		return Reply{Kind: Unfit}, share.Alone
 	case cancelled:
 		return Reply{Kind: TimedOut}, &share.Result{Retry: time.Now().Add(p.backoff())}
-	case w.again && (result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
+	case w.again && (w.wasCut(result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
 		retry := time.Now().Add(p.backoff())
 		return p.refused(retry), &share.Result{Retry: retry}
 	case result.Aborted:

@@ -2,9 +2,13 @@ package poll
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
@@ -38,22 +42,33 @@ func (w *walk) asks() metrics.Asks {
 
 // queue waits for a place at the backend. It fails when the ask ends before.
 func (w *walk) queue() bool {
-	p := w.poll
-	if !p.line.Asks.TryAcquire(1) {
-		p.line.Metrics.Queued.Inc()
-		defer p.line.Metrics.Queued.Dec()
-		p.limits.Lift()
-		if !w.again {
-			p.hold(p.patience, w.cancel)
-			defer p.unhold()
-		}
-		if p.line.Asks.Acquire(w.ctx, 1) != nil {
-			return false
-		}
+	if !w.poll.line.Asks.TryAcquire(1) && !w.wait() {
+		return false
 	}
 	w.place = true
-	p.line.Metrics.Running.Inc()
+	w.poll.line.Metrics.Running.Inc()
 	return true
+}
+
+// wait waits for one until the ask is ended, or a first ask's patience.
+func (w *walk) wait() bool {
+	p := w.poll
+	p.line.Metrics.Queued.Inc()
+	defer p.line.Metrics.Queued.Dec()
+	p.limits.Lift()
+	if !w.again {
+		p.hold(p.patience, w.cancel)
+	}
+	got := p.line.Asks.Acquire(w.ctx, 1) == nil
+	if w.again {
+		return got
+	}
+	if _, inTime := p.unhold(); got && !inTime {
+		p.line.Asks.Release(1)
+		got = false
+		w.cancel() // if that is not done yet
+	}
+	return got
 }
 
 // release gives the place at the backend to the next in the queue.
@@ -94,12 +109,32 @@ func (w *walk) Header(_ int, header http.Header) {
 // Keep implements [backend.Walk]: also an answer that is news is kept whole if
 // others wait for it.
 func (w *walk) Keep(status int, header http.Header, start []byte) bool {
+	if w.cut(status, header) {
+		return true
+	}
 	if w.poll.streams {
 		return !nothingnew.IsEventStream(header)
 	}
 	return w.again && unavailable(status) ||
 		w.poll.line.Rules.Possible(status, header, start) ||
 		w.flight != nil && !w.flight.Alone()
+}
+
+// cut tells whether reverse_proxy answers for a client that has left, though nobody
+// has ended the ask. A connection to a backend that has just carried an answer without
+// a body may still be closed by the client of that answer when it leaves, and so end
+// the request that has come after (seen with net/http of Go 1.26).
+func (w *walk) cut(status int, header http.Header) bool {
+	return status == statusClientClosed && len(header["Via"]) == 0 && w.ctx.Err() == nil
+}
+
+// wasCut tells whether that is what came of the ask.
+func (w *walk) wasCut(r backend.Result) bool {
+	if r.Answer != nil {
+		return w.cut(r.Answer.Status, r.Answer.Header)
+	}
+	var handlerErr caddyhttp.HandlerError
+	return errors.As(r.Err, &handlerErr) && w.cut(handlerErr.StatusCode, nil)
 }
 
 // Stream implements [backend.Walk]: an answer that streams is this poll's own, and

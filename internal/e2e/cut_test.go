@@ -1,0 +1,137 @@
+package e2e
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// cuttingSite makes of an answer with X-Cut what reverse_proxy answers to a request
+// whose connection another's client has closed.
+const cuttingSite = `
+http://{$SITE} {
+	parker
+	reverse_proxy {$BACKEND} {
+		@answer header X-Cut answer
+		handle_response @answer {
+			respond 499
+		}
+		@error header X-Cut error
+		handle_response @error {
+			error 499
+		}
+	}
+}
+http://{$HOOK} {
+	parker_publish
+}`
+
+// A connection to the backend that is closed as another's client leaves ends nobody's
+// poll.
+func TestAnAskThatAnotherCutsIsMadeAgain(t *testing.T) {
+	for _, how := range []string{"answer", "error"} {
+		for name, what := range map[string]struct {
+			first, last int // which asks are cut
+			released    bool
+		}{
+			"a first ask":           {first: 1, last: 1},
+			"a first ask, twice":    {first: 1, last: 2},
+			"a replay":              {first: 2, last: 2, released: true},
+			"a replay, many a time": {first: 2, last: 9, released: true},
+			"a first ask and on":    {first: 1, last: 2, released: true},
+		} {
+			t.Run(how+" of "+name, func(t *testing.T) {
+				t.Parallel()
+				var asks atomic.Int64
+				var news atomic.Bool
+				news.Store(!what.released)
+				site := caddytest.Start(t, cuttingSite, caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					if n := int(asks.Add(1)); n >= what.first && n <= what.last {
+						w.Header().Set("X-Cut", how)
+					} else if news.Load() {
+						io.WriteString(w, "[1]")
+					}
+				}))
+				answered := caddytest.Get(t.Context(), "http://"+site.Site+"/feed")
+				want := what.last - what.first + 2
+				if what.released {
+					site.AwaitWaiting(t, "feed", 1)
+					news.Store(true)
+					release(t, site, "feed", 1)
+					want++
+				}
+				if g := <-answered; g.Status != 200 || g.Body != "[1]" {
+					t.Errorf("it was answered %+v", g)
+				}
+				if n := int(asks.Load()); n != want {
+					t.Errorf("the backend was asked %d times, want %d", n, want)
+				}
+			})
+		}
+	}
+}
+
+// What is always so is no accident.
+func TestAnAskThatIsAlwaysCutIsAnsweredSo(t *testing.T) {
+	for _, how := range []string{"answer", "error"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			var asks atomic.Int64
+			site := caddytest.Start(t, cuttingSite, caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				asks.Add(1)
+				w.Header().Set("X-Cut", how)
+			}))
+			if g := <-caddytest.Get(t.Context(), "http://"+site.Site+"/feed"); g.Status != 499 || asks.Load() != 4 {
+				t.Errorf("after %d asks it was answered %+v", asks.Load(), g)
+			}
+		})
+	}
+}
+
+// The same with what does it in truth: answers without a body, and clients that leave
+// just when they come.
+func TestNobodysPollEndsAsAnothersClientLeaves(t *testing.T) {
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		<-time.After(rand.N(2 * time.Millisecond))
+		w.Header().Set("X-Nothing", "new")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	site := caddytest.Start(t, `
+http://{$SITE} {
+	parker
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}`, backend)
+	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
+	defer end()
+	var clients sync.WaitGroup
+	for i := range 40 {
+		leaves := i%2 == 0
+		clients.Go(func() {
+			client := &http.Transport{}
+			defer client.CloseIdleConnections()
+			for j := 0; ctx.Err() == nil; j++ {
+				asking, leave := context.WithCancel(ctx)
+				if leaves {
+					time.AfterFunc(rand.N(2500*time.Microsecond), leave)
+				}
+				g := caddytest.DoWith(asking, client, http.MethodGet, "http://"+site.Site+"/polls/"+strconv.Itoa(i)+"/"+strconv.Itoa(j), "", "Prefer: wait=0")
+				leave()
+				if !leaves && ctx.Err() == nil && g.Status != http.StatusNoContent {
+					t.Errorf("a client that stays was answered %+v", g)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
