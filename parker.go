@@ -38,44 +38,60 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 
 	reply := p.First()
-	if reply.Kind == poll.NothingNew {
-		if missed, ok := p.Missed(); ok {
-			return p.GiveMissed(missed)
-		}
+	if over, err := missed(p, reply); over {
+		return err
 	}
 	for reply.Kind == poll.NothingNew || reply.Kind == poll.Refused {
-		if p.Lost() && reply.Kind == poll.NothingNew || p.Plain() {
-			return p.GiveKept(answer.None)
-		}
-		released, stayed := p.Park()
-		if !stayed {
-			return p.Give(poll.Reply{Kind: poll.Left})
-		}
-		if why, over := ends(released.Cause); over {
-			return p.GiveKept(why)
-		}
-		switch released.Cause {
-		case lot.Published:
-			switch event := released.Event; {
-			case event.Message != nil:
-				return p.GiveMessage(event)
-			case event.Lost():
-				p.Lose(event.Position)
-			}
-			p.Released(answer.Replay)
-		case lot.Woken:
-			p.Released(answer.Watch)
-		case lot.TimedOut:
-			if !p.Retries() {
-				return p.Give(poll.Reply{Kind: poll.TimedOut})
-			}
-		}
-		if h.move(p, r, nil, false) {
-			return nil
+		if over, err := h.hold(p, r, reply); over {
+			return err
 		}
 		reply = p.Again()
 	}
 	return p.Give(reply)
+}
+
+// missed ends a poll whose client has missed something, unless the backend has news.
+func missed(p *poll.Poll, reply poll.Reply) (over bool, err error) {
+	if reply.Kind != poll.NothingNew {
+		return false, nil
+	}
+	events, ok := p.Missed()
+	if !ok {
+		return false, nil
+	}
+	return true, p.GiveMissed(events)
+}
+
+// hold parks a poll. It is over if the client has its answer, or another
+// configuration has the poll; else the backend is to be asked again.
+func (h *Handler) hold(p *poll.Poll, r *http.Request, reply poll.Reply) (over bool, err error) {
+	if p.Lost() && reply.Kind == poll.NothingNew || p.Plain() {
+		return true, p.GiveKept(answer.None)
+	}
+	released, stayed := p.Park()
+	if !stayed {
+		return true, p.Give(poll.Reply{Kind: poll.Left})
+	}
+	if why, over := ends(released.Cause); over {
+		return true, p.GiveKept(why)
+	}
+	switch released.Cause {
+	case lot.Published:
+		switch event := released.Event; {
+		case event.Message != nil:
+			return true, p.GiveMessage(event)
+		case event.Lost():
+			p.Lose(event.Position)
+		}
+		p.Released(answer.Replay)
+	case lot.Woken:
+		p.Released(answer.Watch)
+	case lot.TimedOut:
+		if !p.Retries() {
+			return true, p.Give(poll.Reply{Kind: poll.TimedOut})
+		}
+	}
+	return h.move(p, r, nil, false), nil
 }
 
 // stream is the same story for a client that wants an event stream: each release

@@ -30,9 +30,17 @@ func patience() Patience { return Patience{Bytes: 10, Time: NewDelay(impatience)
 
 // walk is one of the test's: a part that is nil does what does least.
 type walk struct {
-	keep   func(status int, header http.Header, start []byte) bool
-	stream func(status int) bool
-	attend func(header http.Header)
+	patience Patience
+	keep     func(status int, header http.Header, start []byte) bool
+	stream   func(status int) bool
+	attend   func(header http.Header)
+}
+
+func (w walk) Patience() Patience {
+	if w.patience == (Patience{}) {
+		return patience()
+	}
+	return w.patience
 }
 
 func (w walk) Header(int, http.Header) {}
@@ -52,7 +60,7 @@ func (w walk) Attend(client http.ResponseWriter, _ int) *passing.Writer {
 
 // sendTo walks q through the route, and keeps 10 bytes of the answer at most.
 func sendTo(t *testing.T, client http.ResponseWriter, q *Request, r route, w walk) Result {
-	return q.Send(t.Context(), client, r, patience(), w)
+	return q.Send(t.Context(), client, r, w)
 }
 
 // send walks a request through the route. Its answer is kept as long as keep says.
@@ -190,7 +198,7 @@ func TestEachAnswerStreamsAtItsOwnTime(t *testing.T) {
 					io.WriteString(w, "[")
 					time.Sleep(time.Duration(i%7) * impatience / 3) // 0 to 500 ms
 					return nil
-				}), shared, walk{keep: always, stream: func(int) bool { streamed[i] = time.Since(begin); return true }})
+				}), walk{patience: shared, keep: always, stream: func(int) bool { streamed[i] = time.Since(begin); return true }})
 			})
 		}
 		all.Wait()
@@ -330,7 +338,7 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 			seen.Header["X-Client"][0] = "no"
 			vars["added"], groups["group0"] = true, struct{}{}
 			return nil
-		}), patience(), walk{keep: always})
+		}), walk{keep: always})
 		if vars, _ := way(r.Context()); vars["added"] != true || r.Context().Err() != nil {
 			t.Errorf("the request was left with the variables %v and a context that ended with %v", vars, r.Context().Err())
 		}
@@ -357,7 +365,7 @@ func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
 			caddyhttp.SetVar(r.Context(), "walk", i+1)
 			walks = append(walks, r.Context())
 			return nil
-		}), patience(), walk{keep: always})
+		}), walk{keep: always})
 	}
 	q.Restore()
 	for i, ctx := range walks {

@@ -47,10 +47,10 @@ type capture struct {
 	previous, next *capture
 }
 
-func newCapture(client http.ResponseWriter, patience Patience, walk Walk) *capture {
+func newCapture(client http.ResponseWriter, walk Walk) *capture {
 	return &capture{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
-		patience:              patience,
+		patience:              walk.Patience(),
 		walk:                  walk,
 		header:                client.Header().Clone(),
 	}

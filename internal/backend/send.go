@@ -23,6 +23,9 @@ type Patience struct {
 // are called one at a time, on the goroutine of the route or, for an answer that
 // is silent, on another.
 type Walk interface {
+	// Patience is called once, before the walk.
+	Patience() Patience
+
 	// Header is called with the answer's header when it is there, once, and
 	// never while it is still informational. It may change the header. It is
 	// not called for a route that ends without an answer.
@@ -65,24 +68,20 @@ type Result struct {
 
 // Send walks the request through next once. Only where the answer streams, w is
 // written to.
-func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, patience Patience, walk Walk) Result {
+func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, walk Walk) (result Result) {
 	q.begin(ctx)
 	defer q.end()
-	c := newCapture(w, patience, walk)
+	c := newCapture(w, walk)
 	defer c.end()
-	err, aborted := serve(next, c, q.request)
-	return c.finish(err, aborted)
-}
-
-// serve calls the handler and recovers from [http.ErrAbortHandler], with which
-// handlers break off an answer.
-func serve(next caddyhttp.Handler, w http.ResponseWriter, r *http.Request) (err error, aborted bool) {
+	var err error
 	defer func() {
-		if reason := recover(); reason == http.ErrAbortHandler {
-			aborted = true
-		} else if reason != nil {
+		// Handlers break off an answer with [http.ErrAbortHandler].
+		reason := recover()
+		if reason != nil && reason != http.ErrAbortHandler {
 			panic(reason)
 		}
+		result = c.finish(err, reason != nil)
 	}()
-	return next.ServeHTTP(w, r), false
+	err = next.ServeHTTP(c, q.request)
+	return result
 }

@@ -1,7 +1,6 @@
 package poll
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -62,13 +61,10 @@ const mostCuts = 3
 // First asks the backend for the first time, or shares an ask that is in flight. A
 // poll that waits for messages alone asks only if it must begin anew.
 func (p *Poll) First() Reply {
-	if !p.messagesOnly() {
-		return p.ask(p.continues)
-	}
-	if !p.lostPosition() {
+	if p.messagesOnly() && !p.lostPosition() {
 		return Reply{Kind: NothingNew}
 	}
-	return p.ask(false)
+	return p.ask(p.continues && !p.messagesOnly())
 }
 
 // Again asks it again, once for all that were released together and would get
@@ -79,24 +75,34 @@ func (p *Poll) Again() Reply {
 	return reply
 }
 
+// ask asks the backend, or has what another's ask brings. Frames between Caddy and
+// the backend's walk are kept small here: with them, the stack of a poll takes twice as
+// much behind some routes, for as long as its connection lives.
 func (p *Poll) ask(again bool) Reply {
-	// The client's leaving ends the ask only where nobody else waits for it.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(p.r.Context()))
-	defer cancel()
-	w := &walk{poll: p, ctx: ctx, cancel: cancel, again: again}
+	w := p.newWalk(again)
+	if reply, ok := p.join(w); ok {
+		w.cancel()
+		return reply
+	}
+	return p.lead(w)
+}
+
+// join has the poll share what others ask, or have asked. It is not ok where the poll
+// has to ask itself.
+func (p *Poll) join(w *walk) (reply Reply, ok bool) {
 	for {
 		p.waiter.Note()
-		join, ready, lead := p.group.Meet(again, cancel)
+		join, ready, lead := p.group.Meet(w.again, w.cancel)
 		if lead != nil {
 			w.flight = lead
-			return p.lead(w)
+			return Reply{}, false
 		}
 		if join != nil {
-			if kind := p.await(join, again); kind != 0 {
-				return Reply{Kind: kind}
+			if kind := p.await(join, w.again); kind != 0 {
+				return Reply{Kind: kind}, true
 			}
 			ready = join.Result()
-			if !again && ready.Answer == nil && !ready.Retry.IsZero() {
+			if !w.again && ready.Answer == nil && !ready.Retry.IsZero() {
 				continue // it was given up, or a replay that failed: no answer to a first ask
 			}
 		}
@@ -133,42 +139,45 @@ func (p *Poll) await(join *share.Flight, again bool) Kind {
 	}
 }
 
-// shared makes the result of another's ask the poll's own.
-func (p *Poll) shared(r *share.Result, w *walk) Reply {
+// shared makes the result of another's ask the poll's own. It is not ok where there is
+// none for others.
+func (p *Poll) shared(r *share.Result, w *walk) (reply Reply, ok bool) {
 	failed := !r.Retry.IsZero() || refused(r.Err) || r.Answer != nil && unavailable(r.Answer.Status)
 	switch {
 	case w.again && failed:
-		return p.refused(r.Retry)
+		return p.refused(r.Retry), true
 	case r.Err != nil:
-		return Reply{Kind: Failed, Answer: r.Answer, Err: r.Err}
+		return Reply{Kind: Failed, Answer: r.Answer, Err: r.Err}, true
 	case r.Answer == nil:
-		return p.lead(w)
+		return Reply{}, false
 	}
 	w.asks().Shared.Inc()
-	return p.took(r.Answer, r.NothingNew)
+	return p.took(r.Answer, r.NothingNew), true
 }
 
 // lead asks the backend.
 func (p *Poll) lead(w *walk) Reply {
-	client := p.r.Context()
 	defer w.end() // also where the route panics
-	if w.again {
-		p.hold(p.replayUntil(), w.cancel)
-		w.holding = true
-	}
-	left := w.cancel
-	if w.flight != nil {
-		left = w.flight.LeaderLeft
-	}
-	defer context.AfterFunc(client, left)()
-	result := p.pass(w)
-	for range mostCuts {
-		if !w.wasCut(result) {
+	w.begin()
+	return p.conclude(w, p.pass(w))
+}
+
+// pass sends the request, whenever there is a place for it at the backend.
+func (p *Poll) pass(w *walk) (result backend.Result) {
+	for cuts := 0; w.queue(); cuts++ {
+		w.asks().Sent.Inc()
+		p.passes++
+		result = p.request.Send(w.ctx, p.client, p.next, w)
+		if cuts == mostCuts || !w.wasCut(&result) {
 			break
 		}
 		w.release()
-		result = p.pass(w)
 	}
+	return result
+}
+
+// conclude ends an ask, for the poll and for those who joined it.
+func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 	w.unhold()
 	reply, landing := p.judge(result, w)
 	if reply.Kind == Refused {
@@ -179,20 +188,10 @@ func (p *Poll) lead(w *walk) Reply {
 	if reply.Kind == News {
 		w.wakeOthers()
 	}
-	if reply.Kind != Streamed && client.Err() != nil {
+	if reply.Kind != Streamed && p.r.Context().Err() != nil {
 		reply.Kind = Left
 	}
 	return reply
-}
-
-// pass sends the request, once there is a place for it at the backend.
-func (p *Poll) pass(w *walk) (result backend.Result) {
-	if w.queue() {
-		w.asks().Sent.Inc()
-		result = p.request.Send(w.ctx, p.client, p.next, p.patienceFor(), w)
-		p.passes++
-	}
-	return result
 }
 
 // judge says what a walk's result means for the poll, and for those who joined
@@ -208,7 +207,7 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 		return Reply{Kind: Unfit}, share.Alone
 	case cancelled:
 		return Reply{Kind: TimedOut}, &share.Result{Retry: time.Now().Add(p.backoff())}
-	case w.again && (w.wasCut(result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
+	case w.again && (w.wasCut(&result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
 		retry := time.Now().Add(p.backoff())
 		return p.refused(retry), &share.Result{Retry: retry}
 	case result.Aborted:

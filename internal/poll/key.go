@@ -38,11 +38,13 @@ var negotiatedAt = func() map[string]int {
 // part comes with its length, so that no two requests can be mixed up by what a
 // client writes into one part. A digest keeps no secret of the request in memory.
 func (p *Poll) key() share.Key {
-	var space [1024]byte
+	var space [512]byte
 	b := space[:0]
-	for _, part := range [...]string{p.r.Method, p.r.Host, p.r.RequestURI, p.r.URL.Path, p.r.URL.RawQuery} {
-		b = appendPart(b, part)
-	}
+	b = appendPart(b, p.r.Method)
+	b = appendPart(b, p.r.Host)
+	b = appendPart(b, p.r.RequestURI)
+	b = appendPart(b, p.r.URL.Path)
+	b = appendPart(b, p.r.URL.RawQuery)
 	b = strconv.AppendBool(b, p.r.TLS != nil)
 	if p.r.TLS != nil && len(p.r.TLS.PeerCertificates) > 0 {
 		digest := sha256.Sum256(p.r.TLS.PeerCertificates[0].Raw)
@@ -54,7 +56,7 @@ func (p *Poll) key() share.Key {
 			fields[at] = lines
 		}
 	}
-	for _, lines := range fields {
+	for _, lines := range fields[:] {
 		b = appendField(b, lines)
 	}
 	b = appendField(b, takenOut(p.request.Field("Connection")))

@@ -24,12 +24,34 @@ type walk struct {
 	flight *share.Flight // nil: nobody may join, or it has landed
 	again  bool
 
+	unwatch func() bool // it is not told any more that the client leaves
+
 	holding bool // the waiter is held until the deadline
 	unfit   bool // the answer cannot be an event
 
 	unstop    func() bool // an answer that streams is not told any more that the server stops
 	place     bool        // it has one at the backend
 	announced []string
+}
+
+func (p *Poll) newWalk(again bool) *walk {
+	// The client's leaving ends the ask only where nobody else waits for it.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(p.r.Context()))
+	return &walk{poll: p, ctx: ctx, cancel: cancel, again: again}
+}
+
+// begin has the walk end early where the deadline passes or the client leaves.
+func (w *walk) begin() {
+	p := w.poll
+	if w.again {
+		p.hold(p.replayUntil(), w.cancel)
+		w.holding = true
+	}
+	left := w.cancel
+	if w.flight != nil {
+		left = w.flight.LeaderLeft
+	}
+	w.unwatch = context.AfterFunc(p.r.Context(), left)
 }
 
 // asks counts asks of the kind that the walk is.
@@ -89,6 +111,8 @@ func (w *walk) unhold() {
 
 // end leaves nothing of the walk behind.
 func (w *walk) end() {
+	defer w.cancel()
+	w.unwatch()
 	if w.unstop != nil {
 		w.unstop()
 	}
@@ -96,6 +120,9 @@ func (w *walk) end() {
 	w.unhold()
 	w.land(share.Alone)
 }
+
+// Patience implements [backend.Walk].
+func (w *walk) Patience() backend.Patience { return w.poll.patienceFor() }
 
 // Header implements [backend.Walk].
 func (w *walk) Header(_ int, header http.Header) {
@@ -129,7 +156,7 @@ func (w *walk) cut(status int, header http.Header) bool {
 }
 
 // wasCut tells whether that is what came of the ask.
-func (w *walk) wasCut(r backend.Result) bool {
+func (w *walk) wasCut(r *backend.Result) bool {
 	if r.Answer != nil {
 		return w.cut(r.Answer.Status, r.Answer.Header)
 	}
