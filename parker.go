@@ -30,7 +30,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	ignoreOwn(r)
 	p := h.admit(w, r, next)
 	if p == nil {
-		return notify.Pass(w, r, next, h.SSE.Attend, h.hub.Announce)
+		return h.pass(w, r, next)
 	}
 	defer h.leave(p, r)
 	if p.Streams() {
@@ -42,12 +42,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	for reply.Kind == poll.NothingNew || reply.Kind == poll.Refused {
-		if over, err := h.hold(p, r, reply); over {
+		if p.Lost() && reply.Kind == poll.NothingNew || p.Plain() {
+			return p.GiveKept(answer.None)
+		}
+		if p.Park() {
+			p.Wait()
+		}
+		if over, err := h.released(p, r); over {
 			return err
 		}
 		reply = p.Again()
 	}
 	return p.Give(reply)
+}
+
+// pass leaves a request alone that is not held.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return notify.Pass(w, r, next, h.SSE.Attend, h.hub.Announce)
 }
 
 // missed ends a poll whose client has missed something, unless the backend has news.
@@ -62,13 +73,10 @@ func missed(p *poll.Poll, reply poll.Reply) (over bool, err error) {
 	return true, p.GiveMissed(events)
 }
 
-// hold parks a poll. It is over if the client has its answer, or another
-// configuration has the poll; else the backend is to be asked again.
-func (h *Handler) hold(p *poll.Poll, r *http.Request, reply poll.Reply) (over bool, err error) {
-	if p.Lost() && reply.Kind == poll.NothingNew || p.Plain() {
-		return true, p.GiveKept(answer.None)
-	}
-	released, stayed := p.Park()
+// released goes on with a poll that was parked. It is over if the client has its
+// answer, or another configuration has the poll; else the backend is to be asked again.
+func (h *Handler) released(p *poll.Poll, r *http.Request) (over bool, err error) {
+	released, stayed := p.Outcome()
 	if !stayed {
 		return true, p.Give(poll.Reply{Kind: poll.Left})
 	}
@@ -113,7 +121,10 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 		return nil
 	}
 	for !s.Ended() {
-		released, stayed := p.Park()
+		if p.Park() {
+			p.Wait()
+		}
+		released, stayed := p.Outcome()
 		if !stayed {
 			return nil
 		}
@@ -288,10 +299,15 @@ func (h *Handler) supersedeKey(r *http.Request) poll.Key {
 // ServeHTTP publishes when the request was a write that succeeded.
 func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	ignoreOwn(r)
-	write := slices.Contains(n.Methods, r.Method)
-	if !write && !n.Piggyback {
-		return notify.Pass(w, r, next, nil, n.hub.Announce)
+	if write := slices.Contains(n.Methods, r.Method); write || n.Piggyback {
+		return n.observe(w, r, next, write)
 	}
+	return notify.Pass(w, r, next, nil, n.hub.Announce)
+}
+
+// observe publishes if the request is a write that succeeds, and has the answer tell
+// what is new.
+func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, write bool) error {
 	// The route may rewrite the request: what it was counts.
 	channels, err := channelsOf(r, n.Channels)
 	if err != nil {

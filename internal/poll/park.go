@@ -10,17 +10,20 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Park holds the poll until something happens. It is not ok when the client has
-// left. A poll whose last replay failed is let go when it is time to try again:
-// [Poll.Retries] tells.
-func (p *Poll) Park() (o lot.Outcome, ok bool) {
+// Park has the poll wait until something happens: [Poll.Wait] must follow, if it tells
+// so, else that has happened already. A poll whose last replay failed is let go when it
+// is time to try again: [Poll.Retries] tells. Then [Poll.Outcome] says what happened.
+func (p *Poll) Park() (parked bool) {
 	begin := time.Now()
+	p.ended, p.gone = lot.Outcome{}, false
 	if !begin.Before(p.deadline) {
-		return lot.Outcome{Cause: lot.TimedOut}, true
+		p.ended.Cause = lot.TimedOut
+		return false
 	}
 	if full := p.seat(); full != nil && (p.streams || !p.waiter.Moved()) {
 		p.full = full
-		return lot.Outcome{Cause: lot.Full}, true
+		p.ended.Cause = lot.Full
+		return false
 	}
 	until := p.deadline
 	switch {
@@ -31,40 +34,56 @@ func (p *Poll) Park() (o lot.Outcome, ok bool) {
 	}
 	p.readyOutcomes()
 	p.group.Parked(p.waiter)
-	defer p.group.Unparked(p.waiter)
-	o, parked := p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
+	p.ended, parked = p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
 	if !parked {
-		return o, true
+		p.group.Unparked(p.waiter)
+		return false
 	}
+	p.since = begin
 	p.limits.Lift()
 	p.debugParked(until)
 	if !p.streams {
 		p.line.Metrics.Parks.Inc()
 		p.line.Metrics.Parked.Inc()
 	}
+	return true
+}
+
+// Wait returns when a parked poll is released, or its client has left. It is where all
+// that are parked stand, so nothing else is done by it: the less is on their stacks, the
+// more of them Go's collector can shrink.
+func (p *Poll) Wait() {
 	select {
-	case o = <-p.outcomes:
-		p.parked(begin, o.Cause.String(), o)
-		return o, true
+	case p.ended = <-p.outcomes:
 	case <-p.r.Context().Done():
-		p.unhold()
-		p.parked(begin, string(answer.Left), lot.Outcome{})
-		p.Released(answer.Left)
-		return lot.Outcome{}, false
+		p.gone = true
 	}
 }
 
-// parked notes that the poll was parked, since when, and what ended that.
-func (p *Poll) parked(since time.Time, cause string, o lot.Outcome) {
-	held := time.Since(since)
+// Outcome is what ended the park. It is not ok when the client has left.
+func (p *Poll) Outcome() (o lot.Outcome, ok bool) {
+	if p.since.IsZero() {
+		return p.ended, true
+	}
+	cause := string(answer.Left)
+	if p.gone {
+		p.unhold()
+		p.Released(answer.Left)
+	} else {
+		cause = p.ended.Cause.String()
+	}
+	p.group.Unparked(p.waiter)
+	held := time.Since(p.since)
+	p.since = time.Time{}
 	p.stamp.Parked += held
-	p.debugReleased(cause, o, held)
+	p.debugReleased(cause, p.ended, held)
 	if !p.streams {
 		m := p.line.Metrics
 		m.Parked.Dec()
 		m.Held.Observe(held.Seconds())
 		m.Ended(cause)
 	}
+	return p.ended, !p.gone
 }
 
 // quiet is after how long without an event a stream lets its client know where

@@ -50,6 +50,9 @@ type Poll struct {
 
 	outcomes chan lot.Outcome  // the waiter's; at most one is under way
 	outcome  func(lot.Outcome) // sends one
+	since    time.Time         // it is parked; zero: it is not
+	ended    lot.Outcome       // of the last park
+	gone     bool              // the client left while it was parked
 
 	kept     *backend.Answer // the last nothing-new answer
 	cookies  answer.Cookies
