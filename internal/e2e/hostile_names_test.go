@@ -209,7 +209,7 @@ func TestOneClientWaitsOnAThousandChannelsAndNoMore(t *testing.T) {
 		<-parked
 	}
 	caddytest.Await(t, "nobody waits", func() bool { return len(channels(t, caddy.Hook)) == 0 })
-	caddy.AwaitInside(t, "poll.(*Poll).Wait", 0)
+	caddy.AwaitInside(t, waiting, 0)
 	again := make(chan caddytest.Answer, 1)
 	go func() { again <- caddytest.DoWith(t.Context(), greedy, http.MethodGet, target(tries), "") }()
 	caddy.AwaitWaiting(t, fmt.Sprint("rooms/", tries), 1)

@@ -87,7 +87,7 @@ func TestAnAskThatQueuesGetsItsTurnAfterAReload(t *testing.T) {
 	first := caddytest.Get(t.Context(), url+"1")
 	ask := old.Next(t)
 	second := caddytest.Get(t.Context(), url+"2")
-	caddy.AwaitInside(t, "poll.(*walk).queue", 1)
+	caddy.AwaitInside(t, queued, 1)
 	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))
 	ask.Answer(204, "")
 	old.Next(t).Answer(204, "")

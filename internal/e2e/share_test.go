@@ -36,10 +36,12 @@ func release(t *testing.T, caddy *caddytest.Caddy, channel string, want int) {
 	}
 }
 
-// Where polls are that join another's ask, and those that queue for their own.
+// Where polls are that join another's ask, those that queue for their own, and those
+// that are parked.
 const (
-	joined = "poll.(*Poll).await"
-	queued = "poll.(*walk).queue"
+	joined  = "poll.(*Poll).await"
+	queued  = "poll.(*walk).queue"
+	waiting = "poll.(*Poll).Wait"
 )
 
 func TestPollsThatMeetShareOneAskAndOneReplay(t *testing.T) {

@@ -115,7 +115,7 @@ func TestAClientThatLeavesInTheMidstOfCatchingUpMissesNothing(t *testing.T) {
 	go func() { backend.Next(t).Answer(http.StatusOK, "answer") }()
 	s = caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+lastID)
 	awaitStreams(t, caddy, "news", 1)
-	caddy.AwaitInside(t, "poll.(*Poll).Park", 1) // what there was to say, has been said
+	caddy.AwaitInside(t, waiting, 1) // what there was to say, has been said
 	caddy.Stop(t)
 	rest, _, _ := s.All(t)
 	for _, data := range []string{"answer", "message"} {
