@@ -2,7 +2,6 @@ package backend
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"maps"
@@ -312,91 +311,4 @@ func TestARouteThatWritesNothingAnswers200(t *testing.T) {
 	if result.Answer == nil || result.Answer.Status != 200 {
 		t.Errorf("%+v", result)
 	}
-}
-
-func TestARequestIsTheSameAtEachWalk(t *testing.T) {
-	vars, groups := map[string]any{"root": "/srv"}, map[string]struct{}{"before": {}}
-	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, vars)
-	ctx = context.WithValue(ctx, routeGroup, groups)
-	r := httptest.NewRequest(http.MethodPost, "/a/b?c=d", strings.NewReader("body")).WithContext(ctx)
-	r.Header.Set("X-Client", "yes")
-	q, err := Keep(r, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		q.Send(r.Context(), httptest.NewRecorder(), route(func(_ http.ResponseWriter, seen *http.Request) error {
-			body, _ := io.ReadAll(seen.Body)
-			vars, groups := way(seen.Context())
-			if seen != r || seen.Method != http.MethodPost || seen.URL.String() != "/a/b?c=d" || seen.RequestURI != "/a/b?c=d" || seen.Host != "example.com" ||
-				string(body) != "body" || len(seen.Header) != 1 || len(vars) != 1 || len(groups) != 1 {
-				t.Errorf("saw %s %s %s %q %v %v %v", seen.Method, seen.URL, seen.RequestURI, body, seen.Header, vars, groups)
-			}
-			seen.Method, seen.RequestURI, seen.Host = http.MethodGet, "/rewritten", "elsewhere"
-			seen.URL.Path, seen.URL.RawQuery = "/rewritten", ""
-			seen.Header.Set("X-Added", "yes")
-			seen.Header["X-Client"][0] = "no"
-			vars["added"], groups["group0"] = true, struct{}{}
-			return nil
-		}), walk{keep: always})
-		if vars, _ := way(r.Context()); vars["added"] != true || r.Context().Err() != nil {
-			t.Errorf("the request was left with the variables %v and a context that ended with %v", vars, r.Context().Err())
-		}
-	}
-	q.Restore()
-	if vars, _ := way(r.Context()); len(vars) != 1 {
-		t.Errorf("restored to the variables %v", vars)
-	}
-	if r.URL.Path != "/a/b" || r.Header.Get("X-Added") != "" || r.Header.Get("X-Client") != "yes" {
-		t.Errorf("restored to %s %v", r.URL, r.Header)
-	}
-}
-
-// A connection that is dialled for one walk may outlive it.
-func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
-	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{"walk": 0})
-	q, err := Keep(httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx), 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var walks []context.Context
-	for i := range 3 {
-		q.Send(ctx, httptest.NewRecorder(), route(func(_ http.ResponseWriter, r *http.Request) error {
-			caddyhttp.SetVar(r.Context(), "walk", i+1)
-			walks = append(walks, r.Context())
-			return nil
-		}), walk{keep: always})
-	}
-	q.Restore()
-	for i, ctx := range walks {
-		if number := caddyhttp.GetVar(ctx, "walk"); number != i+1 {
-			t.Errorf("of walk %d, the variable is %v", i+1, number)
-		}
-	}
-}
-
-func TestABodyThatCannotBeKeptCanStillBeSent(t *testing.T) {
-	for name, length := range map[string]int64{"declared": 200, "chunked": -1} {
-		t.Run(name, func(t *testing.T) {
-			text := strings.Repeat("0123456789", 20)
-			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
-			r.ContentLength = length
-			if _, err := Keep(r, 100); !errors.Is(err, ErrBodyTooLong) {
-				t.Errorf("Keep: %v", err)
-			}
-			if body, err := io.ReadAll(r.Body); string(body) != text || err != nil {
-				t.Errorf("the body is %q, %v", body, err)
-			}
-		})
-	}
-	t.Run("broken", func(t *testing.T) {
-		r := httptest.NewRequest(http.MethodPost, "/", io.MultiReader(strings.NewReader("start"), failing{io.ErrUnexpectedEOF}))
-		r.ContentLength = 10
-		if _, err := Keep(r, 100); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("Keep: %v", err)
-		}
-		if body, err := io.ReadAll(r.Body); string(body) != "start" || err != io.ErrUnexpectedEOF {
-			t.Errorf("the body is %q, %v", body, err)
-		}
-	})
 }
