@@ -18,6 +18,7 @@ import (
 // whose connection another's client has closed.
 const cuttingSite = `
 http://{$SITE} {
+	parker_notify
 	parker
 	reverse_proxy {$BACKEND} {
 		@answer header X-Cut answer
@@ -93,6 +94,29 @@ func TestAnAskThatIsAlwaysCutIsAnsweredSo(t *testing.T) {
 				t.Errorf("after %d asks it was answered %+v", asks.Load(), g)
 			}
 		})
+	}
+}
+
+// Nobody knows whether the backend had seen to a write when its connection was cut.
+func TestAWriteThatAnotherCutsIsPublished(t *testing.T) {
+	t.Parallel()
+	var written atomic.Bool
+	site := caddytest.Start(t, cuttingSite, caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			written.Store(true)
+			w.Header().Set("X-Cut", "answer")
+		case written.Load():
+			io.WriteString(w, "[1]")
+		}
+	}))
+	answered := caddytest.Get(t.Context(), "http://"+site.Site+"/feed")
+	site.AwaitWaiting(t, "feed", 1)
+	if g := caddytest.Do(t.Context(), http.MethodPost, "http://"+site.Site+"/feed", "text"); g.Status != 499 {
+		t.Errorf("the write was answered %+v", g)
+	}
+	if g := <-answered; g.Status != 200 || g.Body != "[1]" {
+		t.Errorf("the poll was answered %+v", g)
 	}
 }
 

@@ -40,9 +40,9 @@ func Pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, attend
 // PassWrite sends a request on that can be a write, and calls done before the
 // client can have all of the answer, where wrote says that its status is that of
 // a write that succeeded. A client that leaves does not stop the backend, so
-// that what it has written is known; only one that takes too long is left, and
-// then nobody can tell: done is called too, as to be woken for nothing does no
-// harm.
+// that what it has written is known; only one that takes too long is left, or whose
+// connection is cut, and then nobody can tell: done is called too, as to be woken for
+// nothing does no harm.
 func PassWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, wrote func(status int) bool, done func(), announce func(channels []string)) error {
 	client := r.Context()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(client))
@@ -63,7 +63,7 @@ func PassWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, w
 		if o.status == 0 && !failed {
 			o.status = http.StatusOK
 		}
-		if wrote(o.status) || ctx.Err() != nil {
+		if wrote(o.status) || ctx.Err() != nil || o.status == answer.StatusClientClosed {
 			done()
 		}
 		if len(o.announced) > 0 {

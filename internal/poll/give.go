@@ -12,10 +12,6 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// statusClientClosed is what access logs show for a client that has left, as
-// Caddy's reverse_proxy has it.
-const statusClientClosed = 499
-
 var errNoTurn = errors.New("the time of the poll was over before its turn at the backend came")
 
 // Give ends the poll with what came of its last ask: news, or a failure that is
@@ -26,7 +22,7 @@ func (p *Poll) Give(r Reply) error {
 		return r.Err
 	case Left:
 		p.Released(answer.Left)
-		p.client.WriteHeader(statusClientClosed)
+		p.client.WriteHeader(answer.StatusClientClosed)
 		return nil
 	case TimedOut:
 		return p.giveTimeout()

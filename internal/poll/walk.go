@@ -152,7 +152,7 @@ func (w *walk) Keep(status int, header http.Header, start []byte) bool {
 // a body may still be closed by the client of that answer when it leaves, and so end
 // the request that has come after (seen with net/http of Go 1.26).
 func (w *walk) cut(status int, header http.Header) bool {
-	return status == statusClientClosed && len(header["Via"]) == 0 && w.ctx.Err() == nil
+	return status == answer.StatusClientClosed && len(header["Via"]) == 0 && w.ctx.Err() == nil
 }
 
 // wasCut tells whether that is what came of the ask.
