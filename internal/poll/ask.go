@@ -75,9 +75,9 @@ func (p *Poll) Again() Reply {
 	return reply
 }
 
-// ask asks the backend, or has what another's ask brings. Frames between Caddy and
-// the backend's walk are kept small here: with them, the stack of a poll takes twice as
-// much behind some routes, for as long as its connection lives.
+// ask asks the backend, or has what another's ask brings. From here to the walk, frames
+// are kept small: a goroutine's stack doubles where a route is a little too deep for it,
+// and stays so as long as the poll is parked.
 func (p *Poll) ask(again bool) Reply {
 	w := p.newWalk(again)
 	if reply, ok := p.join(w); ok {
