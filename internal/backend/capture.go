@@ -33,10 +33,10 @@ type capture struct {
 	walk     Walk
 	header   http.Header
 
-	mu     sync.Mutex // guards all but the delay's, and the client's writer while keeping: it may stream from another goroutine
+	mu     sync.Mutex // guards what follows but for the delay's, and the client's writer while keeping: see outOfPatience
 	stage  stage
 	status int      // 0: no final header yet
-	frozen *[]field // the header as it was when the route wrote it; nil: it streamed from there
+	frozen *[]field // the header as the route wrote it, of an answer that was looked at; else nil
 	body   []byte
 	flush  bool // the route has flushed what is held back
 
@@ -85,7 +85,7 @@ func (c *capture) writeHeader(status int) {
 	c.patience.Time.begin(c)
 }
 
-// frozenHeaders are the lists of answers that have ended.
+// frozenHeaders are lists that are not in use.
 var frozenHeaders = sync.Pool{New: func() any { return new([]field) }}
 
 // freeze notes the header: what the route does to it from now on is too late. The

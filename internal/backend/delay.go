@@ -6,8 +6,8 @@ import (
 )
 
 // Delay runs out for each answer the same time after its header. One timer serves
-// all: most answers end long before, and to set one for each costs more than all else
-// that is done for an answer, as it may wake the thread that waits for the network.
+// all: most answers end long before, and each timer that is set may wake the thread
+// that waits for the network.
 type Delay struct {
 	time time.Duration
 

@@ -109,7 +109,7 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	return q, nil
 }
 
-// requests are those that were discarded.
+// requests are those that were discarded: empty, but for room in their lists.
 var requests = sync.Pool{New: func() any { return new(Request) }}
 
 // Discard lets the memory be used again of a request that was sent once, which is
