@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"testing"
 )
 
@@ -41,8 +42,8 @@ func parkedBytes(b *testing.B, holder string) {
 	}
 	c := newCrowd(t.url, nil, false)
 	defer c.leave()
-	first, _, err := t.gather(b.Context(), c, requests)
-	if err != nil {
+	first, noMemory, err := t.gather(b.Context(), c, requests)
+	if err := errors.Join(err, noMemory); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(*first), "bytes/request")
