@@ -13,13 +13,14 @@ import (
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/status"
 	"github.com/caddy-parker/parker/internal/words"
 )
 
 func init() {
 	httpcaddyfile.RegisterGlobalOption("parker", hub.ParseOption)
-	httpcaddyfile.RegisterHandlerDirective("parker", parseDirective[Handler])
+	httpcaddyfile.RegisterDirective("parker", parseParker)
 	httpcaddyfile.RegisterHandlerDirective("parker_notify", parseDirective[Notify])
 	httpcaddyfile.RegisterHandlerDirective("parker_publish", parseDirective[Publish])
 	httpcaddyfile.RegisterHandlerDirective("parker_status", parseDirective[status.Handler])
@@ -30,6 +31,28 @@ func init() {
 	for _, directive := range []string{"parker_publish", "parker", "parker_notify", "parker_status"} {
 		httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "request_header")
 	}
+}
+
+// parseParker reads a parker directive. Unlike other handlers' it looks at the matcher,
+// to see whether another site would have the same channels.
+func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next() // the directive's name
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if len(handler.Channels) == 0 {
+		h.Reset()
+		h.Next()
+		if err := sites.Claim(h, matcher, handler.AcrossSites); err != nil {
+			return nil, err
+		}
+	}
+	return h.NewRoute(matcher, handler), nil
 }
 
 // parseDirective reads a directive behind its matcher.
@@ -48,6 +71,7 @@ func parseDirective[T any, Directive interface {
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
 //	parker [<matcher>] [<channel...>] {
+//	    across_sites
 //	    methods      <method...>
 //	    nothing_new  { <rules> }
 //	    timeout      <duration> [<status>]
@@ -70,26 +94,27 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	given, err := words.Read(d, words.Options{
-		"methods":     words.Methods(&h.Methods),
-		"nothing_new": h.readNothingNew,
-		"timeout":     words.Sequence(words.Duration(&h.Timeout, time.Nanosecond), words.Optional(words.Status(&h.TimeoutStatus))),
-		"watch":       words.OrOff(words.Duration(&h.Watch, leastWatch)),
-		"share":       h.readShare,
-		"asks":        words.Integer(&h.Asks, 1),
-		"reuse":       words.Duration(&h.Reuse, 0),
-		"spread":      words.Duration(&h.Spread, 0),
-		"max_body":    words.Size(&h.MaxBody),
-		"per_client":  words.Integer(&h.PerClient, 0),
-		"supersede":   words.OrOff(readKeys(&h.Supersede)),
-		"answer":      words.OneOf(&h.Answer, "message", "replay"),
-		"hold":        words.OneOf(&h.Hold, "backend", "messages"),
-		"sse":         h.readSSE,
-		"name":        words.Text(&h.Name),
+		"across_sites": words.Flag(&h.AcrossSites),
+		"methods":      words.Methods(&h.Methods),
+		"nothing_new":  h.readNothingNew,
+		"timeout":      words.Sequence(words.Duration(&h.Timeout, time.Nanosecond), words.Optional(words.Status(&h.TimeoutStatus))),
+		"watch":        words.OrOff(words.Duration(&h.Watch, leastWatch)),
+		"share":        h.readShare,
+		"asks":         words.Integer(&h.Asks, 1),
+		"reuse":        words.Duration(&h.Reuse, 0),
+		"spread":       words.Duration(&h.Spread, 0),
+		"max_body":     words.Size(&h.MaxBody),
+		"per_client":   words.Integer(&h.PerClient, 0),
+		"supersede":    words.OrOff(readKeys(&h.Supersede)),
+		"answer":       words.OneOf(&h.Answer, "message", "replay"),
+		"hold":         words.OneOf(&h.Hold, "backend", "messages"),
+		"sse":          h.readSSE,
+		"name":         words.Text(&h.Name),
 	})
 	if err != nil {
 		return err
 	}
-	for _, check := range []func() (string, error){h.checkTimes, h.checkHold} {
+	for _, check := range []func() (string, error){h.checkTimes, h.checkHold, h.checkSites} {
 		if option, err := check(); err != nil {
 			return given[option].WrapErr(err)
 		}
@@ -157,6 +182,7 @@ func hasPlaceholder(text string) bool {
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
 //	parker_notify [<matcher>] [<channel...>] {
+//	    across_sites
 //	    methods <method...>
 //	    status  <code|class...>
 //	    piggyback
@@ -166,11 +192,15 @@ func (n *Notify) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := readChannels(d, &n.Channels); err != nil {
 		return err
 	}
-	_, err := words.Read(d, words.Options{
-		"methods":   words.Methods(&n.Methods),
-		"status":    words.Statuses(&n.Status),
-		"piggyback": words.Flag(&n.Piggyback),
+	given, err := words.Read(d, words.Options{
+		"across_sites": words.Flag(&n.AcrossSites),
+		"methods":      words.Methods(&n.Methods),
+		"status":       words.Statuses(&n.Status),
+		"piggyback":    words.Flag(&n.Piggyback),
 	})
+	if err == nil && n.AcrossSites && len(n.Channels) > 0 {
+		return given["across_sites"].WrapErr(errAcrossSites)
+	}
 	return err
 }
 

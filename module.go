@@ -54,6 +54,12 @@ type Handler struct {
 	// request. Default: the request's path without its leading slash.
 	Channels []string `json:"channels,omitempty"`
 
+	// If no channels are given: whether the channels that the path names are meant
+	// to be those of other sites, too. If false, a Caddyfile with two such sites is
+	// refused, and a warning is logged when requests for two hosts wait on one
+	// channel. Default: false.
+	AcrossSites bool `json:"across_sites,omitempty"`
+
 	// The methods of the requests that are held. With POST, request bodies of up
 	// to `max_body` are kept and sent again. Default: GET.
 	Methods []string `json:"methods,omitempty"`
@@ -136,6 +142,7 @@ type Handler struct {
 	logger     *zap.Logger
 	badChannel warn.Rarely
 	full       warn.Rarely
+	crossing   warn.Rarely
 }
 
 // Notify publishes on its channels, without a message, when a request is
@@ -144,6 +151,11 @@ type Notify struct {
 	// The channels to publish on. Placeholders are replaced for each request.
 	// Default: the request's path without its leading slash.
 	Channels []string `json:"channels,omitempty"`
+
+	// If no channels are given: whether a write for one host is meant to wake
+	// requests for another. If false, a warning is logged when it does.
+	// Default: false.
+	AcrossSites bool `json:"across_sites,omitempty"`
 
 	// The methods of the requests that can be a write. Default: POST, PUT, PATCH
 	// and DELETE.
@@ -162,6 +174,7 @@ type Notify struct {
 	hub        hub.Hub
 	logger     *zap.Logger
 	badChannel warn.Rarely
+	crossing   warn.Rarely
 }
 
 // Publish is the hook at which applications publish, and see who waits.
@@ -265,6 +278,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	return nil
 }
 
+var errAcrossSites = errors.New("across_sites: the channels are named, and so shared by all sites that name them")
+
 // interest says what published events are to the handler's requests.
 func (h *Handler) interest() lot.Interest {
 	switch {
@@ -305,8 +320,20 @@ func (h *Handler) check() error {
 	case h.Answer != "" && h.Answer != "message" && h.Answer != "replay":
 		return fmt.Errorf("answer is %q: it must be message or replay", h.Answer)
 	}
+	if _, err := h.checkSites(); err != nil {
+		return err
+	}
 	_, err := h.checkHold()
 	return err
+}
+
+// checkSites refuses what is about channels that the path names where others are
+// named, and names the option.
+func (h *Handler) checkSites() (option string, err error) {
+	if h.AcrossSites && len(h.Channels) > 0 {
+		return "across_sites", errAcrossSites
+	}
+	return "", nil
 }
 
 // checkHold refuses, where the backend is not asked, what is about its answers, and
@@ -345,6 +372,9 @@ func (*Notify) CaddyModule() caddy.ModuleInfo {
 
 // Provision fills in the defaults and joins the app.
 func (n *Notify) Provision(ctx caddy.Context) (err error) {
+	if n.AcrossSites && len(n.Channels) > 0 {
+		return errAcrossSites
+	}
 	n.logger = ctx.Logger()
 	n.Methods = upperOr(n.Methods, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
 	if len(n.Status) == 0 {

@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/notify"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/successor"
 )
 
@@ -203,6 +204,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		notHeld.Put(w.Header())
 		return nil
 	}
+	if len(h.Channels) == 0 && !h.AcrossSites {
+		h.warnOfCrossing(channels[0], r.Host)
+	}
 	id := h.line.IDOf(r)
 	resume := poll.ResumeOf(r)
 	stream := poll.WantsStream(r)
@@ -231,6 +235,18 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		Supersede: h.supersedeKey(r),
 		Handover:  poll.HandoverOf(r),
 	})
+}
+
+// warnOfCrossing warns if requests for another host wait on the same channel, which
+// the path alone names.
+func (h *Handler) warnOfCrossing(channel, host string) {
+	if other := h.hub.Hosts.Wait(channel, host); other != "" {
+		h.crossing.Warn(h.logger, "requests for two hosts wait on one channel", errCrossing(channel, host, other))
+	}
+}
+
+func errCrossing(channel, host, other string) error {
+	return fmt.Errorf("%q is named by the path alone, and so is the same for %s and %s: name it apart, such as %s, or say across_sites if it is meant", channel, host, other, sites.ApartBy(host, other))
 }
 
 // leave ends the poll, and says for logs how it went.
@@ -320,6 +336,11 @@ func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	if !write {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
+	}
+	if len(n.Channels) == 0 && !n.AcrossSites {
+		if other := n.hub.Hosts.Other(channels[0], r.Host); other != "" {
+			n.crossing.Warn(n.logger, "a write for one host wakes requests for another", errCrossing(channels[0], r.Host, other))
+		}
 	}
 	publish := func() { n.hub.Wrote(channels) }
 	return notify.PassWrite(w, r, next, n.wrote, publish, n.hub.Announce)

@@ -206,6 +206,9 @@ var wrongUses = []struct {
 	{inPublish, "deny 10.0.0.0/8", 1, "unrecognized subdirective 'deny'"},
 
 	{inSite, "\nparker_publish messages", 2, "wrong argument count or unexpected line ending after 'messages'"},
+	{inSite, "parker /messages messages {\n\tacross_sites\n}", 2, "across_sites: the channels are named, and so shared by all sites that name them"},
+	{inSite, "parker_notify /messages messages {\n\tacross_sites\n}", 2, "across_sites: the channels are named, and so shared by all sites that name them"},
+	{inParker, "across_sites yes", 1, "across_sites: wrong argument count or unexpected line ending after 'yes'"},
 	{inSite, "parker \"\"", 1, "the channel name is empty"},
 	{inSite, "parker_notify rooms \"a\nb\"", 1, "the channel name holds a control character"},
 }

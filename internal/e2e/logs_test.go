@@ -180,3 +180,13 @@ func TestTheLogTellsWhatAReloadChangesForThoseWhoAreParked(t *testing.T) {
 		t.Errorf("of the stop it says %v", entry)
 	}
 }
+
+// expectLogged checks how often a message is in the log.
+func expectLogged(t *testing.T, caddy *caddytest.Caddy, message string, want int) {
+	t.Helper()
+	logged := func() int { return strings.Count(caddy.Stderr.String(), message) }
+	caddytest.Await(t, fmt.Sprintf("%q is logged", message), func() bool { return logged() >= want })
+	if got := logged(); got != want {
+		t.Errorf("%q is logged %d times, want %d", message, got, want)
+	}
+}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -110,7 +111,7 @@ func startPair(t *testing.T, start func(testing.TB, string, string, ...string) *
 	var caddyfile strings.Builder
 	caddyfile.WriteString("&(backend) {\n reverse_proxy {$BACKEND}\n}\nhttp://{$SITE} {\n}\nhttp://{$HOOK} {\n parker_publish\n}\n")
 	for i, route := range routes {
-		fmt.Fprintf(&caddyfile, "http://%s:%s {\n%s\n}\n", host(i), port(p.with), route)
+		fmt.Fprintf(&caddyfile, "http://%s:%s {\n%s\n}\n", host(i), port(p.with), acrossSites(route))
 		fmt.Fprintf(&caddyfile, "http://%s:%s {\n%s\n}\n", host(i), port(p.without), withoutParker(route))
 	}
 	p.caddy = start(t, caddyfile.String(), backend, env...)
@@ -121,6 +122,21 @@ func startPair(t *testing.T, start func(testing.TB, string, string, ...string) *
 func host(site int) string { return fmt.Sprintf("site%d.test", site) }
 
 func port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
+
+// unnamed is a parker directive that names no channel.
+var unnamed = regexp.MustCompile(`(?m)^(\s*parker(?: [/@*]\S*)?)(?: \{)?$`)
+
+// acrossSites has the routes' sites share the channels that their paths name: each
+// poll is at one of them at a time.
+func acrossSites(route string) string {
+	return unnamed.ReplaceAllStringFunc(route, func(directive string) string {
+		opening, block := strings.CutSuffix(directive, " {")
+		if block {
+			return opening + " {\nacross_sites"
+		}
+		return opening + " {\nacross_sites\n}"
+	})
+}
 
 // withoutParker takes parker's directives out, each of which begins a line.
 func withoutParker(route string) string {

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 	_ "github.com/caddy-parker/parker/brokers/memory"
 	"github.com/caddy-parker/parker/internal/metrics"
+	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/warn"
 	"github.com/caddy-parker/parker/internal/words"
 )
@@ -89,6 +90,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		Process:              process,
 		MaxMessage:           a.MaxMessage,
 		MaxChannelsPerClient: a.MaxChannelsPerClient,
+		Hosts:                new(sites.Hosts),
 		source:               metrics.Hook,
 		logger:               ctx.Logger(),
 		debug:                warn.Sampled(ctx.Logger()),

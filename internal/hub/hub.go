@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
+	"github.com/caddy-parker/parker/internal/sites"
 )
 
 // Hub publishes, and knows who waits.
@@ -28,6 +29,9 @@ type Hub struct {
 
 	// MaxChannelsPerClient is on how many channels one client's requests wait.
 	MaxChannelsPerClient int
+
+	// Hosts knows for which hosts requests wait on channels that paths name.
+	Hosts *sites.Hosts
 
 	source metrics.Source // of what is published by request
 	logger *zap.Logger
