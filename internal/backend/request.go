@@ -40,9 +40,11 @@ type Request struct {
 	body    []byte      // nil: there is none, and the request's own is at its end
 	vars    []variable
 	groups  []string
-	sent    bool
-	own     context.Context // the request's own, with the variables of the last walk
-	walked  context.Context // own as the last walk left it; nil: there was none
+
+	placeholders []variable // that handlers further out have set
+	sent         bool
+	own          context.Context // the request's own, with the variables of the last walk
+	walked       context.Context // own as the last walk left it; nil: there was none
 }
 
 // field is one of the request's header fields.
@@ -106,6 +108,9 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	for group := range groups {
 		q.groups = append(q.groups, group)
 	}
+	if replacer, ok := q.own.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		q.placeholders = placeholdersOf(replacer, q.placeholders)
+	}
 	return q, nil
 }
 
@@ -120,7 +125,8 @@ func (q *Request) Discard() {
 	}
 	clear(q.fields)
 	clear(q.vars)
-	*q = Request{fields: q.fields[:0], vars: q.vars[:0]}
+	clear(q.placeholders)
+	*q = Request{fields: q.fields[:0], vars: q.vars[:0], placeholders: q.placeholders[:0]}
 	requests.Put(q)
 }
 
@@ -188,6 +194,25 @@ func (q *Request) Field(name string) []string {
 	return nil
 }
 
+// Variables yields the variables as each walk begins with them, in no order.
+func (q *Request) Variables(yield func(name string, value any) bool) {
+	for _, v := range q.vars {
+		if !yield(v.name, v.value) {
+			return
+		}
+	}
+}
+
+// Placeholders yields those that handlers further out have set, as each walk begins
+// with them, in no order.
+func (q *Request) Placeholders(yield func(name string, value any) bool) {
+	for _, p := range q.placeholders {
+		if !yield(p.name, p.value) {
+			return
+		}
+	}
+}
+
 // Body is the request's body, or nil.
 func (q *Request) Body() []byte { return q.body }
 
@@ -209,6 +234,9 @@ func (q *Request) Restore() {
 	clear(groups)
 	for _, group := range q.groups {
 		groups[group] = struct{}{}
+	}
+	if replacer, ok := q.own.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		q.restorePlaceholders(replacer)
 	}
 }
 
