@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -83,11 +84,13 @@ type Handler struct {
 	Watch caddy.Duration `json:"watch,omitempty"`
 
 	// Requests of one URL that agree on all of these values share one ask and
-	// one replay. Default: the request's Cookie and Authorization fields.
+	// one replay, if they also agree on the method, the body and the fields that
+	// select a form of the answer, Vary among them. Default: only requests share
+	// that nothing tells apart, neither a header field nor the client's address.
 	Share []string `json:"share,omitempty"`
 
-	// Let all requests of one URL share, whoever sent them. Set-Cookie is taken
-	// out of what is shared.
+	// Let all requests of one URL share as with `share`, whoever sent them.
+	// Set-Cookie is taken out of what is shared.
 	SharePublic bool `json:"share_public,omitempty"`
 
 	// How many asks and replays of this handler may be at the backend at once,
@@ -143,6 +146,9 @@ type Handler struct {
 	badChannel warn.Rarely
 	full       warn.Rarely
 	crossing   warn.Rarely
+
+	named   sync.Once // guards inNamed
+	inNamed bool      // the handler is part of a named route
 }
 
 // Notify publishes on its channels, without a message, when a request is
@@ -225,9 +231,6 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.Timeout == 0 {
 		h.Timeout = caddy.Duration(defaultTimeout)
 	}
-	if h.Share == nil && !h.SharePublic {
-		h.Share = []string{"{http.request.header.Cookie}", "{http.request.header.Authorization}"}
-	}
 	if h.Asks == 0 {
 		h.Asks = 64
 	}
@@ -258,8 +261,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		MaxBody:       h.MaxBody,
 		MaxEvent:      max(h.MaxBody, h.hub.MaxMessage),
 		Patience:      poll.NewPatience(),
-		Share:         poll.Agreements(h.Share),
-		SharePublic:   h.SharePublic,
+		Share:         share.RuleOf(h.Share, h.SharePublic),
 		Spread:        time.Duration(h.Spread),
 		TimeoutStatus: h.TimeoutStatus,
 		Interest:      h.interest(),
@@ -275,7 +277,22 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Metrics:       h.metrics,
 		Logger:        warn.Sampled(h.logger),
 	}
+	h.hintAtShare()
 	return nil
+}
+
+// hintAtShare logs a hint if an option that saves asks saves few, because nothing says
+// what clients have in common.
+func (h *Handler) hintAtShare() {
+	if !h.line.Share.Everything() {
+		return
+	}
+	for option, interval := range map[string]caddy.Duration{"watch": h.Watch, "reuse": h.Reuse} {
+		if interval > 0 {
+			h.logger.Info("each client is asked for by itself; if answers are the same for all clients, add 'share public', or 'share' with the values that answers depend on",
+				zap.String("option", option), zap.Strings("channels", h.Channels))
+		}
+	}
 }
 
 var errAcrossSites = errors.New("across_sites: the channels are named, and so shared by all sites that name them")

@@ -233,6 +233,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		Timeout:   h.timeout(r),
 		ClientIP:  clientIP,
 		Supersede: h.supersedeKey(r),
+		Alone:     h.inNamedRoute(r),
 		Handover:  poll.HandoverOf(r),
 	})
 }
@@ -247,6 +248,16 @@ func (h *Handler) warnOfCrossing(channel, host string) {
 
 func errCrossing(channel, host, other string) error {
 	return fmt.Errorf("%q is named by the path alone, and so is the same for %s and %s: name it apart, such as %s, or say across_sites if it is meant", channel, host, other, sites.ApartBy(host, other))
+}
+
+// inNamedRoute reports whether several routes may go on behind the handler. The server
+// has its named routes only once it serves.
+func (h *Handler) inNamedRoute(r *http.Request) bool {
+	h.named.Do(func() {
+		server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+		h.inNamed = ok && sites.InNamedRoute(server, h)
+	})
+	return h.inNamed
 }
 
 // leave ends the poll, and says for logs how it went.

@@ -112,7 +112,7 @@ func TestALeaderThatReadsSlowlyHoldsNobodyBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			fmt.Fprintf(conn, "GET /feed HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: gzip\r\n\r\n", caddy.Site)
+			fmt.Fprintf(conn, "GET /feed HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\nAccept-Encoding: gzip\r\n\r\n", caddy.Site)
 			ask := backend.Next(t)
 			others := []<-chan caddytest.Answer{
 				caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Accept-Encoding: gzip"),

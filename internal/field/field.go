@@ -30,6 +30,24 @@ func Wait(header http.Header) (wait time.Duration, ok bool) {
 	return 0, false
 }
 
+// PreferencesBut returns the preferences of a Prefer field but for those of one name
+// (RFC 7240, section 2), as they stand in its lines.
+func PreferencesBut(lines []string, name string) []string {
+	var others []string
+	for _, line := range lines {
+		for more := true; more; {
+			var preference string
+			preference, line, more = cut(line, ',')
+			token, _, _ := cut(preference, ';')
+			token, _, _ = strings.Cut(token, "=")
+			if preference = trim(preference); preference != "" && !strings.EqualFold(trim(token), name) {
+				others = append(others, preference)
+			}
+		}
+	}
+	return others
+}
+
 // delta reads delta-seconds (RFC 9111, 1.2.2).
 func delta(digits string) (time.Duration, bool) {
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {

@@ -117,3 +117,17 @@ func FuzzList(f *testing.F) {
 		}
 	})
 }
+
+func TestPreferencesButLeavesOutOneName(t *testing.T) {
+	for _, test := range []struct{ lines, want []string }{
+		{nil, nil},
+		{[]string{"wait=5"}, nil},
+		{[]string{"Wait = 5 ; a=b, WAIT", ""}, nil},
+		{[]string{"respond-async, wait=5", "return=minimal"}, []string{"respond-async", "return=minimal"}},
+		{[]string{`foo="a, wait=5"; wait, waiting=1`}, []string{`foo="a, wait=5"; wait`, "waiting=1"}},
+	} {
+		if got := PreferencesBut(test.lines, "wait"); !slices.Equal(got, test.want) {
+			t.Errorf("%q: %q, want %q", test.lines, got, test.want)
+		}
+	}
+}

@@ -2,14 +2,17 @@ package poll
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/share"
 )
 
@@ -151,6 +154,9 @@ func (p *Poll) shared(r *share.Result, w *walk) (reply Reply, ok bool) {
 	case r.Answer == nil:
 		return Reply{}, false
 	}
+	if r.Personal {
+		p.warnOfPersonal()
+	}
 	w.asks().Shared.Inc()
 	return p.took(r.Answer, r.NothingNew), true
 }
@@ -247,17 +253,32 @@ func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 func (p *Poll) sharable(a *backend.Answer, nothingNew bool) *share.Result {
 	varies, ok := share.Varied(a.Header, p.request.Field)
 	if len(a.Header["Set-Cookie"]) > 0 {
-		ok = ok && p.line.SharePublic
+		ok = ok && p.line.Share.Public()
 		a = a.Without("Set-Cookie")
 	}
 	if !ok {
 		return share.Alone
 	}
 	r := &share.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
+	r.Personal = p.line.Share.Public() && personal(a.Header)
 	if unavailable(a.Status) {
 		r.Retry = time.Now().Add(p.backoff())
 	}
 	return r
+}
+
+// personal reports whether the backend says that an answer is one client's only:
+// RFC 9111, sections 5.2.2.5 and 5.2.2.7.
+func personal(header http.Header) bool {
+	return slices.ContainsFunc(field.List(header["Cache-Control"]), func(directive string) bool {
+		name, _, _ := strings.Cut(directive, "=")
+		return strings.EqualFold(name, "private") || strings.EqualFold(name, "no-store")
+	})
+}
+
+func (p *Poll) warnOfPersonal() {
+	p.line.Personal.Warn(p.line.Logger, "an answer that the backend marks private or no-store was shared",
+		fmt.Errorf("share public shares all answers to %s %q", p.r.Method, p.clientPath()))
 }
 
 // sharableFailure is what others may have of the handlers' error.

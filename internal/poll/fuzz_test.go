@@ -1,10 +1,8 @@
 package poll
 
 import (
-	"bytes"
 	"net/http"
 	"net/url"
-	"slices"
 	"testing"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -43,36 +41,6 @@ func FuzzResumeOf(f *testing.F) {
 		}
 		if resume.Batch && (r.URL.Query().Get("batch") != "true" || accept == "") {
 			t.Fatalf("%q, %q: a batch that nobody asked for", rawQuery, accept)
-		}
-	})
-}
-
-// FuzzPartsAreToldApart checks that what a client writes into one part of a key
-// never looks like the end of that part and the beginning of the next.
-func FuzzPartsAreToldApart(f *testing.F) {
-	f.Add("a", "bc", "ab", "c")
-	f.Add("", "a", "a", "")
-	f.Add("\x01a", "", "", "\x01a")
-	f.Add("a\x00", "b", "a", "\x00b")
-	f.Fuzz(func(t *testing.T, a, b, c, d string) {
-		key := func(parts, lines []string) []byte {
-			var key []byte
-			for _, part := range parts {
-				key = appendPart(key, part)
-			}
-			return appendField(key, lines)
-		}
-		for _, x := range []struct{ parts, lines, otherParts, otherLines []string }{
-			{[]string{a, b}, nil, []string{c, d}, nil},
-			{[]string{a}, []string{b}, []string{c}, []string{d}},
-			{[]string{a}, []string{b, c}, []string{a}, []string{b, d}},
-			{[]string{a}, []string{b}, []string{a}, []string{b, c}},
-			{[]string{a}, []string{b + c}, []string{a}, []string{b, c}},
-		} {
-			equal := slices.Equal(x.parts, x.otherParts) && slices.Equal(x.lines, x.otherLines)
-			if bytes.Equal(key(x.parts, x.lines), key(x.otherParts, x.otherLines)) != equal {
-				t.Fatalf("%q %q and %q %q", x.parts, x.lines, x.otherParts, x.otherLines)
-			}
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/share"
+	"github.com/caddy-parker/parker/internal/warn"
 )
 
 // Line is what the polls of one handler have in common.
@@ -39,10 +40,9 @@ type Line struct {
 	// Patience is for how long an answer is looked at.
 	Patience Patience
 
-	// Share is on what requests must agree to share an answer. With SharePublic
-	// there is nothing, and Set-Cookie is not shared.
-	Share       []Agreement
-	SharePublic bool
+	// Share says on what requests must agree to share an answer. If it is public,
+	// Set-Cookie is not shared.
+	Share share.Rule
 
 	// Spread is over how long the requests of a channel are released.
 	Spread time.Duration
@@ -79,6 +79,10 @@ type Line struct {
 
 	// Logger is for a line at each step of a poll.
 	Logger *zap.Logger
+
+	// Personal warns of answers that the backend marks as one client's, and that
+	// others are given.
+	Personal warn.Rarely
 }
 
 // Newest holds the waiter of the newest poll of each supersede key.

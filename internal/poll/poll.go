@@ -43,6 +43,7 @@ type Poll struct {
 	lost    bool             // not all that came after the client's position is known
 	checked bool             // lost is known
 
+	alone     bool // see [Request.Alone]
 	clientIP  string
 	seated    bool  // it counts as one of the client's that are parked
 	full      error // which of the client's limits keeps it from that
@@ -101,6 +102,10 @@ type Request struct {
 	// of the same key, which ends at once with its nothing-new answer.
 	Supersede Key
 
+	// Alone says that other requests may go through another route behind the handler,
+	// so that nothing is shared unless the operator says what matters.
+	Alone bool
+
 	// Handover, if it is not nil, is a poll of an older configuration, which goes
 	// on as this one.
 	Handover *Handover
@@ -133,6 +138,7 @@ func (l *Line) New(q Request) *Poll {
 		resume:    q.Resume,
 		clientIP:  q.ClientIP,
 		supersede: q.Supersede,
+		alone:     q.Alone,
 		stamp:     answer.Stamp{Release: answer.None, Wait: -1},
 	}
 	if q.Stream {

@@ -34,6 +34,10 @@ type Result struct {
 	// leader's request had them: it suits requests with the same.
 	Varies http.Header
 
+	// Personal says that the backend marks the answer as one client's only, and that
+	// the operator shares it all the same.
+	Personal bool
+
 	// Err is the handlers' error, of which Caddy makes an answer.
 	Err error
 

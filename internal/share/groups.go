@@ -14,9 +14,6 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Key is a digest of all that requests must agree on.
-type Key [32]byte
-
 // Groups holds the groups of one handler.
 type Groups struct {
 	lot   *lot.Lot
