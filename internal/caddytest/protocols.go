@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -67,7 +68,7 @@ func (c *Secure) handshake() error {
 		return err
 	}
 	c.roots.AppendCertsFromPEM(text)
-	conn, err := tls.Dial("tcp", c.TLSSite, c.tls())
+	conn, err := tls.Dial("tcp", c.TLSSite, c.tls(As{}))
 	if err != nil {
 		return err
 	}
@@ -80,8 +81,12 @@ func (c *Secure) Root() string {
 	return filepath.Join(filepath.Dir(c.config), "caddy", "pki", "authorities", "local", "root.crt")
 }
 
-func (c *Secure) tls() *tls.Config {
-	return &tls.Config{RootCAs: c.roots, ServerName: "localhost"}
+func (c *Secure) tls(as As) *tls.Config {
+	config := &tls.Config{RootCAs: c.roots, ServerName: "localhost"}
+	if as.Certificate != nil {
+		config.Certificates = []tls.Certificate{*as.Certificate}
+	}
+	return config
 }
 
 // freeTLSAddress finds a port of localhost that is free for TCP and for UDP.
@@ -112,16 +117,30 @@ type Client struct {
 	conns []func()   // what closes each
 }
 
+// As is what a client's connections tell a server of it.
+type As struct {
+	// Address is the one that it comes from. Without one it is the system's choice.
+	Address netip.Addr
+
+	// Certificate, if it is not nil, is presented where TLS is spoken.
+	Certificate *tls.Certificate
+}
+
 // Client makes a client, until the test ends.
 func (c *Secure) Client(t testing.TB, protocol Protocol) *Client {
+	return c.ClientAs(t, protocol, As{})
+}
+
+// ClientAs makes a client whose connections tell something of it.
+func (c *Secure) ClientAs(t testing.TB, protocol Protocol, as As) *Client {
 	client := &Client{Protocol: protocol, URL: "https://" + c.TLSSite}
 	t.Cleanup(client.Disconnect)
 	if protocol == HTTP3 {
 		client.Transport = &http3.Transport{
-			TLSClientConfig:    c.tls(),
+			TLSClientConfig:    c.tls(as),
 			DisableCompression: true,
 			Dial: func(ctx context.Context, address string, tlsConfig *tls.Config, config *quic.Config) (*quic.Conn, error) {
-				conn, err := quic.DialAddrEarly(ctx, address, tlsConfig, config)
+				conn, err := as.dialQUIC(ctx, address, tlsConfig, config)
 				if err == nil {
 					client.opened(func() { conn.CloseWithError(0, "") })
 				}
@@ -130,13 +149,17 @@ func (c *Secure) Client(t testing.TB, protocol Protocol) *Client {
 		}
 		return client
 	}
+	dialer := new(net.Dialer)
+	if as.Address.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(as.Address, 0))
+	}
 	transport := &http.Transport{
-		TLSClientConfig:       c.tls(),
+		TLSClientConfig:       c.tls(as),
 		DisableCompression:    true,
 		ExpectContinueTimeout: Patience,
 		Protocols:             new(http.Protocols),
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			conn, err := dialer.DialContext(ctx, network, address)
 			if err == nil {
 				client.opened(func() { conn.Close() })
 			}
@@ -156,6 +179,33 @@ func (c *Secure) Client(t testing.TB, protocol Protocol) *Client {
 	}
 	client.Transport = transport
 	return client
+}
+
+// dialQUIC closes the socket with the connection.
+func (as As) dialQUIC(ctx context.Context, address string, tlsConfig *tls.Config, config *quic.Config) (*quic.Conn, error) {
+	if !as.Address.IsValid() {
+		return quic.DialAddrEarly(ctx, address, tlsConfig, config)
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	to, err := net.ResolveUDPAddr("udp4", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return nil, err
+	}
+	socket, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(as.Address, 0)))
+	if err != nil {
+		return nil, err
+	}
+	transport := &quic.Transport{Conn: socket}
+	conn, err := transport.DialEarly(ctx, to, tlsConfig, config)
+	if err != nil {
+		socket.Close()
+		return nil, err
+	}
+	context.AfterFunc(conn.Context(), func() { transport.Close(); socket.Close() })
+	return conn, nil
 }
 
 func (c *Client) opened(closeConn func()) {
