@@ -255,7 +255,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.metrics = metrics.Of(h.Name)
 	h.line = &poll.Line{
 		Lot:           h.hub.Lot,
-		Groups:        share.New(h.hub.Lot, time.Duration(h.Reuse), time.Duration(h.Watch)),
+		Groups:        share.New(h.hub.Lot, time.Duration(h.Reuse), time.Duration(h.Watch), h.metrics.Groups),
 		Rules:         h.NothingNew,
 		Asks:          semaphore.NewWeighted(int64(h.Asks)),
 		MaxBody:       h.MaxBody,

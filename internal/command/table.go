@@ -20,8 +20,8 @@ func (f *figures) write(w io.Writer) {
 	if f.trouble != nil {
 		fmt.Fprintf(w, "  -  %v", f.trouble)
 	}
-	fmt.Fprintf(w, "\n\n%10s %10s %12s %10s %10s %14s\n", "PARKED", "STREAMS", "RELEASED/S", "ASKS/S", "SAVED/S", "SAVED, 5 MIN")
-	fmt.Fprintf(w, "%10s %10s %12s %10s %10s %14s\n", comma(now.Requests), comma(now.Streams),
+	fmt.Fprintf(w, "\n\n%10s %10s %10s %12s %10s %10s %14s\n", "PARKED", "STREAMS", "GROUPS", "RELEASED/S", "ASKS/S", "SAVED/S", "SAVED, 5 MIN")
+	fmt.Fprintf(w, "%10s %10s %10s %12s %10s %10s %14s\n", comma(now.Requests), comma(now.Streams), comma(now.Groups),
 		rate(now.Released), rate(now.Asks), rate(now.Saved), savedShare(f.past))
 	reachable := "reachable"
 	if !broker.Reachable {

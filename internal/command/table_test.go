@@ -16,7 +16,7 @@ func TestTheTableReadsWell(t *testing.T) {
 	f := figures{address: "localhost:2019", now: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), trouble: errors.New("gone")}
 	f.past = []status.Sample{{Asks: 1, Saved: 3}, {Asks: 9, Saved: 87}}
 	f.newest = status.Now{
-		Sample: status.Sample{Requests: 10204, Streams: 312, Released: 1033.6, Asks: 9.25, Saved: 87},
+		Sample: status.Sample{Requests: 10204, Streams: 312, Groups: 1204, Released: 1033.6, Asks: 9.25, Saved: 87},
 		View: status.View{
 			Channels: 1200,
 			Busiest:  []hook.ChannelWaiting{{Channel: "rooms/7", Waiting: hook.Waiting{Requests: 5120, Streams: 12}}, {Channel: "日本", Waiting: hook.Waiting{Streams: 1}}},
@@ -25,8 +25,8 @@ func TestTheTableReadsWell(t *testing.T) {
 	}
 	const want = `parker at localhost:2019, 15:04:05  -  gone
 
-    PARKED    STREAMS   RELEASED/S     ASKS/S    SAVED/S   SAVED, 5 MIN
-    10,204        312        1,034        9.2         87         90.0 %
+    PARKED    STREAMS     GROUPS   RELEASED/S     ASKS/S    SAVED/S   SAVED, 5 MIN
+    10,204        312      1,204        1,034        9.2         87         90.0 %
 
 broker NOT REACHABLE, 2.5 s behind, 1,234 events waiting to be sent, history 34 kB
 

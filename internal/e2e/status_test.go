@@ -90,11 +90,13 @@ func TestTheStatusStreamSaysWhatHappensEachSecond(t *testing.T) {
 		}
 	}
 	awaitSample("those who wait", func(n status.Now) bool {
-		return n.Requests == 5 && n.Streams == 1 && n.Channels == 1 && len(n.Busiest) == 1 &&
+		return n.Requests == 5 && n.Streams == 1 && n.Groups == 2 && n.Channels == 1 && len(n.Busiest) == 1 &&
 			n.Busiest[0].Channel == "everybody" && n.Busiest[0].Requests == 5 && n.Busiest[0].Streams == 1 && n.Broker.Reachable
 	})
 	caddy.Publish(t, "everybody", "", "hello")
-	awaitSample("nobody waits", func(n status.Now) bool { return n.Requests == 0 && n.Streams == 1 && n.Broker.HistoryBytes > 0 })
+	awaitSample("nobody waits", func(n status.Now) bool {
+		return n.Requests == 0 && n.Streams == 1 && n.Groups == 1 && n.Broker.HistoryBytes > 0
+	})
 	for range 5 { // longer than the server's time limits
 		now(t, stream)
 	}

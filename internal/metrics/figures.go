@@ -11,8 +11,9 @@ import (
 
 // Figures are what the metrics say of all handlers together.
 type Figures struct {
-	// Requests and Streams are those parked and open now.
-	Requests, Streams int
+	// Requests and Streams are those parked and open now, Groups how many groups share
+	// what the backend is asked.
+	Requests, Streams, Groups int
 
 	// Of all that follows they say how often it happened so far. Released counts the
 	// requests that an event or a watch let go, and the events that streams were sent.
@@ -27,6 +28,7 @@ func Read() Figures {
 	return Figures{
 		Requests: int(sum(parked)),
 		Streams:  int(sum(opened)),
+		Groups:   int(sum(groups)),
 		Released: sum(ends, lot.Published.String(), lot.Woken.String()) + sum(sent),
 		Asks:     sum(asks),
 		Saved:    sum(shared),

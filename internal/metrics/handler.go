@@ -11,6 +11,9 @@ type Handler struct {
 	// Parked and Streams are those requests and streams now.
 	Parked, Streams prometheus.Gauge
 
+	// Groups is how many groups of them share what the backend is asked, now.
+	Groups prometheus.Gauge
+
 	// StreamEvents counts what streams were sent.
 	StreamEvents prometheus.Counter
 
@@ -51,6 +54,7 @@ func Of(name string) *Handler {
 	return &Handler{
 		Parked:        parked.With(label),
 		Streams:       opened.With(label),
+		Groups:        groups.With(label),
 		StreamEvents:  sent.With(label),
 		Parks:         parks.With(label),
 		Held:          held.With(label),

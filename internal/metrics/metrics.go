@@ -17,6 +17,7 @@ const namespace = "parker"
 
 var (
 	parked = gauge("parked_requests", "Requests that are parked now.")
+	groups = gauge("sharing_groups", "Groups of polls and streams that share what the backend is asked, now.")
 	opened = gauge("open_streams", "Event streams that are open now.")
 	sent   = counter("stream_events_total", "Events that streams were sent.")
 	parks  = counter("parks_total", "How often a request was parked.")
@@ -51,7 +52,7 @@ var (
 
 // collectors are all that there is.
 var collectors = []prometheus.Collector{
-	parked, opened, sent, parks, ends, held, answers, running, queued, asks, shared, failed, slow, published, publishing,
+	parked, groups, opened, sent, parks, ends, held, answers, running, queued, asks, shared, failed, slow, published, publishing,
 	ofBroker("history_bytes", "Memory that the history takes in this process.", func(h brokers.Health) float64 { return float64(h.HistoryBytes) }),
 	ofBroker("broker_reachable", "Whether events reach other processes and come from them: 1 or 0.", reachable),
 	ofBroker("broker_lag_seconds", "How long ago this process was last known to have all events.", func(h brokers.Health) float64 { return h.Lag.Seconds() }),

@@ -19,6 +19,7 @@ type Groups struct {
 	lot   *lot.Lot
 	reuse time.Duration
 	watch time.Duration
+	count Gauge
 
 	mu     sync.Mutex // guards groups and all that is in them
 	groups map[Key]*Group
@@ -44,11 +45,17 @@ type Group struct {
 	ticking bool
 }
 
+// Gauge is told how many groups there are.
+type Gauge interface {
+	Inc()
+	Dec()
+}
+
 // New makes the groups of a handler. reuse is how long a nothing-new answer
 // serves first asks, watch how often a parked request of each group is woken;
 // 0 switches either off.
-func New(l *lot.Lot, reuse, watch time.Duration) *Groups {
-	return &Groups{lot: l, reuse: reuse, watch: watch, groups: make(map[Key]*Group)}
+func New(l *lot.Lot, reuse, watch time.Duration, count Gauge) *Groups {
+	return &Groups{lot: l, reuse: reuse, watch: watch, count: count, groups: make(map[Key]*Group)}
 }
 
 // Enter makes the caller a member of the key's group, whose members all wait on
@@ -60,6 +67,7 @@ func (s *Groups) Enter(key Key, channels []string) *Group {
 	if g == nil {
 		g = &Group{groups: s, key: key, channels: channels}
 		s.groups[key] = g
+		s.count.Inc()
 	}
 	g.members++
 	return g
@@ -79,6 +87,7 @@ func (g *Group) exit() {
 		return
 	}
 	delete(g.groups.groups, g.key)
+	g.groups.count.Dec()
 }
 
 // moved tells whether anything happened on the channels since the last flight began.

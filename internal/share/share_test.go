@@ -13,6 +13,11 @@ import (
 
 var channels = []string{"a"}
 
+type gauge struct{ groups int }
+
+func (g *gauge) Inc() { g.groups++ }
+func (g *gauge) Dec() { g.groups-- }
+
 func nothingNew() *Result { return &Result{Answer: &backend.Answer{Status: 204}, NothingNew: true} }
 
 func news() *Result { return &Result{Answer: &backend.Answer{Status: 200}} }
@@ -29,7 +34,7 @@ func lead(t *testing.T, g *Group, again bool) *Flight {
 
 func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 	l := lot.New()
-	s := New(l, 0, 0)
+	s := New(l, 0, 0, new(gauge))
 	g, other := s.Enter(Key{1}, channels), s.Enter(Key{2}, channels)
 	f := lead(t, g, false)
 	if join, _, _ := g.Meet(false, func() {}); join != f {
@@ -51,7 +56,7 @@ func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 
 func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
 	l := lot.New()
-	g := New(l, 0, 0).Enter(Key{}, channels)
+	g := New(l, 0, 0, new(gauge)).Enter(Key{}, channels)
 	f := lead(t, g, true)
 	f.Land(news())
 	if _, ready, _ := g.Meet(true, func() {}); ready != f.Result() {
@@ -64,7 +69,7 @@ func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
 
 func TestAnEventDuringAFlightMakesItsResultStale(t *testing.T) {
 	l := lot.New()
-	g := New(l, 0, 0).Enter(Key{}, channels)
+	g := New(l, 0, 0, new(gauge)).Enter(Key{}, channels)
 	f := lead(t, g, true)
 	l.Release(brokers.Event{Channel: "a"})
 	f.Land(news())
@@ -72,7 +77,7 @@ func TestAnEventDuringAFlightMakesItsResultStale(t *testing.T) {
 }
 
 func TestAResultWithoutAnAnswerServesNobodyElse(t *testing.T) {
-	g := New(lot.New(), time.Hour, 0).Enter(Key{}, channels)
+	g := New(lot.New(), time.Hour, 0, new(gauge)).Enter(Key{}, channels)
 	lead(t, g, true).Land(Alone)
 	lead(t, g, true).Land(&Result{Retry: time.Now()})
 	lead(t, g, false)
@@ -81,7 +86,7 @@ func TestAResultWithoutAnAnswerServesNobodyElse(t *testing.T) {
 func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
-		s := New(l, time.Second, 0)
+		s := New(l, time.Second, 0, new(gauge))
 		visit := func() (*Result, *Flight) {
 			g := s.Enter(Key{}, channels)
 			defer g.Exit()
@@ -121,7 +126,7 @@ func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
-		s := New(l, time.Second, 0)
+		s := New(l, time.Second, 0, new(gauge))
 		old := s.Enter(Key{}, channels)
 		f := lead(t, old, false)
 		old.Exit()
@@ -140,13 +145,13 @@ func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 }
 
 func TestNewsAreNotReused(t *testing.T) {
-	g := New(lot.New(), time.Hour, 0).Enter(Key{}, channels)
+	g := New(lot.New(), time.Hour, 0, new(gauge)).Enter(Key{}, channels)
 	lead(t, g, false).Land(news())
 	lead(t, g, false)
 }
 
 func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
-	g := New(lot.New(), 0, 0).Enter(Key{}, channels)
+	g := New(lot.New(), 0, 0, new(gauge)).Enter(Key{}, channels)
 	cancelled := 0
 	_, _, f := g.Meet(false, func() { cancelled++ })
 	join, _, _ := g.Meet(false, func() {})
@@ -162,7 +167,7 @@ func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
 }
 
 func TestALeaderThatIsAloneClosesItsFlight(t *testing.T) {
-	g := New(lot.New(), 0, 0).Enter(Key{}, channels)
+	g := New(lot.New(), 0, 0, new(gauge)).Enter(Key{}, channels)
 	f := lead(t, g, false)
 	g.Meet(false, func() {})
 	if f.Alone() {
@@ -194,7 +199,7 @@ func TestVaryTellsWhomAnAnswerSuits(t *testing.T) {
 func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
-		s := New(l, 0, time.Second)
+		s := New(l, 0, time.Second, new(gauge))
 		g := s.Enter(Key{}, channels)
 		lead(t, g, false).Land(nothingNew())
 		woken := make(chan *lot.Waiter, 10)

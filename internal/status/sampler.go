@@ -99,6 +99,7 @@ func sampleOf(from, to metrics.Figures, passed time.Duration, now time.Time) Sam
 		At:       now.UnixMilli(),
 		Requests: to.Requests,
 		Streams:  to.Streams,
+		Groups:   to.Groups,
 		Released: rate(from.Released, to.Released),
 		Asks:     rate(from.Asks, to.Asks),
 		Saved:    rate(from.Saved, to.Saved),

@@ -17,6 +17,7 @@ type Sample struct {
 	At       int64   `json:"at"`       // in milliseconds since 1970
 	Requests int     `json:"requests"` // that are parked
 	Streams  int     `json:"streams"`  // that are open
+	Groups   int     `json:"groups"`   // of both, that share asks
 	Released float64 `json:"released"` // requests that an event or a watch let go and events that streams were sent, a second
 	Asks     float64 `json:"asks"`     // that the backend was sent, a second
 	Saved    float64 `json:"saved"`    // that the backend was spared, a second
