@@ -89,7 +89,7 @@ type Handler struct {
 	// that nothing tells apart, neither a header field nor the client's address.
 	Share []string `json:"share,omitempty"`
 
-	// Let all requests of one URL share as with `share`, whoever sent them.
+	// Let all requests of one URL share as with `share`, from any client.
 	// Set-Cookie is taken out of what is shared.
 	SharePublic bool `json:"share_public,omitempty"`
 

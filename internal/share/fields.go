@@ -165,9 +165,9 @@ func appendVariables(b []byte, q Request) []byte {
 // appendUnique makes a request like no other.
 func appendUnique(b []byte) []byte { return binary.BigEndian.AppendUint64(b, unique.Add(1)) }
 
-// appendAny adds a value with its type. It is not ok if that is none of those that
-// configurations and Caddy's own handlers have in variables, so that no more than
-// perhaps a part of it was added.
+// appendAny adds a value with its type. ok is false if the type is not one that
+// configurations and Caddy's own handlers use for variables; then only a part of the
+// value may have been added.
 func appendAny(b []byte, value any) (_ []byte, ok bool) {
 	switch v := value.(type) {
 	case http.Header:
