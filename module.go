@@ -24,6 +24,7 @@ import (
 
 	_ "github.com/caddy-parker/parker/internal/admin"
 	_ "github.com/caddy-parker/parker/internal/command"
+	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/lot"
@@ -258,6 +259,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Groups:        share.New(h.hub.Lot, time.Duration(h.Reuse), time.Duration(h.Watch), h.metrics.Groups),
 		Rules:         h.NothingNew,
 		Asks:          semaphore.NewWeighted(int64(h.Asks)),
+		Slow:          delay.New(poll.SlowAfter),
 		MaxBody:       h.MaxBody,
 		MaxEvent:      max(h.MaxBody, h.hub.MaxMessage),
 		Patience:      poll.NewPatience(),

@@ -194,7 +194,8 @@ func (h *Handler) holds(r *http.Request) bool {
 
 // admit starts a poll, if the request can be held. A poll that cannot is told so.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *poll.Poll {
-	if !h.holds(r) {
+	handover := poll.HandoverOf(r)
+	if !h.holds(r) || handover.Passes() {
 		return nil
 	}
 	notHeld := answer.Stamp{Release: answer.None, Wait: -1}
@@ -234,7 +235,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		ClientIP:  clientIP,
 		Supersede: h.supersedeKey(r),
 		Alone:     h.inNamedRoute(r),
-		Handover:  poll.HandoverOf(r),
+		Handover:  handover,
 	})
 }
 
@@ -263,6 +264,9 @@ func (h *Handler) inNamedRoute(r *http.Request) bool {
 // leave ends the poll, and says for logs how it went.
 func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	p.Close()
+	if p.Overlapped() {
+		return
+	}
 	if p.Moved() {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	} else {

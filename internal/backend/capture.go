@@ -7,11 +7,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/passing"
 )
 
@@ -33,7 +33,7 @@ type capture struct {
 	walk     Walk
 	header   http.Header
 
-	mu     sync.Mutex // guards what follows but for the delay's, and the client's writer while keeping: see outOfPatience
+	mu     sync.Mutex // guards what follows but for waiting, and the client's writer while keeping: see Expired
 	stage  stage
 	status int      // 0: no final header yet
 	frozen *[]field // the header as the route wrote it, of an answer that was looked at; else nil
@@ -42,9 +42,7 @@ type capture struct {
 
 	attended *passing.Writer // the client's writer, while it needs care; else nil
 
-	// The rest is the delay's.
-	due            time.Time // zero: it is not waited for
-	previous, next *capture
+	waiting delay.Entry // for the answer's end
 }
 
 func newCapture(client http.ResponseWriter, walk Walk) *capture {
@@ -82,7 +80,7 @@ func (c *capture) writeHeader(status int) {
 		return
 	}
 	c.freeze()
-	c.patience.Time.begin(c)
+	c.patience.Time.Begin(&c.waiting, c)
 }
 
 // frozenHeaders are lists that are not in use.
@@ -123,9 +121,10 @@ func (c *capture) inform(status int) {
 	maps.Copy(client, before)
 }
 
-// outOfPatience streams an answer that does not end. It runs on a goroutine of its
-// own, and so never touches the header that the route may be writing to.
-func (c *capture) outOfPatience() {
+// Expired implements [delay.Owner]: it streams an answer that does not end. It runs on a
+// goroutine of its own, and so never touches the header that the route may be writing
+// to.
+func (c *capture) Expired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stage != keeping {
@@ -166,7 +165,7 @@ func (c *capture) stream() {
 // settle ends the wait for the answer's end. The caller holds mu.
 func (c *capture) settle() {
 	if c.frozen != nil {
-		c.patience.Time.end(c)
+		c.patience.Time.End(&c.waiting)
 	}
 }
 
@@ -297,4 +296,5 @@ var (
 	_ http.ResponseWriter = (*capture)(nil)
 	_ io.ReaderFrom       = (*capture)(nil)
 	_ http.Hijacker       = (*capture)(nil)
+	_ delay.Owner         = (*capture)(nil)
 )

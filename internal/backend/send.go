@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/passing"
 )
 
@@ -16,7 +17,7 @@ type Patience struct {
 	Bytes int64
 
 	// Time is how long after its header the answer may take to end.
-	Time *Delay
+	Time *delay.Queue
 }
 
 // Walk says what becomes of the answer of one walk through the route. Its methods

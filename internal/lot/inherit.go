@@ -25,11 +25,24 @@ func (w *Waiter) Inherit(from *Waiter) {
 	w.moved = w.moved || moved
 	w.superseded = w.superseded || superseded
 	w.lost = max(w.lost, lost)
-	if event = w.wanted(event); event != nil && (w.event == nil || !w.event.outweighs(event)) {
-		w.event = event
-	}
+	w.precededBy(event)
 	if w.queue != nil {
 		w.queue.precede(queued, overflowed, w.wanted)
+	}
+}
+
+// inherit gives a waiter that is neither parked nor held an earlier event.
+func (w *Waiter) inherit(e *Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moved = true
+	w.precededBy(e)
+}
+
+// precededBy notes an event that came before what is noted. The caller holds mu.
+func (w *Waiter) precededBy(e *Event) {
+	if e = w.wanted(e); e != nil && !w.knows(e) && (w.event == nil || !w.event.outweighs(e)) {
+		w.event = e
 	}
 }
 

@@ -164,7 +164,7 @@ func TestAHoldNotesEventsAndEndsOnlyAtItsDeadline(t *testing.T) {
 		w.Hold(time.Now().Add(time.Second), func(o Outcome) { got <- o })
 		l.Release(wakeUp("a"))
 		l.Stop()
-		w.Supersede()
+		w.Supersede(nil)
 		if len(got) != 0 {
 			t.Fatal("the hold ended before its deadline")
 		}
@@ -246,7 +246,7 @@ func TestASupersededWaiterIsReleasedNowOrAtItsNextPark(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	got := park(t, w)
-	w.Supersede()
+	w.Supersede(nil)
 	if o := <-got; o.Cause != Superseded {
 		t.Errorf("outcome %v, want Superseded", o)
 	}
@@ -312,7 +312,7 @@ func TestExactlyOneOutcomeWins(t *testing.T) {
 			func() { l.Release(wakeUp("a")) },
 			func() { l.Release(message("b", "text")) },
 			func() { w.Wake() },
-			func() { w.Supersede() },
+			func() { w.Supersede(nil) },
 			func() { left.Store(w.Leave()) },
 		} {
 			wg.Go(end)

@@ -93,7 +93,7 @@ func (c *crowd) meddle(random *rand.Rand, stops bool) {
 	for range 3 * eventsInACrowd {
 		w := c.waiters[random.IntN(len(c.waiters))]
 		if random.IntN(100) == 0 {
-			w.Supersede()
+			w.Supersede(nil)
 		} else {
 			w.Wake()
 		}

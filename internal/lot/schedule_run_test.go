@@ -173,7 +173,7 @@ func (s *schedule) doRequest(verb string, i int) {
 	case "wake":
 		s.same("that it was woken", w.Wake(), r.endPark(Woken))
 	case "supersede":
-		w.Supersede()
+		w.Supersede(nil)
 		r.superseded = true
 		r.endPark(Superseded)
 	case "take":

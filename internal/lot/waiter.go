@@ -2,6 +2,7 @@ package lot
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,9 +48,10 @@ type Outcome struct {
 type state uint8
 
 const (
-	idle   state = iota // its request is with the backend, or with the client
-	parked              // any outcome can end it
-	held                // only its deadline can end it
+	idle    state = iota // its request is with the backend, or with the client
+	parked               // any outcome can end it
+	held                 // only its deadline can end it
+	heeding              // its deadline or an event can end it
 )
 
 // Waiter is one request's place in the lot.
@@ -141,7 +143,7 @@ func (w *Waiter) Park(p Parking) (Outcome, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.superseded:
+	case w.superseded && (w.event == nil || w.event.isWakeUp()):
 		return Outcome{Cause: Superseded}, false
 	case w.event != nil || w.queue.waiting():
 		return w.takeEvent(), false
@@ -171,6 +173,42 @@ func (w *Waiter) Hold(until time.Time, release func(Outcome)) {
 	w.state = held
 }
 
+// Heed is Hold for a waiter that an event since [Waiter.Note] lets go, too: with
+// [Published], and without the event, which stays noted. It reports whether none has
+// come yet; else release is never called.
+func (w *Waiter) Heed(until time.Time, release func(Outcome)) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.moved {
+		return false
+	}
+	w.until, w.release = w.lot.since(until), release
+	w.deadlines.set(w, w.until, false)
+	w.state = heeding
+	return true
+}
+
+// TakeMessage takes the event that was noted, if that has a message; else it returns nil.
+// A subscriber has [Waiter.Take] instead.
+func (w *Waiter) TakeMessage() *Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.event == nil || w.event.Message == nil {
+		return nil
+	}
+	return w.takeEvent().Event
+}
+
+// HasMessage reports whether a message came that was not taken yet.
+func (w *Waiter) HasMessage() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		return slices.ContainsFunc(w.queue.events, func(e *Event) bool { return e.Message != nil })
+	}
+	return w.event != nil && w.event.Message != nil
+}
+
 // Leave ends a park or a hold without an outcome. False means that there was
 // none to end: an outcome was given first, and its callback has been called or
 // is about to be.
@@ -187,12 +225,26 @@ func (w *Waiter) Leave() bool {
 // Wake ends a park with [Woken]; it tells whether there was one to end.
 func (w *Waiter) Wake() bool { return w.end(Woken) }
 
-// Supersede ends a park with [Superseded], and each that would begin from now on.
-func (w *Waiter) Supersede() {
+// Supersede ends a park with [Superseded], and each that would begin from now on. What
+// was noted and has let nobody go yet is for the newer waiter, if there is one: neither
+// is a subscriber. A message that is noted later lets this one go first.
+func (w *Waiter) Supersede(newer *Waiter) {
 	w.mu.Lock()
 	w.superseded = true
+	var noted *Event
+	if newer != nil && newer.hears(w.event) {
+		noted, w.event = w.event, nil
+	}
 	w.mu.Unlock()
+	if noted != nil {
+		newer.inherit(noted)
+	}
 	w.end(Superseded)
+}
+
+// hears reports whether the event concerns the waiter.
+func (w *Waiter) hears(e *Event) bool {
+	return e != nil && (e.Lost() || slices.ContainsFunc(w.links, func(k link) bool { return k.channel.name == e.Channel }))
 }
 
 // Close takes the waiter off its channels. It must not be parked or held.
@@ -217,9 +269,13 @@ func (w *Waiter) end(cause Cause) bool {
 		w.mu.Unlock()
 		return false
 	}
+	outcome := Outcome{Cause: cause}
+	if w.spreading && w.event != nil && w.event.Message != nil {
+		outcome = w.takeEvent() // what was noted counts first
+	}
 	release := w.free()
 	w.mu.Unlock()
-	release(Outcome{Cause: cause})
+	release(outcome)
 	return true
 }
 
@@ -227,7 +283,7 @@ func (w *Waiter) end(cause Cause) bool {
 // park now, and whether it counts as released by the event: a subscriber does
 // always, another if the event is what ends its park, now or in a while.
 func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counted bool) {
-	if e.Message != nil && w.known.Epoch != "" && w.known.Covers(e.Event) {
+	if w.knows(e) {
 		return nil, Outcome{}, false
 	}
 	w.mu.Lock()
@@ -245,6 +301,9 @@ func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counte
 	case e.outweighs(w.event):
 		w.event = e
 	}
+	if w.state == heeding {
+		return w.free(), Outcome{Cause: Published}, w.queue != nil
+	}
 	if w.state != parked || w.spreading {
 		return nil, Outcome{}, w.queue != nil
 	}
@@ -256,6 +315,11 @@ func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counte
 		return nil, Outcome{}, true
 	}
 	return w.free(), w.takeEvent(), true
+}
+
+// knows reports whether the event is a message that the waiter has had before.
+func (w *Waiter) knows(e *Event) bool {
+	return e.Message != nil && w.known.Epoch != "" && w.known.Covers(e.Event)
 }
 
 // expired is called when the waiter's turn in the deadline queue has come. The

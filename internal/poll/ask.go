@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/share"
 )
 
@@ -41,13 +42,14 @@ const (
 	Unfit                      // the answer cannot be an event on a stream
 	TimedOut                   // the deadline passed meanwhile
 	Left                       // the client left meanwhile
+	anew                       // another's answer came first, which does not suit: the poll is to ask again
 )
 
 // String implements [fmt.Stringer].
 func (k Kind) String() string {
 	return [...]string{
 		NothingNew: "nothing new", Refused: "refused", News: "news", Streamed: "news, streamed", Failed: "failed", Broken: "broke off",
-		Unfit: "unfit for a stream", TimedOut: "timeout", Left: "left",
+		Unfit: "unfit for a stream", TimedOut: "timeout", Left: "left", anew: "anew",
 	}[k]
 }
 
@@ -82,12 +84,16 @@ func (p *Poll) Again() Reply {
 // are kept small: a goroutine's stack doubles where a route is a little too deep for it,
 // and stays so as long as the poll is parked.
 func (p *Poll) ask(again bool) Reply {
-	w := p.newWalk(again)
-	if reply, ok := p.join(w); ok {
-		w.cancel()
-		return reply
+	for {
+		w := p.newWalk(again)
+		if reply, ok := p.join(w); ok {
+			w.cancel()
+			return reply
+		}
+		if reply := p.lead(w); reply.Kind != anew {
+			return reply
+		}
 	}
-	return p.lead(w)
 }
 
 // join has the poll share what others ask, or have asked. It is not ok where the poll
@@ -97,12 +103,12 @@ func (p *Poll) join(w *walk) (reply Reply, ok bool) {
 		p.waiter.Note()
 		join, ready, lead := p.group.Meet(w.again, w.cancel)
 		if lead != nil {
-			w.flight = lead
+			w.ask = lead
 			return Reply{}, false
 		}
 		if join != nil {
-			if kind := p.await(join, w.again); kind != 0 {
-				return Reply{Kind: kind}, true
+			if reply = p.await(join, w); reply.Kind != 0 || w.ask != nil {
+				return reply, w.ask == nil
 			}
 			ready = join.Result()
 			if !w.again && ready.Answer == nil && !ready.Retry.IsZero() {
@@ -116,36 +122,65 @@ func (p *Poll) join(w *walk) (reply Reply, ok bool) {
 	}
 }
 
-// await waits for a flight's end. A replay's deadline may come first, and the
-// client may leave; else the kind is 0.
-func (p *Poll) await(join *share.Flight, again bool) Kind {
+// await waits for a flight's end, for which the reply has no kind. A replay's deadline
+// may come first, and the client may leave. If the backend does not answer, the poll may
+// be the next to ask it: then w has the ask.
+func (p *Poll) await(join *share.Flight, w *walk) Reply {
 	p.limits.Lift()
-	p.readyOutcomes()
-	if again {
-		p.hold(p.replayUntil(), func() {})
+	until := time.Now().Add(forever)
+	if w.again {
+		until = p.replayUntil()
 	}
-	select {
-	case <-join.Done():
-		if again {
-			p.unhold()
+	if !w.heed(until) {
+		if reply := p.hears(join, w, until); reply.Kind != 0 || w.ask != nil {
+			return reply
 		}
-		return 0
-	case <-p.r.Context().Done():
-		join.JoinerLeft()
-		if again {
-			p.unhold()
-		}
-		return Left
-	case <-p.outcomes:
-		join.JoinerLeft()
-		return TimedOut
 	}
+	defer w.unhold()
+	for {
+		select {
+		case <-join.Done():
+			return Reply{}
+		case <-p.r.Context().Done():
+			join.JoinerLeft()
+			return Reply{Kind: Left}
+		case <-join.More():
+			if w.ask = join.Lead(w.cancel); w.ask != nil {
+				return Reply{}
+			}
+		case o := <-p.outcomes:
+			w.holding = false
+			if o.Cause == lot.TimedOut {
+				join.JoinerLeft()
+				return Reply{Kind: TimedOut}
+			}
+			if reply := p.hears(join, w, until); reply.Kind != 0 || w.ask != nil {
+				return reply
+			}
+		}
+	}
+}
+
+// hears has an event free a poll that waits for another's ask, as it would free one that
+// is parked: it has a message for answer, or asks itself. Else it waits on.
+func (p *Poll) hears(join *share.Flight, w *walk, until time.Time) Reply {
+	if w.again && p.kept != nil && p.waiter.HasMessage() {
+		join.JoinerLeft()
+		if p.streams {
+			return p.refused(time.Time{}) // the replay is made up for later
+		}
+		return Reply{Kind: NothingNew}
+	}
+	if w.ask = join.Free(w.cancel); w.ask == nil {
+		w.hold(until, func() {})
+	}
+	return Reply{}
 }
 
 // shared makes the result of another's ask the poll's own. It is not ok where there is
 // none for others.
 func (p *Poll) shared(r *share.Result, w *walk) (reply Reply, ok bool) {
-	failed := !r.Retry.IsZero() || refused(r.Err) || r.Answer != nil && unavailable(r.Answer.Status)
+	failed := !r.Retry.IsZero() || refused(r.Err)
 	switch {
 	case w.again && failed:
 		return p.refused(r.Retry), true
@@ -173,11 +208,12 @@ func (p *Poll) pass(w *walk) (result backend.Result) {
 	for cuts := 0; w.queue(); cuts++ {
 		w.asks().Sent.Inc()
 		p.passes++
+		p.line.Slow.Begin(&w.slow, w)
 		result = p.request.Send(w.ctx, p.client, p.next, w)
-		if cuts == mostCuts || !w.wasCut(&result) {
+		w.answered()
+		if cuts == mostCuts || w.inner || !w.wasCut(&result) {
 			break
 		}
-		w.release()
 	}
 	return result
 }
@@ -185,11 +221,20 @@ func (p *Poll) pass(w *walk) (result backend.Result) {
 // conclude ends an ask, for the poll and for those who joined it.
 func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 	w.unhold()
+	if w.inner {
+		return Reply{Kind: Streamed, Err: result.Err}
+	}
+	if reply, ok := p.overtaken(w, result); ok {
+		return reply
+	}
 	reply, landing := p.judge(result, w)
 	if reply.Kind == Refused {
 		p.line.Metrics.FailedReplays.Inc()
 	}
-	p.announce(w.announced, reply.Kind)
+	p.announce(w, reply.Kind)
+	if landing == nil {
+		w.giveUp(p.backoff())
+	}
 	w.land(landing)
 	if reply.Kind == News {
 		w.wakeOthers()
@@ -200,8 +245,26 @@ func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 	return reply
 }
 
-// judge says what a walk's result means for the poll, and for those who joined
-// its flight.
+// overtaken has the poll take what another ask of its flight has brought, if its own was
+// cancelled for that.
+func (p *Poll) overtaken(w *walk, result backend.Result) (reply Reply, ok bool) {
+	if w.ask == nil || w.ctx.Err() == nil || result.Streamed || p.r.Context().Err() != nil {
+		return Reply{}, false
+	}
+	served := w.ask.Served()
+	if served == nil {
+		return Reply{}, false
+	}
+	w.giveUp(0)
+	if !served.Suits(p.request.Field) {
+		p.regroup(served.Varies)
+		return Reply{Kind: anew}, true
+	}
+	return p.shared(served, w)
+}
+
+// judge says what a walk's result means for the poll, and for others that wait for its
+// flight: nil if the ask was cancelled.
 func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 	kept, cancelled := result.Answer, w.ctx.Err() != nil
 	switch {
@@ -212,8 +275,8 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 	case w.unfit:
 		return Reply{Kind: Unfit}, share.Alone
 	case cancelled:
-		return Reply{Kind: TimedOut}, &share.Result{Retry: time.Now().Add(p.backoff())}
-	case w.again && (w.wasCut(&result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || kept != nil && unavailable(kept.Status)):
+		return Reply{Kind: TimedOut}, nil
+	case w.again && (w.wasCut(&result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || p.isFailure(kept)):
 		retry := time.Now().Add(p.backoff())
 		return p.refused(retry), &share.Result{Retry: retry}
 	case result.Aborted:
@@ -261,7 +324,7 @@ func (p *Poll) sharable(a *backend.Answer, nothingNew bool) *share.Result {
 	}
 	r := &share.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
 	r.Personal = p.line.Share.Public() && personal(a.Header)
-	if unavailable(a.Status) {
+	if unavailable(a.Status) && !nothingNew {
 		r.Retry = time.Now().Add(p.backoff())
 	}
 	return r
@@ -337,16 +400,27 @@ func (p *Poll) backoff() time.Duration {
 	return d - rand.N(d/2)
 }
 
-// announce publishes on the channels that an answer named. What one that leaves
-// the poll parked announces on the poll's own channels is no news to it: it would
-// wake itself for ever.
-func (p *Poll) announce(channels []string, kind Kind) {
+// announce publishes on the channels that an answer named. On an answer to a replay that
+// leaves the poll waiting, or the stream open, an announcement counts for nothing: two
+// that wait on each other's channels would wake each other for ever. Nor is it news to
+// the poll itself.
+func (p *Poll) announce(w *walk, kind Kind) {
+	channels := w.announced
 	if kind == NothingNew || kind == Refused || p.streams {
+		if w.again {
+			return
+		}
 		channels = slices.DeleteFunc(channels, func(name string) bool { return slices.Contains(p.channels, name) })
 	}
 	if len(channels) > 0 {
 		p.line.Announce(channels)
 	}
+}
+
+// isFailure reports whether an answer to a replay says that the backend is not there for
+// now. What the operator takes for nothing new is no failure.
+func (p *Poll) isFailure(a *backend.Answer) bool {
+	return a != nil && unavailable(a.Status) && !p.line.Rules.Met(p.request.Header(), a.Status, a.Header, a.Body)
 }
 
 // unavailable tells which statuses a backend that restarts answers with, itself

@@ -56,6 +56,9 @@ func (p *Poll) GiveKept(release answer.Release) error {
 }
 
 func (p *Poll) giveTimeout() error {
+	if message := p.waiter.TakeMessage(); message != nil && p.kept != nil {
+		return p.GiveMessage(message) // it came during the last replay
+	}
 	release := answer.Timeout
 	if !p.retry.IsZero() {
 		release = answer.Error

@@ -19,6 +19,7 @@ type Handover struct {
 	stream *Stream // nil: it is no stream
 	again  bool    // the stream is to ask again, whatever was published
 	taken  bool
+	skips  int // how many handlers are to let it pass
 
 	closed http.Handler // where it was to go, but there is no such site; nil: not known
 	onward *Handover    // the poll that took it is to move as well
@@ -33,6 +34,16 @@ func HandoverOf(r *http.Request) *Handover {
 		return nil
 	}
 	return handover
+}
+
+// Passes reports whether the handler that asks is to let the handover pass: the request
+// was held further in. A nil handover is none.
+func (h *Handover) Passes() bool {
+	if h == nil || h.skips == 0 {
+		return false
+	}
+	h.skips--
+	return true
 }
 
 // Move sends the poll, as it came to parker, through another server. It tells
@@ -78,6 +89,9 @@ func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
 			continue
 		}
 		p.moved = true
+		if p.outer != nil {
+			p.outer.elsewhere = true
+		}
 		p.debugMoved()
 		return true
 	}
@@ -91,6 +105,7 @@ func (p *Poll) send(h *Handover) int {
 		client = innermost(p.client)
 	}
 	clear(client.Header())
+	h.skips = h.from.depth
 	w := &landing{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client}}
 	h.to.ServeHTTP(w, h.from.request.Anew(context.WithValue(p.r.Context(), handoverKey{}, h)))
 	return w.status
@@ -145,6 +160,7 @@ func (p *Poll) take(h *Handover) {
 		p.waiter.Inherit(from.waiter)
 	}
 	p.continues = true
+	p.depth = from.depth
 	p.deadline, p.patience = from.deadline, from.patience
 	p.resume, p.start, p.lost, p.checked = from.resume, from.start, from.lost, from.checked
 	p.kept, p.cookies, p.failures, p.passes = from.kept, from.cookies, from.failures, from.passes
@@ -154,7 +170,7 @@ func (p *Poll) take(h *Handover) {
 		p.stream.continueAs(p, h.again)
 	}
 	if p.waiter == own && p.supersede == from.supersede && p.supersede != (Key{}) && !p.line.Newest.Replace(p.supersede, from.waiter, own) {
-		own.Supersede() // a newer poll came meanwhile
+		own.Supersede(nil) // a newer poll came meanwhile
 	}
 	from.leave()
 	h.from, p.came = nil, h

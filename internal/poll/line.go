@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/keyed"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
@@ -32,6 +33,9 @@ type Line struct {
 
 	// Asks bounds how many polls are at the backend at once.
 	Asks *semaphore.Weighted
+
+	// Slow has what waits for an ask go on when the backend should have begun to answer.
+	Slow *delay.Queue
 
 	// MaxBody is how many bytes of an answer are looked at, MaxEvent how many
 	// there may be in one that becomes an event on a stream.
@@ -87,6 +91,10 @@ type Line struct {
 
 // Newest holds the waiter of the newest poll of each supersede key.
 type Newest = keyed.Newest[Key, *lot.Waiter]
+
+// SlowAfter is when an ask without the header of an answer no longer keeps others from
+// asking.
+const SlowAfter = 5 * time.Second
 
 // Key is a digest of what makes a newer poll take an older one's place.
 type Key [sha256.Size]byte

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
@@ -18,6 +19,9 @@ func (p *Poll) Park() (parked bool) {
 	p.ended, p.gone = lot.Outcome{}, false
 	if !begin.Before(p.deadline) {
 		p.ended.Cause = lot.TimedOut
+		if message := p.waiter.TakeMessage(); message != nil {
+			p.ended = lot.Outcome{Cause: lot.Published, Event: message}
+		}
 		return false
 	}
 	if full := p.seat(); full != nil && (p.streams || !p.waiter.Moved()) {
@@ -156,12 +160,12 @@ func (p *Poll) replayUntil() time.Time {
 }
 
 // Patience is for how long the answers of one handler are kept.
-type Patience struct{ poll, stream *backend.Delay }
+type Patience struct{ poll, stream *delay.Queue }
 
 // NewPatience is what each handler has. On a stream there is nothing else that could
 // be done with an answer than to wait for its end.
 func NewPatience() Patience {
-	return Patience{poll: backend.NewDelay(250 * time.Millisecond), stream: backend.NewDelay(10 * time.Second)}
+	return Patience{poll: delay.New(250 * time.Millisecond), stream: delay.New(10 * time.Second)}
 }
 
 // patienceFor says which of the backend's answers can be kept.

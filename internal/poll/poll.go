@@ -43,6 +43,10 @@ type Poll struct {
 	lost    bool             // not all that came after the client's position is known
 	checked bool             // lost is known
 
+	outer      *walk // of a handler further out that would hold the request, too; else nil
+	depth      int   // how many such handlers there are
+	overlapped bool  // a handler further in holds it
+
 	alone     bool // see [Request.Alone]
 	clientIP  string
 	seated    bool  // it counts as one of the client's that are parked
@@ -151,6 +155,10 @@ func (l *Line) New(q Request) *Poll {
 			p.stamp.Wait = q.Wait
 		}
 	}
+	if p.outer = outerOf(q.HTTP); p.outer != nil {
+		p.depth = p.outer.poll.depth + 1
+		p.outer.overlap()
+	}
 	p.waiter.Describe(&Description{Method: q.HTTP.Method, Path: p.clientPath(), Remote: q.HTTP.RemoteAddr, Came: now})
 	if q.Stream || q.Resume.Given || p.messagesOnly() {
 		p.start = l.Broker.Position()
@@ -167,7 +175,7 @@ func (l *Line) New(q Request) *Poll {
 	p.group = l.Groups.Enter(p.key(), p.channels)
 	if p.supersede != (Key{}) && (from == nil || p.supersede != from.supersede) {
 		if older, ok := l.Newest.Put(p.supersede, p.waiter); ok {
-			older.Supersede()
+			older.Supersede(p.waiter)
 		}
 	}
 	return p
@@ -206,6 +214,10 @@ func (p *Poll) leave() {
 // messagesOnly tells whether the poll waits for messages, whatever the backend
 // has to say.
 func (p *Poll) messagesOnly() bool { return p.line.Interest == lot.MessagesOnly }
+
+// Overlapped reports whether another handler further in has held the request, and this
+// one has let its answer pass.
+func (p *Poll) Overlapped() bool { return p.overlapped }
 
 // Streams tells whether the client wants an event stream.
 func (p *Poll) Streams() bool { return p.streams }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
@@ -21,35 +24,65 @@ type walk struct {
 	poll   *Poll
 	ctx    context.Context
 	cancel func()
-	flight *share.Flight // nil: nobody may join, or it has landed
+	ask    *share.Ask // nil: nobody may join, or it has ended
+	leads  *share.Ask // the same, even when it has ended
+	group  *share.Group
 	again  bool
 
 	unwatch func() bool // it is not told any more that the client leaves
 
-	holding bool // the waiter is held until the deadline
-	unfit   bool // the answer cannot be an event
+	holding   bool // the waiter is held until the deadline
+	unfit     bool // the answer cannot be an event
+	inner     bool // a handler further in holds the request
+	elsewhere bool // and another configuration has it by now
 
 	unstop    func() bool // an answer that streams is not told any more that the server stops
-	place     bool        // it has one at the backend
+	place     atomic.Bool // it has one at the backend
+	slow      delay.Entry // until the answer's header is there
 	announced []string
 }
 
+// walkContext is the context of a walk. The client's leaving ends the ask only where
+// nobody else waits for it.
+type walkContext struct {
+	context.Context // the request's
+	walk            *walk
+}
+
+type walkKey struct{}
+
+func (walkContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (walkContext) Done() <-chan struct{}       { return nil }
+func (walkContext) Err() error                  { return nil }
+
+func (c walkContext) Value(key any) any {
+	if key == (walkKey{}) {
+		return c.walk
+	}
+	return c.Context.Value(key)
+}
+
+// outerOf is the walk that a request is on, of a handler further out, or nil.
+func outerOf(r *http.Request) *walk {
+	outer, _ := r.Context().Value(walkKey{}).(*walk)
+	return outer
+}
+
 func (p *Poll) newWalk(again bool) *walk {
-	// The client's leaving ends the ask only where nobody else waits for it.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(p.r.Context()))
-	return &walk{poll: p, ctx: ctx, cancel: cancel, again: again}
+	w := &walk{poll: p, group: p.group, again: again}
+	w.ctx, w.cancel = context.WithCancel(walkContext{p.r.Context(), w})
+	return w
 }
 
 // begin has the walk end early where the deadline passes or the client leaves.
 func (w *walk) begin() {
 	p := w.poll
 	if w.again {
-		p.hold(p.replayUntil(), w.cancel)
-		w.holding = true
+		w.hold(p.replayUntil(), w.cancel)
 	}
 	left := w.cancel
-	if w.flight != nil {
-		left = w.flight.LeaderLeft
+	if w.leads = w.ask; w.ask != nil {
+		left = w.ask.LeaderLeft
 	}
 	w.unwatch = context.AfterFunc(p.r.Context(), left)
 }
@@ -64,42 +97,67 @@ func (w *walk) asks() metrics.Asks {
 
 // queue waits for a place at the backend. It fails when the ask ends before.
 func (w *walk) queue() bool {
-	if !w.poll.line.Asks.TryAcquire(1) && !w.wait() {
-		return false
+	if w.poll.line.Asks.TryAcquire(1) || w.wait() {
+		w.place.Store(true)
+		w.poll.line.Metrics.Running.Inc()
+		return true
 	}
-	w.place = true
-	w.poll.line.Metrics.Running.Inc()
-	return true
+	return w.ctx.Err() == nil
 }
 
-// wait waits for one until the ask is ended, or a first ask's patience.
+// wait waits for one until the ask is ended. A first ask does so for as long as its
+// patience lasts, and goes to the backend without a place then: nobody is refused.
 func (w *walk) wait() bool {
 	p := w.poll
 	p.line.Metrics.Queued.Inc()
 	defer p.line.Metrics.Queued.Dec()
 	p.limits.Lift()
-	if !w.again {
-		p.hold(p.patience, w.cancel)
-	}
-	got := p.line.Asks.Acquire(w.ctx, 1) == nil
 	if w.again {
-		return got
+		return p.line.Asks.Acquire(w.ctx, 1) == nil
 	}
-	if _, inTime := p.unhold(); got && !inTime {
-		p.line.Asks.Release(1)
-		got = false
-		w.cancel() // if that is not done yet
+	ctx, stop := context.WithCancel(w.ctx)
+	defer stop()
+	w.hold(p.patience, stop)
+	defer w.unhold()
+	return p.line.Asks.Acquire(ctx, 1) == nil
+}
+
+// answered is called when the answer's header is there, or there will be none: what
+// bounds the wait for it is over.
+func (w *walk) answered() {
+	w.poll.line.Slow.End(&w.slow)
+	w.release()
+}
+
+// Expired implements [delay.Owner]: the backend should have begun to answer by now. The
+// next in the queue has its turn, and one more of the flight asks.
+func (w *walk) Expired() {
+	w.release()
+	if w.leads != nil {
+		w.leads.Overdue()
 	}
-	return got
 }
 
 // release gives the place at the backend to the next in the queue.
 func (w *walk) release() {
-	if w.place {
-		w.place = false
+	if w.place.Swap(false) {
 		w.poll.line.Metrics.Running.Dec()
 		w.poll.line.Asks.Release(1)
 	}
+}
+
+// hold has the waiter call ended when a deadline passes.
+func (w *walk) hold(until time.Time, ended func()) {
+	w.poll.hold(until, ended)
+	w.holding = true
+}
+
+// heed has the waiter tell of a deadline, and of an event. It reports whether none has
+// come yet.
+func (w *walk) heed(until time.Time) bool {
+	w.poll.readyOutcomes()
+	w.holding = w.poll.waiter.Heed(until, w.poll.outcome)
+	return w.holding
 }
 
 func (w *walk) unhold() {
@@ -116,7 +174,7 @@ func (w *walk) end() {
 	if w.unstop != nil {
 		w.unstop()
 	}
-	w.release()
+	w.answered()
 	w.unhold()
 	w.land(share.Alone)
 }
@@ -126,7 +184,7 @@ func (w *walk) Patience() backend.Patience { return w.poll.patienceFor() }
 
 // Header implements [backend.Walk].
 func (w *walk) Header(_ int, header http.Header) {
-	w.release()
+	w.answered()
 	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
 		w.announced = field.List(lines)
 		header.Del(answer.Publish)
@@ -136,6 +194,9 @@ func (w *walk) Header(_ int, header http.Header) {
 // Keep implements [backend.Walk]: also an answer that is news is kept whole if
 // others wait for it.
 func (w *walk) Keep(status int, header http.Header, start []byte) bool {
+	if w.inner {
+		return false
+	}
 	if w.cut(status, header) {
 		return true
 	}
@@ -144,7 +205,7 @@ func (w *walk) Keep(status int, header http.Header, start []byte) bool {
 	}
 	return w.again && unavailable(status) ||
 		w.poll.line.Rules.Possible(status, header, start) ||
-		w.flight != nil && !w.flight.Alone()
+		w.ask != nil && !w.ask.Alone()
 }
 
 // cut tells whether reverse_proxy answers for a client that has left, though nobody
@@ -164,10 +225,25 @@ func (w *walk) wasCut(r *backend.Result) bool {
 	return errors.As(r.Err, &handlerErr) && w.cut(handlerErr.StatusCode, nil)
 }
 
+// overlap has a handler further in hold the request: this one lets its answer pass.
+func (w *walk) overlap() {
+	w.inner = true
+	w.poll.overlapped = true
+	w.answered()
+	w.unhold()
+	w.land(share.Alone)
+}
+
 // Stream implements [backend.Walk]: an answer that streams is this poll's own, and
 // ends it.
 func (w *walk) Stream(status int) bool {
 	p := w.poll
+	if w.inner {
+		return !w.elsewhere
+	}
+	if w.ctx.Err() != nil {
+		return false // reverse_proxy answers what was cancelled, with 499
+	}
 	if w.again && unavailable(status) {
 		return false
 	}
@@ -193,6 +269,9 @@ func (w *walk) Stream(status int) bool {
 // Attend implements [backend.Walk].
 func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
 	p := w.poll
+	if w.inner {
+		return nil // the handler further in sees to it
+	}
 	p.finish(client.Header())
 	writer := passing.Attend(client, p.r, &p.limits, status, p.line.Streams.heartbeat())
 	if writer != nil {
@@ -201,17 +280,27 @@ func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
 	return writer
 }
 
-// wakeOthers lets those know who are parked with this poll that its turn at
-// watching the backend brought news.
+// wakeOthers has those ask that are parked with this poll, if its turn at watching the
+// backend brought news.
 func (w *walk) wakeOthers() {
 	if w.poll.stamp.Release == answer.Watch {
-		w.poll.group.WakeAll()
+		w.group.WakeAll()
 	}
 }
 
+// land ends the ask with what it brought for others.
 func (w *walk) land(r *share.Result) {
-	if w.flight != nil {
-		w.flight.Land(r)
-		w.flight = nil
+	if w.ask != nil {
+		w.ask.Land(r)
+		w.ask = nil
+	}
+}
+
+// giveUp ends an ask that was cancelled. If nobody else asks for those who joined, they
+// do so themselves after a while.
+func (w *walk) giveUp(after time.Duration) {
+	if w.ask != nil {
+		w.ask.GiveUp(time.Now().Add(after))
+		w.ask = nil
 	}
 }

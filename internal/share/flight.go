@@ -1,130 +1,160 @@
 package share
 
 import (
-	"net/http"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/caddy-parker/parker/internal/backend"
 )
 
-// Flight is one ask that is at the backend, or queues for it. One request leads
-// it, others may join and wait for its [Result].
+// Flight is what members of a group wait for together. One of them leads it, with an
+// [Ask] that is at the backend or queues for it; others join and wait for the [Result].
+// If the backend does not answer, further members lead it with asks of their own: the
+// first answer serves all.
 type Flight struct {
-	group  *Group
-	again  bool // it is a replay
-	cancel func()
-	done   chan struct{} // nil until somebody joins
+	group *Group
+	again bool // it is a replay
+	first Ask
+
+	// done is closed when there is a result, more has one who joined lead, too. Both
+	// are nil until somebody joins.
+	done chan struct{}
+	more chan struct{}
 
 	// Guarded by the groups' lock.
 	joiners int
-	left    bool    // the leader's client is gone
-	result  *Result // set before done is closed
+	asks    []*Ask    // that run
+	one     [1]*Ask   // room for them, mostly enough
+	overdue bool      // the next member to come leads
+	freed   time.Time // when an event last had one who joined lead
+	result  *Result   // set before done is closed
 }
 
-// Result is what a flight brought, for those who joined it.
-type Result struct {
-	// Answer can be shared. It is nil if each has to ask alone, unless Err is
-	// set: to that it may hold header fields.
-	Answer     *backend.Answer
-	NothingNew bool
-
-	// Varies holds the request fields named by the answer's Vary, as the
-	// leader's request had them: it suits requests with the same.
-	Varies http.Header
-
-	// Personal says that the backend marks the answer as one client's only, and that
-	// the operator shares it all the same.
-	Personal bool
-
-	// Err is the handlers' error, of which Caddy makes an answer.
-	Err error
-
-	// Retry is when to ask again, if the ask failed or was given up; zero if it
-	// was not.
-	Retry time.Time
+// Ask is what one member of a group that leads a flight asks the backend.
+type Ask struct {
+	flight *Flight
+	cancel func()
+	left   bool // its client is gone; guarded by the groups' lock
 }
 
-// Alone is the result of a flight that has nothing to share: each has to ask alone.
-var Alone = new(Result)
+// freeEvery is how often an event may have one more member lead: each that does is an
+// ask more at a backend that is slow already.
+const freeEvery = time.Second
 
-// Suits tells whether a request with these fields would have got the answer.
-// RFC 9110, section 12.5.5.
-func (r *Result) Suits(field func(name string) []string) bool {
-	for name, values := range r.Varies {
-		if !slices.Equal(field(name), values) {
-			return false
-		}
-	}
-	return true
-}
-
-// Varied is those of a request's fields that the answer's Vary names. With
-// `*` no other request would get the answer: ok is false.
-func Varied(answer http.Header, field func(name string) []string) (varies http.Header, ok bool) {
-	for _, line := range answer["Vary"] {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			switch name {
-			case "":
-				continue
-			case "*":
-				return nil, false
-			}
-			if varies == nil {
-				varies = make(http.Header)
-			}
-			varies[name] = field(name)
-		}
-	}
-	return varies, true
-}
-
-// Done is closed when the flight has ended.
+// Done is closed when the flight has a result.
 func (f *Flight) Done() <-chan struct{} { return f.done }
 
-// Result is what it brought, once it has ended.
+// Result is what the flight brought, once it has ended.
 func (f *Flight) Result() *Result { return f.result }
 
-// LeaderLeft is called when the leader's client is gone. The flight goes on as
-// long as others wait for it; else it is cancelled.
-func (f *Flight) LeaderLeft() { f.leave(func() { f.left = true }) }
+// More receives when one of those who joined is to call [Flight.Lead].
+func (f *Flight) More() <-chan struct{} { return f.more }
+
+// Lead has one who joined lead, if the backend is still to be asked once more. Else it
+// returns nil.
+func (f *Flight) Lead(cancel func()) *Ask {
+	s := f.group.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.result != nil || !f.overdue {
+		return nil
+	}
+	f.joiners--
+	return f.lead(cancel)
+}
+
+// Free is Lead for one who joined and has heard of an event: what is asked now may be
+// answered, though what was asked before is not. It does so for one event a second.
+func (f *Flight) Free(cancel func()) *Ask {
+	s := f.group.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if f.result != nil || now.Sub(f.freed) < freeEvery {
+		return nil
+	}
+	f.freed = now
+	f.joiners--
+	return f.lead(cancel)
+}
+
+// lead begins an ask. The caller holds the groups' lock.
+func (f *Flight) lead(cancel func()) *Ask {
+	ask := &f.first
+	if ask.flight != nil {
+		ask = new(Ask)
+	}
+	*ask = Ask{flight: f, cancel: cancel}
+	f.asks = append(f.asks, ask)
+	f.overdue = false
+	return ask
+}
 
 // JoinerLeft is called when one who joined waits no longer.
 func (f *Flight) JoinerLeft() { f.leave(func() { f.joiners-- }) }
 
+// LeaderLeft is called when the client of the ask is gone. The ask goes on as long as
+// others wait for the flight; else it is cancelled.
+func (a *Ask) LeaderLeft() { a.flight.leave(func() { a.left = true }) }
+
+// leave cancels the asks for which nobody waits any more.
 func (f *Flight) leave(how func()) {
 	s := f.group.groups
 	s.mu.Lock()
 	how()
-	cancel := f.cancel
-	if !f.left || f.joiners > 0 {
-		cancel = nil
-	} else {
-		f.detach()
+	var cancelled []*Ask
+	if f.joiners == 0 {
+		for _, ask := range f.asks {
+			if ask.left {
+				cancelled = append(cancelled, ask)
+			}
+		}
+		if len(cancelled) == len(f.asks) {
+			f.detach()
+		}
 	}
 	s.mu.Unlock()
-	if cancel != nil {
-		cancel()
+	cancel(cancelled)
+}
+
+func cancel(asks []*Ask) {
+	for _, ask := range asks {
+		ask.cancel()
 	}
 }
 
-// Alone closes the flight to further joiners, unless there are some already or it
-// is a replay that others need too: it tells whether the leader has the answer for
-// itself.
-func (f *Flight) Alone() bool {
+// Overdue is called when the backend should have begun to answer by now: one more
+// member is to ask it.
+func (a *Ask) Overdue() {
+	f := a.flight
 	s := f.group.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.joiners > 0 || f.awaited() {
+	if f.result != nil || !slices.Contains(f.asks, a) {
+		return
+	}
+	f.overdue = true
+	if f.joiners > 0 {
+		select {
+		case f.more <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Alone closes the flight to further joiners, unless there are some already or it is a
+// replay that others need too. It reports whether the leader has the answer for itself.
+func (a *Ask) Alone() bool {
+	f := a.flight
+	s := f.group.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.joiners > 0 || len(f.asks) > 1 || f.awaited() {
 		return false
 	}
 	f.detach()
 	return true
 }
 
-// awaited tells whether others are sure to come for the answer: what released the
+// awaited reports whether others are sure to come for the answer: what released the
 // leader has released them too, or will. The caller holds the groups' lock.
 func (f *Flight) awaited() bool {
 	g := f.group
@@ -142,17 +172,66 @@ func (f *Flight) detach() {
 	}
 }
 
-// Land ends the flight. The result also serves those who come later, as long as
-// nothing happens on their channels; one without an answer, or of an ask that
-// failed, does not: they would fail for ever. Nor is one kept for a group that its
-// last member has left.
-func (f *Flight) Land(r *Result) {
+// Land ends the ask, and the flight with it: what else is asked for it is cancelled, if
+// the result serves all. The result also serves those who come later, as long as
+// nothing happens on their channels; one without an answer, or of an ask that failed,
+// does not: they would fail for ever. Nor is one kept for a group that its last member
+// has left.
+func (a *Ask) Land(r *Result) {
+	f := a.flight
 	s := f.group.groups
 	s.mu.Lock()
-	if f.group.flight == f {
-		f.group.flight = nil
-		if f.group.members > 0 && r.Answer != nil && r.Err == nil && r.Retry.IsZero() && !f.group.moved() {
-			f.group.keep(r)
+	f.drop(a)
+	var others []*Ask
+	if f.result == nil {
+		f.land(r)
+		if r.serves() {
+			others = f.asks
+			f.asks = nil
+		}
+	}
+	s.mu.Unlock()
+	cancel(others)
+}
+
+// GiveUp ends an ask that was cancelled. If none is left, the flight ends without an
+// answer, and those who joined ask again at the time given.
+func (a *Ask) GiveUp(retry time.Time) {
+	f := a.flight
+	s := f.group.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.drop(a)
+	if f.result == nil && len(f.asks) == 0 {
+		f.land(&Result{Retry: retry})
+	}
+}
+
+// Served returns the result that another ask brought meanwhile, if it is one for all.
+// Else it returns nil.
+func (a *Ask) Served() *Result {
+	f := a.flight
+	s := f.group.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.result == nil || !f.result.serves() {
+		return nil
+	}
+	return f.result
+}
+
+// drop takes an ask out of those that run. The caller holds the groups' lock.
+func (f *Flight) drop(a *Ask) {
+	f.asks = slices.DeleteFunc(f.asks, func(other *Ask) bool { return other == a })
+}
+
+// land ends the flight. The caller holds the groups' lock.
+func (f *Flight) land(r *Result) {
+	g := f.group
+	if g.flight == f {
+		g.flight = nil
+		if g.members > 0 && r.Answer != nil && r.Err == nil && r.Retry.IsZero() && !g.moved() {
+			g.keep(r)
 		}
 	}
 	f.result = r
@@ -160,5 +239,4 @@ func (f *Flight) Land(r *Result) {
 	if f.done != nil {
 		close(f.done)
 	}
-	s.mu.Unlock()
 }

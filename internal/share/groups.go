@@ -97,15 +97,19 @@ func (g *Group) moved() bool { return g.groups.lot.Mark(g.channels) != g.begun }
 // Meet joins a flight, or is served at once by the result of one that has ended,
 // or leads a flight of its own: just one of the three is not nil. An ended flight
 // serves all that ask again, and first asks as long as its answer is for reuse.
-// What is on the way or was brought before the last event serves nobody.
+// What is on the way or was brought before the last event serves nobody. A flight that
+// is overdue is led by the caller, too.
 //
-// cancel is called if the caller leads, its client leaves, and nobody else waits.
-func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, lead *Flight) {
+// cancel is called if the caller leads, and either another's answer has come first, or
+// its client leaves and nobody else waits.
+func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, lead *Ask) {
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case g.flight == nil && g.last == nil || g.moved():
+	case g.flight != nil && g.flight.overdue:
+		return nil, nil, g.flight.lead(cancel)
 	case g.flight != nil:
 		return g.join(), nil, nil
 	case again || g.last.NothingNew && time.Now().Before(g.reuseUntil):
@@ -115,18 +119,19 @@ func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, le
 }
 
 // begin starts a flight. From here on events count against it.
-func (g *Group) begin(again bool, cancel func()) *Flight {
+func (g *Group) begin(again bool, cancel func()) *Ask {
 	g.begun = g.groups.lot.Mark(g.channels)
 	g.last = nil
-	g.flight = &Flight{group: g, again: again, cancel: cancel}
-	return g.flight
+	g.flight = &Flight{group: g, again: again}
+	g.flight.asks = g.flight.one[:0]
+	return g.flight.lead(cancel)
 }
 
 func (g *Group) join() *Flight {
 	f := g.flight
 	f.joiners++
 	if f.done == nil {
-		f.done = make(chan struct{})
+		f.done, f.more = make(chan struct{}), make(chan struct{}, 1)
 	}
 	return f
 }

@@ -23,7 +23,7 @@ func nothingNew() *Result { return &Result{Answer: &backend.Answer{Status: 204},
 func news() *Result { return &Result{Answer: &backend.Answer{Status: 200}} }
 
 // lead is a meeting that must end with leading.
-func lead(t *testing.T, g *Group, again bool) *Flight {
+func lead(t *testing.T, g *Group, again bool) *Ask {
 	t.Helper()
 	join, ready, f := g.Meet(again, func() {})
 	if join != nil || ready != nil || f == nil {
@@ -37,7 +37,7 @@ func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 	s := New(l, 0, 0, new(gauge))
 	g, other := s.Enter(Key{1}, channels), s.Enter(Key{2}, channels)
 	f := lead(t, g, false)
-	if join, _, _ := g.Meet(false, func() {}); join != f {
+	if join, _, _ := g.Meet(false, func() {}); join != f.flight {
 		t.Error("the flight was not joined")
 	}
 	lead(t, other, false) // another key has nothing to do with it
@@ -45,11 +45,11 @@ func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 	l.Release(brokers.Event{Channel: "a"})
 	younger := lead(t, g, true)
 	f.Land(news())
-	if join, _, _ := g.Meet(true, func() {}); join != younger {
+	if join, _, _ := g.Meet(true, func() {}); join != younger.flight {
 		t.Error("the younger flight was not joined")
 	}
 	younger.Land(news())
-	if _, ready, _ := g.Meet(true, func() {}); ready != younger.Result() {
+	if _, ready, _ := g.Meet(true, func() {}); ready != younger.flight.Result() {
 		t.Error("the younger flight's result does not serve")
 	}
 }
@@ -59,7 +59,7 @@ func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
 	g := New(l, 0, 0, new(gauge)).Enter(Key{}, channels)
 	f := lead(t, g, true)
 	f.Land(news())
-	if _, ready, _ := g.Meet(true, func() {}); ready != f.Result() {
+	if _, ready, _ := g.Meet(true, func() {}); ready != f.flight.Result() {
 		t.Error("a replay is not served by the one before")
 	}
 	lead(t, g, false).Land(nothingNew()) // a first ask is not
@@ -87,7 +87,7 @@ func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
 		s := New(l, time.Second, 0, new(gauge))
-		visit := func() (*Result, *Flight) {
+		visit := func() (*Result, *Ask) {
 			g := s.Enter(Key{}, channels)
 			defer g.Exit()
 			_, ready, f := g.Meet(false, func() {})
@@ -224,7 +224,7 @@ func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
 		g.WakeAll()
 		for range 2 {
 			g.Unparked(<-woken)
-			if _, ready, _ := g.Meet(true, func() {}); ready != f.Result() {
+			if _, ready, _ := g.Meet(true, func() {}); ready != f.flight.Result() {
 				t.Error("the others are not served by what the first brought")
 			}
 		}

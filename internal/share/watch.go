@@ -58,14 +58,14 @@ func (g *Group) tickLater() {
 	g.ticker.Hold(time.Now().Add(g.groups.watch), g.tick)
 }
 
-// tick wakes one parked member, unless an ask is in flight, and goes on as long
-// as there are any.
+// tick wakes one parked member, unless an ask is in flight that the backend may still
+// answer, and goes on as long as there are any.
 func (g *Group) tick(lot.Outcome) {
 	s := g.groups
 	s.mu.Lock()
 	g.ticking = false
 	var chosen *lot.Waiter
-	if g.flight == nil {
+	if g.flight == nil || g.flight.overdue {
 		for w := range g.parked {
 			chosen = w
 			break
