@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -79,9 +80,11 @@ func parseDirective[T any, Directive interface {
 //	    share        public|<value...>
 //	    asks         <number>
 //	    reuse        <duration>
+//	    look_again   off|<duration...>
 //	    spread       <duration>
-//	    max_body     <size>
+//	    max_body     <size> [<duration>]
 //	    per_client   <number>
+//	    per_browser  <number>
 //	    supersede    off|<key...>
 //	    answer       message|replay
 //	    hold         backend|messages
@@ -102,9 +105,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"share":        h.readShare,
 		"asks":         words.Integer(&h.Asks, 1),
 		"reuse":        words.Duration(&h.Reuse, 0),
+		"look_again":   h.readLookAgain,
 		"spread":       words.Duration(&h.Spread, 0),
-		"max_body":     words.Size(&h.MaxBody),
+		"max_body":     words.Sequence(words.Size(&h.MaxBody), words.Optional(words.Duration(&h.MaxBodyTime, time.Millisecond))),
 		"per_client":   words.Integer(&h.PerClient, 0),
+		"per_browser":  h.readPerBrowser,
 		"supersede":    words.OrOff(readKeys(&h.Supersede)),
 		"answer":       words.OneOf(&h.Answer, "message", "replay"),
 		"hold":         words.OneOf(&h.Hold, "backend", "messages"),
@@ -130,6 +135,16 @@ func (h *Handler) readNothingNew(d *caddyfile.Dispenser) error {
 func (h *Handler) readSSE(d *caddyfile.Dispenser) error {
 	h.SSE = new(poll.Streams)
 	return h.SSE.Read(d)
+}
+
+func (h *Handler) readLookAgain(d *caddyfile.Dispenser) error {
+	h.LookAgain = []caddy.Duration{0} // off
+	return words.OrOff(words.Ascending(&h.LookAgain))(d)
+}
+
+func (h *Handler) readPerBrowser(d *caddyfile.Dispenser) error {
+	h.PerBrowser = new(int)
+	return words.Integer(h.PerBrowser, 0)(d)
 }
 
 func (h *Handler) readShare(d *caddyfile.Dispenser) error {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -103,17 +104,35 @@ type Handler struct {
 	// that meet while an ask is in flight share it.
 	Reuse caddy.Duration `json:"reuse,omitempty"`
 
+	// When to ask the backend again after a wake-up that found nothing new, once for
+	// all that share a replay: applications answer a write before it can be seen. Each
+	// is counted from the ask that was in vain, in ascending order. For one event few
+	// groups of requests do so at first, and fewer where it never brings news. A single
+	// 0 stands for never. Default: 200ms, 1s, 3s.
+	LookAgain []caddy.Duration `json:"look_again,omitempty"`
+
 	// Release the requests of a channel over this long, not all in one burst.
 	// Default: 0.
 	Spread caddy.Duration `json:"spread,omitempty"`
 
 	// How many bytes of a request's body are kept for a replay, and how much of
-	// an answer is looked at. A longer request is not held. An answer that is
-	// longer, or has not ended 250 ms after its header, is news. Default: 64 KB.
+	// an answer is looked at. A longer request is not held, a longer answer is news.
+	// Default: 64 KB.
 	MaxBody int64 `json:"max_body,omitempty"`
+
+	// How long an answer is looked at: one that has not ended so long after its header
+	// is news. Default: 250ms.
+	MaxBodyTime caddy.Duration `json:"max_body_time,omitempty"`
 
 	// How many requests of one client IP are parked at most. Default: 0, no limit.
 	PerClient int `json:"per_client,omitempty"`
+
+	// How many polls of one browser are parked at most on one path over HTTP/1.1,
+	// where it has six connections for a site. One more ends the one that has been
+	// parked the longest, once that has been so for a second, with its nothing-new
+	// answer. A browser is known by its address, User-Agent and cookies; without a
+	// cookie it is not. 0: no limit. Default: 4.
+	PerBrowser *int `json:"per_browser,omitempty"`
 
 	// If set, a newer poll with the same values here and the same URL path ends
 	// the older one at once, with its nothing-new answer. For pages that poll by
@@ -238,6 +257,13 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.MaxBody == 0 {
 		h.MaxBody = 64_000
 	}
+	h.MaxBodyTime = cmp.Or(h.MaxBodyTime, caddy.Duration(250*time.Millisecond))
+	if h.LookAgain == nil {
+		h.LookAgain = defaultLookAgain
+	}
+	if h.PerBrowser == nil {
+		h.PerBrowser = new(defaultPerBrowser)
+	}
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -256,13 +282,13 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.metrics = metrics.Of(h.Name)
 	h.line = &poll.Line{
 		Lot:           h.hub.Lot,
-		Groups:        share.New(h.hub.Lot, time.Duration(h.Reuse), time.Duration(h.Watch), h.metrics.Groups),
+		Groups:        share.New(h.hub.Lot, h.sharing()),
 		Rules:         h.NothingNew,
 		Asks:          semaphore.NewWeighted(int64(h.Asks)),
 		Slow:          delay.New(poll.SlowAfter),
 		MaxBody:       h.MaxBody,
 		MaxEvent:      max(h.MaxBody, h.hub.MaxMessage),
-		Patience:      poll.NewPatience(),
+		Patience:      poll.NewPatience(time.Duration(h.MaxBodyTime)),
 		Share:         share.RuleOf(h.Share, h.SharePublic),
 		Spread:        time.Duration(h.Spread),
 		TimeoutStatus: h.TimeoutStatus,
@@ -272,6 +298,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Stopping:      h.hub.Stopping,
 		PerClient:     h.PerClient,
 		Clients:       &h.hub.Clients,
+		PerBrowser:    *h.PerBrowser,
+		Browsers:      &h.hub.Browsers,
 		MaxChannels:   h.hub.MaxChannelsPerClient,
 		Channels:      &h.hub.Spread,
 		Newest:        &h.hub.NewestPolls,
@@ -310,7 +338,23 @@ func (h *Handler) interest() lot.Interest {
 	return lot.Messages
 }
 
-const defaultTimeout = 55 * time.Second
+const (
+	defaultTimeout    = 55 * time.Second
+	defaultPerBrowser = 4
+)
+
+var defaultLookAgain = []caddy.Duration{caddy.Duration(200 * time.Millisecond), caddy.Duration(time.Second), caddy.Duration(3 * time.Second)}
+
+// sharing says how the handler's requests share what the backend is asked.
+func (h *Handler) sharing() share.Options {
+	options := share.Options{Reuse: time.Duration(h.Reuse), Watch: time.Duration(h.Watch), Count: h.metrics.Groups}
+	for _, after := range h.LookAgain {
+		if after > 0 {
+			options.LookAgain = append(options.LookAgain, time.Duration(after))
+		}
+	}
+	return options
+}
 
 // leastWatch keeps watching from being a busy loop.
 const leastWatch = 10 * time.Millisecond
@@ -320,7 +364,8 @@ const leastWatch = 10 * time.Millisecond
 func (h *Handler) check() error {
 	for name, value := range map[string]int64{
 		"timeout": int64(h.Timeout), "watch": int64(h.Watch), "asks": int64(h.Asks), "reuse": int64(h.Reuse),
-		"spread": int64(h.Spread), "max_body": h.MaxBody, "per_client": int64(h.PerClient),
+		"spread": int64(h.Spread), "max_body": h.MaxBody, "max_body_time": int64(h.MaxBodyTime), "per_client": int64(h.PerClient),
+		"per_browser": int64(*h.PerBrowser),
 	} {
 		if value < 0 {
 			return fmt.Errorf("%s must not be negative", name)
@@ -332,6 +377,8 @@ func (h *Handler) check() error {
 	switch {
 	case h.Watch > 0 && time.Duration(h.Watch) < leastWatch:
 		return fmt.Errorf("watch is %s: it must be at least %s", time.Duration(h.Watch), leastWatch)
+	case !slices.IsSorted(h.LookAgain) || h.LookAgain[0] < 0:
+		return errors.New("look_again must be in ascending order, and not negative")
 	case h.SharePublic && len(h.Share) > 0:
 		return errors.New("share and share_public exclude each other")
 	case h.TimeoutStatus != 0 && (h.TimeoutStatus < 200 || h.TimeoutStatus > 599):
@@ -361,8 +408,9 @@ func (h *Handler) checkHold() (option string, err error) {
 	if h.Hold != "" && h.Hold != "backend" && h.Hold != "messages" {
 		return "hold", fmt.Errorf("hold is %q: it must be backend or messages", h.Hold)
 	}
+	lookAgain := len(h.LookAgain) > 0 && !slices.Equal(h.LookAgain, defaultLookAgain) && h.LookAgain[0] > 0
 	for option, given := range map[string]bool{
-		"nothing_new": h.NothingNew != nil, "watch": h.Watch > 0, "reuse": h.Reuse > 0, "answer": h.Answer == "replay",
+		"nothing_new": h.NothingNew != nil, "watch": h.Watch > 0, "reuse": h.Reuse > 0, "look_again": lookAgain, "answer": h.Answer == "replay",
 	} {
 		if given && h.Hold == "messages" {
 			return option, fmt.Errorf("%s: with hold messages the backend is not asked", option)

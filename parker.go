@@ -95,6 +95,8 @@ func (h *Handler) released(p *poll.Poll, r *http.Request) (over bool, err error)
 		p.Released(answer.Replay)
 	case lot.Woken:
 		p.Released(answer.Watch)
+	case lot.Looked:
+		p.Released(answer.Replay)
 	case lot.TimedOut:
 		if !p.Retries() {
 			return true, p.Give(poll.Reply{Kind: poll.TimedOut})
@@ -145,6 +147,12 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 				return nil
 			}
 			p.Released(answer.Watch)
+			s.Replay()
+		case lot.Looked:
+			if h.move(p, r, s, true) {
+				return nil
+			}
+			p.Released(answer.Replay)
 			s.Replay()
 		case lot.TimedOut:
 			switch {

@@ -18,6 +18,7 @@ type Process struct {
 	Clients     keyed.Counter
 	Spread      keyed.Spread // over channels, of each client
 	NewestPolls poll.Newest
+	Browsers    poll.Browsers
 
 	// Stopping is over when the process is about to stop.
 	Stopping context.Context

@@ -264,7 +264,7 @@ func (l *Lot) leave(k *link) {
 func (l *Lot) Release(e brokers.Event) int {
 	r := release{full: &Event{Event: e, came: l.events.Add(1)}}
 	r.bare = r.full.bare()
-	l.marks.note(l.seed, &e)
+	l.marks.note(l.seed, &e, Moment(l.since(time.Now())+1))
 	if e.Lost() {
 		for i := range l.shards {
 			l.shards[i].give(&r)

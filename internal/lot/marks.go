@@ -3,6 +3,7 @@ package lot
 import (
 	"hash/maphash"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddy-parker/parker/brokers"
 )
@@ -14,9 +15,13 @@ type Mark uint64
 // markCount is how many counters the channels share.
 const markCount = 4096
 
-// marks counts events, by their channels' hash.
+// Moment is when an event came, since the lot began. Zero: none has.
+type Moment int64
+
+// marks counts events, by their channels' hash, and knows when the last came.
 type marks struct {
 	counts [markCount]atomic.Uint64
+	latest [markCount]atomic.Int64
 	lost   atomic.Uint64 // those that concern all channels
 }
 
@@ -31,14 +36,30 @@ func (l *Lot) Mark(channels []string) Mark {
 	return Mark(m)
 }
 
-func (m *marks) note(seed maphash.Seed, e *brokers.Event) {
+// Latest is when the last event came on any of the channels. It may have been on another
+// channel, as for [Lot.Mark].
+func (l *Lot) Latest(channels []string) (latest Moment) {
+	for _, name := range channels {
+		latest = max(latest, Moment(l.marks.latest[place(l.seed, name)].Load()))
+	}
+	return latest
+}
+
+// Ago is how long ago a moment was.
+func (l *Lot) Ago(m Moment) time.Duration { return time.Since(l.start) - time.Duration(m) }
+
+func (m *marks) note(seed maphash.Seed, e *brokers.Event, now Moment) {
 	if e.Lost() {
 		m.lost.Add(1)
 		return
 	}
-	m.of(seed, e.Channel).Add(1)
+	at := place(seed, e.Channel)
+	m.latest[at].Store(int64(now))
+	m.counts[at].Add(1)
 }
 
 func (m *marks) of(seed maphash.Seed, name string) *atomic.Uint64 {
-	return &m.counts[maphash.String(seed, name)%markCount]
+	return &m.counts[place(seed, name)]
 }
+
+func place(seed maphash.Seed, name string) uint64 { return maphash.String(seed, name) % markCount }

@@ -19,6 +19,8 @@ const (
 	TimedOut
 	// Woken: [Waiter.Wake] was called.
 	Woken
+	// Looked: [Waiter.Look] was called.
+	Looked
 	// Superseded: [Waiter.Supersede] was called.
 	Superseded
 	// Stopped: the lot was stopped.
@@ -30,7 +32,7 @@ const (
 // String is the cause in a word.
 func (c Cause) String() string {
 	return [...]string{
-		Published: "published", TimedOut: "timeout", Woken: "woken", Superseded: "superseded", Stopped: "stop", Full: "full",
+		Published: "published", TimedOut: "timeout", Woken: "woken", Looked: "look", Superseded: "superseded", Stopped: "stop", Full: "full",
 	}[c]
 }
 
@@ -77,6 +79,7 @@ type Waiter struct {
 	until      int64 // since the lot's start
 	spread     time.Duration
 	spreading  bool // released, but not yet: until is when
+	ending     bool // until is when another takes its place
 
 	// place and due belong to the deadline queue.
 	deadlines *deadlines
@@ -225,6 +228,9 @@ func (w *Waiter) Leave() bool {
 // Wake ends a park with [Woken]; it tells whether there was one to end.
 func (w *Waiter) Wake() bool { return w.end(Woken) }
 
+// Look ends a park with [Looked]; it reports whether there was one to end.
+func (w *Waiter) Look() bool { return w.end(Looked) }
+
 // Supersede ends a park with [Superseded], and each that would begin from now on. What
 // was noted and has let nobody go yet is for the newer waiter, if there is one: neither
 // is a subscriber. A message that is noted later lets this one go first.
@@ -245,6 +251,19 @@ func (w *Waiter) Supersede(newer *Waiter) {
 // hears reports whether the event concerns the waiter.
 func (w *Waiter) hears(e *Event) bool {
 	return e != nil && (e.Lost() || slices.ContainsFunc(w.links, func(k link) bool { return k.channel.name == e.Channel }))
+}
+
+// EndBy has a park end with [Superseded] at the time given, or now if that has passed,
+// unless it ends before.
+func (w *Waiter) EndBy(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	until := w.lot.since(t)
+	if w.state != parked || w.spreading || until >= w.until {
+		return
+	}
+	w.until, w.ending = until, true
+	w.deadlines.set(w, until, true)
 }
 
 // Close takes the waiter off its channels. It must not be parked or held.
@@ -331,8 +350,11 @@ func (w *Waiter) expired(now int64) {
 		return
 	}
 	outcome := Outcome{Cause: TimedOut}
-	if w.spreading {
+	switch {
+	case w.spreading:
 		outcome = w.takeEvent()
+	case w.ending:
+		outcome.Cause = Superseded
 	}
 	release := w.free()
 	w.mu.Unlock()
@@ -366,7 +388,7 @@ func (w *Waiter) free() func(Outcome) {
 		}
 	}
 	release := w.release
-	w.state, w.spreading, w.release = idle, false, nil
+	w.state, w.spreading, w.ending, w.release = idle, false, false, nil
 	w.deadlines.drop(w)
 	return release
 }

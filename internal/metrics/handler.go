@@ -24,8 +24,9 @@ type Handler struct {
 	// Running and Queued are the asks at the backend, and those that wait for that.
 	Running, Queued prometheus.Gauge
 
-	// First and Replay count the backend's asks.
-	First, Replay Asks
+	// First, Replay and Look count the backend's asks. A look is a replay after one that
+	// found nothing new.
+	First, Replay, Look Asks
 
 	// FailedReplays counts those that the backend did not answer.
 	FailedReplays prometheus.Counter
@@ -62,6 +63,7 @@ func Of(name string) *Handler {
 		Queued:        queued.With(label),
 		First:         of("first"),
 		Replay:        of("replay"),
+		Look:          of("look"),
 		FailedReplays: failed.With(label),
 		SlowReaders:   slow.With(label),
 		ends:          ends.MustCurryWith(label),

@@ -32,7 +32,7 @@ var (
 
 	running = gauge("asks_running", "Asks that are at the backend now.")
 	queued  = gauge("asks_queued", "Asks that wait for their turn now.")
-	asks    = counter("asks_total", "Asks that the backend was sent: a poll's first, or a replay.", "kind")
+	asks    = counter("asks_total", "Asks that the backend was sent: a poll's first, a replay, or a look, which is a replay after one that found nothing new.", "kind")
 	shared  = counter("asks_shared_total", "Asks that the backend was spared, as another's answer served.", "kind")
 	failed  = counter("replays_failed_total", "Replays that the backend did not answer, and that are tried again.")
 	slow    = counter("slow_readers_total", "Streams that ended because their client read too slowly.")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/lot"
@@ -237,7 +238,7 @@ func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 	}
 	w.land(landing)
 	if reply.Kind == News {
-		w.wakeOthers()
+		p.wakeOthers()
 	}
 	if reply.Kind != Streamed && p.r.Context().Err() != nil {
 		reply.Kind = Left
@@ -398,6 +399,17 @@ func (p *Poll) refused(retry time.Time) Reply {
 func (p *Poll) backoff() time.Duration {
 	d := min(firstBackoff<<min(p.failures, 10), lastBackoff)
 	return d - rand.N(d/2)
+}
+
+// wakeOthers has those ask that are parked with this poll, if its turn at asking for all
+// brought news. What is news on a stream is known once it is an event.
+func (p *Poll) wakeOthers() {
+	switch {
+	case p.stamp.Release == answer.Watch:
+		p.asked.WakeAll()
+	case p.ended.Cause == lot.Looked && !p.streams:
+		p.asked.Found()
+	}
 }
 
 // announce publishes on the channels that an answer named. On an answer to a replay that

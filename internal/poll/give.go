@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/share"
 )
 
 var errNoTurn = errors.New("the time of the poll was over before its turn at the backend came")
@@ -93,7 +94,13 @@ func (p *Poll) giveMessages(events []brokers.Event) error {
 }
 
 // Released says why the poll was let go, should its next ask bring news.
-func (p *Poll) Released(why answer.Release) { p.stamp.Release = why }
+func (p *Poll) Released(why answer.Release) {
+	p.stamp.Release = why
+	p.why = share.Anew
+	if p.ended.Cause == lot.Published {
+		p.why = share.InVain // unless it does
+	}
+}
 
 func (p *Poll) write(a *backend.Answer) {
 	header := p.client.Header()

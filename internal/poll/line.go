@@ -60,6 +60,11 @@ type Line struct {
 	PerClient int
 	Clients   *keyed.Counter
 
+	// PerBrowser bounds how many polls of one browser are parked on one path over
+	// HTTP/1.1, counted in Browsers. 0: no limit.
+	PerBrowser int
+	Browsers   *Browsers
+
 	// MaxChannels bounds on how many channels polls of one client are parked,
 	// counted in Channels.
 	MaxChannels int

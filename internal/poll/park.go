@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/share"
 )
 
 // Park has the poll wait until something happens: [Poll.Wait] must follow, if it tells
@@ -37,13 +38,18 @@ func (p *Poll) Park() (parked bool) {
 		until = earlier(until, begin.Add(quiet))
 	}
 	p.readyOutcomes()
-	p.group.Parked(p.waiter)
+	why := p.why
+	if p.Retries() {
+		why = share.Anew
+	}
+	p.listed = p.group.Parked(p.waiter, why)
 	p.ended, parked = p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
 	if !parked {
-		p.group.Unparked(p.waiter)
+		p.unlist()
 		return false
 	}
 	p.since = begin
+	p.browse()
 	p.limits.Lift()
 	p.debugParked(until)
 	if !p.streams {
@@ -76,7 +82,8 @@ func (p *Poll) Outcome() (o lot.Outcome, ok bool) {
 	} else {
 		cause = p.ended.Cause.String()
 	}
-	p.group.Unparked(p.waiter)
+	p.unlist()
+	p.unbrowse()
 	held := time.Since(p.since)
 	p.since = time.Time{}
 	p.stamp.Parked += held
@@ -88,6 +95,13 @@ func (p *Poll) Outcome() (o lot.Outcome, ok bool) {
 		m.Ended(cause)
 	}
 	return p.ended, !p.gone
+}
+
+func (p *Poll) unlist() {
+	if p.listed {
+		p.listed = false
+		p.group.Unparked(p.waiter)
+	}
 }
 
 // quiet is after how long without an event a stream lets its client know where
@@ -162,10 +176,10 @@ func (p *Poll) replayUntil() time.Time {
 // Patience is for how long the answers of one handler are kept.
 type Patience struct{ poll, stream *delay.Queue }
 
-// NewPatience is what each handler has. On a stream there is nothing else that could
-// be done with an answer than to wait for its end.
-func NewPatience() Patience {
-	return Patience{poll: delay.New(250 * time.Millisecond), stream: delay.New(10 * time.Second)}
+// NewPatience is what each handler has: the time given, but on a stream there is nothing
+// else that could be done with an answer than to wait for its end.
+func NewPatience(poll time.Duration) Patience {
+	return Patience{poll: delay.New(poll), stream: delay.New(10 * time.Second)}
 }
 
 // patienceFor says which of the backend's answers can be kept.

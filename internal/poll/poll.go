@@ -29,7 +29,8 @@ type Poll struct {
 	channels []string
 	waiter   *lot.Waiter
 	group    *share.Group
-	varies   []string // fields by which answers varied that did not suit, sorted
+	asked    *share.Group // the group as which it asked last
+	varies   []string     // fields by which answers varied that did not suit, sorted
 	limits   answer.Limits
 
 	// deadline is when the client wants its answer, patience when a first ask
@@ -52,7 +53,10 @@ type Poll struct {
 	seated    bool  // it counts as one of the client's that are parked
 	full      error // which of the client's limits keeps it from that
 	supersede Key   // zero: none
+	browser   Key   // zero: there is no limit for it
 
+	why      share.Parking     // it parks next
+	listed   bool              // its group knows that it is parked
 	outcomes chan lot.Outcome  // the waiter's; at most one is under way
 	outcome  func(lot.Outcome) // sends one
 	since    time.Time         // it is parked; zero: it is not
@@ -154,6 +158,9 @@ func (l *Line) New(q Request) *Poll {
 			p.deadline = now.Add(q.Wait)
 			p.stamp.Wait = q.Wait
 		}
+	}
+	if l.PerBrowser > 0 && !q.Stream {
+		p.browser, _ = browserOf(q.HTTP, q.ClientIP, p.clientPath())
 	}
 	if p.outer = outerOf(q.HTTP); p.outer != nil {
 		p.depth = p.outer.poll.depth + 1

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/passing"
+	"github.com/caddy-parker/parker/internal/share"
 )
 
 // The types of those events that parker itself has to tell.
@@ -226,6 +227,7 @@ func (s *Stream) Take() {
 // deliver gives events: messages as they are, and for the last wake-up what the
 // backend has to say.
 func (s *Stream) deliver(events []*lot.Event) {
+	s.poll.why = share.Anew
 	lastWakeUp := len(events) - 1
 	for lastWakeUp >= 0 && events[lastWakeUp].Message != nil {
 		lastWakeUp--
@@ -239,11 +241,21 @@ func (s *Stream) deliver(events []*lot.Event) {
 		case s.given.Covers(event.Event):
 			continue
 		case event.Message == nil && i == lastWakeUp:
-			s.replay(event.Position)
+			s.wake(event)
 		case event.Message != nil:
 			s.message(event)
 		}
 		s.given = s.given.Merge(event.Position)
+	}
+}
+
+// wake has the backend asked for a wake-up. If it has nothing new, it is to be asked
+// again after a while.
+func (s *Stream) wake(event *lot.Event) {
+	last := s.last
+	s.replay(event.Position)
+	if s.last == last {
+		s.poll.why = share.InVain
 	}
 }
 
@@ -320,6 +332,9 @@ func (s *Stream) presentAnswer(a *backend.Answer, at brokers.Position) {
 		return
 	}
 	s.last = digest
+	if s.poll.ended.Cause == lot.Looked {
+		s.poll.asked.Found()
+	}
 	s.event(at, "", body)
 }
 

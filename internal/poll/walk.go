@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/passing"
@@ -26,7 +27,6 @@ type walk struct {
 	cancel func()
 	ask    *share.Ask // nil: nobody may join, or it has ended
 	leads  *share.Ask // the same, even when it has ended
-	group  *share.Group
 	again  bool
 
 	unwatch func() bool // it is not told any more that the client leaves
@@ -69,7 +69,8 @@ func outerOf(r *http.Request) *walk {
 }
 
 func (p *Poll) newWalk(again bool) *walk {
-	w := &walk{poll: p, group: p.group, again: again}
+	p.asked = p.group
+	w := &walk{poll: p, again: again}
 	w.ctx, w.cancel = context.WithCancel(walkContext{p.r.Context(), w})
 	return w
 }
@@ -89,10 +90,14 @@ func (w *walk) begin() {
 
 // asks counts asks of the kind that the walk is.
 func (w *walk) asks() metrics.Asks {
-	if w.again {
-		return w.poll.line.Metrics.Replay
+	switch metrics := w.poll.line.Metrics; {
+	case w.again && w.poll.ended.Cause == lot.Looked:
+		return metrics.Look
+	case w.again:
+		return metrics.Replay
+	default:
+		return metrics.First
 	}
-	return w.poll.line.Metrics.First
 }
 
 // queue waits for a place at the backend. It fails when the ask ends before.
@@ -259,7 +264,7 @@ func (w *walk) Stream(status int) bool {
 		w.holding = false
 	}
 	w.land(share.Alone)
-	w.wakeOthers()
+	p.wakeOthers()
 	if !admits(status) {
 		p.deny()
 	}
@@ -278,14 +283,6 @@ func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
 		w.unstop = context.AfterFunc(p.line.Stopping, func() { writer.Stop(w.cancel) })
 	}
 	return writer
-}
-
-// wakeOthers has those ask that are parked with this poll, if its turn at watching the
-// backend brought news.
-func (w *walk) wakeOthers() {
-	if w.poll.stamp.Release == answer.Watch {
-		w.group.WakeAll()
-	}
 }
 
 // land ends the ask with what it brought for others.

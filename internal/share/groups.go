@@ -21,8 +21,12 @@ type Groups struct {
 	watch time.Duration
 	count Gauge
 
-	mu     sync.Mutex // guards groups and all that is in them
+	lookAgain []time.Duration // when, after a wake-up that found nothing new
+
+	mu     sync.Mutex // guards all below and all that is in it
 	groups map[Key]*Group
+	looks  map[lot.Moment]*look // by the event
+	vain   int                  // events in a row for which looks brought nothing
 }
 
 // Group is the requests of one key. It lives as long as it has members.
@@ -40,7 +44,8 @@ type Group struct {
 	reuse      *lot.Waiter // on no channel: it tells when that time is over
 	reusing    bool        // the group is a member of its own, for last's sake
 
-	parked  map[*lot.Waiter]struct{} // for the tick to choose from
+	parked  map[*lot.Waiter]struct{} // for the tick and for looks to choose from
+	look    *look                    // the last that it took part in
 	ticker  *lot.Waiter
 	ticking bool
 }
@@ -51,11 +56,28 @@ type Gauge interface {
 	Dec()
 }
 
-// New makes the groups of a handler. reuse is how long a nothing-new answer
-// serves first asks, watch how often a parked request of each group is woken;
-// 0 switches either off.
-func New(l *lot.Lot, reuse, watch time.Duration, count Gauge) *Groups {
-	return &Groups{lot: l, reuse: reuse, watch: watch, count: count, groups: make(map[Key]*Group)}
+// Options is how the groups of a handler ask.
+type Options struct {
+	// Reuse is how long a nothing-new answer serves first asks. 0: not at all.
+	Reuse time.Duration
+
+	// Watch is how often a parked request of each group is woken. 0: never.
+	Watch time.Duration
+
+	// LookAgain is when a group asks again after a wake-up that found nothing new, in
+	// ascending order. None: never.
+	LookAgain []time.Duration
+
+	// Count is told how many groups there are.
+	Count Gauge
+}
+
+// New makes the groups of a handler.
+func New(l *lot.Lot, options Options) *Groups {
+	return &Groups{
+		lot: l, reuse: options.Reuse, watch: options.Watch, lookAgain: options.LookAgain, count: options.Count,
+		groups: make(map[Key]*Group), looks: make(map[lot.Moment]*look),
+	}
 }
 
 // Enter makes the caller a member of the key's group, whose members all wait on
@@ -86,6 +108,7 @@ func (g *Group) exit() {
 	if g.members > 0 {
 		return
 	}
+	g.leaveLook()
 	delete(g.groups.groups, g.key)
 	g.groups.count.Dec()
 }

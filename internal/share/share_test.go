@@ -34,7 +34,7 @@ func lead(t *testing.T, g *Group, again bool) *Ask {
 
 func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 	l := lot.New()
-	s := New(l, 0, 0, new(gauge))
+	s := New(l, Options{Count: new(gauge)})
 	g, other := s.Enter(Key{1}, channels), s.Enter(Key{2}, channels)
 	f := lead(t, g, false)
 	if join, _, _ := g.Meet(false, func() {}); join != f.flight {
@@ -56,7 +56,7 @@ func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 
 func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
 	l := lot.New()
-	g := New(l, 0, 0, new(gauge)).Enter(Key{}, channels)
+	g := New(l, Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, true)
 	f.Land(news())
 	if _, ready, _ := g.Meet(true, func() {}); ready != f.flight.Result() {
@@ -69,7 +69,7 @@ func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
 
 func TestAnEventDuringAFlightMakesItsResultStale(t *testing.T) {
 	l := lot.New()
-	g := New(l, 0, 0, new(gauge)).Enter(Key{}, channels)
+	g := New(l, Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, true)
 	l.Release(brokers.Event{Channel: "a"})
 	f.Land(news())
@@ -77,7 +77,7 @@ func TestAnEventDuringAFlightMakesItsResultStale(t *testing.T) {
 }
 
 func TestAResultWithoutAnAnswerServesNobodyElse(t *testing.T) {
-	g := New(lot.New(), time.Hour, 0, new(gauge)).Enter(Key{}, channels)
+	g := New(lot.New(), Options{Reuse: time.Hour, Count: new(gauge)}).Enter(Key{}, channels)
 	lead(t, g, true).Land(Alone)
 	lead(t, g, true).Land(&Result{Retry: time.Now()})
 	lead(t, g, false)
@@ -86,7 +86,7 @@ func TestAResultWithoutAnAnswerServesNobodyElse(t *testing.T) {
 func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
-		s := New(l, time.Second, 0, new(gauge))
+		s := New(l, Options{Reuse: time.Second, Count: new(gauge)})
 		visit := func() (*Result, *Ask) {
 			g := s.Enter(Key{}, channels)
 			defer g.Exit()
@@ -126,7 +126,7 @@ func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
-		s := New(l, time.Second, 0, new(gauge))
+		s := New(l, Options{Reuse: time.Second, Count: new(gauge)})
 		old := s.Enter(Key{}, channels)
 		f := lead(t, old, false)
 		old.Exit()
@@ -145,13 +145,13 @@ func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 }
 
 func TestNewsAreNotReused(t *testing.T) {
-	g := New(lot.New(), time.Hour, 0, new(gauge)).Enter(Key{}, channels)
+	g := New(lot.New(), Options{Reuse: time.Hour, Count: new(gauge)}).Enter(Key{}, channels)
 	lead(t, g, false).Land(news())
 	lead(t, g, false)
 }
 
 func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
-	g := New(lot.New(), 0, 0, new(gauge)).Enter(Key{}, channels)
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	cancelled := 0
 	_, _, f := g.Meet(false, func() { cancelled++ })
 	join, _, _ := g.Meet(false, func() {})
@@ -167,7 +167,7 @@ func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
 }
 
 func TestALeaderThatIsAloneClosesItsFlight(t *testing.T) {
-	g := New(lot.New(), 0, 0, new(gauge)).Enter(Key{}, channels)
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, false)
 	g.Meet(false, func() {})
 	if f.Alone() {
@@ -199,13 +199,13 @@ func TestVaryTellsWhomAnAnswerSuits(t *testing.T) {
 func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
-		s := New(l, 0, time.Second, new(gauge))
+		s := New(l, Options{Watch: time.Second, Count: new(gauge)})
 		g := s.Enter(Key{}, channels)
 		lead(t, g, false).Land(nothingNew())
 		woken := make(chan *lot.Waiter, 10)
 		for range 3 {
 			w := l.Register(channels, lot.Messages)
-			g.Parked(w)
+			g.Parked(w, First)
 			w.Park(lot.Parking{Until: time.Now().Add(time.Hour), Release: func(lot.Outcome) { woken <- w }})
 		}
 		time.Sleep(time.Second)

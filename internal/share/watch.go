@@ -6,30 +6,37 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Parked says that a member's waiter is about to be parked. With a watch
-// interval, one of those that are parked is woken at each tick, to ask for all.
-func (g *Group) Parked(w *lot.Waiter) {
+// Parked says that a member's waiter is about to be parked, and why. With a watch
+// interval, one of those that are parked is woken at each tick, to ask for all; after a
+// wake-up that found nothing new, one looks again. If listed, [Group.Unparked] must
+// follow.
+func (g *Group) Parked(w *lot.Waiter, why Parking) (listed bool) {
 	s := g.groups
-	if s.watch <= 0 {
-		return
+	event, looks := g.recent(why)
+	if s.watch <= 0 && !looks {
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if looks {
+		looks = g.joinLook(event, why)
+	}
+	if s.watch <= 0 && !looks {
+		return false
+	}
 	if g.parked == nil {
 		g.parked = make(map[*lot.Waiter]struct{})
 	}
 	g.parked[w] = struct{}{}
-	if !g.ticking {
+	if s.watch > 0 && !g.ticking {
 		g.tickLater()
 	}
+	return true
 }
 
 // Unparked says that it is not any more.
 func (g *Group) Unparked(w *lot.Waiter) {
 	s := g.groups
-	if s.watch <= 0 {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(g.parked, w)
@@ -40,14 +47,20 @@ func (g *Group) Unparked(w *lot.Waiter) {
 func (g *Group) WakeAll() {
 	s := g.groups
 	s.mu.Lock()
-	all := make([]*lot.Waiter, 0, len(g.parked))
-	for w := range g.parked {
-		all = append(all, w)
-	}
+	all := g.all()
 	s.mu.Unlock()
 	for _, w := range all {
 		w.Wake()
 	}
+}
+
+// all is the members that are parked. The caller holds the groups' lock.
+func (g *Group) all() []*lot.Waiter {
+	all := make([]*lot.Waiter, 0, len(g.parked))
+	for w := range g.parked {
+		all = append(all, w)
+	}
+	return all
 }
 
 func (g *Group) tickLater() {

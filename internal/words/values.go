@@ -63,6 +63,25 @@ func Duration(target *caddy.Duration, least time.Duration) Reader {
 	})
 }
 
+// Ascending reads one or more durations, each longer than the one before, and puts them
+// in the target's place.
+func Ascending(target *[]caddy.Duration) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		*target = nil
+		least := time.Nanosecond
+		return each(func(d *caddyfile.Dispenser) error {
+			var duration caddy.Duration
+			d.Prev()
+			if err := Duration(&duration, least)(d); err != nil {
+				return err
+			}
+			least = time.Duration(duration) + 1
+			*target = append(*target, duration)
+			return nil
+		})(d)
+	}
+}
+
 // Integer reads one whole number that is not under least.
 func Integer(target *int, least int) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
