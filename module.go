@@ -296,6 +296,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Broker:        h.hub.Broker,
 		Streams:       h.SSE,
 		Stopping:      h.hub.Stopping,
+		Memory:        &h.hub.Memory,
 		PerClient:     h.PerClient,
 		Clients:       &h.hub.Clients,
 		PerBrowser:    *h.PerBrowser,
@@ -347,7 +348,7 @@ var defaultLookAgain = []caddy.Duration{caddy.Duration(200 * time.Millisecond), 
 
 // sharing says how the handler's requests share what the backend is asked.
 func (h *Handler) sharing() share.Options {
-	options := share.Options{Reuse: time.Duration(h.Reuse), Watch: time.Duration(h.Watch), Count: h.metrics.Groups}
+	options := share.Options{Reuse: time.Duration(h.Reuse), Watch: time.Duration(h.Watch), Interest: h.interest(), Count: h.metrics.Groups}
 	for _, after := range h.LookAgain {
 		if after > 0 {
 			options.LookAgain = append(options.LookAgain, time.Duration(after))

@@ -43,8 +43,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	for reply.Kind == poll.NothingNew || reply.Kind == poll.Refused {
-		if p.Lost() && reply.Kind == poll.NothingNew || p.Plain() {
-			return p.GiveKept(answer.None)
+		if why, ok := p.AtOnce(); ok && reply.Kind == poll.NothingNew {
+			return p.GiveAtOnce(why)
 		}
 		if p.Park() {
 			p.Wait()
@@ -194,23 +194,39 @@ func (h *Handler) move(p *poll.Poll, r *http.Request, s *poll.Stream, again bool
 	return server != nil && p.Move(server, s, again)
 }
 
-// holds tells whether a request is of a kind that can be held.
-func (h *Handler) holds(r *http.Request) bool {
-	return slices.Contains(h.Methods, r.Method) && !caddyhttp.IsIncremental(r.Header) &&
-		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
+// unfit returns why a request is not of a kind that can be held, or nothing.
+func (h *Handler) unfit(r *http.Request) (why answer.Detail) {
+	switch {
+	case httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade"):
+		return answer.Upgrade
+	case !slices.Contains(h.Methods, r.Method):
+		return answer.Method
+	case caddyhttp.IsIncremental(r.Header):
+		return answer.Incremental
+	}
+	return ""
+}
+
+// notHeld has the answer say why a request is not held, before the backend is asked.
+func (h *Handler) notHeld(w http.ResponseWriter, r *http.Request, why answer.Detail) {
+	answer.Stamp{Release: answer.None, Detail: why, Wait: -1}.Put(w.Header())
+	h.line.DebugNotHeld(h.line.IDOf(r), why)
 }
 
 // admit starts a poll, if the request can be held. A poll that cannot is told so.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *poll.Poll {
 	handover := poll.HandoverOf(r)
-	if !h.holds(r) || handover.Passes() {
+	if why := h.unfit(r); why != "" {
+		h.notHeld(w, r, why)
 		return nil
 	}
-	notHeld := answer.Stamp{Release: answer.None, Wait: -1}
+	if handover.Passes() {
+		return nil
+	}
 	channels, err := channelsOf(r, h.Channels)
 	if err != nil {
 		h.badChannel.Warn(h.logger, "the request is not held", err)
-		notHeld.Put(w.Header())
+		h.notHeld(w, r, answer.Channel)
 		return nil
 	}
 	if len(h.Channels) == 0 && !h.AcrossSites {
@@ -224,7 +240,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	kept, err := backend.Keep(r, h.MaxBody)
 	if err != nil {
-		notHeld.Put(w.Header())
+		h.notHeld(w, r, answer.Body)
 		return nil
 	}
 	wait, ok := field.Wait(r.Header)
@@ -350,7 +366,9 @@ func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	// The route may rewrite the request: what it was counts.
 	channels, err := channelsOf(r, n.Channels)
 	if err != nil {
-		n.badChannel.Warn(n.logger, "the write is not published", err)
+		n.badChannel.Warn(n.logger, "the write is not published on one of its channels", err)
+	}
+	if len(channels) == 0 {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
 	}
 	if n.Piggyback {
@@ -407,23 +425,32 @@ func ignoreOwn(r *http.Request) {
 	}
 }
 
-// channelsOf are the channels that the templates name for a request: by default
-// its path without the leading slash.
-func channelsOf(r *http.Request, templates []string) ([]string, error) {
+// channelsOf returns the channels that the templates name for a request: by default its
+// path without the leading slash. The error is about one that names no channel, as with
+// a placeholder that is empty or does not exist: nobody means to wait on what is left of
+// it. The others are returned all the same.
+func channelsOf(r *http.Request, templates []string) (channels []string, err error) {
 	if len(templates) == 0 {
 		channel := strings.TrimPrefix(r.URL.Path, "/")
-		return []string{channel}, brokers.CheckChannel(channel)
+		if err := brokers.CheckChannel(channel); err != nil {
+			return nil, err
+		}
+		return []string{channel}, nil
 	}
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	channels := make([]string, 0, len(templates))
+	channels = make([]string, 0, len(templates))
 	for _, template := range templates {
-		channel := replacer.ReplaceAll(template, "")
-		if err := brokers.CheckChannel(channel); err != nil {
-			return nil, fmt.Errorf("%s: %w", template, err)
+		channel, wrong := replacer.ReplaceOrErr(template, true, true)
+		if wrong == nil {
+			wrong = brokers.CheckChannel(channel)
+		}
+		if wrong != nil {
+			err = fmt.Errorf("channel %s: %w", template, wrong)
+			continue
 		}
 		if !slices.Contains(channels, channel) {
 			channels = append(channels, channel)
 		}
 	}
-	return channels, nil
+	return channels, err
 }

@@ -34,12 +34,34 @@ const (
 	Left Release = "left" // its client left: only logs and metrics say so
 )
 
+// Detail says in Parker-Status why a request was not held.
+type Detail string
+
+// The values of [Detail].
+const (
+	Method      Detail = "method"      // it has none of the methods
+	Upgrade     Detail = "upgrade"     // it asks for another protocol
+	Incremental Detail = "incremental" // it says that its body is to be passed on as it comes
+	Channel     Detail = "channel"     // it has no channel to wait on
+	Body        Detail = "body"        // its body is too long to be sent again, or did not come whole
+	Wait        Detail = "wait"        // its client wants no wait
+	Lost        Detail = "position"    // its client is to begin anew
+
+	News   Detail = "news"   // the answer meets no rule of nothing_new
+	Status Detail = "status" // the answer's status speaks of something else than news
+	Length Detail = "length" // the answer is longer than what is looked at
+	Slow   Detail = "slow"   // the answer did not end soon after its header
+)
+
 // Releases are all of them.
 var Releases = []Release{None, Replay, Message, History, Timeout, Watch, Full, Stop, Error, Left}
 
 // Stamp is what parker says of itself in each answer.
 type Stamp struct {
 	Release Release
+
+	// Detail is why it was not held, if Release is None.
+	Detail Detail
 
 	// Parked is how long the request was parked.
 	Parked time.Duration
@@ -57,9 +79,12 @@ type Stamp struct {
 // Put adds Parker-Status, in the manner of RFC 9211, Preference-Applied, RFC 7240,
 // section 3, and what the client needs to go on.
 func (s Stamp) Put(header http.Header) {
-	status := "parker; park=0.0; release=none"
-	if s.Parked > 0 || s.Release != None {
+	status := "parker; park=0.0; release=none; detail=news"
+	if s.Parked > 0 || s.Release != None || s.Detail != News {
 		status = "parker; park=" + Seconds(s.Parked) + "; release=" + string(s.Release)
+		if s.Release == None && s.Detail != "" {
+			status += "; detail=" + string(s.Detail)
+		}
 	}
 	header["Parker-Status"] = append(header["Parker-Status"], status)
 	if s.Wait >= 0 {

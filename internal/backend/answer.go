@@ -1,10 +1,12 @@
 package backend
 
 import (
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Answer is an answer that was kept whole. It is shared by all who are given it
@@ -19,6 +21,40 @@ type Answer struct {
 
 	Body    []byte
 	Trailer http.Header
+
+	holders atomic.Int32
+}
+
+// Hold notes one more that holds the answer. For the first it returns the answer's size,
+// else 0. A nil Answer has none.
+func (a *Answer) Hold() (size int64) {
+	if a == nil || a.holders.Add(1) > 1 {
+		return 0
+	}
+	return a.size()
+}
+
+// Drop notes one less. For the last it returns the answer's size, else 0.
+func (a *Answer) Drop() (size int64) {
+	if a == nil || a.holders.Add(-1) > 0 {
+		return 0
+	}
+	return a.size()
+}
+
+func (a *Answer) size() int64 {
+	return int64(len(a.Body)) + sizeOf(maps.All(a.Header)) + sizeOf(maps.All(a.Trailer))
+}
+
+// sizeOf is how many bytes fields take, without what Go needs for them besides.
+func sizeOf(fields iter.Seq2[string, []string]) (size int64) {
+	for name, lines := range fields {
+		size += int64(len(name))
+		for _, line := range lines {
+			size += int64(len(line))
+		}
+	}
+	return size
 }
 
 // Apply puts the answer's fields into the header of a client's answer.
@@ -52,10 +88,9 @@ func (a *Answer) WriteTo(w http.ResponseWriter) error {
 
 // Without is the answer but for one field.
 func (a *Answer) Without(name string) *Answer {
-	b := *a
-	b.Header = maps.Clone(a.Header)
-	delete(b.Header, name)
-	return &b
+	header := maps.Clone(a.Header)
+	delete(header, name)
+	return &Answer{Status: a.Status, Header: header, Removed: a.Removed, Body: a.Body, Trailer: a.Trailer}
 }
 
 // NotModified is what a client is told that has the answer already: RFC 9110,

@@ -49,7 +49,7 @@ func (w walk) Keep(status int, header http.Header, start []byte) bool {
 	return w.keep(status, header, start)
 }
 
-func (w walk) Stream(status int) bool { return w.stream == nil || w.stream(status) }
+func (w walk) Stream(status int, _ Reason) bool { return w.stream == nil || w.stream(status) }
 
 func (w walk) Attend(client http.ResponseWriter, _ int) *passing.Writer {
 	if w.attend != nil {

@@ -76,7 +76,7 @@ func (c *capture) writeHeader(status int) {
 	c.status = status
 	c.walk.Header(status, c.header)
 	if status == http.StatusSwitchingProtocols || !c.walk.Keep(status, c.header, nil) {
-		c.stream()
+		c.stream(Unkept)
 		return
 	}
 	c.freeze()
@@ -131,12 +131,12 @@ func (c *capture) Expired() {
 		return
 	}
 	c.flush = true
-	c.stream()
+	c.stream(TooSlow)
 }
 
 // stream sends the client what there is of the answer. The caller holds mu.
-func (c *capture) stream() {
-	if !c.walk.Stream(c.status) {
+func (c *capture) stream(why Reason) {
+	if !c.walk.Stream(c.status, why) {
 		c.drop()
 		return
 	}
@@ -184,11 +184,11 @@ func (c *capture) Write(p []byte) (int, error) {
 		if int64(len(c.body)+len(p)) <= c.patience.Bytes {
 			c.body = append(c.body, p...)
 			if !c.walk.Keep(c.status, c.header, c.body) {
-				c.stream()
+				c.stream(Unkept)
 			}
 			return len(p), nil
 		}
-		c.stream()
+		c.stream(TooLong)
 	}
 	if c.stage == dropping {
 		return len(p), nil
@@ -239,7 +239,7 @@ func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stage == keeping {
-		if !c.walk.Stream(http.StatusSwitchingProtocols) {
+		if !c.walk.Stream(http.StatusSwitchingProtocols, Unkept) {
 			return nil, nil, http.ErrNotSupported
 		}
 		c.settle()

@@ -216,6 +216,9 @@ func (q *Request) Placeholders(yield func(name string, value any) bool) {
 // Body is the request's body, or nil.
 func (q *Request) Body() []byte { return q.body }
 
+// Size is how many bytes its header and body take.
+func (q *Request) Size() int64 { return int64(len(q.body)) + sizeOf(q.Fields) }
+
 // Restore makes the request what it was before the first walk. It does so in
 // place, as Caddy's placeholders are bound to the very pointers. The variables
 // alone come in a new map: a connection to the backend may still be dialled for

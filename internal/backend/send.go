@@ -37,15 +37,24 @@ type Walk interface {
 	// the answer streams.
 	Keep(status int, header http.Header, start []byte) bool
 
-	// Stream is called once, before an answer streams to the client. False drops
-	// the answer instead.
-	Stream(status int) bool
+	// Stream is called once, before an answer streams to the client, and why. False
+	// drops the answer instead.
+	Stream(status int, why Reason) bool
 
 	// Attend readies an answer that streams, whose header is in the client's writer
 	// and may be changed there. It takes care of the rest, if that needs any: what it
 	// returns is written to in place of client, unless it is nil.
 	Attend(client http.ResponseWriter, status int) *passing.Writer
 }
+
+// Reason is why an answer streams.
+type Reason uint8
+
+const (
+	Unkept  Reason = iota // [Walk] does not keep it
+	TooLong               // it is longer than may be kept
+	TooSlow               // it takes too long to end
+)
 
 // Result is how a walk ended.
 type Result struct {

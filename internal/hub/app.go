@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +39,12 @@ type App struct {
 	// How many requests this process parks at most. Beyond it requests are not
 	// held: they get the backend's answer at once. Default: 100000.
 	MaxParked int `json:"max_parked,omitempty"`
+
+	// How many bytes they may hold: their headers and bodies, and the answers that are
+	// kept for them. Beyond it requests are not held, either. Default: a quarter of the
+	// memory that Go may use (GOMEMLIMIT, which Caddy sets by that of the container or
+	// the machine), or 1 GB if there is no such limit.
+	MaxParkedBytes int64 `json:"max_parked_bytes,omitempty"`
 
 	// The largest message that can be published, in bytes. Default: 1 MB.
 	MaxMessage int64 `json:"max_message,omitempty"`
@@ -74,6 +82,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	if a.MaxParked == 0 {
 		a.MaxParked = 100_000
+	}
+	if a.MaxParkedBytes == 0 {
+		a.MaxParkedBytes = defaultParkedBytes()
 	}
 	if a.MaxMessage == 0 {
 		a.MaxMessage = 1_000_000
@@ -116,6 +127,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return errors.Join(app.On("started", started{a}), app.On("stopping", stopping{a}))
 }
 
+// defaultParkedBytes is a part of the memory that leaves enough for all else: the stacks
+// of parked requests, the history, and other handlers.
+func defaultParkedBytes() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		return limit / 4
+	}
+	return 1_000_000_000
+}
+
 // orDefaults has the default in place of each limit that is not given.
 func (h *History) orDefaults() *History {
 	var given History
@@ -141,6 +161,8 @@ func (a *App) check() error {
 	switch {
 	case a.MaxParked < 0:
 		return fmt.Errorf("max_parked is %d: it must be positive", a.MaxParked)
+	case a.MaxParkedBytes < 0:
+		return fmt.Errorf("max_parked_bytes is %d: it must be positive", a.MaxParkedBytes)
 	case a.MaxMessage < 0:
 		return fmt.Errorf("max_message is %d: it must be positive", a.MaxMessage)
 	case a.MaxChannelsPerClient < 0:
@@ -187,6 +209,7 @@ func (a *App) settle() {
 	a.tellChange(current.Swap(&a.hub))
 	metrics.Watch(a.hub.Broker.Health)
 	a.hub.Lot.SetMaxParked(a.MaxParked)
+	a.hub.Memory.SetLimit(a.MaxParkedBytes)
 	a.hub.Broker.Start(brokers.History{
 		Events:   a.History.Events,
 		MaxAge:   time.Duration(a.History.MaxAge),
@@ -223,7 +246,7 @@ func (a *App) Cleanup() error {
 //	parker {
 //	    broker      <name> [{ <options of the broker> }]
 //	    history     <events> [<age> [<size>]]
-//	    max_parked  <requests>
+//	    max_parked  <requests> [<size>]
 //	    max_message <size>
 //	    max_channels_per_client <channels>
 //	}
@@ -237,7 +260,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			words.Optional(words.Duration(&history.MaxAge, time.Nanosecond)),
 			words.Optional(words.Size(&history.MaxBytes)),
 		),
-		"max_parked":  words.Integer(&a.MaxParked, 1),
+		"max_parked":  words.Sequence(words.Integer(&a.MaxParked, 1), words.Optional(words.Size(&a.MaxParkedBytes))),
 		"max_message": words.Size(&a.MaxMessage),
 
 		"max_channels_per_client": words.Integer(&a.MaxChannelsPerClient, 1),

@@ -19,6 +19,7 @@ type Process struct {
 	Spread      keyed.Spread // over channels, of each client
 	NewestPolls poll.Newest
 	Browsers    poll.Browsers
+	Memory      poll.Memory // of what is parked
 
 	// Stopping is over when the process is about to stop.
 	Stopping context.Context

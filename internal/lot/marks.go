@@ -18,11 +18,12 @@ const markCount = 4096
 // Moment is when an event came, since the lot began. Zero: none has.
 type Moment int64
 
-// marks counts events, by their channels' hash, and knows when the last came.
+// marks counts events, by their channels' hash, and knows when the last came, and the
+// last without a message.
 type marks struct {
-	counts [markCount]atomic.Uint64
-	latest [markCount]atomic.Int64
-	lost   atomic.Uint64 // those that concern all channels
+	counts         [markCount]atomic.Uint64
+	latest, wakeUp [markCount]atomic.Int64
+	lost           atomic.Uint64 // those that concern all channels
 }
 
 // Mark is the moment of now. To compare two takes less than a [Waiter]: where they are
@@ -36,11 +37,18 @@ func (l *Lot) Mark(channels []string) Mark {
 	return Mark(m)
 }
 
-// Latest is when the last event came on any of the channels. It may have been on another
-// channel, as for [Lot.Mark].
-func (l *Lot) Latest(channels []string) (latest Moment) {
+// LatestWakeUp is when the last event came on any of the channels that only wakes a waiter
+// of the interest. It may have been on another channel, as for [Lot.Mark].
+func (l *Lot) LatestWakeUp(channels []string, interest Interest) (latest Moment) {
+	moments := &l.marks.wakeUp
+	switch interest {
+	case MessagesOnly:
+		return 0
+	case WakeUps:
+		moments = &l.marks.latest
+	}
 	for _, name := range channels {
-		latest = max(latest, Moment(l.marks.latest[place(l.seed, name)].Load()))
+		latest = max(latest, Moment(moments[place(l.seed, name)].Load()))
 	}
 	return latest
 }
@@ -55,6 +63,9 @@ func (m *marks) note(seed maphash.Seed, e *brokers.Event, now Moment) {
 	}
 	at := place(seed, e.Channel)
 	m.latest[at].Store(int64(now))
+	if e.Message == nil {
+		m.wakeUp[at].Store(int64(now))
+	}
 	m.counts[at].Add(1)
 }
 

@@ -28,7 +28,9 @@ func (p *Poll) Give(r Reply) error {
 	case TimedOut:
 		return p.giveTimeout()
 	}
+	p.stamp.Detail = answer.News
 	if r.Kind != News || !admits(r.Answer.Status) {
+		p.stamp.Detail = answer.Status
 		p.deny()
 	}
 	if r.Answer != nil {
@@ -43,6 +45,23 @@ func (p *Poll) Give(r Reply) error {
 		panic(http.ErrAbortHandler)
 	}
 	return r.Err
+}
+
+// AtOnce reports whether a poll with nothing new is not to be held, and why.
+func (p *Poll) AtOnce() (why answer.Detail, ok bool) {
+	switch {
+	case p.lost:
+		return answer.Lost, true
+	case p.stamp.Wait == 0: // Prefer: wait=0
+		return answer.Wait, true
+	}
+	return "", false
+}
+
+// GiveAtOnce ends a poll that is not held with its nothing-new answer.
+func (p *Poll) GiveAtOnce(why answer.Detail) error {
+	p.stamp.Detail = why
+	return p.GiveKept(answer.None)
 }
 
 // GiveKept ends the poll with the nothing-new answer that the backend gave last.

@@ -55,6 +55,9 @@ type Line struct {
 	// backend's own.
 	TimeoutStatus int
 
+	// Memory bounds what parked polls hold.
+	Memory *Memory
+
 	// PerClient bounds how many polls of one client are parked, counted in
 	// Clients. 0: no limit.
 	PerClient int

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
@@ -30,6 +31,24 @@ func (p *Poll) MarshalLogObject(fields zapcore.ObjectEncoder) error {
 	fields.AddInt("passes", p.passes)
 	fields.AddInt("channels", len(p.channels))
 	return nil
+}
+
+// DebugNotHeld says why a request is not held, before the backend is asked.
+func (l *Line) DebugNotHeld(id string, why answer.Detail) {
+	if line := l.Logger.Check(zap.DebugLevel, "not held"); line != nil {
+		line.Write(zap.String("uuid", id), zap.String("detail", string(why)))
+	}
+}
+
+// debugNotHeld says why the poll is not held: what the backend's answer was, and what it
+// would take to be nothing new. size is how much of its body has been looked at.
+func (p *Poll) debugNotHeld(status, size int, missing string) {
+	if p.stamp.Release != answer.None {
+		return
+	}
+	if line := p.line.Logger.Check(zap.DebugLevel, "not held"); line != nil {
+		line.Write(p.fields(zap.String("detail", string(p.stamp.Detail)), zap.Int("status", status), zap.Int("size", size), zap.String("missing", missing))...)
+	}
 }
 
 // debugParked says that the poll is parked, and for how long at the most.

@@ -25,7 +25,11 @@ func (p *Poll) Park() (parked bool) {
 		}
 		return false
 	}
-	if full := p.seat(); full != nil && (p.streams || !p.waiter.Moved()) {
+	full := p.seat()
+	if full == nil {
+		full = p.weigh()
+	}
+	if full != nil && (p.streams || !p.waiter.Moved()) {
 		p.full = full
 		p.ended.Cause = lot.Full
 		return false
@@ -46,6 +50,7 @@ func (p *Poll) Park() (parked bool) {
 	p.ended, parked = p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
 	if !parked {
 		p.unlist()
+		p.unweigh()
 		return false
 	}
 	p.since = begin
@@ -84,6 +89,7 @@ func (p *Poll) Outcome() (o lot.Outcome, ok bool) {
 	}
 	p.unlist()
 	p.unbrowse()
+	p.unweigh()
 	held := time.Since(p.since)
 	p.since = time.Time{}
 	p.stamp.Parked += held
@@ -120,9 +126,6 @@ func (p *Poll) Over() bool { return !time.Now().Before(p.deadline) }
 
 // Retries tells whether the last replay failed and there is time for another.
 func (p *Poll) Retries() bool { return !p.retry.IsZero() && p.retry.Before(p.deadline) }
-
-// Plain tells whether the client wants its answer at once: Prefer: wait=0.
-func (p *Poll) Plain() bool { return p.stamp.Wait == 0 }
 
 // Why a poll that could be held is not.
 var (

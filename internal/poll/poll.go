@@ -51,9 +51,11 @@ type Poll struct {
 	alone     bool // see [Request.Alone]
 	clientIP  string
 	seated    bool  // it counts as one of the client's that are parked
-	full      error // which of the client's limits keeps it from that
-	supersede Key   // zero: none
-	browser   Key   // zero: there is no limit for it
+	full      error // which limit keeps it from that
+	weight    int64 // of what it holds while it is parked, without the answer
+	weighed   *backend.Answer
+	supersede Key // zero: none
+	browser   Key // zero: there is no limit for it
 
 	why      share.Parking     // it parks next
 	listed   bool              // its group knows that it is parked

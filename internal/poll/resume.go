@@ -96,9 +96,6 @@ func (p *Poll) Lose(at brokers.Position) {
 	}
 }
 
-// Lost tells whether the client is to be told that it missed nobody knows what.
-func (p *Poll) Lost() bool { return p.lost }
-
 // GiveMissed ends the poll with what it missed. Where that is not known the client
 // gets the backend's answer, is told so, and where to go on from.
 func (p *Poll) GiveMissed(missed []brokers.Event) error {

@@ -241,7 +241,7 @@ func (w *walk) overlap() {
 
 // Stream implements [backend.Walk]: an answer that streams is this poll's own, and
 // ends it.
-func (w *walk) Stream(status int) bool {
+func (w *walk) Stream(status int, why backend.Reason) bool {
 	p := w.poll
 	if w.inner {
 		return !w.elsewhere
@@ -265,10 +265,24 @@ func (w *walk) Stream(status int) bool {
 	}
 	w.land(share.Alone)
 	p.wakeOthers()
+	p.stamp.Detail = detailOf(status, why)
 	if !admits(status) {
 		p.deny()
 	}
 	return true
+}
+
+// detailOf is why an answer that streams has its poll not held.
+func detailOf(status int, why backend.Reason) answer.Detail {
+	switch {
+	case !admits(status):
+		return answer.Status
+	case why == backend.TooLong:
+		return answer.Length
+	case why == backend.TooSlow:
+		return answer.Slow
+	}
+	return answer.News
 }
 
 // Attend implements [backend.Walk].

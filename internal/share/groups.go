@@ -22,6 +22,7 @@ type Groups struct {
 	count Gauge
 
 	lookAgain []time.Duration // when, after a wake-up that found nothing new
+	interest  lot.Interest
 
 	mu     sync.Mutex // guards all below and all that is in it
 	groups map[Key]*Group
@@ -68,6 +69,9 @@ type Options struct {
 	// ascending order. None: never.
 	LookAgain []time.Duration
 
+	// Interest is what events are to the requests.
+	Interest lot.Interest
+
 	// Count is told how many groups there are.
 	Count Gauge
 }
@@ -75,7 +79,7 @@ type Options struct {
 // New makes the groups of a handler.
 func New(l *lot.Lot, options Options) *Groups {
 	return &Groups{
-		lot: l, reuse: options.Reuse, watch: options.Watch, lookAgain: options.LookAgain, count: options.Count,
+		lot: l, reuse: options.Reuse, watch: options.Watch, lookAgain: options.LookAgain, interest: options.Interest, count: options.Count,
 		groups: make(map[Key]*Group), looks: make(map[lot.Moment]*look),
 	}
 }

@@ -109,7 +109,7 @@ func (g *Group) recent(why Parking) (event lot.Moment, ok bool) {
 	if len(s.lookAgain) == 0 {
 		return 0, false
 	}
-	event = s.lot.Latest(g.channels)
+	event = s.lot.LatestWakeUp(g.channels, s.interest)
 	return event, event != 0 && (why != First || s.lot.Ago(event) < s.lookAgain[len(s.lookAgain)-1])
 }
 
@@ -156,7 +156,7 @@ func (s *Groups) choose(e *look, count int) (chosen []*lot.Waiter) {
 			break
 		}
 		delete(e.pending, g)
-		if g.flight != nil && !g.flight.overdue || s.lot.Latest(g.channels) != e.event {
+		if g.flight != nil && !g.flight.overdue || s.lot.LatestWakeUp(g.channels, s.interest) != e.event {
 			continue
 		}
 		for w := range g.parked {

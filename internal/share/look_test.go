@@ -28,7 +28,7 @@ type looker struct {
 func newLookers(count int) *lookers {
 	l := lot.New()
 	s := &lookers{lot: l, looked: make(chan *looker, 10*count)}
-	s.groups = New(l, Options{LookAgain: []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}, Count: new(gauge)})
+	s.groups = New(l, Options{LookAgain: []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}, Interest: lot.Messages, Count: new(gauge)})
 	for i := range count {
 		s.all = append(s.all, &looker{group: s.groups.Enter(Key{byte(i), byte(i >> 8)}, channels), waiter: l.Register(channels, lot.Messages)})
 	}

@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+const browserSite = `
+http://{$SITE} {
+	parker {
+		{$OPTIONS}
+	}
+	respond "[]"
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+func TestPerBrowserEndsTheOldestPollOfABrowser(t *testing.T) {
+	caddy := caddytest.Start(t, browserSite, "", "OPTIONS=")
+	poll := func(header ...string) <-chan caddytest.Answer {
+		return caddytest.Get(t.Context(), "http://"+caddy.Site+"/news?_="+fmt.Sprint(time.Now().UnixNano()), header...)
+	}
+	browser := []string{"Cookie: session=1", "User-Agent: x"}
+	var polls []<-chan caddytest.Answer
+	for range 4 {
+		polls = append(polls, poll(browser...))
+		caddy.AwaitWaiting(t, "news", len(polls))
+	}
+	polls = append(polls, poll(browser...))
+	if a := answerIn(t, polls[0]); a.Status != http.StatusOK || a.Body != "[]" || a.Release() != "timeout" {
+		t.Errorf("the oldest was answered %+v", a)
+	}
+	caddy.AwaitWaiting(t, "news", 4)
+
+	// Others have nothing to do with it: another cookie, another program, no cookie.
+	for i := range 5 {
+		poll("Cookie: session=2", "User-Agent: x")
+		poll("Cookie: session=1", "User-Agent: y")
+		poll("User-Agent: x")
+		if i == 3 {
+			caddy.AwaitWaiting(t, "news", 4+12)
+		}
+	}
+	caddy.AwaitWaiting(t, "news", 4+4+4+5)
+	for i, answers := range polls[1:] {
+		select {
+		case a := <-answers:
+			t.Errorf("poll %d was answered %+v", i+1, a)
+		default:
+		}
+	}
+}
+
+func TestPerBrowserTakesAnotherNumberAndNone(t *testing.T) {
+	for options, want := range map[string]int{"per_browser 1": 1, "per_browser 5": 5, "per_browser 0": 6} {
+		t.Run(options, func(t *testing.T) {
+			caddy := caddytest.Start(t, browserSite, "", "OPTIONS="+options)
+			for range 6 {
+				caddytest.Get(t.Context(), "http://"+caddy.Site+"/news", "Cookie: session=1")
+			}
+			caddy.AwaitWaiting(t, "news", want)
+		})
+	}
+}
+
+func TestPerBrowserLeavesManyThatLookAlikeAlone(t *testing.T) {
+	caddy := caddytest.Start(t, browserSite, "", "OPTIONS=")
+	const devices = 50
+	answers := make(chan caddytest.Answer, 10_000)
+	for range devices {
+		go func() {
+			for t.Context().Err() == nil {
+				answers <- caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Cookie: lang=de")
+			}
+		}()
+	}
+	caddy.AwaitWaiting(t, "news", devices)
+	// The first were taken for one browser, and two of them end. They do not chase each
+	// other.
+	before := len(answers)
+	select {
+	case <-time.After(3 * time.Second):
+	case <-t.Context().Done():
+	}
+	if more := len(answers) - before; more > 2 {
+		t.Errorf("%d polls ended early", more)
+	}
+}
+
+func TestPerBrowserIsForHTTP1Alone(t *testing.T) {
+	caddy := caddytest.StartSecure(t, strings.Replace(browserSite, "http://{$SITE} {", "http://{$SITE}, https://{$TLS_SITE} {\nbind 127.0.0.1", 1), "", "OPTIONS=")
+	client := caddy.Client(t, caddytest.HTTP2)
+	for range 6 {
+		client.Get(t.Context(), "/news", "Cookie: session=1")
+	}
+	caddy.AwaitWaiting(t, "news", 6)
+}

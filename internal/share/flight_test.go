@@ -1,0 +1,121 @@
+package share
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/lot"
+)
+
+// led is an ask that counts how often it is cancelled.
+type led struct {
+	*Ask
+	cancelled *int
+}
+
+func meet(t *testing.T, g *Group) (f *Flight, a led) {
+	t.Helper()
+	cancelled := 0
+	join, ready, ask := g.Meet(false, func() { cancelled++ })
+	if ready != nil {
+		t.Fatal("a result was ready")
+	}
+	return join, led{ask, &cancelled}
+}
+
+func TestOneWhoJoinedLeadsAFlightThatIsOverdue(t *testing.T) {
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+	_, first := meet(t, g)
+	join, _ := meet(t, g)
+	g.Meet(false, func() {})
+	if join.Lead(func() {}) != nil {
+		t.Error("it leads, though the backend may still answer")
+	}
+	first.Overdue()
+	<-join.More()
+	cancelled := 0
+	second := join.Lead(func() { cancelled++ })
+	if second == nil || join.Lead(func() {}) != nil {
+		t.Fatalf("not just one more leads")
+	}
+	if f, _ := meet(t, g); f != join {
+		t.Error("the flight is not joined any more")
+	}
+
+	// The second's answer serves all, the first's ask is cancelled.
+	second.Land(news())
+	<-join.Done()
+	if r := join.Result(); r.Answer == nil || *first.cancelled != 1 || cancelled != 0 || first.Served() != r {
+		t.Errorf("the result is %+v, the first was cancelled %d times, the second %d", r, *first.cancelled, cancelled)
+	}
+	first.GiveUp(time.Now())
+	if _, ready, _ := g.Meet(true, func() {}); ready != join.Result() {
+		t.Error("the result does not serve those who come later")
+	}
+}
+
+func TestAMemberThatComesLeadsAFlightThatIsOverdue(t *testing.T) {
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+	_, first := meet(t, g)
+	first.Overdue()
+	_, second := meet(t, g)
+	if second.Ask == nil {
+		t.Fatal("the next to come does not lead")
+	}
+	if f, _ := meet(t, g); f == nil {
+		t.Error("the one after leads, too")
+	}
+	first.Land(Alone)
+	if *second.cancelled != 0 {
+		t.Error("an answer for the first alone has ended the second's ask")
+	}
+}
+
+func TestAFlightEndsWithoutAnAnswerOnlyWhenNobodyAsks(t *testing.T) {
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+	_, first := meet(t, g)
+	join, _ := meet(t, g)
+	first.Overdue()
+	second := join.Lead(func() {})
+	join, _ = meet(t, g)
+	first.GiveUp(time.Now())
+	if join.Result() != nil {
+		t.Error("the flight ended though the second asks")
+	}
+	second.GiveUp(time.Now())
+	<-join.Done()
+	if r := join.Result(); r.Answer != nil || r.Retry.IsZero() {
+		t.Errorf("the result is %+v", r)
+	}
+}
+
+func TestAnAskIsCancelledThatNobodyWaitsFor(t *testing.T) {
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+	_, first := meet(t, g)
+	first.Overdue()
+	_, second := meet(t, g)
+	first.LeaderLeft()
+	if *first.cancelled != 1 || *second.cancelled != 0 {
+		t.Errorf("cancelled: the first %d times, the second %d", *first.cancelled, *second.cancelled)
+	}
+	if f, _ := meet(t, g); f != second.flight {
+		t.Error("the flight is not joined any more, though the second leads it")
+	}
+}
+
+func TestAnEventHasOneWhoJoinedLeadOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+		meet(t, g)
+		join, _ := meet(t, g)
+		meet(t, g)
+		if join.Free(func() {}) == nil || join.Free(func() {}) != nil {
+			t.Error("not just one leads")
+		}
+		time.Sleep(time.Second)
+		if join.Free(func() {}) == nil {
+			t.Error("none leads a second later")
+		}
+	})
+}
