@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/caddy-parker/parker/internal/field"
@@ -28,12 +29,13 @@ var (
 	errTrailingData   = errors.New("there is data after the end of the encoded body")
 )
 
-// decoders undo the content codings (RFC 9110, 8.4.1; RFC 8878). Each returns
+// decoders undo the content codings (RFC 9110, 8.4.1; RFC 7932; RFC 8878). Each returns
 // the decoded bytes, at most limit of them, or an error.
 var decoders = map[string]func(encoded []byte, limit int64) ([]byte, error){
 	"gzip":    gunzip,
 	"x-gzip":  gunzip,
 	"deflate": inflate,
+	"br":      unbrotli,
 	"zstd":    unzstd,
 }
 
@@ -152,4 +154,39 @@ func unzstd(encoded []byte, limit int64) ([]byte, error) {
 			return decoded, err
 		}
 	}
+}
+
+// brotliReaders keeps readers for reuse, as each holds some 60 KB.
+var brotliReaders sync.Pool
+
+func unbrotli(encoded []byte, limit int64) ([]byte, error) {
+	reader, ok := brotliReaders.Get().(*brotli.Reader)
+	if !ok {
+		reader = brotli.NewReader(nil)
+	}
+	defer brotliReaders.Put(reader)
+	head := []byte{withSmallWindow(encoded[0], limit)}
+	if err := reader.Reset(io.MultiReader(bytes.NewReader(head), bytes.NewReader(encoded[1:]))); err != nil {
+		return nil, err
+	}
+	return readAll(reader, limit)
+}
+
+// withSmallWindow is the first byte of a brotli stream, with the window that it asks for
+// made smaller where it is larger than what may be decoded: the decoder would allocate
+// all of it, up to 16 MB. Nothing can point further back than to the first decoded byte,
+// so up to the limit the window's size makes no difference. Sizes from 2^18 to 2^24 are
+// four bits, and none of those is smaller than 256 KB (RFC 7932, 9.1).
+func withSmallWindow(first byte, limit int64) byte {
+	const least = 18
+	if first&1 == 0 || first&0b1110 == 0 {
+		return first // 2^17 or less
+	}
+	given := least - 1 + first>>1&0b111
+	for bits := byte(least); bits < given; bits++ {
+		if int64(1)<<bits-16 > limit {
+			return first&^0b1110 | (bits-least+1)<<1
+		}
+	}
+	return first
 }

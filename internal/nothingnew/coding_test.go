@@ -6,12 +6,14 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -22,6 +24,7 @@ var encoders = map[string]func([]byte) []byte{
 	"X-GZIP":   compress(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }),
 	"deflate":  compress(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }),
 	"zstd":     compress(func(w io.Writer) io.WriteCloser { return newZstdWriter(w) }),
+	"br":       compress(func(w io.Writer) io.WriteCloser { return newBrotliWriter(w) }),
 }
 
 func bareDeflate(text []byte) []byte {
@@ -40,6 +43,11 @@ func newZstdWriter(w io.Writer) *zstd.Encoder {
 		panic(err)
 	}
 	return writer
+}
+
+// newBrotliWriter uses the largest window that there is.
+func newBrotliWriter(w io.Writer) *brotli.Writer {
+	return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: 5, LGWin: 24})
 }
 
 func compress(newWriter func(io.Writer) io.WriteCloser) func([]byte) []byte {
@@ -86,14 +94,14 @@ func TestEncodedBodiesAreLookedInto(t *testing.T) {
 		}
 	}
 	check([]string{"deflate"}, bareDeflate)
-	check([]string{"gzip, zstd", "deflate"}, func(text []byte) []byte {
-		return encoders["deflate"](encoders["zstd"](encoders["gzip"](text)))
+	check([]string{"gzip, zstd", "br, deflate"}, func(text []byte) []byte {
+		return encoders["deflate"](encoders["br"](encoders["zstd"](encoders["gzip"](text))))
 	})
 }
 
 func TestWhatCannotBeDecodedIsNews(t *testing.T) {
 	rules := provisioned(t, &Rules{Body: []string{"", "[]"}, Match: []string{"."}})
-	if rules.Possible(200, encoding("br"), nil) {
+	if rules.Possible(200, encoding("x-lzw"), nil) {
 		t.Error("an unknown coding is not known for news at the header")
 	}
 	gzipped := encoders["gzip"]([]byte("[]"))
@@ -105,11 +113,12 @@ func TestWhatCannotBeDecodedIsNews(t *testing.T) {
 		header http.Header
 		body   []byte
 	}{
-		{encoding("br"), []byte("[]")},
-		{encoding("br"), nil},
-		{encoding("br, gzip"), gzipped},
-		{encoding("gzip", "br"), gzipped},
+		{encoding("x-lzw"), []byte("[]")},
+		{encoding("x-lzw"), nil},
+		{encoding("x-lzw, gzip"), gzipped},
+		{encoding("gzip", "x-lzw"), gzipped},
 		{encoding("gzip"), []byte("[]")},
+		{encoding("br"), []byte("[]")},
 		{encoding("gzip, gzip"), gzipped},
 		{encoding(slices.Repeat([]string{"gzip"}, maxCodings+1)...), nested},
 	} {
@@ -118,18 +127,17 @@ func TestWhatCannotBeDecodedIsNews(t *testing.T) {
 		}
 	}
 
-	encoders := map[string]func([]byte) []byte{
-		"gzip": encoders["gzip"], "deflate": encoders["deflate"], "zstd": encoders["zstd"],
-	}
-	for name, encode := range encoders {
-		whole := encode([]byte("[]"))
-		for n := 1; n < len(whole); n++ {
-			if met(t, rules, nil, 200, encoding(name), whole[:n]) {
-				t.Errorf("%s cut off after %d of %d bytes was taken for nothing new", name, n, len(whole))
+	for _, name := range []string{"gzip", "deflate", "zstd", "br"} {
+		for _, text := range []string{"[]", ""} {
+			whole := encoders[name]([]byte(text))
+			for n := 1; n < len(whole); n++ {
+				if met(t, rules, nil, 200, encoding(name), whole[:n]) {
+					t.Errorf("%q in %s, cut off after %d of %d bytes, was taken for nothing new", text, name, n, len(whole))
+				}
 			}
-		}
-		if met(t, rules, nil, 200, encoding(name), append(whole, 'x')) {
-			t.Errorf("%s with something after it was taken for nothing new", name)
+			if met(t, rules, nil, 200, encoding(name), append(whole, 'x')) {
+				t.Errorf("%q in %s with something after it was taken for nothing new", text, name)
+			}
 		}
 	}
 }
@@ -141,6 +149,7 @@ func TestADecompressionBombCostsNothing(t *testing.T) {
 		"gzip":    encoders["gzip"](blank),
 		"deflate": encoders["deflate"](blank),
 		"zstd":    encoders["zstd"](blank),
+		"br":      encoders["br"](blank),
 	} {
 		if len(bomb) > testMaxBody {
 			t.Fatalf("the %s bomb has %d bytes", name, len(bomb))
@@ -181,6 +190,30 @@ func TestALargeWindowCostsNothing(t *testing.T) {
 	})
 	if used > 1<<20 {
 		t.Errorf("it took %d bytes of memory", used)
+	}
+}
+
+// The size of the window only says how far back a decoder must remember: what is longer
+// than the limit is an error anyway.
+func TestASmallerBrotliWindowDecodesTheSame(t *testing.T) {
+	text := make([]byte, 1<<19) // random, and the first quarter of what is used of it once more at its end
+	source := rand.NewChaCha8([32]byte{7})
+	for _, size := range []int{1, 1 << 19} {
+		source.Read(text[:size])
+		copy(text[size-size/4:size], text)
+		for _, bits := range []int{10, 17, 18, 24} {
+			encoded := compress(func(w io.Writer) io.WriteCloser {
+				return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: 5, LGWin: bits})
+			})(text[:size])
+			for _, limit := range []int64{int64(size), 1 << 30} {
+				if decoded, err := unbrotli(encoded, limit); err != nil || !bytes.Equal(decoded, text[:size]) {
+					t.Errorf("window 2^%d, %d bytes, limit %d: %d bytes, %v", bits, size, limit, len(decoded), err)
+				}
+			}
+			if _, err := unbrotli(encoded, int64(size)-1); err != errTooLong {
+				t.Errorf("window 2^%d, %d bytes, one too long: %v", bits, size, err)
+			}
+		}
 	}
 }
 

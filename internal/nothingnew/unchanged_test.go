@@ -105,7 +105,8 @@ func TestTagsTellBytesAndCodingsApart(t *testing.T) {
 		"identity":     rules.Tag(200, nil, text),
 		"gzip":         rules.Tag(200, encoding("gzip"), encoders["gzip"](text)),
 		"zstd":         rules.Tag(200, encoding("zstd"), encoders["zstd"](text)),
-		"an unknown":   rules.Tag(200, encoding("br"), text),
+		"an unknown":   rules.Tag(200, encoding("x-lzw"), text),
+		"brotli":       rules.Tag(200, encoding("br"), encoders["br"](text)),
 		"broken gzip":  rules.Tag(200, encoding("gzip"), []byte("broken")),
 		"broken again": rules.Tag(200, encoding("gzip"), []byte("broken again")),
 	} {

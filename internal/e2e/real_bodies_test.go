@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func brotlied(text string) string {
+	var b bytes.Buffer
+	w := brotli.NewWriter(&b)
+	io.WriteString(w, text)
+	w.Close()
+	return b.String()
+}
+
+// realTrials are answers as real applications give them.
+var realTrials = []ruleTrial{
+	{
+		held: []caddytest.Page{
+			page(200, brotlied("[]"), "Content-Encoding: br"), page(200, brotlied(""), "Content-Encoding: BR"), page(200, brotlied(gzipped("{}")), "Content-Encoding: gzip, br"),
+		},
+		news: []caddytest.Page{
+			page(200, brotlied("[1]"), "Content-Encoding: br"), page(200, "[]", "Content-Encoding: br"), page(200, brotlied("[]")+"x", "Content-Encoding: br"),
+			page(200, brotlied(strings.Repeat(" ", 70_000)), "Content-Encoding: br"),
+		},
+	},
+}
+
+func TestRealBodiesThatSayNothingAreHeld(t *testing.T) {
+	t.Parallel()
+	var site strings.Builder
+	site.WriteString("http://{$SITE} {\n")
+	for i, x := range realTrials {
+		rules := ""
+		if x.rules != "" {
+			rules = "nothing_new {\n" + x.rules + "\n}\n"
+		}
+		fmt.Fprintf(&site, "parker /%d/* {\n%s}\n", i, rules)
+	}
+	site.WriteString("reverse_proxy {$BACKEND}\n}\n")
+	for form, start := range forms {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			pages := caddytest.NewPages(t)
+			caddy := start(t, site.String(), pages.Address)
+			get := func(path string, p caddytest.Page) <-chan caddytest.Answer {
+				pages.Put(path, p)
+				return caddytest.Get(t.Context(), "http://"+caddy.Site+path, "Accept-Encoding: gzip, deflate, br, zstd", "Prefer: wait=1")
+			}
+			for i, x := range realTrials {
+				answered := make(map[string]<-chan caddytest.Answer)
+				for j, nothing := range x.held {
+					path := fmt.Sprintf("/%d/held/%d", i, j)
+					answered[path] = get(path, nothing)
+				}
+				for j, news := range x.news {
+					if g := <-get(fmt.Sprintf("/%d/news/%d", i, j), news); !shows(g, news) || g.Release() != "none" {
+						t.Errorf("with %s,\n%+v was answered as %+v", x.rules, news, g)
+					}
+				}
+				for j, nothing := range x.held {
+					if g := <-answered[fmt.Sprintf("/%d/held/%d", i, j)]; !shows(g, nothing) || g.Release() != "timeout" {
+						t.Errorf("with %s,\n%+v was not held: %+v", x.rules, nothing, g)
+					}
+				}
+			}
+		})
+	}
+}
