@@ -20,16 +20,26 @@ func brotlied(text string) string {
 	return b.String()
 }
 
+// mark is a byte order mark, as some editors put it at the start of a file.
+const mark = "\ufeff"
+
 // realTrials are answers as real applications give them.
 var realTrials = []ruleTrial{
 	{
 		held: []caddytest.Page{
 			page(200, brotlied("[]"), "Content-Encoding: br"), page(200, brotlied(""), "Content-Encoding: BR"), page(200, brotlied(gzipped("{}")), "Content-Encoding: gzip, br"),
+			page(200, mark+"[]"), page(200, mark), page(200, "\n"+mark+mark+"\nnull\n"), page(200, brotlied(mark+" {}"), "Content-Encoding: br"),
 		},
 		news: []caddytest.Page{
 			page(200, brotlied("[1]"), "Content-Encoding: br"), page(200, "[]", "Content-Encoding: br"), page(200, brotlied("[]")+"x", "Content-Encoding: br"),
 			page(200, brotlied(strings.Repeat(" ", 70_000)), "Content-Encoding: br"),
+			page(200, mark+"[1]"), page(200, "\xef\xbb[]"), page(200, "[]\u00a0"),
 		},
+	},
+	{
+		rules: "json /messages\n match ^idle$\n body OK",
+		held:  []caddytest.Page{page(200, mark+clock), page(200, mark+"idle"), page(200, mark+"OK")},
+		news:  []caddytest.Page{page(200, mark+`{"messages":[1]}`), page(200, mark+"busy")},
 	},
 }
 

@@ -10,7 +10,7 @@ import (
 // FuzzMet checks that nothing panics, that what is nothing new was never taken
 // for news by its start, and that an answer is held by its own tag.
 func FuzzMet(f *testing.F) {
-	for _, text := range []string{"", " [] ", "null", `{"messages":[],"server_time":1700000000}`, "[1e5,{}]", "<html>"} {
+	for _, text := range []string{"", " [] ", "null", `{"messages":[],"server_time":1700000000}`, "[1e5,{}]", "<html>", mark + "[]"} {
 		for name, encode := range encoders {
 			f.Add(encode([]byte(text)), name, 200)
 		}

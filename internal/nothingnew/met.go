@@ -14,6 +14,24 @@ import (
 // unknown: ASCII's.
 const whiteSpace = " \t\n\v\f\r"
 
+// byteOrderMark is UTF-8's. Some editors put it at the start of a file, and a page that
+// is made of several such files begins with several.
+var byteOrderMark = []byte("\ufeff")
+
+// trimStart takes white space and byte order marks off the start of a body.
+func trimStart(body []byte) []byte {
+	for {
+		rest, marked := bytes.CutPrefix(bytes.TrimLeft(body, whiteSpace), byteOrderMark)
+		if !marked {
+			return rest
+		}
+		body = rest
+	}
+}
+
+// trim does what trimStart does, and takes white space off the end, too.
+func trim(body []byte) []byte { return bytes.TrimRight(trimStart(body), whiteSpace) }
+
 // Possible tells whether an answer with this header, whose body starts like
 // this, may still turn out to meet a rule or to need a Tag once it is whole. If
 // not, it is news and can be passed on at once. start is all of the body that
@@ -36,7 +54,10 @@ func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 	if len(r.patterns) > 0 {
 		return true
 	}
-	start = bytes.TrimLeft(start, whiteSpace)
+	start = trimStart(start)
+	if bytes.HasPrefix(byteOrderMark, start) {
+		start = nil // the mark is not all there
+	}
 	if len(r.members) > 0 && mayStartJSON(start) {
 		return true
 	}
@@ -82,7 +103,7 @@ func (r *Rules) metByBody(header http.Header, body []byte) bool {
 	if err != nil {
 		return false
 	}
-	text = bytes.Trim(text, whiteSpace)
+	text = trim(text)
 	for _, literal := range r.literals {
 		if string(text) == literal {
 			return true

@@ -24,6 +24,9 @@ func met(t testing.TB, rules *Rules, request http.Header, status int, header htt
 	return is
 }
 
+// mark is the byte order mark of UTF-8.
+const mark = "\ufeff"
+
 func TestWhatIsNothingNew(t *testing.T) {
 	status := func(codes ...int) *Rules { return &Rules{Status: codes} }
 	body := func(bodies ...string) *Rules { return &Rules{Body: bodies} }
@@ -77,6 +80,17 @@ func TestWhatIsNothingNew(t *testing.T) {
 		{body("nothing here"), 200, nil, "nothing  here", false},
 		{body("[", "[]"), 200, nil, "[]", true},
 
+		{Default(), 200, nil, mark + "[]", true},
+		{Default(), 200, nil, mark, true},
+		{Default(), 200, nil, "\r\n" + mark + mark + "\n" + mark + "{}\n", true},
+		{Default(), 200, nil, mark + "[1]", false},
+		{Default(), 200, nil, mark[:2] + "[]", false},
+		{Default(), 200, nil, mark[:1], false},
+		{Default(), 200, nil, "[]" + mark, false},
+		{body(mark + " OK"), 200, nil, "OK", true},
+		{match(`^ok$`), 200, nil, mark + "ok", true},
+		{body(mark[:2] + "x"), 200, nil, mark[:2] + "x", true},
+
 		{header("X-Empty"), 200, http.Header{"X-Empty": {""}}, "news", true},
 		{header("x-empty"), 500, http.Header{"X-Empty": {"no"}}, "news", true},
 		{header("X-Empty"), 200, nil, "news", false},
@@ -115,6 +129,7 @@ func TestJSONRules(t *testing.T) {
 	}{
 		{nothing("/messages"), poll, true},
 		{nothing("/messages"), ` {"server_time": 1, "messages" : [ ] } ` + "\n", true},
+		{nothing("/messages"), mark + poll, true},
 		{nothing("/messages"), `{"messages":[0]}`, false},
 		{nothing("/messages"), `{"Messages":[]}`, false},
 		{nothing("/messages"), `{"messages":[]} x`, false},
@@ -212,6 +227,10 @@ func TestNewsIsKnownByItsFirstBytes(t *testing.T) {
 		{rules: Default(), start: " \n", want: true},
 		{rules: Default(), start: "nul", want: true},
 		{rules: Default(), start: "[] ", want: true},
+		{rules: Default(), start: mark[:1], want: true},
+		{rules: Default(), start: " " + mark + mark[:2], want: true},
+		{rules: Default(), start: mark[:2] + "["},
+		{rules: Default(), start: mark + "[1"},
 		{rules: Default(), start: "[1"},
 		{rules: Default(), start: " {\""},
 		{rules: Default(), start: "null,"},

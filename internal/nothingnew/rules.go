@@ -18,8 +18,8 @@ import (
 // be looked at.
 //
 // Body, JSON and Match apply to successful answers only (2xx other than 206),
-// and look at the body after its content codings are undone and white space
-// around it is trimmed. Provision comes first; then all methods are safe for
+// and look at the body after its content codings are undone, and white space
+// around it and byte order marks before it are trimmed. Provision comes first; then all methods are safe for
 // concurrent use.
 type Rules struct {
 	// Status codes; a code under 10 stands for its class, such as 2 for 2xx.
@@ -103,7 +103,7 @@ func (r *Rules) Provision(maxBody int64) error {
 	}
 	r.literals = nil
 	for _, body := range r.Body {
-		r.literals = append(r.literals, strings.Trim(body, whiteSpace))
+		r.literals = append(r.literals, string(trim([]byte(body))))
 	}
 	for _, provision := range []func() error{r.provisionHeader, r.provisionJSON, r.provisionMatch, r.provisionUnchanged} {
 		if err := provision(); err != nil {

@@ -42,7 +42,7 @@ func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
 	if len(r.except) == 0 {
 		return nil, false
 	}
-	document, err := parseJSON(bytes.Trim(text, whiteSpace))
+	document, err := parseJSON(trim(text))
 	if err != nil {
 		return nil, false
 	}

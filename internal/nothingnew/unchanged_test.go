@@ -132,6 +132,7 @@ func TestWhatIsExceptedDoesNotChangeTheTag(t *testing.T) {
 	}{
 		{[]string{"/clock"}, `{"m":[1],"clock":1}`, `{"clock":2, "m":[1]}`, true},
 		{[]string{"/clock"}, `{"m":[1],"clock":1}`, `{"m":[1]}`, true},
+		{[]string{"/clock"}, mark + `{"m":[1],"clock":1}`, mark + `{"m":[1],"clock":2}`, true},
 		{[]string{"/clock"}, `{"m":[1],"clock":1}`, `{"m":[2],"clock":1}`, false},
 		{[]string{"/clock"}, `{"m":{"clock":1}}`, `{"m":{"clock":2}}`, false},
 		{[]string{"/clock"}, `{"clock":1,"n":9007199254740992}`, `{"clock":1,"n":9007199254740993}`, false},
