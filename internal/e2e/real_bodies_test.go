@@ -29,11 +29,22 @@ var realTrials = []ruleTrial{
 		held: []caddytest.Page{
 			page(200, brotlied("[]"), "Content-Encoding: br"), page(200, brotlied(""), "Content-Encoding: BR"), page(200, brotlied(gzipped("{}")), "Content-Encoding: gzip, br"),
 			page(200, mark+"[]"), page(200, mark), page(200, "\n"+mark+mark+"\nnull\n"), page(200, brotlied(mark+" {}"), "Content-Encoding: br"),
+			page(200, "[ ]"), page(200, "[\n]\n"), page(200, "{\r\n\t}"), page(200, gzipped(mark+"[ ]"), "Content-Encoding: gzip"),
 		},
 		news: []caddytest.Page{
 			page(200, brotlied("[1]"), "Content-Encoding: br"), page(200, "[]", "Content-Encoding: br"), page(200, brotlied("[]")+"x", "Content-Encoding: br"),
 			page(200, brotlied(strings.Repeat(" ", 70_000)), "Content-Encoding: br"),
 			page(200, mark+"[1]"), page(200, "\xef\xbb[]"), page(200, "[]\u00a0"),
+			page(200, "[ 1 ]"), page(200, "[ ] ]"), page(200, "{ } { }"), page(200, "[ }"),
+		},
+	},
+	{
+		rules: "body `{\"messages\": [], \"more\": false}` `[ null ]` 0 OK",
+		held: []caddytest.Page{
+			page(200, `{"messages":[],"more":false}`), page(200, "{\n  \"more\": false,\n  \"messages\": [\n  ]\n}\n"), page(200, "[null]"), page(200, "0.0"), page(200, mark+"OK"),
+		},
+		news: []caddytest.Page{
+			page(200, `{"messages":[7],"more":false}`), page(200, `{"messages":[]}`), page(200, `{"messages":[],"more":false,"n":1}`), page(200, "[[]]"), page(200, "01"), page(200, "O K"), page(200, `"OK"`),
 		},
 	},
 	{

@@ -10,7 +10,7 @@ import (
 // FuzzMet checks that nothing panics, that what is nothing new was never taken
 // for news by its start, and that an answer is held by its own tag.
 func FuzzMet(f *testing.F) {
-	for _, text := range []string{"", " [] ", "null", `{"messages":[],"server_time":1700000000}`, "[1e5,{}]", "<html>", mark + "[]"} {
+	for _, text := range []string{"", " [] ", "null", `{"messages":[],"server_time":1700000000}`, "[1e5,{}]", "<html>", `["\u0061b",100,true,{"":null}]`, `{"n":0.0,"messages":[]}`, mark + "[]"} {
 		for name, encode := range encoders {
 			f.Add(encode([]byte(text)), name, 200)
 		}
@@ -24,6 +24,7 @@ func FuzzMet(f *testing.F) {
 		{JSON: []JSONRule{{Pointer: "/messages"}, {Pointer: "/0", Values: raw("100000")}, {Pointer: "/a", Absent: true}}},
 		{Match: []string{"^$", "x"}},
 		{Body: []string{"a b"}, Header: map[string][]string{"Content-Encoding": {"b*"}}},
+		{Body: []string{`{"messages": [], "n": 0}`, `["a\u0062", 1e2, true, {"": null}]`, `"\ud800"`}},
 		{Unchanged: &Unchanged{Except: []string{"/server_time", "/0"}}, Body: []string{"[]"}},
 	} {
 		all = append(all, provisioned(f, rules))
@@ -50,6 +51,26 @@ func FuzzMet(f *testing.F) {
 			if !bytes.Equal(body, kept) {
 				t.Fatalf("%q was changed to %q", kept, body)
 			}
+		}
+	})
+}
+
+// FuzzLiteral checks that a JSON text of a body rule is met by each way to write its
+// value, and by none of another value.
+func FuzzLiteral(f *testing.F) {
+	f.Add(`{"messages": [], "n": 0}`, "{\"n\":-0e9 ,\n\"mess\\u0061ges\":[\t]}")
+	f.Add(`[1, 2.50, "\u00e9", null, true, false]`, `[1e0,25E-1,"é",null,true,false]`)
+	f.Add(`{"a":1,"a":2}`, `{"a":2}`)
+	f.Add(`"\ud800"`, `"\ud801"`)
+	f.Add(`0`, `00`)
+	f.Fuzz(func(t *testing.T, text, body string) {
+		rule, other := newLiteral(text), newLiteral(body)
+		if !rule.isJSON || !other.isJSON {
+			return
+		}
+		rules := provisioned(t, &Rules{Body: []string{text}})
+		if got, want := met(t, rules, nil, 200, nil, []byte(body)), equalJSON(rule.value, other.value); got != want {
+			t.Fatalf("body %s: %s: got %t", text, body, got)
 		}
 	})
 }

@@ -26,6 +26,14 @@ func parseJSON(text []byte) (any, error) {
 	return document, nil
 }
 
+// canonicalJSON is a document, encoded in one way. It is not ok where the text that it
+// comes from is not valid Unicode: the replacement character stands for that, and
+// documents that differ there would look the same.
+func canonicalJSON(document any) (text []byte, ok bool) {
+	text, err := json.Marshal(document)
+	return text, err == nil && !bytes.Contains(text, []byte("\ufffd"))
+}
+
 // mayStartJSON tells whether a JSON document can start like this, white space
 // before it trimmed.
 func mayStartJSON(start []byte) bool {

@@ -18,10 +18,12 @@ const whiteSpace = " \t\n\v\f\r"
 // is made of several such files begins with several.
 var byteOrderMark = []byte("\ufeff")
 
-// trimStart takes white space and byte order marks off the start of a body.
+// trim takes white space off both ends of a body, and byte order marks off its start.
+func trim(body []byte) []byte { return bytes.TrimRight(trimStart(body), whiteSpace) }
+
 func trimStart(body []byte) []byte {
 	for {
-		rest, marked := bytes.CutPrefix(bytes.TrimLeft(body, whiteSpace), byteOrderMark)
+		rest, marked := bytes.CutPrefix(skipSpace(body), byteOrderMark)
 		if !marked {
 			return rest
 		}
@@ -29,8 +31,13 @@ func trimStart(body []byte) []byte {
 	}
 }
 
-// trim does what trimStart does, and takes white space off the end, too.
-func trim(body []byte) []byte { return bytes.TrimRight(trimStart(body), whiteSpace) }
+// skipSpace is bytes.TrimLeft with whiteSpace, which takes several times as long.
+func skipSpace(text []byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || '\t' <= text[0] && text[0] <= '\r') {
+		text = text[1:]
+	}
+	return text
+}
 
 // Possible tells whether an answer with this header, whose body starts like
 // this, may still turn out to meet a rule or to need a Tag once it is whole. If
@@ -61,9 +68,12 @@ func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 	if len(r.members) > 0 && mayStartJSON(start) {
 		return true
 	}
-	return slices.ContainsFunc(r.literals, func(literal string) bool {
-		return (!known || int64(len(literal)) <= length) && mayBecome(literal, start)
-	})
+	for i := range r.literals {
+		if l := &r.literals[i]; (!known || l.least <= length) && l.mayBecome(start) {
+			return true
+		}
+	}
+	return false
 }
 
 // Met tells whether an answer, now whole, says that there is nothing new for
@@ -103,25 +113,42 @@ func (r *Rules) metByBody(header http.Header, body []byte) bool {
 	if err != nil {
 		return false
 	}
-	text = trim(text)
-	for _, literal := range r.literals {
-		if string(text) == literal {
+	b := content{text: trim(text)}
+	for i := range r.literals {
+		if r.literals[i].met(&b) {
 			return true
 		}
 	}
 	for _, pattern := range r.patterns {
-		if pattern.Match(text) {
+		if pattern.Match(b.text) {
 			return true
 		}
 	}
-	if len(r.members) == 0 || !mayStartJSON(text) {
+	if len(r.members) == 0 {
 		return false
 	}
-	document, err := parseJSON(text)
-	if err != nil {
-		return false
+	document, ok := b.json()
+	return ok && slices.ContainsFunc(r.members, func(m member) bool { return m.met(document) })
+}
+
+// content is a body without its content codings, and trimmed. It is parsed once, when a
+// rule needs it.
+type content struct {
+	text     []byte
+	parsed   bool
+	isJSON   bool
+	document any
+}
+
+// json is the body as JSON, if it is that.
+func (b *content) json() (document any, ok bool) {
+	if !b.parsed && mayStartJSON(b.text) {
+		var err error
+		b.document, err = parseJSON(b.text)
+		b.isJSON = err == nil
 	}
-	return slices.ContainsFunc(r.members, func(m member) bool { return m.met(document) })
+	b.parsed = true
+	return b.document, b.isJSON
 }
 
 // looksAtBody tells whether any rule is about the body.
@@ -150,13 +177,4 @@ func contentLength(status int, header http.Header) (length int64, known bool) {
 	}
 	parsed, err := strconv.ParseUint(text, 10, 63)
 	return int64(parsed), err == nil
-}
-
-// mayBecome tells whether a body that starts like this, white space before it
-// trimmed, can be literal and white space when it is whole.
-func mayBecome(literal string, start []byte) bool {
-	if len(start) <= len(literal) {
-		return literal[:len(start)] == string(start)
-	}
-	return string(start[:len(literal)]) == literal && len(bytes.TrimLeft(start[len(literal):], whiteSpace)) == 0
 }

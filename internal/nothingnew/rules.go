@@ -25,7 +25,8 @@ type Rules struct {
 	// Status codes; a code under 10 stands for its class, such as 2 for 2xx.
 	Status []int `json:"status,omitempty"`
 
-	// Whole bodies, such as `[]`. An empty text is an empty body.
+	// Whole bodies, such as `[]`. An empty text is an empty body. One that is itself
+	// JSON is compared as a JSON value: `[]` is also met by `[ ]`.
 	Body []string `json:"body,omitempty"`
 
 	// Header fields and the values that count, with a * at either end standing
@@ -46,7 +47,7 @@ type Rules struct {
 	// What Provision makes of the above.
 	maxBody  int64
 	headers  []caddyhttp.ResponseMatcher
-	literals []string
+	literals []literal
 	members  []member
 	patterns []*regexp.Regexp
 	except   []pointer
@@ -103,7 +104,7 @@ func (r *Rules) Provision(maxBody int64) error {
 	}
 	r.literals = nil
 	for _, body := range r.Body {
-		r.literals = append(r.literals, string(trim([]byte(body))))
+		r.literals = append(r.literals, newLiteral(body))
 	}
 	for _, provision := range []func() error{r.provisionHeader, r.provisionJSON, r.provisionMatch, r.provisionUnchanged} {
 		if err := provision(); err != nil {

@@ -1,10 +1,8 @@
 package nothingnew
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -49,11 +47,7 @@ func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
 	for _, p := range r.except {
 		p.remove(document)
 	}
-	rest, err = json.Marshal(document)
-
-	// The replacement character stands for text that is not valid Unicode:
-	// documents that differ there would look the same.
-	return rest, err == nil && !bytes.Contains(rest, []byte("\ufffd"))
+	return canonicalJSON(document)
 }
 
 // Unmodified tells whether the client has the answer already, going by the
