@@ -49,8 +49,8 @@ func TestTheReferenceHasEveryJSONField(t *testing.T) {
 }
 
 // jsonFields are the members that a struct has in JSON, those of members with dots in
-// between.
-func jsonFields(of reflect.Type) (names []string) {
+// between. Of a struct within itself the members are not told once more.
+func jsonFields(of reflect.Type, around ...reflect.Type) (names []string) {
 	for i := range of.NumField() {
 		field := of.Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -62,8 +62,8 @@ func jsonFields(of reflect.Type) (names []string) {
 		for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
 			inner = inner.Elem()
 		}
-		if inner.Kind() == reflect.Struct {
-			for _, further := range jsonFields(inner) {
+		if around := append(around, of); inner.Kind() == reflect.Struct && !slices.Contains(around, inner) {
+			for _, further := range jsonFields(inner, around...) {
 				names = append(names, name+"."+further)
 			}
 		}

@@ -52,6 +52,32 @@ var realTrials = []ruleTrial{
 		held:  []caddytest.Page{page(200, mark+clock), page(200, mark+"idle"), page(200, mark+"OK")},
 		news:  []caddytest.Page{page(200, mark+`{"messages":[1]}`), page(200, mark+"busy")},
 	},
+	{
+		rules: `all {
+			body "" OK
+			header X-More-Data false
+			header X-Text-Size
+		}
+		all {
+			status 404
+			json /code none
+		}
+		all {
+			json /a
+			json /b 1 2
+			match "\"c\""
+		}
+		status 204`,
+		held: []caddytest.Page{
+			page(200, "", "X-More-Data: false", "X-Text-Size: 12"), page(200, " OK\n", "X-More-Data: false", "X-Text-Size: 12"),
+			page(404, `{"code":"none"}`), page(200, `{"a":[],"b":2,"c":3}`), page(204, ""),
+		},
+		news: []caddytest.Page{
+			page(200, "", "X-More-Data: true", "X-Text-Size: 12"), page(200, "", "X-More-Data: false"), page(200, "line", "X-More-Data: false", "X-Text-Size: 16"),
+			page(404, `{"code":"gone"}`), page(404, ""), page(200, `{"code":"none"}`), page(500, "", "X-More-Data: false", "X-Text-Size: 12"),
+			page(200, `{"a":[],"b":3,"c":3}`), page(200, `{"a":[],"b":2}`), page(200, `{"a":[1],"b":2,"c":3}`),
+		},
+	},
 }
 
 func TestRealBodiesThatSayNothingAreHeld(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -23,6 +25,7 @@ import (
 //	    header    <field> [<value>]
 //	    json      <pointer> [<value...>|absent]
 //	    match     <regexp>
+//	    all       { <lines as above> }
 //	    unchanged [except <pointer...>]
 //	}
 //
@@ -31,13 +34,10 @@ import (
 // the end of a line, too, where Caddy takes it for a block.
 func (r *Rules) Read(d *caddyfile.Dispenser) error {
 	options := words.Options{
-		"status":    words.Statuses(&r.Status),
-		"body":      words.Strings(&r.Body),
-		"header":    readHeaderRule(r),
-		"json":      readJSONRule(r),
-		"match":     words.String(&r.Match),
+		"all":       r.readAll,
 		"unchanged": readUnchanged(r),
 	}
+	maps.Copy(options, r.conditions())
 	for name, read := range options {
 		options[name] = func(d *caddyfile.Dispenser) error {
 			if err := read(d); err != nil {
@@ -46,10 +46,57 @@ func (r *Rules) Read(d *caddyfile.Dispenser) error {
 			return tryRules(d, *r)
 		}
 	}
-	if _, err := words.Read(d, options, "status", "body", "header", "json", "match"); err != nil {
+	if err := readBlock(d, options); err != nil {
 		return err
 	}
 	return tryRules(d, *r)
+}
+
+// conditions are the options that can also be lines of all.
+func (r *Rules) conditions() words.Options {
+	return words.Options{
+		"status": words.Statuses(&r.Status),
+		"body":   words.Strings(&r.Body),
+		"header": readHeaderRule(r),
+		"json":   readJSONRule(r),
+		"match":  words.String(&r.Match),
+	}
+}
+
+// readAll reads a block each of whose lines must be met.
+func (r *Rules) readAll(d *caddyfile.Dispenser) error {
+	var lines []Rules
+	options := words.Options{
+		"all":       func(d *caddyfile.Dispenser) error { return d.WrapErr(errAllInside) },
+		"unchanged": func(d *caddyfile.Dispenser) error { return d.WrapErr(errUnchanged) },
+	}
+	for name := range r.conditions() {
+		options[name] = func(d *caddyfile.Dispenser) error {
+			var line Rules
+			if err := line.conditions()[name](d); err != nil {
+				return err
+			}
+			lines = append(lines, line)
+			return tryRules(d, line)
+		}
+	}
+	if err := readBlock(d, options); err != nil {
+		return err
+	}
+	if len(lines) == 0 {
+		return d.WrapErr(errEmptyAll)
+	}
+	r.All = append(r.All, lines)
+	return nil
+}
+
+// readBlock reads a block of rules, and says where to write those that stand outside.
+func readBlock(d *caddyfile.Dispenser, options words.Options) error {
+	if rule := d.RemainingArgs(); len(rule) > 0 {
+		return d.Errf("rules stand in a block: write { in place of '%s', and each rule on a line of its own in the block", strings.Join(rule, " "))
+	}
+	_, err := words.Read(d, options, "status", "body", "header", "json", "match", "all")
+	return err
 }
 
 // tryRules provisions a copy of the rules, after each line of them, so that a

@@ -25,6 +25,10 @@ func FuzzMet(f *testing.F) {
 		{Match: []string{"^$", "x"}},
 		{Body: []string{"a b"}, Header: map[string][]string{"Content-Encoding": {"b*"}}},
 		{Body: []string{`{"messages": [], "n": 0}`, `["a\u0062", 1e2, true, {"": null}]`, `"\ud800"`}},
+		{All: [][]Rules{
+			{{Body: []string{"[]", "null"}}, {Header: map[string][]string{"Content-Length": nil}}},
+			{{Status: []int{4, 206}}, {JSON: []JSONRule{{Pointer: "/messages"}}}, {Match: []string{"time"}}},
+		}},
 		{Unchanged: &Unchanged{Except: []string{"/server_time", "/0"}}, Body: []string{"[]"}},
 	} {
 		all = append(all, provisioned(f, rules))

@@ -43,14 +43,14 @@ func (l *literal) mayBecome(start []byte) bool {
 	return string(start[:len(l.text)]) == l.text && len(skipSpace(start[len(l.text):])) == 0
 }
 
-// met reports whether a body meets the literal.
-func (l *literal) met(b *content) bool {
+// met reports whether the text of an answer meets the literal.
+func (l *literal) met(a *answer) bool {
 	switch {
-	case string(b.text) == l.text:
+	case string(a.text) == l.text:
 		return true
-	case !l.isJSON || !l.mayBecome(b.text):
+	case !l.isJSON || !l.mayBecome(a.text):
 		return false
 	}
-	document, ok := b.json()
+	document, ok := a.json()
 	return ok && equalJSON(l.value, document)
 }

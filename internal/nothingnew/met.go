@@ -2,6 +2,7 @@ package nothingnew
 
 import (
 	"bytes"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -44,32 +45,62 @@ func skipSpace(text []byte) []byte {
 // not, it is news and can be passed on at once. start is all of the body that
 // is there, and may be empty.
 func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
-	length, known := contentLength(status, header)
+	b := beginning{status: status, header: header, start: start, length: contentLength(status, header)}
 	switch {
-	case IsEventStream(header), int64(len(start)) > r.maxBody, known && length > r.maxBody:
+	case IsEventStream(header), int64(len(start)) > r.maxBody, b.length > r.maxBody && b.length != unknown:
 		return false
-	case r.metByHeader(status, header), r.Unchanged != nil && status == http.StatusOK:
-		return true
-	case !isSuccessful(status):
-		return false
-	}
-	if len(header["Content-Encoding"]) > 0 {
-		if names := codings(header); len(names) > 0 {
-			return r.looksAtBody() && decodable(names)
-		}
-	}
-	if len(r.patterns) > 0 {
+	case r.Unchanged != nil && status == http.StatusOK:
 		return true
 	}
-	start = trimStart(start)
-	if bytes.HasPrefix(byteOrderMark, start) {
-		start = nil // the mark is not all there
+	b.prepare()
+	return r.possible(&b, isSuccessful(status))
+}
+
+// beginning is what is there of an answer whose body may go on.
+type beginning struct {
+	status int
+	header http.Header
+	length int64  // how long the body will be, as sent
+	start  []byte // of the body, trimmed where there is no content coding
+
+	encoded   bool // it has content codings
+	decodable bool // all of them can be undone
+}
+
+func (b *beginning) prepare() {
+	if len(b.header["Content-Encoding"]) > 0 {
+		names := codings(b.header)
+		b.encoded, b.decodable = len(names) > 0, decodable(names)
 	}
-	if len(r.members) > 0 && mayStartJSON(start) {
+	if b.encoded {
+		return
+	}
+	b.start = trimStart(b.start)
+	if bytes.HasPrefix(byteOrderMark, b.start) {
+		b.start = nil // the mark is not all there
+	}
+}
+
+// possible tells whether an answer that begins like this may meet one of the rules. Those
+// that are about the body count if the body is looked at.
+func (r *Rules) possible(b *beginning, looks bool) bool {
+	if r.metByHeader(b.status, b.header) || looks && r.possibleByBody(b) {
+		return true
+	}
+	return slices.ContainsFunc(r.All, func(lines []Rules) bool {
+		return eachLine(lines, looks, func(line *Rules, looks bool) bool { return line.possible(b, looks) })
+	})
+}
+
+func (r *Rules) possibleByBody(b *beginning) bool {
+	switch {
+	case b.encoded:
+		return b.decodable && r.looksAtBody()
+	case len(r.patterns) > 0, len(r.members) > 0 && mayStartJSON(b.start):
 		return true
 	}
 	for i := range r.literals {
-		if l := &r.literals[i]; (!known || l.least <= length) && l.mayBecome(start) {
+		if l := &r.literals[i]; l.least <= b.length && l.mayBecome(b.start) {
 			return true
 		}
 	}
@@ -83,12 +114,35 @@ func (r *Rules) Met(request http.Header, status int, header http.Header, body []
 	switch {
 	case IsEventStream(header), int64(len(body)) > r.maxBody:
 		return false
-	case r.metByHeader(status, header):
-		return true
 	case r.Unchanged != nil && status == http.StatusOK && clientHas(request, header):
 		return true
 	}
-	return isSuccessful(status) && r.looksAtBody() && r.metByBody(header, body)
+	return r.met(&answer{status: status, header: header, body: body, limit: r.maxBody}, isSuccessful(status))
+}
+
+// met tells whether an answer meets one of the rules. Those that are about the body count
+// if the body is looked at.
+func (r *Rules) met(a *answer, looks bool) bool {
+	if r.metByHeader(a.status, a.header) || looks && r.looksAtBody() && r.metByBody(a) {
+		return true
+	}
+	return slices.ContainsFunc(r.All, func(lines []Rules) bool {
+		return eachLine(lines, looks, func(line *Rules, looks bool) bool { return line.met(a, looks) })
+	})
+}
+
+// eachLine tells whether something holds for each line of a block. Where one of them is
+// about the status, the bodies of answers with this status are looked at.
+func eachLine(lines []Rules, looks bool, holds func(line *Rules, looks bool) bool) bool {
+	for i := range lines {
+		looks = looks || len(lines[i].Status) > 0
+	}
+	for i := range lines {
+		if !holds(&lines[i], looks) {
+			return false
+		}
+	}
+	return true
 }
 
 // metByHeader tells whether status or header alone meet a rule.
@@ -108,47 +162,25 @@ func (r *Rules) metByHeader(status int, header http.Header) bool {
 
 // metByBody tells whether the body meets a rule. A body that cannot be decoded
 // meets none.
-func (r *Rules) metByBody(header http.Header, body []byte) bool {
-	text, err := Decode(header, body, r.maxBody)
-	if err != nil {
+func (r *Rules) metByBody(a *answer) bool {
+	if a.decode() != nil {
 		return false
 	}
-	b := content{text: trim(text)}
 	for i := range r.literals {
-		if r.literals[i].met(&b) {
+		if r.literals[i].met(a) {
 			return true
 		}
 	}
 	for _, pattern := range r.patterns {
-		if pattern.Match(b.text) {
+		if pattern.Match(a.text) {
 			return true
 		}
 	}
 	if len(r.members) == 0 {
 		return false
 	}
-	document, ok := b.json()
+	document, ok := a.json()
 	return ok && slices.ContainsFunc(r.members, func(m member) bool { return m.met(document) })
-}
-
-// content is a body without its content codings, and trimmed. It is parsed once, when a
-// rule needs it.
-type content struct {
-	text     []byte
-	parsed   bool
-	isJSON   bool
-	document any
-}
-
-// json is the body as JSON, if it is that.
-func (b *content) json() (document any, ok bool) {
-	if !b.parsed && mayStartJSON(b.text) {
-		var err error
-		b.document, err = parseJSON(b.text)
-		b.isJSON = err == nil
-	}
-	b.parsed = true
-	return b.document, b.isJSON
 }
 
 // looksAtBody tells whether any rule is about the body.
@@ -168,13 +200,19 @@ func IsEventStream(header http.Header) bool {
 	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
 }
 
+// unknown is the length of a body whose header does not tell it.
+const unknown = math.MaxInt64
+
 // contentLength is how long the body will be, as sent. In a 304 answer the field
 // tells the length that a 200 answer would have (RFC 9110, 8.6).
-func contentLength(status int, header http.Header) (length int64, known bool) {
+func contentLength(status int, header http.Header) int64 {
 	text := header.Get("Content-Length")
 	if text == "" || status == http.StatusNotModified {
-		return 0, false
+		return unknown
 	}
-	parsed, err := strconv.ParseUint(text, 10, 63)
-	return int64(parsed), err == nil
+	length, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return unknown
+	}
+	return int64(length)
 }

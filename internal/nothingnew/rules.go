@@ -40,6 +40,12 @@ type Rules struct {
 	// Regular expressions (RE2), each looked for in the body.
 	Match []string `json:"match,omitempty"`
 
+	// Blocks of lines. An answer counts if it meets every line of one of the blocks; it
+	// meets a line if it meets any of the line's rules, which can be all of the above.
+	// In a block with a line about the status, the others look at bodies whatever the
+	// status is.
+	All [][]Rules `json:"all,omitempty"`
+
 	// If set, an answer counts also when it equals the one that the client
 	// already has. Default: off.
 	Unchanged *Unchanged `json:"unchanged,omitempty"`
@@ -90,7 +96,7 @@ func Default() *Rules {
 // looked at, both as sent and decoded. The error names the rule and the word
 // that is wrong.
 func (r *Rules) Provision(maxBody int64) error {
-	if len(r.Status)+len(r.Body)+len(r.Header)+len(r.JSON)+len(r.Match) == 0 && r.Unchanged == nil {
+	if len(r.Status)+len(r.Body)+len(r.Header)+len(r.JSON)+len(r.Match)+len(r.All) == 0 && r.Unchanged == nil {
 		return errors.New("there is no rule: nothing would be held")
 	}
 	if maxBody < 1 {
@@ -106,7 +112,7 @@ func (r *Rules) Provision(maxBody int64) error {
 	for _, body := range r.Body {
 		r.literals = append(r.literals, newLiteral(body))
 	}
-	for _, provision := range []func() error{r.provisionHeader, r.provisionJSON, r.provisionMatch, r.provisionUnchanged} {
+	for _, provision := range []func() error{r.provisionHeader, r.provisionJSON, r.provisionMatch, r.provisionAll, r.provisionUnchanged} {
 		if err := provision(); err != nil {
 			return err
 		}
@@ -148,6 +154,39 @@ func (r *Rules) provisionMatch() error {
 			return fmt.Errorf("match %q: %w", expression, err)
 		}
 		r.patterns = append(r.patterns, pattern)
+	}
+	return nil
+}
+
+var (
+	errEmptyAll  = errors.New("there is no line in it")
+	errAllInside = errors.New("another all cannot be a line of it")
+	errUnchanged = errors.New("unchanged cannot be a line of it: it stands beside all")
+)
+
+func (r *Rules) provisionAll() error {
+	for _, lines := range r.All {
+		if err := provisionLines(lines, r.maxBody); err != nil {
+			return fmt.Errorf("all: %w", err)
+		}
+	}
+	return nil
+}
+
+func provisionLines(lines []Rules, maxBody int64) error {
+	if len(lines) == 0 {
+		return errEmptyAll
+	}
+	for i := range lines {
+		switch {
+		case lines[i].All != nil:
+			return errAllInside
+		case lines[i].Unchanged != nil:
+			return errUnchanged
+		}
+		if err := lines[i].Provision(maxBody); err != nil {
+			return err
+		}
 	}
 	return nil
 }

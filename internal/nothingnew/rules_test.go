@@ -51,6 +51,12 @@ func TestWrongRulesAreRefusedByName(t *testing.T) {
 		{Rules{Match: []string{"ok", "("}}, `match "(":`},
 		{Rules{Unchanged: &Unchanged{Except: []string{"clock"}}}, `unchanged except "clock":`},
 		{Rules{Unchanged: &Unchanged{Except: []string{""}}}, `unchanged except "":`},
+		{Rules{All: [][]Rules{{}}}, "all: there is no line in it"},
+		{Rules{All: [][]Rules{{{Status: []int{204}}}, nil}}, "all: there is no line in it"},
+		{Rules{All: [][]Rules{{{Status: []int{204}}, {}}}}, "all: there is no rule"},
+		{Rules{All: [][]Rules{{{Match: []string{"("}}}}}, `all: match "(":`},
+		{Rules{All: [][]Rules{{{Unchanged: new(Unchanged)}}}}, "all: unchanged cannot be a line of it"},
+		{Rules{All: [][]Rules{{{All: [][]Rules{{{Body: []string{""}}}}}}}}, "all: another all cannot be a line of it"},
 	} {
 		err := test.rules.Provision(testMaxBody)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -65,7 +71,7 @@ func TestWrongRulesAreRefusedByName(t *testing.T) {
 func TestRulesSurviveTheirJSONForm(t *testing.T) {
 	text := `{"status":[2,304],"body":["","[]"],"header":{"X-A":[],"X-B":["1*"]},` +
 		`"json":[{"pointer":"/a","values":["x",1]},{"pointer":"/b","absent":true}],` +
-		`"match":["^ok$"],"unchanged":{"except":["/clock"]}}`
+		`"match":["^ok$"],"all":[[{"body":["","OK"]},{"header":{"X-A":["1"]}}],[{"status":[404]}]],"unchanged":{"except":["/clock"]}}`
 	var rules Rules
 	if err := json.Unmarshal([]byte(text), &rules); err != nil {
 		t.Fatal(err)
