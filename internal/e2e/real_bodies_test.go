@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -119,5 +120,96 @@ func TestRealBodiesThatSayNothingAreHeld(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// realUnchangedSite compares answers, but for a clock in them.
+const realUnchangedSite = `
+http://{$SITE} {
+	parker {
+		nothing_new {
+			unchanged except /clock
+		}
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+// Servers that compress what passes them mark the tags that they let pass, and
+// clients send them back with the mark: Apache, Jetty and others, each in its way.
+func TestATagThatAServerOnTheWayHasMarkedIsKnown(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	caddy := caddytest.Start(t, realUnchangedSite, pages.Address)
+	poll := func(path, tag string) <-chan caddytest.Answer {
+		return caddytest.Get(t.Context(), "http://"+caddy.Site+path, "If-None-Match: "+tag, "Prefer: wait=1")
+	}
+	for path, p := range map[string]caddytest.Page{"/text": page(200, "one"), "/clock": page(200, mark+`{"n":1,"clock":1}`), "/other": page(200, "one", `ETag: "parker"`)} {
+		pages.Put(path, p)
+	}
+	tags := make(map[string]string)
+	for _, path := range []string{"/text", "/clock"} {
+		tags[path] = (<-poll(path, `"none"`)).Header.Get("ETag")
+	}
+	pages.Put("/clock", page(200, mark+`{"clock":2,"n":1}`))
+
+	answered := make(map[string]<-chan caddytest.Answer)
+	for path, tag := range tags {
+		for _, suffix := range []string{"-gzip", ";gzip", "--gzip", "-br", "/brotli", "-df", ":zstd"} {
+			marked := strings.TrimSuffix(tag, `"`) + suffix + `"`
+			answered[path+" "+marked] = poll(path, `"other", `+marked)
+		}
+	}
+	for what, answers := range answered {
+		if g := <-answers; g.Status != http.StatusNotModified || g.Release() != "timeout" {
+			t.Errorf("%s was answered %+v", what, g)
+		}
+	}
+	for path, tag := range map[string]string{"/text": strings.Replace(tags["/text"], "parker-", "parker-A", 1), "/other": `"parker-gzip"`} {
+		if g := <-poll(path, tag); g.Status != http.StatusOK || g.Body != "one" || g.Release() != "none" {
+			t.Errorf("%s, which has another tag than %s, was answered %+v", path, tag, g)
+		}
+	}
+}
+
+func TestAnAnswerWhoseDateIsNoneIsCompared(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	caddy := caddytest.Start(t, realUnchangedSite, pages.Address)
+	for i, p := range []caddytest.Page{
+		page(200, "one", "Last-Modified: Tue, 14 Nov 2023 22:13:20 +0000"), // as gitweb writes it
+		page(200, "one", "Last-Modified: 0"),
+		page(207, "one"), page(203, "one"), page(202, "one"),
+	} {
+		channel := fmt.Sprint(i)
+		url := "http://" + caddy.Site + "/" + channel
+		pages.Put("/"+channel, p)
+		first := <-caddytest.Get(t.Context(), url)
+		tag := first.Header.Get("ETag")
+		if !shows(first, p) || !strings.HasPrefix(tag, `"parker-`) {
+			t.Fatalf("%+v was answered as %+v", p, first)
+		}
+		condition := []string{"If-None-Match: " + tag}
+		if date := p.Header.Get("Last-Modified"); date != "" {
+			condition = append(condition, "If-Modified-Since: "+date)
+		}
+		parked := caddytest.Get(t.Context(), url, condition...)
+		caddy.AwaitWaiting(t, channel, 1)
+		p.Body = "two"
+		pages.Put("/"+channel, p)
+		caddy.Publish(t, channel, "", "")
+		if g := <-parked; !shows(g, p) || g.Release() != "replay" || g.Header.Get("ETag") == tag {
+			t.Errorf("after the change the poll of %+v was answered %+v", p, g)
+		}
+	}
+	for i, p := range []caddytest.Page{page(204, ""), page(205, ""), page(206, "on"), page(404, "one")} {
+		path := fmt.Sprint("/none/", i)
+		pages.Put(path, p)
+		if g := <-caddytest.Get(t.Context(), "http://"+caddy.Site+path); !shows(g, p) || g.Header.Get("ETag") != "" {
+			t.Errorf("%+v was answered as %+v", p, g)
+		}
 	}
 }

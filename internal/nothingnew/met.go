@@ -49,7 +49,7 @@ func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 	switch {
 	case IsEventStream(header), int64(len(start)) > r.maxBody, b.length > r.maxBody && b.length != unknown:
 		return false
-	case r.Unchanged != nil && status == http.StatusOK:
+	case r.compares(status):
 		return true
 	}
 	b.prepare()
@@ -114,7 +114,7 @@ func (r *Rules) Met(request http.Header, status int, header http.Header, body []
 	switch {
 	case IsEventStream(header), int64(len(body)) > r.maxBody:
 		return false
-	case r.Unchanged != nil && status == http.StatusOK && clientHas(request, header):
+	case r.compares(status) && clientHas(request, header):
 		return true
 	}
 	return r.met(&answer{status: status, header: header, body: body, limit: r.maxBody}, isSuccessful(status))

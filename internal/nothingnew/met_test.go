@@ -300,7 +300,9 @@ func TestNewsIsKnownByItsFirstBytes(t *testing.T) {
 		{rules: inJSON, status: 500},
 		{rules: &Rules{Match: []string{"x"}}, start: "anything", want: true},
 		{rules: &Rules{Unchanged: new(Unchanged)}, start: "anything", want: true},
-		{rules: &Rules{Unchanged: new(Unchanged)}, status: 201},
+		{rules: &Rules{Unchanged: new(Unchanged)}, status: 207, start: "anything", want: true},
+		{rules: &Rules{Unchanged: new(Unchanged)}, status: 204},
+		{rules: &Rules{Unchanged: new(Unchanged)}, status: 206},
 		{rules: &Rules{Unchanged: new(Unchanged)}, length: "70000"},
 		{rules: &Rules{Unchanged: new(Unchanged)}, header: "text/event-stream;charset=utf-8"},
 	} {

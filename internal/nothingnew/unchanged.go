@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Tag is the ETag to give to an answer: with Unchanged, to a 200 answer that has
-// no validator of its own. For any other it is "".
+// Tag is the ETag to give to an answer: with Unchanged, to a successful one that has
+// no validator of its own and a body to compare. For any other it is "".
 //
 // The tag stands for the decoded bytes and the names of the content codings, so
 // that it stays the same where compressing twice gives different bytes. Where
@@ -17,8 +17,7 @@ import (
 // and is weak, because then equal tags do not promise equal bytes (RFC 9110,
 // 8.8.1).
 func (r *Rules) Tag(status int, header http.Header, body []byte) string {
-	if r.Unchanged == nil || status != http.StatusOK || IsEventStream(header) ||
-		header.Get("ETag") != "" || header.Get("Last-Modified") != "" {
+	if !r.compares(status) || IsEventStream(header) || header.Get("ETag") != "" || isDate(header.Get("Last-Modified")) {
 		return ""
 	}
 	weak := ""
@@ -31,7 +30,20 @@ func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	hash := sha256.New()
 	io.WriteString(hash, strings.Join(codings(header), ",")+"\x00")
 	hash.Write(body)
-	return weak + `"parker-` + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
+	return weak + ownTag + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
+}
+
+// compares tells whether answers with this status are compared with what the client
+// has: those with a body that is the whole of what was asked for (RFC 9110, 15.3).
+func (r *Rules) compares(status int) bool {
+	return r.Unchanged != nil && isSuccessful(status) && status != http.StatusNoContent && status != http.StatusResetContent
+}
+
+// isDate tells whether a field's value is a date, without which it is no validator. Some
+// backends write a zone such as +0000 in place of GMT (RFC 9110, 5.6.7 and 8.8.2).
+func isDate(value string) bool {
+	_, err := http.ParseTime(value)
+	return err == nil
 }
 
 // withoutExcepted is a JSON document without the excepted members, encoded in
@@ -76,19 +88,40 @@ func clientHas(request, header http.Header) bool {
 // weak comparison (RFC 9110, 8.8.3.2). The * is ignored: it names no answer
 // that the client has.
 func namesTag(lines []string, etag string) bool {
-	etag = strings.TrimPrefix(etag, "W/")
+	etag = unmarked(strings.TrimPrefix(etag, "W/"))
 	if etag == "" || etag == "*" {
 		return false
 	}
 	for _, line := range lines {
 		for line = strings.TrimLeft(line, ", \t"); line != ""; line = strings.TrimLeft(line, ", \t") {
 			var tag string
-			if tag, line = cutTag(line); tag == etag {
+			if tag, line = cutTag(line); unmarked(tag) == etag {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// The tags that Tag makes start like this, and have so many characters with their
+// quotes.
+const (
+	ownTag       = `"parker-`
+	ownTagLength = len(ownTag) + 22 + len(`"`)
+)
+
+// unmarked is a tag that Tag has made without what servers on the way to the client put
+// behind it, such as -gzip in Apache, to mark that they have compressed the answer. Any
+// other tag is returned as it is.
+func unmarked(tag string) string {
+	if len(tag) <= ownTagLength || !strings.HasPrefix(tag, ownTag) || !strings.HasSuffix(tag, `"`) {
+		return tag
+	}
+	own := tag[:ownTagLength-1]
+	if _, err := base64.RawURLEncoding.Strict().DecodeString(own[len(ownTag):]); err != nil {
+		return tag
+	}
+	return own + `"`
 }
 
 // cutTag takes the first tag off a list, without the mark of a weak one. Unlike

@@ -77,22 +77,66 @@ func TestATagIsForAnswersWithoutAValidator(t *testing.T) {
 	if !rules.Met(http.Header{"If-None-Match": {tag}}, 200, http.Header{"Etag": {tag}}, []byte("body")) {
 		t.Error("an answer was not held for the client that has it")
 	}
+	for _, status := range []int{201, 202, 203, 207, 226} {
+		if tag := rules.Tag(status, nil, []byte("body")); !rules.Met(http.Header{"If-None-Match": {tag}}, status, http.Header{"Etag": {tag}}, []byte("body")) {
+			t.Errorf("an answer %d was not held by its tag %s", status, tag)
+		}
+	}
+	for _, date := range []string{"", "0", "-1", "Tue, 14 Nov 2023 22:13:20 +0000", "2023-11-14T22:13:20Z", "Tue, 14 Nov 2023 23:13:20 CET"} {
+		if got := rules.Tag(200, http.Header{"Last-Modified": {date}}, []byte("body")); got != tag {
+			t.Errorf("with the date %q the tag is %q", date, got)
+		}
+	}
 	for _, test := range []struct {
 		rules  *Rules
 		status int
 		header http.Header
 	}{
-		{rules, 201, nil},
+		{rules, 204, nil},
+		{rules, 205, nil},
 		{rules, 206, nil},
 		{rules, 304, nil},
 		{rules, 404, nil},
 		{rules, 200, http.Header{"Etag": {`"a"`}}},
 		{rules, 200, http.Header{"Last-Modified": {earlier}}},
+		{rules, 200, http.Header{"Last-Modified": {"Tuesday, 14-Nov-23 22:13:20 GMT"}}},
 		{rules, 200, http.Header{"Content-Type": {"text/event-stream"}}},
 		{provisioned(t, Default()), 200, nil},
 	} {
 		if tag := test.rules.Tag(test.status, test.header, []byte("body")); tag != "" {
 			t.Errorf("%d %v got the tag %s", test.status, test.header, tag)
+		}
+	}
+}
+
+func TestAnOwnTagIsKnownWithTheMarkOfAServerOnTheWay(t *testing.T) {
+	rules := provisioned(t, &Rules{Unchanged: &Unchanged{Except: []string{"/clock"}}})
+	strong, weak := rules.Tag(200, nil, []byte("body")), rules.Tag(200, nil, []byte(`{"clock":1}`))
+	marked := func(tag, mark string) string { return strings.TrimSuffix(tag, `"`) + mark + `"` }
+	holds := func(request, tag string) bool {
+		return rules.Met(http.Header{"If-None-Match": {request}}, 200, http.Header{"Etag": {tag}}, []byte("any"))
+	}
+	for _, tag := range []string{strong, weak} {
+		for _, mark := range []string{"", "-gzip", ";gzip", "--gzip", "-br", "/brotli", ":zstd", "-gzip-br", "-"} {
+			if !holds(marked(tag, mark), tag) || !holds(`"x", W/"parker-y-gzip" ,`+marked(tag, mark)+`,"z"`, tag) {
+				t.Errorf("%s was not known by %s", tag, marked(tag, mark))
+			}
+			if !holds(tag, marked(tag, mark)) || !holds("W/"+strings.TrimPrefix(marked(tag, mark), "W/"), tag) {
+				t.Errorf("%s was not known by %s", marked(tag, mark), tag)
+			}
+		}
+	}
+	for _, test := range []struct{ request, tag string }{
+		{marked(weak, "-gzip"), strong},
+		{strings.TrimSuffix(strong, `"`) + "-gzip", strong},                          // no quote at its end
+		{strong[:len(strong)-2] + `"`, strong},                                       // too short
+		{strings.Replace(marked(strong, "-gzip"), "parker-", "parker-A", 1), strong}, // moved by one
+		{`"parker-` + strings.Repeat("!", 22) + `-gzip"`, `"parker-` + strings.Repeat("!", 22) + `"`},
+		{`"v1-gzip"`, `"v1"`},
+		{`"parker-gzip"`, `"parker"`},
+	} {
+		if holds(test.request, test.tag) {
+			t.Errorf("%s was taken for %s", test.request, test.tag)
 		}
 	}
 }
