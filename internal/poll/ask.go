@@ -294,7 +294,8 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 
 // tell decides whether an answer is nothing new, and gives it a validator where
 // the rules want one. A client that has the answer already, by parker's own
-// validator, gets to know just that. RFC 9110, section 13.1.2.
+// validator, gets to know just that, unless its method is not one that a 304 answers:
+// then the answer is nothing new as it is. RFC 9110, section 13.1.2.
 func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody && p.messagesOnly() {
 		return noContent(), true // there is no backend
@@ -306,11 +307,18 @@ func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 	}
 	if tag := rules.Tag(a.Status, a.Header, a.Body); tag != "" {
 		a.Header.Set("ETag", tag)
-		if rules.Unmodified(request, a.Header) {
+		if p.takesNotModified() && rules.Unmodified(request, a.Header) {
 			return a.NotModified(), true
 		}
 	}
 	return a, rules.Met(request, a.Status, a.Header, a.Body)
+}
+
+// takesNotModified reports whether the client asked in a way that a 304 answers, whatever
+// method the request has by now.
+func (p *Poll) takesNotModified() bool {
+	method := p.r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request).Method
+	return method == http.MethodGet || method == http.MethodHead
 }
 
 // sharable is what others may have of an answer.
