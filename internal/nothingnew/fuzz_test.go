@@ -51,7 +51,9 @@ func FuzzMet(f *testing.F) {
 					t.Fatalf("%q was not held by its own tag %s", body, tag)
 				}
 			}
-			met(t, rules, request, status, header, body)
+			if is, why := met(t, rules, request, status, header, body), rules.WhyNews(request, status, header, body); is != (why == "") {
+				t.Fatalf("%q: nothing new is %t, because of %q", body, is, why)
+			}
 			if !bytes.Equal(body, kept) {
 				t.Fatalf("%q was changed to %q", kept, body)
 			}
