@@ -49,7 +49,7 @@ func codings(header http.Header) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return name == "identity" })
 }
 
-// decodable tells whether all of these codings can be undone.
+// decodable reports whether all of these codings can be undone.
 func decodable(names []string) bool {
 	return len(names) <= maxCodings && !slices.ContainsFunc(names, func(name string) bool { return decoders[name] == nil })
 }

@@ -34,7 +34,7 @@ func canonicalJSON(document any) (text []byte, ok bool) {
 	return text, err == nil && !bytes.Contains(text, []byte("\ufffd"))
 }
 
-// mayStartJSON tells whether a JSON document can start like this, white space
+// mayStartJSON reports whether a JSON document can start like this, white space
 // before it trimmed.
 func mayStartJSON(start []byte) bool {
 	return len(start) == 0 || strings.IndexByte(`{["-0123456789tfn`, start[0]) >= 0
@@ -143,7 +143,7 @@ func (m member) met(document any) bool {
 	return found && slices.ContainsFunc(m.values, func(v any) bool { return equalJSON(v, value) })
 }
 
-// isNothing tells whether a JSON value is empty, zero, false or null.
+// isNothing reports whether a JSON value is empty, zero, false or null.
 func isNothing(value any) bool {
 	switch value := value.(type) {
 	case []any:
@@ -156,7 +156,7 @@ func isNothing(value any) bool {
 	return value == nil || value == "" || value == false
 }
 
-// equalJSON tells whether two JSON values are equal; the order of an object's
+// equalJSON reports whether two JSON values are equal; the order of an object's
 // members and how a number is written do not matter.
 func equalJSON(a, b any) bool {
 	switch a := a.(type) {

@@ -40,7 +40,7 @@ func skipSpace(text []byte) []byte {
 	return text
 }
 
-// Possible tells whether an answer with this header, whose body starts like
+// Possible reports whether an answer with this header, whose body starts like
 // this, may still turn out to meet a rule or to need a Tag once it is whole. If
 // not, it is news and can be passed on at once. start is all of the body that
 // is there, and may be empty.
@@ -81,7 +81,7 @@ func (b *beginning) prepare() {
 	}
 }
 
-// possible tells whether an answer that begins like this may meet one of the rules. Those
+// possible reports whether an answer that begins like this may meet one of the rules. Those
 // that are about the body count if the body is looked at.
 func (r *Rules) possible(b *beginning, looks bool) bool {
 	if r.metByHeader(b.status, b.header) || looks && r.possibleByBody(b) {
@@ -107,7 +107,7 @@ func (r *Rules) possibleByBody(b *beginning) bool {
 	return false
 }
 
-// Met tells whether an answer, now whole, says that there is nothing new for
+// Met reports whether an answer, now whole, says that there is nothing new for
 // this request. Of the request it looks at the conditions only, as the client
 // sent them. With Unchanged, header must have the Tag already.
 func (r *Rules) Met(request http.Header, status int, header http.Header, body []byte) bool {
@@ -120,7 +120,7 @@ func (r *Rules) Met(request http.Header, status int, header http.Header, body []
 	return r.met(&answer{status: status, header: header, body: body, limit: r.maxBody}, isSuccessful(status))
 }
 
-// met tells whether an answer meets one of the rules. Those that are about the body count
+// met reports whether an answer meets one of the rules. Those that are about the body count
 // if the body is looked at.
 func (r *Rules) met(a *answer, looks bool) bool {
 	if r.metByHeader(a.status, a.header) || looks && r.looksAtBody() && r.metByBody(a) {
@@ -131,7 +131,7 @@ func (r *Rules) met(a *answer, looks bool) bool {
 	})
 }
 
-// eachLine tells whether something holds for each line of a block. Where one of them is
+// eachLine reports whether something holds for each line of a block. Where one of them is
 // about the status, the bodies of answers with this status are looked at.
 func eachLine(lines []Rules, looks bool, holds func(line *Rules, looks bool) bool) bool {
 	for i := range lines {
@@ -145,7 +145,7 @@ func eachLine(lines []Rules, looks bool, holds func(line *Rules, looks bool) boo
 	return true
 }
 
-// metByHeader tells whether status or header alone meet a rule.
+// metByHeader reports whether status or header alone meet a rule.
 func (r *Rules) metByHeader(status int, header http.Header) bool {
 	for _, configured := range r.Status {
 		if caddyhttp.StatusCodeMatches(status, configured) {
@@ -160,7 +160,7 @@ func (r *Rules) metByHeader(status int, header http.Header) bool {
 	return false
 }
 
-// metByBody tells whether the body meets a rule. A body that cannot be decoded
+// metByBody reports whether the body meets a rule. A body that cannot be decoded
 // meets none.
 func (r *Rules) metByBody(a *answer) bool {
 	if a.decode() != nil {
@@ -183,18 +183,18 @@ func (r *Rules) metByBody(a *answer) bool {
 	return ok && slices.ContainsFunc(r.members, func(m member) bool { return m.met(document) })
 }
 
-// looksAtBody tells whether any rule is about the body.
+// looksAtBody reports whether any rule is about the body.
 func (r *Rules) looksAtBody() bool {
 	return len(r.literals)+len(r.members)+len(r.patterns) > 0
 }
 
-// isSuccessful tells whether the body is the whole of what was asked for: an
+// isSuccessful reports whether the body is the whole of what was asked for: an
 // empty redirect or error says nothing about news.
 func isSuccessful(status int) bool {
 	return status/100 == 2 && status != http.StatusPartialContent
 }
 
-// IsEventStream tells whether an answer with this header is one.
+// IsEventStream reports whether an answer with this header is one.
 func IsEventStream(header http.Header) bool {
 	mediaType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")

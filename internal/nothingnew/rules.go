@@ -209,7 +209,7 @@ func (r *Rules) provisionUnchanged() error {
 	return nil
 }
 
-// notInFieldName tells whether c cannot be part of a field name (RFC 9110, 5.6.2).
+// notInFieldName reports whether c cannot be part of a field name (RFC 9110, 5.6.2).
 func notInFieldName(c rune) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':

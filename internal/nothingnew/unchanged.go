@@ -33,13 +33,13 @@ func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	return weak + ownTag + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
 }
 
-// compares tells whether answers with this status are compared with what the client
+// compares reports whether answers with this status are compared with what the client
 // has: those with a body that is the whole of what was asked for (RFC 9110, 15.3).
 func (r *Rules) compares(status int) bool {
 	return r.Unchanged != nil && isSuccessful(status) && status != http.StatusNoContent && status != http.StatusResetContent
 }
 
-// isDate tells whether a field's value is a date, without which it is no validator. Some
+// isDate reports whether a field's value is a date, without which it is no validator. Some
 // backends write a zone such as +0000 in place of GMT (RFC 9110, 5.6.7 and 8.8.2).
 func isDate(value string) bool {
 	_, err := http.ParseTime(value)
@@ -62,11 +62,11 @@ func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
 	return canonicalJSON(document)
 }
 
-// Unmodified tells whether the client has the answer already, going by the
+// Unmodified reports whether the client has the answer already, going by the
 // conditions of its request and the validators of the answer.
 func (r *Rules) Unmodified(request, header http.Header) bool { return clientHas(request, header) }
 
-// clientHas tells whether the request's conditions name the answer: by its ETag
+// clientHas reports whether the request's conditions name the answer: by its ETag
 // (RFC 9110, 13.1.2), or where neither side has one, by its date (13.1.3).
 func clientHas(request, header http.Header) bool {
 	etag := header.Get("ETag")
@@ -84,7 +84,7 @@ func clientHas(request, header http.Header) bool {
 	return err == nil && !modified.After(since)
 }
 
-// namesTag tells whether the lines of an If-None-Match field name the tag, by
+// namesTag reports whether the lines of an If-None-Match field name the tag, by
 // weak comparison (RFC 9110, 8.8.3.2). The * is ignored: it names no answer
 // that the client has.
 func namesTag(lines []string, etag string) bool {
