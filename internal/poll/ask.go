@@ -311,7 +311,11 @@ func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 			return a.NotModified(), true
 		}
 	}
-	return a, rules.Met(request, a.Status, a.Header, a.Body)
+	if rules.Met(request, a.Status, a.Header, a.Body) {
+		return a, true
+	}
+	p.looked(a.Status, a.Header, a.Body)
+	return a, false
 }
 
 // takesNotModified reports whether the client asked in a way that a 304 answers, whatever

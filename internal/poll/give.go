@@ -34,6 +34,7 @@ func (p *Poll) Give(r Reply) error {
 		p.deny()
 	}
 	if r.Answer != nil {
+		p.debugNotHeld(r.Answer.Status)
 		p.write(r.Answer)
 	} else {
 		p.finish(p.client.Header())

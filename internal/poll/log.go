@@ -40,14 +40,27 @@ func (l *Line) DebugNotHeld(id string, why answer.Detail) {
 	}
 }
 
+// sight is what debug lines say of an answer that is news.
+type sight struct {
+	size    int    // of the body, as far as it was looked at
+	missing string // for nothing new
+}
+
+// looked notes what was seen of an answer that is news, if debug lines are written.
+func (p *Poll) looked(status int, header http.Header, body []byte) {
+	if p.line.Logger.Core().Enabled(zap.DebugLevel) {
+		p.seen = sight{len(body), p.line.Rules.WhyNews(p.request.Header(), status, header, body)}
+	}
+}
+
 // debugNotHeld says why the poll is not held: what the backend's answer was, and what it
-// would take to be nothing new. size is how much of its body has been looked at.
-func (p *Poll) debugNotHeld(status, size int, missing string) {
+// would take for it to be nothing new.
+func (p *Poll) debugNotHeld(status int) {
 	if p.stamp.Release != answer.None {
 		return
 	}
 	if line := p.line.Logger.Check(zap.DebugLevel, "not held"); line != nil {
-		line.Write(p.fields(zap.String("detail", string(p.stamp.Detail)), zap.Int("status", status), zap.Int("size", size), zap.String("missing", missing))...)
+		line.Write(p.fields(zap.String("detail", string(p.stamp.Detail)), zap.Int("status", status), zap.Int("size", p.seen.size), zap.String("missing", p.seen.missing))...)
 	}
 }
 

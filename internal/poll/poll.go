@@ -73,6 +73,8 @@ type Poll struct {
 	stamp  answer.Stamp // how it ends, as far as is known
 	passes int
 
+	seen sight // of the backend's last answer
+
 	continues bool      // it has taken over from a poll of an older configuration
 	came      *Handover // as this
 	stream    *Stream   // that was one of these

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type walk struct {
 
 	holding   bool // the waiter is held until the deadline
 	unfit     bool // the answer cannot be an event
+	long      bool // the answer says that it is too long to be looked at
 	inner     bool // a handler further in holds the request
 	elsewhere bool // and another configuration has it by now
 
@@ -208,9 +210,13 @@ func (w *walk) Keep(status int, header http.Header, start []byte) bool {
 	if w.poll.streams {
 		return !nothingnew.IsEventStream(header)
 	}
-	return w.again && unavailable(status) ||
-		w.poll.line.Rules.Possible(status, header, start) ||
-		w.ask != nil && !w.ask.Alone()
+	if w.again && unavailable(status) || w.poll.line.Rules.Possible(status, header, start) || w.ask != nil && !w.ask.Alone() {
+		return true
+	}
+	w.poll.looked(status, header, start)
+	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
+	w.long = err == nil && length > w.poll.line.MaxBody
+	return false
 }
 
 // cut tells whether reverse_proxy answers for a client that has left, though nobody
@@ -265,19 +271,20 @@ func (w *walk) Stream(status int, why backend.Reason) bool {
 	}
 	w.land(share.Alone)
 	p.wakeOthers()
-	p.stamp.Detail = detailOf(status, why)
+	p.stamp.Detail = w.detail(status, why)
+	p.debugNotHeld(status)
 	if !admits(status) {
 		p.deny()
 	}
 	return true
 }
 
-// detailOf is why an answer that streams has its poll not held.
-func detailOf(status int, why backend.Reason) answer.Detail {
+// detail is why an answer that streams has its poll not held.
+func (w *walk) detail(status int, why backend.Reason) answer.Detail {
 	switch {
 	case !admits(status):
 		return answer.Status
-	case why == backend.TooLong:
+	case w.long || why == backend.TooLong:
 		return answer.Length
 	case why == backend.TooSlow:
 		return answer.Slow
