@@ -50,13 +50,19 @@ func NewPosition(epoch string, offsets []uint64, ahead []Ahead) Position {
 	return p
 }
 
+// prefix begins what String writes. Applications have event IDs of their own, which
+// come in the same field: counts, UUIDs, ULIDs. None of them is to be taken for a
+// position.
+const prefix = "parker."
+
 // String is the position as clients see it:
 //
-//	<epoch>-<offset>[.<offset>...][~<node>.<number>...]
+//	parker.<epoch>-<offset>[.<offset>...][~<node>.<number>...]
 //
-// They only ever hand it back.
+// They only ever hand it back. All its characters can stand in a URL, in a cookie and
+// in a header field as they are (RFC 3986, section 2.3).
 func (p Position) String() string {
-	return p.Epoch + "-" + strconv.FormatUint(p.Offset, 10) + p.rest
+	return prefix + p.Epoch + "-" + strconv.FormatUint(p.Offset, 10) + p.rest
 }
 
 // Offsets are those in all counts.
@@ -164,19 +170,20 @@ const (
 // ParsePosition reads what [Position.String] wrote. The error says no more than
 // that it is something else: whoever hands it in has got it elsewhere.
 func ParsePosition(text string) (Position, error) {
-	at := strings.LastIndexByte(text, '-')
-	if at < 1 || at > maxEpoch {
+	after, ours := strings.CutPrefix(text, prefix)
+	epoch, counts, dashed := strings.Cut(after, "-")
+	if !ours || !dashed || !IsEpoch(epoch) {
 		return Position{}, errNotAPosition
 	}
-	offsets, err := parseOffsets(text[at+1:])
+	offsets, err := parseOffsets(counts)
 	if err != nil {
 		return Position{}, err
 	}
-	ahead, err := parseAhead(text[at+1:])
+	ahead, err := parseAhead(counts)
 	if err != nil {
 		return Position{}, err
 	}
-	position := NewPosition(text[:at], offsets, ahead)
+	position := NewPosition(epoch, offsets, ahead)
 	if position.String() != text {
 		return Position{}, errNotAPosition
 	}
@@ -199,13 +206,16 @@ func parseOffsets(text string) ([]uint64, error) {
 	return offsets, nil
 }
 
+// IsEpoch reports whether a text can be an epoch: ASCII letters and digits, at most 64.
+func IsEpoch(text string) bool { return text != "" && len(text) <= maxEpoch && isWord(text) }
+
 // IsNode tells whether a text can be the name of a node: ASCII letters and digits, not
 // too many. Clients hand it back, in what they are then sent again.
-func IsNode(text string) bool { return text != "" && len(text) <= maxNode && IsWord(text) }
+func IsNode(text string) bool { return text != "" && len(text) <= maxNode && isWord(text) }
 
-// IsWord tells whether a text is of ASCII letters and digits only. Then it can be in a
+// isWord tells whether a text is of ASCII letters and digits only. Then it can be in a
 // position, where other characters separate.
-func IsWord(text string) bool {
+func isWord(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	})

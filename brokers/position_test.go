@@ -13,9 +13,7 @@ func TestPositionsAreReadAsTheyWereWritten(t *testing.T) {
 	for _, position := range []Position{
 		{Epoch: "e"},
 		{Epoch: "ABCDEFGHIJ", Offset: 42},
-		{Epoch: "an-epoch-that-ends-in-a-dash-", Offset: math.MaxUint64},
-		{Epoch: "ü", Offset: 7},
-		{Epoch: "with.dots~and~more.1", Offset: 7},
+		{Epoch: "13abcdefghijk", Offset: math.MaxUint64},
 		{Epoch: strings.Repeat("x", 64), Offset: 1},
 		NewPosition("e", []uint64{1, 0, math.MaxUint64}, nil),
 		NewPosition("e", make([]uint64, 64), nil),
@@ -31,12 +29,12 @@ func TestPositionsAreReadAsTheyWereWritten(t *testing.T) {
 
 func TestAPositionIsWrittenInOneWay(t *testing.T) {
 	for want, position := range map[string]Position{
-		"e-42":                         NewPosition("e", []uint64{42}, nil),
-		"e-0":                          {Epoch: "e"},
-		"e-1.20.3":                     NewPosition("e", []uint64{1, 20, 3}, nil),
-		"e-1~NODE.7":                   NewPosition("e", []uint64{1}, []Ahead{{"NODE", 7}}),
-		"e-1.2~a.1~b.2":                NewPosition("e", []uint64{1, 2}, []Ahead{{"b", 2}, {"a", 1}}),
-		"e-0.0~n.18446744073709551615": NewPosition("e", []uint64{0, 0}, []Ahead{{"n", math.MaxUint64}}),
+		"parker.e-42":                         NewPosition("e", []uint64{42}, nil),
+		"parker.e-0":                          {Epoch: "e"},
+		"parker.e-1.20.3":                     NewPosition("e", []uint64{1, 20, 3}, nil),
+		"parker.e-1~NODE.7":                   NewPosition("e", []uint64{1}, []Ahead{{"NODE", 7}}),
+		"parker.e-1.2~a.1~b.2":                NewPosition("e", []uint64{1, 2}, []Ahead{{"b", 2}, {"a", 1}}),
+		"parker.e-0.0~n.18446744073709551615": NewPosition("e", []uint64{0, 0}, []Ahead{{"n", math.MaxUint64}}),
 	} {
 		if got := position.String(); got != want {
 			t.Errorf("%q is written, want %q", got, want)
@@ -61,9 +59,24 @@ func TestWhatIsNotAPositionIsRefused(t *testing.T) {
 		"e-1~b.1~a.1", "e-1~n.1~n.1", "e-1~n.1~n.2", "e-1~n.1.2~o.1", "e-1~a-b.1", "e-1~a\r\nb.1", "e-1~ü.1", "e-1~a b.1",
 		"e-1~" + strings.Repeat("n", 33) + ".1",
 		"e-1~" + aheadText(17),
+		"a-b-1", "ü-1", "with.dots-1", "with~tildes-1", "parker.e-1", "e\x00-1", "e\n-1",
 	} {
-		if got, err := ParsePosition(text); err == nil {
-			t.Errorf("%q is read as %v", text, got)
+		if got, err := ParsePosition("parker." + text); err == nil {
+			t.Errorf("parker.%s is read as %v", text, got)
+		}
+	}
+}
+
+// Applications have IDs of their own, and clients hand them back in the same field.
+func TestAnIDOfAnApplicationIsNotAPosition(t *testing.T) {
+	for _, id := range []string{
+		"41", "abc-41", "e-1", "ABCDEFGHIJ-42", "e-1.2~n.7", "1517975029:0", "1526919030474-55", "-1", "0", "42.7", "W/\"42\"",
+		"f47ac10b-58cc-4372-a567-0e02b2c3d479", "00000000-0000-4000-8000-000000000041", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "2026-11-30", "1764547200",
+		"urn:uuid:f47ac10b-58cc-4372-a567-0e02b2c3d479", "urn:uuid:00000000-0000-4000-8000-000000000041", "room-7", "parker-1", "parker", "parker.", "parker.41",
+		"PARKER.e-1", " parker.e-1", "parker:e-1", "parkere-1",
+	} {
+		if got, err := ParsePosition(id); err == nil {
+			t.Errorf("%q is read as %v", id, got)
 		}
 	}
 }
@@ -172,6 +185,7 @@ func FuzzPosition(f *testing.F) {
 		"e-1.2", "e-1.", "e-1~n.7", "e-1.2~a.1~b.2", "e-1~b.1~a.2", "e-1~n.1~n.1",
 	} {
 		f.Add(text, "e", uint64(1))
+		f.Add("parker."+text, "e", uint64(1))
 	}
 	f.Add("", "a-", uint64(math.MaxUint64))
 	f.Fuzz(func(t *testing.T, text, epoch string, offset uint64) {
@@ -185,7 +199,7 @@ func FuzzPosition(f *testing.F) {
 		}
 		written := Position{Epoch: epoch, Offset: offset}
 		read, err := ParsePosition(written.String())
-		if writable := epoch != "" && len(epoch) <= 64; writable != (err == nil) || writable && read != written {
+		if writable := IsEpoch(epoch); writable != (err == nil) || writable && read != written {
 			t.Fatalf("%q is read as %v, %v", written, read, err)
 		}
 	})

@@ -12,10 +12,6 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// maxEpoch is how long an epoch may be, in bytes. It is a part of what clients hand
-// back.
-const maxEpoch = 64
-
 var errUnsteady = errors.New("the log is begun anew again and again")
 
 // Epoch implements [replica.Log]. An epoch whose streams are not all there is over:
@@ -32,7 +28,7 @@ func (l *log) Epoch(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", why(ctx, err)
 		}
-		if len(missing) == 0 && epoch != "" && len(epoch) <= maxEpoch && brokers.IsWord(epoch) {
+		if len(missing) == 0 && brokers.IsEpoch(epoch) {
 			l.epoch.Store(&epoch)
 			return epoch, nil
 		}

@@ -166,11 +166,11 @@ func TestAPiggybackedAnswerTellsWhatCanBeFetchedAtOnce(t *testing.T) {
 
 func TestWhoWasAwayForTooLongGetsThePresentPosition(t *testing.T) {
 	e := start(t)
-	answer := e.get("/live", "Last-Event-ID: another-1")
+	answer := e.get("/live", "Last-Event-ID: parker.another-1")
 	if answer.Header.Get("Parker-Recovered") != "false" || e.number(answer.Body) == 0 {
 		t.Errorf("a lost position is answered %+v", answer)
 	}
-	s := caddytest.Listen(t, e.Address+"/live", "Last-Event-ID: another-1")
+	s := caddytest.Listen(t, e.Address+"/live", "Last-Event-ID: parker.another-1")
 	if reset := s.Next(t); reset.Type != "parker.reset" {
 		t.Errorf("heard %+v first", reset)
 	}

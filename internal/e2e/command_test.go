@@ -160,7 +160,7 @@ func TestThePublishCommandPublishesAsTheHookDoes(t *testing.T) {
 		{"from elsewhere", []string{"-", "--event", "news", "--id", "1", "--expires", "5"}, caddytest.Event{Type: "news", Data: "from elsewhere"}},
 	} {
 		answer, trouble, code := publish(c.input, append([]string{"/" + channel}, c.args...)...)
-		if code != 0 || !regexp.MustCompile(`^\{"channel":".*","position":"\w+-\d","released":1\}\n$`).MatchString(answer) {
+		if code != 0 || !regexp.MustCompile(`^\{"channel":".*","position":"parker\.\w+-\d","released":1\}\n$`).MatchString(answer) {
 			t.Fatalf("%v: code %d, %s %s", c.args, code, answer, trouble)
 		}
 		heard := stream.Next(t)
@@ -269,7 +269,7 @@ func TestTheTailCommandMissesNothing(t *testing.T) {
 			wire := caddytest.StartProxy(t, caddy.Site)
 			caddy.Publish(t, "everybody", "", "before")
 			position := caddy.Publish(t, "everybody", "", "first")
-			position = regexp.MustCompile(`\w+-\d`).FindString(position)
+			position = regexp.MustCompile(`[\w.]+-\d`).FindString(position)
 			args := []string{"http://" + wire.Address, "--header", "X-Any: thing", "--last-event-id", strings.Replace(position, "-2", "-1", 1)}
 			if how == "poll" {
 				args = append(args, "--poll")
@@ -309,7 +309,7 @@ func TestTheTailCommandSaysWhereItMayHaveMissedSomething(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, tailed, "")
 	for _, args := range [][]string{nil, {"--poll"}} {
-		_, lines, _ := tail(t, caddy, append(args, "http://"+caddy.Site, "--last-event-id", "OTHER-7")...)
+		_, lines, _ := tail(t, caddy, append(args, "http://"+caddy.Site, "--last-event-id", "parker.OTHER-7")...)
 		if reset := next(t, lines); len(reset) != 3 || reset[1] != "parker.reset" || !strings.HasSuffix(reset[0], "-0") {
 			t.Errorf("%v: heard %q", args, reset)
 		}

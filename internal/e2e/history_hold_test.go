@@ -117,12 +117,12 @@ func TestWhoLostItsPositionGetsTheFullStateOfTheBackendThereIs(t *testing.T) {
 				status = http.StatusNoContent
 			}
 			for range 2 {
-				g := caddytest.Do(t.Context(), http.MethodGet, target, "", "Last-Event-ID: foreign-1")
+				g := caddytest.Do(t.Context(), http.MethodGet, target, "", "Last-Event-ID: parker.foreign-1")
 				if g.Status != status || g.Body != want || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") != now {
 					t.Errorf("a poll: %+v", g)
 				}
 			}
-			s := caddytest.Listen(t, target, "Last-Event-ID: foreign-1")
+			s := caddytest.Listen(t, target, "Last-Event-ID: parker.foreign-1")
 			if e := s.Next(t); e.Type != "parker.reset" || e.ID != now {
 				t.Errorf("a stream begins with %+v", e)
 			}
@@ -145,7 +145,7 @@ func TestABackendBehindMessagesMayRefuseWhoLostItsPosition(t *testing.T) {
 	caddy := caddytest.Start(t, holdSite("", "reverse_proxy {$BACKEND}"), pages.Address)
 	for _, status := range []int{302, 401, 403, 500} {
 		pages.Put("/news", caddytest.Page{Status: status, Body: "refused"})
-		if g := resumed(t, caddy, "foreign-1"); g.Status != status || g.Header.Get("Parker-Recovered") != "" || g.Header.Get("Last-Event-ID") != "" {
+		if g := resumed(t, caddy, "parker.foreign-1"); g.Status != status || g.Header.Get("Parker-Recovered") != "" || g.Header.Get("Last-Event-ID") != "" {
 			t.Errorf("a refusal: %+v", g)
 		}
 	}

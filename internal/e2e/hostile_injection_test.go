@@ -86,10 +86,10 @@ func TestWhatAClientSaysAddsNothingToItsAnswer(t *testing.T) {
 	caddy, _ := startNews(t, newsSite(""))
 	for _, end := range smuggled {
 		for _, fields := range []string{
-			"Last-Event-ID: a-1" + end, "Prefer: wait=0" + end, "Prefer: wait=\"0" + end + "\"", "If-None-Match: \"" + end, "Accept: text/plain" + end, "Cookie: a=1" + end,
+			"Last-Event-ID: parker.a-1" + end, "Prefer: wait=0" + end, "Prefer: wait=\"0" + end + "\"", "If-None-Match: \"" + end, "Accept: text/plain" + end, "Cookie: a=1" + end,
 		} {
 			client := caddytest.DialRaw(t, caddy.Site)
-			client.Send("GET /news?evil=" + url.QueryEscape(end) + "&last_event_id=a-1" + url.QueryEscape(end) + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\n" + fields + "\r\nPrefer: wait=0\r\n\r\n")
+			client.Send("GET /news?evil=" + url.QueryEscape(end) + "&last_event_id=parker.a-1" + url.QueryEscape(end) + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\n" + fields + "\r\nPrefer: wait=0\r\n\r\n")
 			answered := client.Rest(t)
 			if noEvil(t, "the answer to "+fields, answered); strings.Contains(strings.ToLower(answered), "evil") {
 				t.Errorf("%q is said back: %s", fields, answered)

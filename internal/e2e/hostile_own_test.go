@@ -87,7 +87,7 @@ func (b *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // forged are fields that only parker, its hook or a backend says.
 var forged = []string{
 	"Parker-Publish: stolen, written", "parker-publish: stolen", "PARKER-PUBLISH: \"stolen\"", "Parker_Publish: stolen", "Parker.Publish: stolen",
-	"Parker-Event: stolen", "Parker-Id: 1", "Parker-Expires: 0", "Parker-Status: parker; park=0.0; release=forged", "Parker-Recovered: forged", "Parker-Position: forged-1",
+	"Parker-Event: stolen", "Parker-Id: 1", "Parker-Expires: 0", "Parker-Status: parker; park=0.0; release=forged", "Parker-Recovered: forged", "Parker-Position: parker.forged-1",
 	"Parker-: forged",
 }
 
@@ -128,7 +128,7 @@ func TestFieldsThatOnlyParkerWritesAreIgnoredWhereAClientSendsThem(t *testing.T)
 		if g := <-parked; g.Body != "bye" || strings.Contains(fmt.Sprint(g.Header), "forged") {
 			t.Errorf("a parked poll was answered %+v", g)
 		}
-		check("a poll that resumes", client.Do(t.Context(), http.MethodGet, "/messages/x", "", append(header, "Last-Event-ID: gone-1")...))
+		check("a poll that resumes", client.Do(t.Context(), http.MethodGet, "/messages/x", "", append(header, "Last-Event-ID: parker.gone-1")...))
 	}
 	caddy.AwaitWaiting(t, "stolen", 0)
 	if now := events(t, caddy.Caddy); now-before != publishes {

@@ -126,7 +126,7 @@ const heartbeat = ":"
 // What differs from run to run: positions, by their epoch, and how long clients are
 // told to wait.
 var (
-	anyPosition = regexp.MustCompile(`\b[A-Z2-7]{10}-(\d+)`)
+	anyPosition = regexp.MustCompile(`\bparker\.[A-Z2-7]{10}-(\d+)`)
 	anyRetry    = regexp.MustCompile(`retry: \d+`)
 )
 

@@ -56,8 +56,8 @@ func TestAWakeupMayHaveAnIDAndALifetime(t *testing.T) {
 func TestTheAnswerToAnIDThatIsPublishedAgainSaysSo(t *testing.T) {
 	server := serveLoopback(t, &memoryBoard{waiting: []ChannelWaiting{{"a", Waiting{Requests: 2}}}})
 	for _, want := range []string{
-		`{"channel":"a","position":"e-1","released":2}` + "\n",
-		`{"channel":"a","position":"e-1","released":0,"duplicate":true}` + "\n",
+		`{"channel":"a","position":"parker.e-1","released":2}` + "\n",
+		`{"channel":"a","position":"parker.e-1","released":0,"duplicate":true}` + "\n",
 	} {
 		response, body := call(t, http.DefaultClient, "POST", server+"/a", "hello", "Parker-Id", "x")
 		if response.StatusCode != 200 || body != want {

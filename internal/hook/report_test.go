@@ -13,10 +13,10 @@ func TestAReportCountsWhoWaitsOnAChannel(t *testing.T) {
 	board := &memoryBoard{waiting: []ChannelWaiting{{"rooms/7", Waiting{Requests: 3, Streams: 2}}}}
 	server := serveLoopback(t, board)
 	for target, want := range map[string]string{
-		"/rooms/7":           `{"channel":"rooms/7","waiting":3,"streams":2,"position":"e-0"}` + "\n",
-		"/?channel=rooms/7":  `{"channel":"rooms/7","waiting":3,"streams":2,"position":"e-0"}` + "\n",
-		"/nobody":            `{"channel":"nobody","waiting":0,"streams":0,"position":"e-0"}` + "\n",
-		"/a%3Cb?after=other": `{"channel":"a<b","waiting":0,"streams":0,"position":"e-0"}` + "\n",
+		"/rooms/7":           `{"channel":"rooms/7","waiting":3,"streams":2,"position":"parker.e-0"}` + "\n",
+		"/?channel=rooms/7":  `{"channel":"rooms/7","waiting":3,"streams":2,"position":"parker.e-0"}` + "\n",
+		"/nobody":            `{"channel":"nobody","waiting":0,"streams":0,"position":"parker.e-0"}` + "\n",
+		"/a%3Cb?after=other": `{"channel":"a<b","waiting":0,"streams":0,"position":"parker.e-0"}` + "\n",
 	} {
 		response, body := call(t, http.DefaultClient, "GET", server+target, "")
 		if response.StatusCode != 200 || body != want {
@@ -45,7 +45,7 @@ func TestHEADIsGETWithoutTheBody(t *testing.T) {
 
 func TestAnEmptyListIsAList(t *testing.T) {
 	_, body := call(t, http.DefaultClient, "GET", serveLoopback(t, &memoryBoard{})+"/", "")
-	if want := `{"position":"e-0","channels":[]}` + "\n"; body != want {
+	if want := `{"position":"parker.e-0","channels":[]}` + "\n"; body != want {
 		t.Errorf("the list is %s, want %s", body, want)
 	}
 }

@@ -11,9 +11,10 @@ import (
 // FuzzResumeOf checks that only a whole position counts as one, that the field
 // comes before the query, and that nobody gets a batch who did not ask for it.
 func FuzzResumeOf(f *testing.F) {
-	f.Add("EPOCH-7", "last_event_id=EPOCH-8&batch=true", "application/json")
-	f.Add("", "last_event_id=EPOCH-18446744073709551615", "*/*")
+	f.Add("parker.EPOCH-7", "last_event_id=parker.EPOCH-8&batch=true", "application/json")
+	f.Add("", "last_event_id=parker.EPOCH-18446744073709551615", "*/*")
 	f.Add("", "%6Cast_event_id=a-1&last_event_id=b-2;batch=true", "application/json;q=0")
+	f.Add("41", "last_event_id=abc-41", "")
 	f.Add("-", "batch=true&batch=false", "")
 	f.Add("a-\x00", "last_event_id=%00&x=%zz", "text/event-stream")
 	f.Fuzz(func(t *testing.T, id, rawQuery, accept string) {

@@ -194,7 +194,7 @@ var alike = map[string]asked{
 	"a trace":               of("Traceparent: 00-a-b-01", "Tracestate: a=b", "X-Request-ID: 1", "X-Correlation-ID: 2", "X-Amzn-Trace-Id: 3", "CF-Ray: 4"),
 	"a priority":            of("Priority: u=1"),
 	"a preferred wait":      of("Prefer: wait=20"),
-	"parker's position":     {header: http.Header{"Last-Event-Id": {"ABCDEFGHIJ-1"}}, position: true},
+	"parker's position":     {header: http.Header{"Last-Event-Id": {"parker.ABCDEFGHIJ-1"}}, position: true},
 	"Caddy's own variables": {vars: map[string]any{"uuid": new(int), "trace_id": "a", "span_id": "b", "reverse_proxy.proxy_protocol_info": new(int)}},
 }
 

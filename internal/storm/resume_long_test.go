@@ -70,7 +70,7 @@ func TestWhoLostItsPositionTogetherWithOthersIsToldSo(t *testing.T) {
 	var all sync.WaitGroup
 	for range many {
 		all.Go(func() {
-			g := caddytest.Do(t.Context(), http.MethodGet, b.site+"/messages", "", "Last-Event-ID: foreign-1")
+			g := caddytest.Do(t.Context(), http.MethodGet, b.site+"/messages", "", "Last-Event-ID: parker.foreign-1")
 			if g.Status != http.StatusNoContent || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") == "" {
 				t.Errorf("one of many was answered %+v", g)
 			}
