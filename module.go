@@ -124,7 +124,8 @@ type Handler struct {
 	// is news. Default: 250ms.
 	MaxBodyTime caddy.Duration `json:"max_body_time,omitempty"`
 
-	// How many requests of one client IP are parked at most. Default: 0, no limit.
+	// How many requests of one client are parked at most. A client is an IPv4
+	// address, or the /64 network of an IPv6 address. Default: 0, no limit.
 	PerClient int `json:"per_client,omitempty"`
 
 	// How many polls of one browser are parked at most on one path over HTTP/1.1,

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/keyed"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/notify"
 	"github.com/caddy-parker/parker/internal/poll"
@@ -256,7 +257,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		Resume:    resume,
 		Wait:      wait,
 		Timeout:   h.timeout(r),
-		ClientIP:  clientIP,
+		ClientIP:  keyed.Client(clientIP),
 		Supersede: h.supersedeKey(r),
 		Alone:     h.inNamedRoute(r),
 		Handover:  handover,

@@ -49,9 +49,9 @@ type App struct {
 	// The largest message that can be published, in bytes. Default: 1 MB.
 	MaxMessage int64 `json:"max_message,omitempty"`
 
-	// On how many different channels the requests of one client IP wait at most,
-	// where placeholders let clients name them. Beyond it they are not held.
-	// Default: 1000.
+	// On how many different channels the requests of one client wait at most,
+	// where placeholders let clients name them. A client is an IPv4 address, or the
+	// /64 network of an IPv6 address. Beyond it they are not held. Default: 1000.
 	MaxChannelsPerClient int `json:"max_channels_per_client,omitempty"`
 
 	hub Hub
