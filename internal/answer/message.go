@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -25,20 +26,37 @@ type batched struct {
 	Data  string `json:"data"`
 }
 
-// WriteBatch answers with all of the events, as a JSON array.
+// maxBatch is how many bytes an answer with several messages has at most.
+const maxBatch = 1_000_000
+
+// WriteBatch answers with the first of the events, as a JSON array: as many as an
+// answer has room for, one at least. Its position is the last one's, so the client
+// goes on with the rest.
 func WriteBatch(w http.ResponseWriter, events []brokers.Event, kept http.Header) error {
-	batch := make([]batched, len(events))
+	body := []byte{'['}
+	var last brokers.Position
 	for i, event := range events {
-		batch[i] = batched{ID: event.Position.String(), Event: event.Message.Type, Data: string(event.Message.Body)}
-		if batch[i].Event == "" {
-			batch[i].Event = "message"
+		one, err := json.Marshal(batchedOf(event))
+		if err != nil {
+			return err
 		}
+		if i > 0 {
+			if len(body)+len(",")+len(one)+len("]") > maxBatch {
+				break
+			}
+			body = append(body, ',')
+		}
+		body, last = append(body, one...), event.Position
 	}
-	body, err := json.Marshal(batch)
-	if err != nil {
-		return err
+	return write(w, "application/json", append(body, ']'), last, kept)
+}
+
+func batchedOf(event brokers.Event) batched {
+	return batched{
+		ID:    event.Position.String(),
+		Event: cmp.Or(event.Message.Type, "message"),
+		Data:  string(event.Message.Body),
 	}
-	return write(w, "application/json", body, events[len(events)-1].Position, kept)
 }
 
 func write(w http.ResponseWriter, contentType string, body []byte, position brokers.Position, kept http.Header) error {

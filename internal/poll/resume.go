@@ -1,7 +1,6 @@
 package poll
 
 import (
-	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,9 +19,13 @@ type Resume struct {
 	Given    bool
 	Position brokers.Position
 
-	// Batch says that it wants all that it missed in one answer.
+	// Batch says that it wants several of those that it missed in one answer.
 	Batch bool
 }
+
+// maxMissed is how many messages an answer with several has at most. How many bytes it
+// has is for [answer.WriteBatch] to say.
+const maxMissed = 1000
 
 // ResumeOf reads it from a request: the field Last-Event-ID, or the query's
 // last_event_id, as a page cannot set fields of an EventSource; and batch=true for
@@ -55,7 +58,7 @@ func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
 	}
 	limit := 1
 	if p.resume.Batch {
-		limit = math.MaxInt
+		limit = maxMissed
 	}
 	events := p.read(p.resume.Position, limit)
 	for _, event := range events {

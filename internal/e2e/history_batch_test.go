@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// maxBatch is how many bytes an answer with several messages has at most.
+const maxBatch = 1_000_000
+
+// readBatches asks by ?batch=true, from each answer's position on, until nothing more
+// comes, and returns what all answers had.
+func readBatches(t *testing.T, target, at string) (all batch, answers int) {
+	t.Helper()
+	for {
+		g := caddytest.Do(t.Context(), http.MethodGet, target, "", "Prefer: wait=0", "Accept: application/json", "Last-Event-ID: "+at)
+		if g.Release() != "history" {
+			if g.Header.Get("Parker-Recovered") != "" || g.Body != "[]" {
+				t.Errorf("after %s: %+v", at, g)
+			}
+			return all, answers
+		}
+		var got batch
+		if err := json.Unmarshal([]byte(g.Body), &got); err != nil || len(got) == 0 {
+			t.Fatalf("after %s: %v, with %d messages in %d bytes", at, err, len(got), len(g.Body))
+		}
+		if len(got) > 1 && len(g.Body) > maxBatch {
+			t.Errorf("an answer has %d messages in %d bytes", len(got), len(g.Body))
+		}
+		next := g.Header.Get("Last-Event-ID")
+		if next != got[len(got)-1].ID {
+			t.Errorf("an answer ends with %s, and its position is %s", got[len(got)-1].ID, next)
+		}
+		at, all, answers = next, append(all, got...), answers+1
+	}
+}
+
+func TestALongHistoryComesInBatchesOfAMegabyte(t *testing.T) {
+	t.Parallel()
+	const messages, size = 100, 200_000
+	caddy, _ := startNews(t, `
+http://{$SITE} {
+	parker /news news other
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}`)
+	at := caddy.PublishWith(t, "news", "before").Position
+	filler := strings.Repeat("m", size)
+	for i := range messages {
+		// Where there is a wake-up, it is on the same channel, on the other, or on both.
+		if i%3 > 0 {
+			caddy.Publish(t, "news", "", "")
+		}
+		if i%3 < 2 {
+			caddy.Publish(t, "other", "", "")
+		}
+		caddy.Publish(t, []string{"news", "other"}[i%7%2], "text/plain", fmt.Sprint(i, " ", filler))
+	}
+	all, answers := readBatches(t, "http://"+caddy.Site+"/news?batch=true", at)
+	if len(all) != messages {
+		t.Errorf("%d messages came, want %d", len(all), messages)
+	}
+	for i, e := range all {
+		if n, body, _ := strings.Cut(e.Data, " "); n != fmt.Sprint(i) || body != filler {
+			t.Fatalf("message %d is %.20q, of %d bytes", i, e.Data, len(e.Data))
+		}
+	}
+	if most := messages * size / maxBatch * 2; answers > most {
+		t.Errorf("they came in %d answers, more than %d", answers, most)
+	}
+}
+
+// A body grows in JSON: that of control characters six times.
+func TestABatchIsMeasuredAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	at := caddy.PublishWith(t, "news", "before").Position
+	var want []string
+	for i, body := range []string{
+		strings.Repeat("\x01", 100_000), strings.Repeat("<", 100_000), "small", strings.Repeat("\x02", 900_000), strings.Repeat("m", 999_000), "last",
+	} {
+		want = append(want, body)
+		caddy.Publish(t, "news", "text/plain", want[i])
+	}
+	all, _ := readBatches(t, "http://"+caddy.Site+"/news?batch=true", at)
+	if len(all) != len(want) {
+		t.Fatalf("%d messages came, want %d", len(all), len(want))
+	}
+	for i, e := range all {
+		if e.Data != want[i] {
+			t.Errorf("message %d is %.20q, of %d bytes", i, e.Data, len(e.Data))
+		}
+	}
+}
