@@ -52,17 +52,18 @@ func (c *Cookies) Present(fields []string, path string) []string {
 			}
 		}
 	}
+	now := time.Now()
 	for _, line := range c.lines {
-		cookie, err := http.ParseSetCookie(line)
-		if err != nil || !pathMatches(path, cookie.Path) {
+		cookie, ok := parseSetCookie(line)
+		if !ok || !pathMatches(path, cookie.path) {
 			continue
 		}
-		pair := cookie.Name + "=" + rawValue(line)
-		at := slices.IndexFunc(pairs, func(p string) bool { return strings.HasPrefix(p, cookie.Name+"=") })
+		pair := cookie.name + "=" + cookie.value
+		at := slices.IndexFunc(pairs, func(p string) bool { return strings.HasPrefix(p, cookie.name+"=") })
 		switch {
-		case expired(cookie) && at >= 0:
+		case cookie.expired(now) && at >= 0:
 			pairs = slices.Delete(pairs, at, at+1)
-		case expired(cookie):
+		case cookie.expired(now):
 		case at >= 0:
 			pairs[at] = pair
 		default:
@@ -85,24 +86,14 @@ func same(line string) func(string) bool {
 	}
 }
 
+// identity is what a cookie is told by. A field that is no cookie is only the same as
+// itself.
 func identity(line string) (name, domain, path string) {
-	cookie, err := http.ParseSetCookie(line)
-	if err != nil {
-		name, _, _ = strings.Cut(line, "=")
-		return name, "", ""
+	cookie, ok := parseSetCookie(line)
+	if !ok {
+		return "", line, ""
 	}
-	return cookie.Name, strings.ToLower(strings.TrimPrefix(cookie.Domain, ".")), cookie.Path
-}
-
-// rawValue is the value as it stands, with its quotes if it has any.
-func rawValue(line string) string {
-	pair, _, _ := strings.Cut(line, ";")
-	_, value, _ := strings.Cut(pair, "=")
-	return strings.TrimSpace(value)
-}
-
-func expired(cookie *http.Cookie) bool {
-	return cookie.MaxAge < 0 || cookie.MaxAge == 0 && !cookie.Expires.IsZero() && cookie.Expires.Before(time.Now())
+	return cookie.name, cookie.domain, cookie.path
 }
 
 // pathMatches follows RFC 6265, section 5.1.4. A cookie without a path is taken

@@ -35,6 +35,11 @@ func TestAReplayPresentsTheCookiesThatTheClientWouldHaveByNow(t *testing.T) {
 		"of a path that looks alike": {nil, []string{"a=1; Path=/room"}, ""},
 		"secure":                     {nil, []string{"a=1; Secure"}, "a=1"},
 		"quoted":                     {nil, []string{`a="x y"`}, `a="x y"`},
+		"JSON":                       {[]string{`a={"n":1}; b=2`}, []string{`a={"n":2, "t":"ü\"\\"}; Path=/`}, `a={"n":2, "t":"ü\"\\"}; b=2`},
+		"JSON, deleted":              {[]string{`a={"n":1}; b=2`}, []string{`a={"n":2}; Max-Age=0`}, "b=2"},
+		"JSON, of another path":      {[]string{"a=1"}, []string{`a={"n":2}; Path=/other`}, "a=1"},
+		"a date of its own form":     {[]string{"a=1; b=2"}, []string{"a=; Expires=Thursday, 1-Jan-70 0:00:00"}, "b=2"},
+		"a control character":        {[]string{"a=1"}, []string{"a=\x01"}, "a=1"},
 		"with equals signs":          {nil, []string{"a=b=c=; Path=/"}, "a=b=c="},
 		"not a cookie":               {[]string{"a=1"}, []string{"=;;"}, "a=1"},
 		"a name that starts alike":   {[]string{"session2=x"}, []string{"session=y"}, "session2=x; session=y"},
@@ -58,6 +63,9 @@ func TestHeldCookiesTravelUnlessTheAnswerSetsThem(t *testing.T) {
 		"another path is another":   {[]string{"a=1; Path=/x"}, []string{"a=2; Path=/"}, []string{"a=1; Path=/x", "a=2; Path=/"}},
 		"another domain is another": {[]string{"a=1; Domain=x.test"}, []string{"a=2"}, []string{"a=1; Domain=x.test", "a=2"}},
 		"domains without their dot": {[]string{"a=1; Domain=.X.test"}, []string{"a=2; Domain=x.test"}, []string{"a=2; Domain=x.test"}},
+		"JSON":                      {[]string{`a={"n":1}; Path=/`}, []string{`a={"n":2}; path=/`}, []string{`a={"n":2}; path=/`}},
+		"JSON for another path":     {[]string{`a={"n":1}; Path=/x`}, []string{`a={"n":2}; Path=/`}, []string{`a={"n":1}; Path=/x`, `a={"n":2}; Path=/`}},
+		"what is no cookie":         {[]string{"first", "second"}, []string{"second"}, []string{"first", "second"}},
 		"the same answer again":     {[]string{"a=1"}, []string{"a=1"}, []string{"a=1"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -255,3 +255,39 @@ http://{$HOOK} {
 		t.Errorf("the client was given %q", g.Header["Set-Cookie"])
 	}
 }
+
+// What browsers accept as a cookie's value is more than Go's own parser does.
+func TestACookieOfAnyValueThatRotatesIsSentWithEachReplay(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, parking(""), backend.Address)
+	for name, value := range map[string]string{
+		"JSON":        `{"session":%d,"roles":["a","b"]}`,
+		"UTF-8":       "grüße-%d",
+		"a backslash": `a\b-%d`,
+		"quotes":      `say "hello" %d`,
+		"a comma":     "a,b,%d",
+		"spaces":      "a  b %d c",
+	} {
+		t.Run(name, func(t *testing.T) {
+			cookie := func(n int) string { return "session=" + fmt.Sprintf(value, n) }
+			parked, replay := held(t, caddy, backend, "lang=en; "+cookie(1), cookie(2)+"; Path=/; HttpOnly")
+			for n := 2; n <= 4; n++ {
+				if sent := replay.Request.Header.Get("Cookie"); sent != "lang=en; "+cookie(n) {
+					t.Errorf("replay %d has the cookies %q", n-1, sent)
+				}
+				replay.Answer(200, "[]", "Set-Cookie: "+cookie(n+1)+"; Path=/; HttpOnly")
+				caddy.AwaitWaiting(t, "app/feed", 1)
+				release(t, caddy, "app/feed", 1)
+				replay = backend.Next(t)
+			}
+			if sent := replay.Request.Header.Get("Cookie"); sent != "lang=en; "+cookie(5) {
+				t.Errorf("the last replay has the cookies %q", sent)
+			}
+			replay.Answer(200, "[1]")
+			if g := <-parked; g.Body != "[1]" || !slices.Equal(g.Header["Set-Cookie"], []string{cookie(5) + "; Path=/; HttpOnly"}) {
+				t.Errorf("the client was given %q with %+v", g.Header["Set-Cookie"], g)
+			}
+		})
+	}
+}
