@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,18 +54,30 @@ func (a *API) Provision(ctx caddy.Context) error {
 // Routes implements [caddy.AdminRouter].
 func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
-		{Pattern: "/parker/", Handler: with(totals)},
-		{Pattern: "/parker/status", Handler: caddy.AdminHandlerFunc(a.stream)},
-		{Pattern: "/parker/channels", Handler: with(channels)},
-		{Pattern: "/parker/channels/", Handler: with(channel)},
+		{Pattern: "/parker/", Handler: discarding(with(totals))},
+		{Pattern: "/parker/status", Handler: discarding(a.stream)},
+		{Pattern: "/parker/channels", Handler: discarding(with(channels))},
+		{Pattern: "/parker/channels/", Handler: discarding(with(channel))},
 	}
+}
+
+// discarding has a handler's refusals reach clients that send all of a body before they
+// read the answer. Caddy writes that when the handler has returned.
+func discarding(handle caddy.AdminHandlerFunc) caddy.AdminHandler {
+	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		err := handle(w, r)
+		if err != nil {
+			hook.Discard(w, r)
+		}
+		return err
+	})
 }
 
 var errNotConfigured = refuse(http.StatusNotFound, "parker is not configured")
 
 // with has a handler answer with JSON, if parker is configured.
-func with(handle func(hub.Hub, http.ResponseWriter, *http.Request) (any, error)) caddy.AdminHandler {
-	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+func with(handle func(hub.Hub, http.ResponseWriter, *http.Request) (any, error)) caddy.AdminHandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		h, ok := hub.Current()
 		if !ok {
 			return errNotConfigured
@@ -80,7 +91,7 @@ func with(handle func(hub.Hub, http.ResponseWriter, *http.Request) (any, error))
 			w.WriteHeader(published.Status())
 		}
 		return json.NewEncoder(w).Encode(answer)
-	})
+	}
 }
 
 func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
@@ -239,14 +250,9 @@ func channel(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
 	return answer, nil
 }
 
-// drained is how much of what is refused is read all the same: a client that sends
-// all of it before it reads the answer would not get to that.
-const drained = 16 << 20
-
 func publish(h hub.Hub, w http.ResponseWriter, r *http.Request, name string) (any, error) {
 	came, refusal := hook.Publish(w, r, h.FromAdmin(), name, h.MaxMessage)
 	if refusal != nil {
-		_, _ = io.CopyN(io.Discard, r.Body, drained)
 		return nil, refuse(refusal.Status, refusal.Detail)
 	}
 	return came, nil

@@ -68,12 +68,7 @@ func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if refusal := h.serve(w, r); refusal != nil {
-		if r.ContentLength != 0 && r.ProtoMajor == 1 {
-			// The server would wait for the body before it sends the answer, so as
-			// to keep the connection (RFC 9112, section 9.3).
-			w.Header().Set("Connection", "close")
-		}
-		refusal.Write(w)
+		refusal.Answer(w, r)
 	}
 }
 
@@ -93,7 +88,7 @@ func (h *Hook) serve(w http.ResponseWriter, r *http.Request) *Problem {
 		return h.report(w, r, query)
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT")
-		return refuse(http.StatusMethodNotAllowed, "POST and PUT publish, GET and HEAD report.")
+		return MethodNotAllowed("POST and PUT publish, GET and HEAD report.")
 	}
 }
 

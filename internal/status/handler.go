@@ -74,13 +74,13 @@ func (h *Handler) Cleanup() error {
 // ends the route.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if refusal := h.gate.Admit(w, r); refusal != nil {
-		refusal.Write(w)
-		return nil
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	refusal := h.gate.Admit(w, r)
+	if refusal == nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		refusal = hook.MethodNotAllowed("GET and HEAD show the page.")
+	}
+	if refusal != nil {
+		refusal.Answer(w, r)
 		return nil
 	}
 	w.Header().Add("Vary", "Accept")
