@@ -147,6 +147,9 @@ func TestTheHookRefusesWithAProblemBody(t *testing.T) {
 		if name, value, _ := strings.Cut(x.wants, ": "); name != "" && g.Header.Get(name) != value {
 			t.Errorf("%s %s %q was answered with %s: %s", x.method, x.path, x.header, name, g.Header.Get(name))
 		}
+		if closed := strings.HasPrefix(x.path, "/closed/"); closed != strings.Contains(problem.Detail, "The option allow of parker_publish") {
+			t.Errorf("%s %s is told: %s", x.method, x.path, problem.Detail)
+		}
 		for _, secret := range []string{"one", "two", "three"} {
 			if strings.Contains(g.Body, `"`+secret) {
 				t.Errorf("the refusal of %s %s tells a token: %s", x.method, x.path, g.Body)

@@ -22,6 +22,9 @@ type Gate struct {
 	// changes nothing, as browsers present them for pages of other origins too.
 	Browsers bool
 
+	// Directive is the one whose options say who may pass: refusals name it.
+	Directive string
+
 	tokens      []tokenDigest
 	allowed     []netip.Prefix
 	crossOrigin http.CrossOriginProtection
@@ -97,7 +100,8 @@ func parseAllow(words []string) ([]netip.Prefix, error) {
 // where tokens are configured, only who presents one. Else it says why not.
 func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) *Problem {
 	if !g.admitsPeer(r) {
-		return refuse(http.StatusForbidden, "This is not open to your address.")
+		return refuse(http.StatusForbidden, fmt.Sprintf(
+			"This is not open to your address. The option allow of %s says which addresses may use it, by default only loopback; if there is a proxy in between, its address counts.", g.Directive))
 	}
 	if err := g.checkOrigin(r); err != nil {
 		return refuse(http.StatusForbidden, "A web page may not publish here: "+err.Error()+".")

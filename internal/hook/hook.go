@@ -59,6 +59,7 @@ func New(board Board, tokens, allow []string, maxMessage int64) (*Hook, error) {
 	if err != nil {
 		return nil, err
 	}
+	gate.Directive = "parker_publish"
 	return &Hook{board: board, maxMessage: maxMessage, gate: gate}, nil
 }
 

@@ -22,6 +22,10 @@ type Published struct {
 	Broker    string `json:"broker,omitempty"`
 }
 
+// retryAfter is how many seconds a publisher is asked to wait for the broker. A server
+// that restarts is back by then, and those who publish do not hurry it.
+const retryAfter = "5"
+
 // unreachable is what is said of a broker whose server does not have an event yet.
 const unreachable = "unreachable"
 
@@ -58,6 +62,7 @@ func Publish(w http.ResponseWriter, r *http.Request, board Board, channel string
 	ctx := context.WithoutCancel(r.Context())
 	came, err := board.Publish(ctx, event)
 	if err != nil {
+		w.Header().Set("Retry-After", retryAfter)
 		return Published{}, refuse(http.StatusServiceUnavailable, "The broker did not take the event.")
 	}
 	report := Published{

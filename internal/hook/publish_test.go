@@ -187,7 +187,7 @@ func TestAClientThatHasLeftStillPublishesWhatItSent(t *testing.T) {
 func TestABrokerThatFailsIs503AndItsErrorStaysInside(t *testing.T) {
 	board := &memoryBoard{fail: errors.New("dial redis://:passw0rd@db")}
 	response, body := call(t, http.DefaultClient, "POST", serveLoopback(t, board)+"/a", "x")
-	if response.StatusCode != 503 {
+	if response.StatusCode != 503 || response.Header.Get("Retry-After") != "5" {
 		t.Fatalf("status %d: %s", response.StatusCode, body)
 	}
 	checkProblem(t, 503, response.Header, body)

@@ -55,7 +55,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.gate, err = hook.NewGate(h.Tokens, h.Allow); err != nil {
 		return err
 	}
-	h.gate.Browsers = true
+	h.gate.Browsers, h.gate.Directive = true, "parker_status"
 	h.configuration, h.stopping = ctx, board.Stopping
 	processWide.join(false)
 	h.joined = true
