@@ -42,7 +42,7 @@ var wrongUses = []struct {
 	says  string
 }{
 	{inGlobal, "broker", 1, "broker: wrong argument count or unexpected line ending after 'broker'"},
-	{inGlobal, "broker kafka", 1, "broker: getting module named 'parker.brokers.kafka': module not registered: parker.brokers.kafka"},
+	{inGlobal, "broker kafka", 1, "broker: there is no broker \"kafka\" in this build of Caddy, which has: memory, nats, redis. parker's own are memory, nats, redis; "},
 	{inGlobal, "broker memory fast", 1, "broker: wrong argument count or unexpected line ending after 'fast'"},
 	{inGlobal, "broker memory {\n\tsize 3\n}", 2, "broker: unrecognized option of the memory broker: size"},
 	{inGlobal, "broker redis {\n\turl http://a\n}", 2, "broker: url: it must begin with redis://, rediss:// or unix://"},

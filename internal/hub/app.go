@@ -153,6 +153,9 @@ func (a *App) loadBroker(ctx caddy.Context) (any, error) {
 	if a.BrokerRaw == nil {
 		return ctx.LoadModuleByID("parker.brokers.memory", nil)
 	}
+	if err := checkRawBroker(a.BrokerRaw); err != nil {
+		return nil, err
+	}
 	return ctx.LoadModule(a, "BrokerRaw")
 }
 
@@ -276,7 +279,10 @@ func (a *App) readBroker(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	name := d.Val()
-	module, err := caddyfile.UnmarshalModule(d, "parker.brokers."+name)
+	if err := checkBroker(name); err != nil {
+		return d.WrapErr(err)
+	}
+	module, err := caddyfile.UnmarshalModule(d, brokerNamespace+"."+name)
 	if err != nil {
 		return err
 	}
