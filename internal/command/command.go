@@ -41,7 +41,10 @@ func addAddressFlags(cmd *cobra.Command) {
 const addressUsage = "[--address <interface>] [--config <path> [--adapter <name>]]"
 
 func addressOf(fl caddycmd.Flags) (string, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
+	if given := fl.String("address"); given != "" {
+		return adminAddress(given)
+	}
+	address, err := caddycmd.DetermineAdminAPIAddress("", nil, fl.String("config"), fl.String("adapter"))
 	if err != nil {
 		return "", fmt.Errorf("couldn't determine admin API address: %v", err)
 	}

@@ -27,7 +27,7 @@ input.`,
 		Example: `  $ caddy parker publish messages
   $ caddy parker publish rooms/7 '{"text":"hello"}'
   $ date | caddy parker publish clock - --expires 60`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: arguments(1, 2, "a channel and perhaps a message, in quotes if it has spaces", `caddy parker publish rooms/7 '{"text":"hello"}'`),
 		RunE: caddycmd.WrapCommandFuncForCobra(publish),
 	}
 	for _, f := range publishFlags {

@@ -28,7 +28,7 @@ the broker fares, and the channels on which most wait.
 
 On a terminal it is drawn anew each second until you press Ctrl+C. With --once, or
 where the output is no terminal, it is printed once.`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0, "no arguments", "caddy parker status --address localhost:2019"),
 		RunE: caddycmd.WrapCommandFuncForCobra(runStatus),
 	}
 	cmd.Flags().BoolP("once", "", false, "Print it once")

@@ -37,7 +37,7 @@ ends with Ctrl+C and then says that position, for --last-event-id; or when the s
 refuses.`,
 		Example: `  $ caddy parker tail https://example.com/messages
   $ caddy parker tail https://example.com/rooms/7 --poll -H "Cookie: session=1"`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1, "one URL", "caddy parker tail https://example.com/messages"),
 		RunE: caddycmd.WrapCommandFuncForCobra(runTail),
 	}
 	cmd.Flags().BoolP("poll", "", false, "Listen by long-polls, not by an event stream")
@@ -49,7 +49,7 @@ refuses.`,
 func runTail(fl caddycmd.Flags) (int, error) {
 	target, err := url.Parse(fl.Arg(0))
 	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
-		return exit(fmt.Errorf("%q: a URL with http:// or https:// is needed", fl.Arg(0)))
+		return exit(fmt.Errorf("%q: a URL with http:// or https:// is needed, such as https://example.com/messages", fl.Arg(0)))
 	}
 	given, err := fl.GetStringArray("header")
 	if err != nil {

@@ -181,8 +181,9 @@ func TestThePublishCommandPublishesAsTheHookDoes(t *testing.T) {
 		t.Errorf("the poll was answered %+v", answer)
 	}
 	for says, args := range map[string][]string{
-		"the channel name is empty":                          {""},
-		"accepts between 1 and 2 arg(s), received 0":         {},
+		"the channel name is empty": {""},
+		"caddy parker publish needs a channel and perhaps a message, in quotes if it has spaces (0 given); write for example: caddy parker publish rooms/7": {},
+		"in quotes if it has spaces (3 given)":               {"x", "good", "day"},
 		"Parker-Event names a message":                       {"x", "--event", "y"},
 		"Parker-Expires is not a number of seconds from 0":   {"x", "y", "--expires", "soon"},
 		"The Content-Type is not a media type":               {"x", "y", "--content-type", "text"},
@@ -360,7 +361,7 @@ func TestTheTailCommandEndsWhereItIsRefused(t *testing.T) {
 		{[]string{"http://" + nobody}, 1, "connection refused"},
 		{[]string{caddy.Site}, 1, "a URL with http:// or https:// is needed"},
 		{[]string{"http://" + caddy.Site, "-H", "nothing"}, 1, `a field is given as`},
-		{[]string{}, 1, "accepts 1 arg(s), received 0"},
+		{[]string{}, 1, "caddy parker tail needs one URL (0 given); write for example: caddy parker tail https://example.com/messages"},
 	} {
 		if _, stderr, code := parker(t, caddy, "", append([]string{"tail"}, c.args...)...); code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("%v: code %d, %s", c.args, code, stderr)
