@@ -36,3 +36,13 @@ func Offset(t testing.TB, position string) int {
 	}
 	return offset
 }
+
+// OtherEpoch is a position of the same shape, but of an epoch that no broker of the
+// test has: as if it came from before a restart.
+func OtherEpoch(position string) string {
+	first := "A"
+	if strings.HasPrefix(position, first) {
+		first = "B"
+	}
+	return first + position[1:]
+}

@@ -111,18 +111,19 @@ func TestWhoLostItsPositionGetsTheFullStateOfTheBackendThereIs(t *testing.T) {
 			caddy := caddytest.Start(t, holdSite("", behind), pages.Address)
 			caddy.Publish(t, "news", "", "before")
 			now := position(t, caddy)
+			lost := caddytest.OtherEpoch(now)
 			target := "http://" + caddy.Site + "/news"
 			status := http.StatusOK
 			if want == "" {
 				status = http.StatusNoContent
 			}
 			for range 2 {
-				g := caddytest.Do(t.Context(), http.MethodGet, target, "", "Last-Event-ID: parker.foreign-1")
+				g := caddytest.Do(t.Context(), http.MethodGet, target, "", "Last-Event-ID: "+lost)
 				if g.Status != status || g.Body != want || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") != now {
 					t.Errorf("a poll: %+v", g)
 				}
 			}
-			s := caddytest.Listen(t, target, "Last-Event-ID: parker.foreign-1")
+			s := caddytest.Listen(t, target, "Last-Event-ID: "+lost)
 			if e := s.Next(t); e.Type != "parker.reset" || e.ID != now {
 				t.Errorf("a stream begins with %+v", e)
 			}
@@ -143,9 +144,10 @@ func TestABackendBehindMessagesMayRefuseWhoLostItsPosition(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.Start(t, holdSite("", "reverse_proxy {$BACKEND}"), pages.Address)
+	lost := caddytest.OtherEpoch(position(t, caddy))
 	for _, status := range []int{302, 401, 403, 500} {
 		pages.Put("/news", caddytest.Page{Status: status, Body: "refused"})
-		if g := resumed(t, caddy, "parker.foreign-1"); g.Status != status || g.Header.Get("Parker-Recovered") != "" || g.Header.Get("Last-Event-ID") != "" {
+		if g := resumed(t, caddy, lost); g.Status != status || g.Header.Get("Parker-Recovered") != "" || g.Header.Get("Last-Event-ID") != "" {
 			t.Errorf("a refusal: %+v", g)
 		}
 	}

@@ -57,14 +57,6 @@ var ways = map[string]struct {
 	"it is in the future": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
 		return publishBehind(t, caddy, 3, "m") + "0"
 	}},
-	"it is none": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
-		publishBehind(t, caddy, 3, "m")
-		return `"nonsense"`
-	}},
-	"it is a bare number": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
-		publishBehind(t, caddy, 3, "m")
-		return "1"
-	}},
 }
 
 // publishBehind publishes so many messages and returns the position before them.

@@ -83,7 +83,7 @@ func TestWhatIsPublishedAddsNoFieldToAnyAnswer(t *testing.T) {
 // What a client says is not said back but where it was understood.
 func TestWhatAClientSaysAddsNothingToItsAnswer(t *testing.T) {
 	t.Parallel()
-	caddy, _ := startNews(t, newsSite(""))
+	caddy, _ := startNews(t, newsSite("timeout 100ms"))
 	for _, end := range smuggled {
 		for _, fields := range []string{
 			"Last-Event-ID: parker.a-1" + end, "Prefer: wait=0" + end, "Prefer: wait=\"0" + end + "\"", "If-None-Match: \"" + end, "Accept: text/plain" + end, "Cookie: a=1" + end,

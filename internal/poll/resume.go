@@ -14,8 +14,7 @@ import (
 
 // Resume is what a client says of the events that it knows.
 type Resume struct {
-	// Given says that the client named a position, Position which one. It is zero
-	// where what was named is none.
+	// Given says that the client named a position, Position which one.
 	Given    bool
 	Position brokers.Position
 
@@ -27,24 +26,37 @@ type Resume struct {
 // has is for [answer.WriteBatch] to say.
 const maxMissed = 1000
 
-// ResumeOf reads it from a request: the field Last-Event-ID, or the query's
-// last_event_id, as a page cannot set fields of an EventSource; and batch=true for
-// a client that takes JSON.
+// The parameters of a query that can name a position: a page cannot set the fields of an
+// EventSource. Replacements for EventSource in old browsers use the second name.
+const (
+	positionParameter         = "last_event_id"
+	positionParameterOfOthers = "lastEventId"
+)
+
+// ResumeOf reads it from a request: the field Last-Event-ID, else the query's
+// last_event_id or lastEventId; and batch=true for a client that takes JSON. What is no
+// position of parker's, such as an ID of the backend's own events, names none.
 func ResumeOf(r *http.Request) Resume {
 	var resume Resume
-	text := r.Header.Get("Last-Event-Id") // as net/http has it: it costs to look for another
-	if strings.Contains(r.URL.RawQuery, "last_event_id=") || strings.Contains(r.URL.RawQuery, "batch=") {
+	resume.name(r.Header.Get("Last-Event-Id")) // as net/http has it: it costs to look for another
+	raw := r.URL.RawQuery
+	if strings.Contains(raw, positionParameter+"=") || strings.Contains(raw, positionParameterOfOthers+"=") || strings.Contains(raw, "batch=") {
 		query := r.URL.Query()
-		if text == "" {
-			text = query.Get("last_event_id")
-		}
+		resume.name(query.Get(positionParameter))
+		resume.name(query.Get(positionParameterOfOthers))
 		resume.Batch = query.Get("batch") == "true" && field.Accepts(r.Header, "application/json")
 	}
-	if text != "" {
-		resume.Given = true
-		resume.Position, _ = brokers.ParsePosition(text)
-	}
 	return resume
+}
+
+// name takes a text for the position, if it is one and none was named before.
+func (resume *Resume) name(text string) {
+	if resume.Given || text == "" {
+		return
+	}
+	if position, err := brokers.ParsePosition(text); err == nil {
+		resume.Given, resume.Position = true, position
+	}
 }
 
 // Missed tells whether there is something to be given that came while the client

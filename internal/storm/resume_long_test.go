@@ -52,6 +52,7 @@ func TestALongHistoryReachesItsReadersWholeWhilePublishingGoesOn(t *testing.T) {
 // They share the question whether there is a backend.
 func TestWhoLostItsPositionTogetherWithOthersIsToldSo(t *testing.T) {
 	b := serveBoard(t, "")
+	lost := caddytest.OtherEpoch(b.post(t, "before"))
 	const many = 10
 	var read atomic.Int32
 	together := make(chan struct{})
@@ -70,7 +71,7 @@ func TestWhoLostItsPositionTogetherWithOthersIsToldSo(t *testing.T) {
 	var all sync.WaitGroup
 	for range many {
 		all.Go(func() {
-			g := caddytest.Do(t.Context(), http.MethodGet, b.site+"/messages", "", "Last-Event-ID: parker.foreign-1")
+			g := caddytest.Do(t.Context(), http.MethodGet, b.site+"/messages", "", "Last-Event-ID: "+lost)
 			if g.Status != http.StatusNoContent || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") == "" {
 				t.Errorf("one of many was answered %+v", g)
 			}

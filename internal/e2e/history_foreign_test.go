@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// foreign are event IDs that others than parker give: a backend that numbers its own
+// events, or a stream that the client had before.
+var foreign = []string{"41", "-1", "0", "1-", "nonsense", `"nonsense"`, "evt_1a2b", "a b", "%41"}
+
+// askedWith are the ways in which a client says such an ID.
+var askedWith = map[string]func(id string) (query string, header []string){
+	"in the field":            func(id string) (string, []string) { return "", []string{"Last-Event-ID: " + id} },
+	"in the query":            func(id string) (string, []string) { return "?last_event_id=" + url.QueryEscape(id), nil },
+	"in the polyfills' query": func(id string) (string, []string) { return "?lastEventId=" + url.QueryEscape(id), nil },
+}
+
+func TestAnEventIDThatIsNoPositionIsTheBackendsOwn(t *testing.T) {
+	for name, with := range askedWith {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			backend := caddytest.NewScripted(t)
+			caddy := caddytest.Start(t, newsSite(""), backend.Address)
+			for _, id := range foreign {
+				query, header := with(id)
+				parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news"+query, header...)
+				ask := backend.Next(t)
+				if told := ask.Request.Header.Get("Last-Event-Id") + ask.Request.URL.Query().Get("last_event_id") + ask.Request.URL.Query().Get("lastEventId"); told != id {
+					t.Errorf("of %q the backend was told %q", id, told)
+				}
+				ask.Answer(http.StatusOK, "[]")
+				caddy.AwaitWaiting(t, "news", 1)
+				caddy.Publish(t, "news", "", "")
+				backend.Next(t).Answer(http.StatusOK, "news")
+				if g := <-parked; g.Body != "news" || g.Release() != "replay" || g.Header["Last-Event-Id"] != nil || g.Header["Parker-Recovered"] != nil {
+					t.Errorf("with %q, a poll was answered %+v", id, g)
+				}
+
+				go func() { backend.Next(t).Answer(http.StatusOK, "present") }()
+				s := caddytest.Listen(t, "http://"+caddy.Site+"/news"+query, header...)
+				if s.Header["Parker-Recovered"] != nil || s.Header["Last-Event-Id"] != nil {
+					t.Errorf("with %q, a stream began with %v", id, s.Header)
+				}
+				if e := s.Next(t); e.Data != "present" || e.Type != "" {
+					t.Errorf("with %q, a stream heard %+v first", id, e)
+				}
+				caddy.Publish(t, "news", "", "message")
+				if e := s.Next(t); e.Data != "message" {
+					t.Errorf("with %q, a stream heard %+v", id, e)
+				}
+				s.Leave()
+				awaitStreams(t, caddy, "news", 0)
+			}
+		})
+	}
+}
+
+// A poll of a page whose API has IDs of its own is held as long as any other.
+func TestAPollWithAnIDOfTheBackendsWaitsForItsTimeout(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite("timeout 300ms"))
+	caddy.Publish(t, "news", "", "before")
+	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news?last_event_id=41&queue_id=1", "")
+	if g.Body != "[]" || g.Release() != "timeout" || g.Header["Last-Event-Id"] != nil || g.Header["Parker-Recovered"] != nil {
+		t.Errorf("it was answered %+v", g)
+	}
+}
+
+func TestAPositionOfAnotherEpochIsNotTakenForAnIDOfTheBackends(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	now := caddy.PublishWith(t, "news", "before").Position
+	for name, with := range askedWith {
+		query, header := with(caddytest.OtherEpoch(now))
+		g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news"+query, "", header...)
+		if g.Body != "[]" || g.Release() != "none" || g.Header.Get("Last-Event-Id") != now || g.Header.Get("Parker-Recovered") != "false" {
+			t.Errorf("%s: a poll was answered %+v", name, g)
+		}
+		s := caddytest.Listen(t, "http://"+caddy.Site+"/news"+query, header...)
+		if e := s.Next(t); e.Type != "parker.reset" || e.ID != now {
+			t.Errorf("%s: a stream heard %+v first", name, e)
+		}
+	}
+}
+
+func TestPositionsAreUnderstoodWhereTheyAreFirstFound(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, newsSite(""))
+	before := caddy.PublishWith(t, "news", "before").Position
+	first := caddy.PublishWith(t, "news", "first").Position
+	second := caddy.PublishWith(t, "news", "second").Position
+	caddy.Publish(t, "news", "", "third")
+	for _, test := range []struct{ query, header, want string }{
+		{"?lastEventId=" + before, "", "first"},
+		{"?r=0.1&lastEventId=" + first, "", "second"},
+		{"?lastEventId=" + before + "&last_event_id=" + first, "", "second"},
+		{"?last_event_id=" + before + "&lastEventId=" + before, second, "third"},
+		{"?last_event_id=41&lastEventId=" + first, "", "second"},
+		{"?lastEventId=" + first, "41", "second"},
+	} {
+		url := "http://" + caddy.Site + "/news" + test.query
+		if g := caddytest.Do(t.Context(), http.MethodGet, url, "", "Last-Event-ID: "+test.header); g.Body != test.want || g.Release() != "history" {
+			t.Errorf("%s with %q: a poll was answered %+v, want %s", test.query, test.header, g, test.want)
+		}
+		if e := caddytest.Listen(t, url, "Last-Event-ID: "+test.header).Next(t); e.Data != test.want {
+			t.Errorf("%s with %q: a stream heard %+v, want %s", test.query, test.header, e, test.want)
+		}
+	}
+}
