@@ -4,8 +4,12 @@ package answer
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/caddy-parker/parker/internal/field"
 )
 
 // Publish is the field in which a backend names channels to publish on. Clients
@@ -96,6 +100,18 @@ func (s Stamp) Put(header http.Header) {
 	if s.Lost {
 		header.Set("Parker-Recovered", "false")
 	}
+}
+
+// VaryByAccept says for caches that an answer depends on the request's Accept field, as
+// one URL is a poll's and a stream's: RFC 9110, section 12.5.5.
+func VaryByAccept(header http.Header) {
+	lines := header["Vary"]
+	for _, name := range field.List(lines) {
+		if name == "*" || strings.EqualFold(name, "Accept") {
+			return
+		}
+	}
+	header["Vary"] = append(slices.Clip(lines), "Accept")
 }
 
 // Seconds is a duration in seconds, as a decimal of RFC 9651.

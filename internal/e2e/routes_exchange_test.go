@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +42,16 @@ func (f fields) sans(names ...string) fields {
 	f = maps.Clone(f)
 	for _, name := range names {
 		delete(f, name)
+	}
+	return f
+}
+
+// unvaried is f without what parker adds to Vary.
+func (f fields) unvaried() fields {
+	f = maps.Clone(f)
+	lines := slices.DeleteFunc(strings.Split(f["Vary"], " | "), func(line string) bool { return line == "Accept" || line == "" })
+	if f["Vary"] = strings.Join(lines, " | "); len(lines) == 0 {
+		delete(f, "Vary")
 	}
 	return f
 }

@@ -118,6 +118,12 @@ func (x trial) writeHeader(w io.Writer, proto int, header http.Header) {
 	if header.Get("Content-Type") == "text/event-stream" && header.Get("Cache-Control") == "no-transform" {
 		header.Del("Cache-Control")
 	}
+	if vary := header["Vary"]; len(vary) > 0 && vary[len(vary)-1] == "Accept" {
+		header["Vary"] = vary[:len(vary)-1]
+	}
+	if len(header["Vary"]) == 0 {
+		delete(header, "Vary")
+	}
 	if x.prefersNoWait {
 		header.Del("Preference-Applied")
 		header.Del("Content-Length")

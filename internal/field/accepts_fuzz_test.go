@@ -35,6 +35,12 @@ func FuzzAccepts(f *testing.F) {
 		if accepts(others+", "+mediaType+"; q=0.0", mediaType) {
 			t.Fatalf("%q accepts what it rules out", others)
 		}
+		if Prefers(http.Header{"Accept": {others + ", a/b;q=0.002, " + mediaType + ";q=0.001"}}, mediaType) {
+			t.Fatalf("%q prefers what has less weight", others)
+		}
+		if !Prefers(http.Header{"Accept": {others, mediaType + ";q=1"}}, mediaType) {
+			t.Fatalf("%q does not prefer what nothing has more weight than", others)
+		}
 		quoted := `a/b;c="` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(text) + "," + mediaType + `,"`
 		if accepts(quoted) {
 			t.Fatalf("%q accepts what is quoted", quoted)

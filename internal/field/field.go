@@ -95,17 +95,77 @@ func Accepts(header http.Header, mediaType string) bool {
 }
 
 // ruledOut tells whether a weight among the parameters is zero (RFC 9110, 12.4.2).
-func ruledOut(parameters string) bool {
+func ruledOut(parameters string) bool { return weight(parameters) == 0 }
+
+// weight is the one among the parameters (RFC 9110, 12.4.2). It is 1 where there is
+// none, or none that could be one.
+func weight(parameters string) float64 {
 	for more := true; more; {
 		var parameter string
 		parameter, parameters, more = cut(parameters, ';')
 		name, value, _ := strings.Cut(parameter, "=")
 		if strings.EqualFold(trim(name), "q") {
-			weight, err := strconv.ParseFloat(trim(value), 64)
-			return err == nil && weight == 0
+			if weight, err := strconv.ParseFloat(trim(value), 64); err == nil && weight >= 0 && weight <= 1 {
+				return weight
+			}
+			break
 		}
 	}
-	return false
+	return 1
+}
+
+// Prefers reports whether a request's Accept field names the media type itself, and
+// nothing with a greater weight: no other media type, and no range, which stands for
+// all that the field does not name (RFC 9110, 12.5.1).
+func Prefers(header http.Header, mediaType string) bool {
+	own, greatest := 0.0, 0.0
+	named := false
+	for _, line := range header["Accept"] {
+		for more := true; more; {
+			var element string
+			element, line, more = cut(line, ',')
+			name, parameters, _ := cut(element, ';')
+			switch name = trim(name); {
+			case !strings.EqualFold(name, mediaType):
+				if strings.Contains(name, "/") {
+					greatest = max(greatest, weight(parameters))
+				}
+			case !named:
+				named, own = true, weight(parameters)
+			}
+		}
+	}
+	return own > 0 && own >= greatest
+}
+
+// AcceptsOnly reports whether a request's Accept field names the media type, does not
+// rule it out, and names nothing else.
+func AcceptsOnly(header http.Header, mediaType string) bool {
+	elements := 0
+	for _, line := range header["Accept"] {
+		for more := true; more; {
+			var element string
+			element, line, more = cut(line, ',')
+			if trim(element) != "" {
+				elements++
+			}
+		}
+	}
+	return elements == 1 && Accepts(header, mediaType)
+}
+
+// Parameter is the value of one of the parameters behind a media type, or empty where
+// there is none of that name (RFC 9110, 5.6.6). Others may be malformed.
+func Parameter(mediaType, name string) string {
+	_, parameters, more := cut(mediaType, ';')
+	for more {
+		var parameter string
+		parameter, parameters, more = cut(parameters, ';')
+		if key, value, _ := strings.Cut(parameter, "="); strings.EqualFold(trim(key), name) {
+			return unquote(trim(value))
+		}
+	}
+	return ""
 }
 
 // cut is strings.Cut that looks past quoted strings.

@@ -131,3 +131,77 @@ func TestPreferencesButLeavesOutOneName(t *testing.T) {
 		}
 	}
 }
+
+func TestPrefersGoesByTheWeights(t *testing.T) {
+	for _, test := range []struct {
+		accept []string
+		want   bool
+	}{
+		{nil, false},
+		{[]string{""}, false},
+		{[]string{"*/*"}, false},
+		{[]string{"text/*"}, false},
+		{[]string{"text/event-stream"}, true},
+		{[]string{"Text/Event-Stream;charset=utf-8"}, true},
+		{[]string{"text/event-stream;q=0.1"}, true},
+		{[]string{"text/event-stream;q=0"}, false},
+		{[]string{"application/json, text/event-stream"}, true},
+		{[]string{"application/json;q=0.5", "text/event-stream;q=0.5"}, true},
+		{[]string{"application/json, text/event-stream;q=0.1"}, false},
+		{[]string{"text/event-stream; Q=0.9,application/json"}, false},
+		{[]string{"text/event-stream", "application/json;q=0.9"}, true},
+		{[]string{"application/json;q=0, text/event-stream;q=0.1"}, true},
+		{[]string{"text/event-stream, */*;q=0.1"}, true},
+		{[]string{"text/event-stream, */*"}, true},
+		{[]string{"text/event-stream;q=0.5, */*"}, false},
+		{[]string{"text/event-stream;q=0.5, text/*;q=0.8"}, false},
+		{[]string{`a/b;c="text/event-stream";q=0.5, text/event-stream;q=0.4`}, false},
+		{[]string{"application/json, text/event-stream;q=high"}, true},
+		{[]string{"application/json, text/event-stream;q=-1"}, true},
+		{[]string{"application/json, text/event-stream;q=NaN"}, true},
+		{[]string{"application/json;q=7, text/event-stream"}, true},
+		{[]string{"json, text/event-stream;q=0.1"}, true},
+		{[]string{"text/event-stream;q=0.1, application/json;q=0.5, text/event-stream"}, false},
+	} {
+		if got := Prefers(http.Header{"Accept": test.accept}, "text/event-stream"); got != test.want {
+			t.Errorf("Accept %q: %t, want %t", test.accept, got, test.want)
+		}
+	}
+}
+
+func TestAcceptsOnlyWhereNothingElseIsNamed(t *testing.T) {
+	for _, test := range []struct {
+		accept []string
+		want   bool
+	}{
+		{nil, false},
+		{[]string{"text/event-stream"}, true},
+		{[]string{" Text/Event-Stream ;charset=utf-8 , "}, true},
+		{[]string{"text/event-stream;q=0"}, false},
+		{[]string{"text/event-stream, */*;q=0.1"}, false},
+		{[]string{"text/event-stream", "application/json"}, false},
+		{[]string{"application/json"}, false},
+	} {
+		if got := AcceptsOnly(http.Header{"Accept": test.accept}, "text/event-stream"); got != test.want {
+			t.Errorf("Accept %q: %t, want %t", test.accept, got, test.want)
+		}
+	}
+}
+
+func TestParametersOfMediaTypes(t *testing.T) {
+	for mediaType, want := range map[string]string{
+		"":                                   "",
+		"charset=a":                          "",
+		"text/html":                          "",
+		"text/html;charset=a":                "a",
+		"text/html ; Charset = a ;charset=b": "a",
+		`text/html; x="; charset=b"; charset="a\""`: `a"`,
+		"text/html; broken; charset=a":              "a",
+		"text/html; charset":                        "",
+		`text/html; charset="a`:                     `"a`,
+	} {
+		if got := Parameter(mediaType, "charset"); got != want {
+			t.Errorf("%q: %q, want %q", mediaType, got, want)
+		}
+	}
+}

@@ -158,6 +158,7 @@ func (p *Poll) finish(header http.Header) {
 // stampOn adds what parker has to say to an answer's header.
 func (p *Poll) stampOn(header http.Header) {
 	p.cookies.Give(header)
+	answer.VaryByAccept(header)
 	if p.lostPosition() {
 		p.stamp.Lost, p.stamp.Position = true, p.start.String()
 	}

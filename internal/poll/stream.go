@@ -32,10 +32,10 @@ const (
 // page is how many messages are read from the history at a time.
 const page = 256
 
-// WantsStream tells whether a request is for an event stream, and its answer can
-// have a body.
+// WantsStream reports whether a request is for an event stream, there is no form of the
+// answer that it would rather have, and its answer can have a body.
 func WantsStream(r *http.Request) bool {
-	return r.Method != http.MethodHead && r.Method != http.MethodConnect && field.Accepts(r.Header, eventstream.MediaType)
+	return r.Method != http.MethodHead && r.Method != http.MethodConnect && field.Prefers(r.Header, eventstream.MediaType)
 }
 
 // AskForAny has a backend that knows nothing of event streams answer a request for
