@@ -298,7 +298,7 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 // then the answer is nothing new as it is. RFC 9110, section 13.1.2.
 func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody && p.messagesOnly() {
-		return noContent(), true // there is no backend
+		return noContentAfter(a), true // there is no backend
 	}
 	rules := p.line.Rules
 	var request http.Header

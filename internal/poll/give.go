@@ -88,7 +88,7 @@ func (p *Poll) giveTimeout() error {
 		return p.GiveKept(release)
 	}
 	p.stamp.Release = release
-	a := noContent()
+	a := noContentAfter(p.kept)
 	a.Status = p.line.TimeoutStatus
 	p.write(a)
 	return nil

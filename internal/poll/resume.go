@@ -126,3 +126,13 @@ func (p *Poll) GiveMissed(missed []brokers.Event) error {
 func noContent() *backend.Answer {
 	return &backend.Answer{Status: http.StatusNoContent, Header: http.Header{"Cache-Control": {"no-store"}}}
 }
+
+// noContentAfter is the same in place of an answer, which may be nil: it is for the
+// origins that this was for.
+func noContentAfter(kept *backend.Answer) *backend.Answer {
+	a := noContent()
+	if kept != nil {
+		answer.AllowOrigins(a.Header, kept.Header)
+	}
+	return a
+}
