@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
 // WriteMessage answers with a published message, the first of events. kept is the
@@ -55,7 +56,7 @@ func batchedOf(event brokers.Event) batched {
 	return batched{
 		ID:    event.Position.String(),
 		Event: cmp.Or(event.Message.Type, "message"),
-		Data:  string(event.Message.Body),
+		Data:  string(eventstream.Text(event.Message.ContentType, event.Message.Body)),
 	}
 }
 

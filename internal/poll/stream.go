@@ -263,11 +263,11 @@ func (s *Stream) wake(event *lot.Event) {
 // comes without an ID: the client would go on behind that wake-up.
 func (s *Stream) message(event *lot.Event) {
 	if !s.poll.retry.IsZero() {
-		s.event(brokers.Position{}, event.Message.Type, event.Message.Body)
+		s.event(brokers.Position{}, event.Message.Type, textOf(event.Message))
 		return
 	}
 	if at := s.given.Merge(event.Position); at != event.Position {
-		s.event(at, event.Message.Type, event.Message.Body) // the client knows more than this process does
+		s.event(at, event.Message.Type, textOf(event.Message)) // the client knows more than this process does
 		return
 	}
 	s.poll.line.Metrics.StreamEvents.Inc()
@@ -326,6 +326,7 @@ func (s *Stream) presentAnswer(a *backend.Answer, at brokers.Position) {
 		s.fail(http.StatusBadGateway)
 		return
 	}
+	body = eventstream.Text(a.Header.Get("Content-Type"), body)
 	digest := sha256.Sum256(body)
 	if len(body) == 0 || digest == s.last {
 		s.advance(at)
@@ -396,9 +397,11 @@ func appendMessage(frame []byte, event brokers.Event) []byte {
 	return eventstream.AppendEvent(frame, eventstream.Event{
 		ID:   event.Position.String(),
 		Type: event.Message.Type,
-		Data: event.Message.Body,
+		Data: textOf(event.Message),
 	})
 }
+
+func textOf(m *brokers.Message) []byte { return eventstream.Text(m.ContentType, m.Body) }
 
 // statusOf is the status that Caddy answers a handler's error with.
 func statusOf(err error) int {
