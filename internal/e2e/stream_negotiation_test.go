@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -88,4 +90,102 @@ func TestAnswersOfParkersOwnSayThatTheyVaryByAccept(t *testing.T) {
 
 	messages := caddytest.Start(t, holdSite("timeout 50ms", ""), "")
 	varies("a timeout without a backend", caddytest.Do(t.Context(), http.MethodGet, "http://"+messages.Site+"/news", "").Header)
+}
+
+// acceptAll answers 406 to who names a type that it does not have, whatever else that
+// accepts, as Rails does.
+func acceptAll(t *testing.T) (backend string, asked func() []string) {
+	var mu sync.Mutex
+	var asks []string
+	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		accept := strings.Join(r.Header["Accept"], ", ")
+		asks = append(asks, accept)
+		if accept != "*/*" {
+			w.WriteHeader(http.StatusNotAcceptable)
+			return
+		}
+		fmt.Fprint(w, "news ", len(asks))
+	})
+	return address, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(asks)
+	}
+}
+
+func TestAStreamOfABackendThatKnowsNoEventsAsksForAnything(t *testing.T) {
+	t.Parallel()
+	backend, asked := acceptAll(t)
+	caddy := caddytest.Start(t, newsSite(""), backend)
+	url := "http://" + caddy.Site + "/news"
+	s := caddytest.Listen(t, url)
+	if e := s.Next(t); e.Data != "news 2" {
+		t.Errorf("heard %+v first", e)
+	}
+	caddy.Publish(t, "news", "", "")
+	if e := s.Next(t); e.Data != "news 3" {
+		t.Errorf("after a wake-up, heard %+v", e)
+	}
+	caddy.Reload(t, newsSite("timeout 30s"))
+	awaitStreams(t, caddy, "news", 1)
+	for _, want := range []string{"news 4", "news 5"} {
+		caddy.Publish(t, "news", "", "")
+		if e := s.Next(t); e.Data != want {
+			t.Errorf("after a reload, heard %+v, want %s", e, want)
+		}
+		caddy.Reload(t, newsSite("timeout 40s"))
+	}
+	if got, want := asked(), []string{"text/event-stream, */*;q=0.1", "*/*", "*/*", "*/*", "*/*"}; !slices.Equal(got, want) {
+		t.Errorf("the backend was asked for %q, want %q", got, want)
+	}
+	if g := caddytest.Do(t.Context(), http.MethodGet, url, "", "Accept: application/json"); g.Status != http.StatusNotAcceptable {
+		t.Errorf("a poll was answered %+v", g)
+	}
+}
+
+func TestABackendThatHasNothingAtAllForAStreamIsAskedTwice(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startNews(t, newsSite(""))
+	pages.Put("/news", caddytest.Page{Status: http.StatusNotAcceptable, Body: "nothing"})
+	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
+	if g.Status != http.StatusNotAcceptable || g.Body != "nothing" || pages.Asks("/news") != 2 {
+		t.Errorf("after %d asks it was answered %+v", pages.Asks("/news"), g)
+	}
+
+	pages.Put("/news", emptyList)
+	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+	s.NextID(t, "")
+	pages.Put("/news", caddytest.Page{Status: http.StatusNotAcceptable, Body: "nothing"})
+	asks := pages.Asks("/news")
+	caddy.Publish(t, "news", "", "")
+	if e := s.Next(t); e.Type != "parker.error" || e.Data != `{"status":406}` || pages.Asks("/news") != asks+2 {
+		t.Errorf("after %d replays, heard %+v", pages.Asks("/news")-asks, e)
+	}
+}
+
+func TestStreamsThatAskForAnythingShareTheirAsks(t *testing.T) {
+	t.Parallel()
+	backend, asked := acceptAll(t)
+	caddy := caddytest.Start(t, newsSite(""), backend)
+	const many = 20
+	var streams []*caddytest.Stream
+	for range many {
+		s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
+		s.Next(t)
+		streams = append(streams, s)
+	}
+	awaitStreams(t, caddy, "news", many)
+	before := len(asked())
+	caddy.Publish(t, "news", "", "")
+	heard := streams[0].Next(t)
+	for _, s := range streams[1:] {
+		if e := s.Next(t); e != heard {
+			t.Errorf("heard %+v and %+v", heard, e)
+		}
+	}
+	if n := len(asked()) - before; n != 1 {
+		t.Errorf("%d streams cost %d replays", many, n)
+	}
 }

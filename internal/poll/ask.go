@@ -70,13 +70,14 @@ func (p *Poll) First() Reply {
 	if p.messagesOnly() && !p.lostPosition() {
 		return Reply{Kind: NothingNew}
 	}
-	return p.ask(p.continues && !p.messagesOnly())
+	again := p.continues && !p.messagesOnly()
+	return p.orAnything(p.ask(again), again)
 }
 
 // Again asks it again, once for all that were released together and would get
 // the same answer. A replay that fails is not the end of the poll.
 func (p *Poll) Again() Reply {
-	reply := p.ask(true)
+	reply := p.orAnything(p.ask(true), true)
 	p.debugReplayed(reply)
 	return reply
 }
