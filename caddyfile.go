@@ -1,6 +1,9 @@
 package parker
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -235,6 +238,84 @@ func (p *Publish) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}, "token", "allow")
 	return err
 }
+
+// leastWatch keeps watching from being a busy loop.
+const leastWatch = 10 * time.Millisecond
+
+// check refuses settings that make no sense, which the Caddyfile does too, but
+// JSON can hold.
+func (h *Handler) check() error {
+	for name, value := range map[string]int64{
+		"timeout": int64(h.Timeout), "watch": int64(h.Watch), "asks": int64(h.Asks), "reuse": int64(h.Reuse),
+		"spread": int64(h.Spread), "max_body": h.MaxBody, "max_body_time": int64(h.MaxBodyTime), "per_client": int64(h.PerClient),
+		"per_browser": int64(*h.PerBrowser),
+	} {
+		if value < 0 {
+			return fmt.Errorf("%s must not be negative", name)
+		}
+	}
+	if _, err := h.checkTimes(); err != nil {
+		return err
+	}
+	switch {
+	case h.Watch > 0 && time.Duration(h.Watch) < leastWatch:
+		return fmt.Errorf("watch is %s: it must be at least %s", time.Duration(h.Watch), leastWatch)
+	case !slices.IsSorted(h.LookAgain) || h.LookAgain[0] < 0:
+		return errors.New("look_again must be in ascending order, and not negative")
+	case h.SharePublic && len(h.Share) > 0:
+		return errors.New("share and share_public exclude each other")
+	case h.TimeoutStatus != 0 && (h.TimeoutStatus < 200 || h.TimeoutStatus > 599):
+		return fmt.Errorf("timeout_status is %d: it must be from 200 to 599", h.TimeoutStatus)
+	case h.Answer != "" && h.Answer != "message" && h.Answer != "replay":
+		return fmt.Errorf("answer is %q: it must be message or replay", h.Answer)
+	}
+	if _, err := h.checkSites(); err != nil {
+		return err
+	}
+	_, err := h.checkHold()
+	return err
+}
+
+// checkSites refuses what is about channels that the path names where others are
+// named, and names the option.
+func (h *Handler) checkSites() (option string, err error) {
+	if h.AcrossSites && len(h.Channels) > 0 {
+		return "across_sites", errAcrossSites
+	}
+	return "", nil
+}
+
+// checkHold refuses, where the backend is not asked, what is about its answers, and
+// names the option.
+func (h *Handler) checkHold() (option string, err error) {
+	if h.Hold != "" && h.Hold != "backend" && h.Hold != "messages" {
+		return "hold", fmt.Errorf("hold is %q: it must be backend or messages", h.Hold)
+	}
+	lookAgain := len(h.LookAgain) > 0 && !slices.Equal(h.LookAgain, defaultLookAgain) && h.LookAgain[0] > 0
+	for option, given := range map[string]bool{
+		"nothing_new": h.NothingNew != nil, "watch": h.Watch > 0, "reuse": h.Reuse > 0, "look_again": lookAgain, "answer": h.Answer == "replay",
+	} {
+		if given && h.Hold == "messages" {
+			return option, fmt.Errorf("%s: with hold messages the backend is not asked", option)
+		}
+	}
+	return "", nil
+}
+
+// checkTimes refuses what could not happen before the timeout, and names the
+// option.
+func (h *Handler) checkTimes() (option string, err error) {
+	timeout := cmp.Or(h.Timeout, caddy.Duration(defaultTimeout))
+	switch {
+	case h.Watch > timeout:
+		return "watch", fmt.Errorf("watch: the interval is longer than the timeout of %s", time.Duration(timeout))
+	case h.Spread > timeout:
+		return "spread", fmt.Errorf("spread: it is longer than the timeout of %s", time.Duration(timeout))
+	}
+	return "", nil
+}
+
+var errAcrossSites = errors.New("across_sites: the channels are named, and so shared by all sites that name them")
 
 // Interface guards
 var (

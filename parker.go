@@ -14,9 +14,9 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/channels"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/keyed"
 	"github.com/caddy-parker/parker/internal/lot"
@@ -224,14 +224,14 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if handover.Passes() {
 		return nil
 	}
-	channels, err := channelsOf(r, h.Channels)
+	waitsOn, err := channels.Of(r, h.Channels)
 	if err != nil {
 		h.badChannel.Warn(h.logger, "the request is not held", err)
 		h.notHeld(w, r, answer.Channel)
 		return nil
 	}
 	if len(h.Channels) == 0 && !h.AcrossSites {
-		h.warnOfCrossing(channels[0], r.Host)
+		h.warnOfCrossing(waitsOn[0], r.Host)
 	}
 	id := h.line.IDOf(r)
 	resume := poll.ResumeOf(r)
@@ -251,7 +251,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	return h.line.New(poll.Request{
 		Client: w, Next: next, Kept: kept, HTTP: r,
-		Channels:  channels,
+		Channels:  waitsOn,
 		ID:        id,
 		Stream:    stream,
 		Resume:    resume,
@@ -365,26 +365,26 @@ func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 // what is new.
 func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, write bool) error {
 	// The route may rewrite the request: what it was counts.
-	channels, err := channelsOf(r, n.Channels)
+	publishesOn, err := channels.Of(r, n.Channels)
 	if err != nil {
 		n.badChannel.Warn(n.logger, "the write is not published on one of its channels", err)
 	}
-	if len(channels) == 0 {
+	if len(publishesOn) == 0 {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
 	}
 	if n.Piggyback {
 		// Noted before the backend is asked: what comes meanwhile counts as news.
-		w = notify.Piggyback(w, n.hub.Newest(channels))
+		w = notify.Piggyback(w, n.hub.Newest(publishesOn))
 	}
 	if !write {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
 	}
 	if len(n.Channels) == 0 && !n.AcrossSites {
-		if other := n.hub.Hosts.Other(channels[0], r.Host); other != "" {
-			n.crossing.Warn(n.logger, "a write for one host wakes requests for another", errCrossing(channels[0], r.Host, other))
+		if other := n.hub.Hosts.Other(publishesOn[0], r.Host); other != "" {
+			n.crossing.Warn(n.logger, "a write for one host wakes requests for another", errCrossing(publishesOn[0], r.Host, other))
 		}
 	}
-	publish := func() { n.hub.Wrote(channels) }
+	publish := func() { n.hub.Wrote(publishesOn) }
 	return notify.PassWrite(w, r, next, n.wrote, publish, n.hub.Announce)
 }
 
@@ -424,34 +424,4 @@ func ignoreOwn(r *http.Request) {
 	if own != nil {
 		caddyhttp.SetVar(r.Context(), ownFields, own)
 	}
-}
-
-// channelsOf returns the channels that the templates name for a request: by default its
-// path without the leading slash. The error is about one that names no channel, as with
-// a placeholder that is empty or does not exist: nobody means to wait on what is left of
-// it. The others are returned all the same.
-func channelsOf(r *http.Request, templates []string) (channels []string, err error) {
-	if len(templates) == 0 {
-		channel := strings.TrimPrefix(r.URL.Path, "/")
-		if err := brokers.CheckChannel(channel); err != nil {
-			return nil, err
-		}
-		return []string{channel}, nil
-	}
-	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	channels = make([]string, 0, len(templates))
-	for _, template := range templates {
-		channel, wrong := replacer.ReplaceOrErr(template, true, true)
-		if wrong == nil {
-			wrong = brokers.CheckChannel(channel)
-		}
-		if wrong != nil {
-			err = fmt.Errorf("channel %s: %w", template, wrong)
-			continue
-		}
-		if !slices.Contains(channels, channel) {
-			channels = append(channels, channel)
-		}
-	}
-	return channels, err
 }

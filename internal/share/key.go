@@ -119,6 +119,7 @@ func appendTarget(b []byte, q Request) []byte {
 	b = strconv.AppendBool(b, r.TLS != nil)
 	// FastCGI has the path as it was before rewrites.
 	original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	b = appendPart(b, original.Method) // it says whether a 304 can be the answer
 	b = appendPart(b, original.URL.Path)
 	b = appendField(b, takenOut(q.Kept.Field("Connection")))
 	b = appendField(b, q.Channels)
@@ -135,7 +136,6 @@ func appendTarget(b []byte, q Request) []byte {
 // know of it. The client's port is left out, as a client has many connections.
 func appendConnection(b []byte, r *http.Request) []byte {
 	original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	b = appendPart(b, original.Method)
 	b = appendPart(b, original.RequestURI)
 	b = appendPart(b, r.Proto)
 	b = appendPart(b, hostOf(r.RemoteAddr))

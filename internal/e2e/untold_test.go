@@ -1,0 +1,126 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestANewerPollHearsTheMessageThatTheOlderOneHasNotTold(t *testing.T) {
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, `
+http://{$SITE} {
+	parker /news {
+		supersede {header.X-Page}
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`, backend.Address)
+	url := "http://" + caddy.Site + "/news"
+	older := caddytest.Get(t.Context(), url, "X-Page: 1")
+	backend.Next(t).Answer(http.StatusOK, "[]")
+	caddy.AwaitWaiting(t, "news", 1)
+	caddy.Publish(t, "news", "", "")
+	replay := backend.Next(t)
+	caddy.Publish(t, "news", "text/plain", "hello") // while the older one asks
+	newer := caddytest.Get(t.Context(), url+"?newer", "X-Page: 1")
+	first := backend.Next(t)
+	replay.Answer(http.StatusOK, "[]")
+	if a := answerIn(t, older); a.Body != "[]" || a.Release() != "timeout" {
+		t.Errorf("the older one was answered %+v", a)
+	}
+	first.Answer(http.StatusOK, "[]")
+	if a := answerIn(t, newer); a.Body != "hello" || a.Release() != "message" {
+		t.Errorf("the newer one was answered %+v", a)
+	}
+}
+
+func TestAWatchThatFindsNewsWithACookieWakesThoseItWasFor(t *testing.T) {
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, `
+http://{$SITE} {
+	parker /news {
+		watch 4s
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`, backend.Address)
+	var streams []*caddytest.Stream
+	for range 2 {
+		go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
+		streams = append(streams, caddytest.Listen(t, "http://"+caddy.Site+"/news"))
+	}
+	backend.Next(t).Answer(http.StatusOK, "news", "Set-Cookie: session=2")
+	begin := time.Now()
+	backend.Next(t).Answer(http.StatusOK, "news", "Set-Cookie: session=2")
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("the other asked %s later, at its own turn", took)
+	}
+	for _, stream := range streams {
+		if e := stream.Next(t); e.Data != "news" {
+			t.Errorf("sent %+v", e)
+		}
+	}
+}
+
+func TestMaxParkedBoundsWhatRequestsHold(t *testing.T) {
+	caddy := caddytest.Start(t, `
+{
+	{$GLOBAL}
+	parker {
+		max_parked 100 100KB
+	}
+}
+http://{$SITE} {
+	parker /news {
+		methods GET POST
+	}
+	parker /big news {
+		share public
+		reuse 50s
+	}
+	respond /big "`+strings.Repeat(" ", 50_000)+`"
+	respond "[]"
+}
+http://{$HOOK} {
+	parker_publish
+}
+`, "")
+	url := "http://" + caddy.Site + "/news"
+	body := strings.Repeat("x", 30_000)
+	do := func(method, url, body string) <-chan caddytest.Answer {
+		answers := make(chan caddytest.Answer, 1)
+		go func() { answers <- caddytest.Do(t.Context(), method, url, body) }()
+		return answers
+	}
+	for i := range 3 {
+		do(http.MethodPost, url, body)
+		caddy.AwaitWaiting(t, "news", i+1)
+	}
+	if a := answerIn(t, do(http.MethodPost, url, body)); a.Release() != "full" || a.Body != "[]" {
+		t.Errorf("past the limit: answered %+v", a)
+	}
+	expectLogged(t, caddy, "the size of max_parked is reached", 1)
+	small := do(http.MethodGet, url, "")
+	caddy.AwaitWaiting(t, "news", 4)
+	caddy.Publish(t, "news", "text/plain", "hello")
+	answerIn(t, small)
+
+	// There is room again, and an answer that is shared counts once.
+	for i := range 20 {
+		do(http.MethodGet, "http://"+caddy.Site+"/big", "")
+		caddy.AwaitWaiting(t, "news", i+1)
+	}
+	if a := answerIn(t, do(http.MethodPost, url, strings.Repeat("x", 50_000))); a.Release() != "full" {
+		t.Errorf("past the limit again: answered %+v", a)
+	}
+}
