@@ -19,13 +19,13 @@ import (
 type Broker interface {
 	// Start puts a configuration in force: history is kept within its limits, and
 	// every event goes to receive from now on, once and one at a time. Those of a
-	// channel arrive in the same order at every process. receive returns how many
-	// requests it let go; it must not block, and so not publish. A later call takes
-	// the place of this one.
-	Start(history History, receive func(Event) (released int))
+	// channel arrive in the same order at every process. A later call takes the place
+	// of this one.
+	Start(history History, receive Receive)
 
 	// Publish makes an event and returns where it stands. This process has received
-	// it by then.
+	// it by then, and done what Receive left to do; it has not waited for events that
+	// came later.
 	Publish(ctx context.Context, publication Publication) (Published, error)
 
 	// Events are those on the channels that a position does not cover, as far as
@@ -47,6 +47,11 @@ type Broker interface {
 	// Health tells how the broker fares.
 	Health() Health
 }
+
+// Receive takes an event, and returns how many requests that let go. It must not block,
+// and so not publish. What it leaves to do, if that is not nil, is done while further
+// events are received.
+type Receive func(Event) (released int, rest func())
 
 // Health is how a broker fares, as one process sees it.
 type Health struct {

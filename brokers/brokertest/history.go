@@ -70,9 +70,9 @@ func rememberedFirst(s *suite) {
 	m := &Member{Broker: p, process: p}
 	var before atomic.Value // the position before the event
 	var delivered atomic.Int32
-	p.Start(roomy, func(e brokers.Event) int {
+	p.Start(roomy, func(e brokers.Event) (int, func()) {
 		if e.Lost() {
-			return 0
+			return 0, nil
 		}
 		delivered.Add(1)
 		s.check(m, "a", before.Load().(brokers.Position), true, Text(e))
@@ -83,7 +83,7 @@ func rememberedFirst(s *suite) {
 		if newest := p.Newest([]string{"a"}); !newest.Covers(e) {
 			s.Errorf("the newest is at %v when %v is delivered", newest, e.Position)
 		}
-		return 0
+		return 0, nil
 	})
 	for i := range 5 {
 		before.Store(p.Position())

@@ -22,7 +22,7 @@ type Member struct {
 func NewMember(b brokers.Broker) *Member { return &Member{Broker: b} }
 
 // Receive takes an event. Instead of those who were released it counts the events.
-func (m *Member) Receive(e brokers.Event) (released int) {
+func (m *Member) Receive(e brokers.Event) (released int, rest func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.received = append(m.received, e)
@@ -31,7 +31,7 @@ func (m *Member) Receive(e brokers.Event) (released int) {
 			c.queue = append(c.queue, e)
 		}
 	}
-	return len(m.received)
+	return len(m.received), nil
 }
 
 // Received is all that came, in order.

@@ -275,7 +275,7 @@ func TestAnIDIsPublishedOnceWhileItIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEvents()
 		delivered := 0
-		e.Start(brokers.History{Events: 2, MaxAge: time.Minute, MaxBytes: 1e6}, func(brokers.Event) int { delivered++; return 1 })
+		e.Start(brokers.History{Events: 2, MaxAge: time.Minute, MaxBytes: 1e6}, func(brokers.Event) (int, func()) { delivered++; return 1, nil })
 		once := func(channel, id, body string, offset uint64, duplicate bool) {
 			t.Helper()
 			publication := brokers.Publication{Channel: channel, ID: id}

@@ -93,7 +93,7 @@ func (e *events) Destruct() error {
 }
 
 // Start implements [brokers.Broker].
-func (e *events) Start(limits brokers.History, receive func(brokers.Event) int) {
+func (e *events) Start(limits brokers.History, receive brokers.Receive) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.history.Limit(limits)

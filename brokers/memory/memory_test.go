@@ -15,12 +15,12 @@ func TestEventsArriveInTheOrderOfTheirPositions(t *testing.T) {
 	const publishers, each = 8, 500
 	e := newEvents()
 	var last uint64
-	e.Start(roomy, func(event brokers.Event) int {
+	e.Start(roomy, func(event brokers.Event) (int, func()) {
 		if event.Position.Offset != last+1 {
 			t.Errorf("offset %d came after %d", event.Position.Offset, last)
 		}
 		last = event.Position.Offset
-		return int(last)
+		return int(last), nil
 	})
 
 	var wg sync.WaitGroup
@@ -43,14 +43,14 @@ func TestEventsArriveInTheOrderOfTheirPositions(t *testing.T) {
 func TestAnEventIsInTheHistoryWhenItIsDelivered(t *testing.T) {
 	e := newEvents()
 	delivered := 0
-	e.Start(roomy, func(event brokers.Event) int {
+	e.Start(roomy, func(event brokers.Event) (int, func()) {
 		delivered++
 		before := brokers.Position{Epoch: event.Position.Epoch, Offset: event.Position.Offset - 1}
 		events, complete, err := e.Events(context.Background(), []string{"a"}, before, 1)
 		if err != nil || !complete || len(events) != 1 || events[0] != event {
 			t.Errorf("at the delivery of %v the history has %v, %t, %v", event, events, complete, err)
 		}
-		return 0
+		return 0, nil
 	})
 	for range 3 {
 		publish(t, e, say("a", "hello"))

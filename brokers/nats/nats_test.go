@@ -27,9 +27,9 @@ func start(t *testing.T, b *Broker) <-chan brokers.Event {
 		}
 	})
 	events := make(chan brokers.Event, 100)
-	b.Start(brokers.History{Events: 100, MaxAge: time.Minute, MaxBytes: 10_000_000}, func(e brokers.Event) int {
+	b.Start(brokers.History{Events: 100, MaxAge: time.Minute, MaxBytes: 10_000_000}, func(e brokers.Event) (int, func()) {
 		events <- e
-		return 1
+		return 1, nil
 	})
 	return events
 }

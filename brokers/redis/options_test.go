@@ -216,9 +216,9 @@ func TestABrokerPublishesThroughTheServer(t *testing.T) {
 	}
 	defer b.Cleanup()
 	received := make(chan brokers.Event, 10)
-	b.Start(brokers.History{Events: 10, MaxAge: time.Minute, MaxBytes: 1e6}, func(e brokers.Event) int {
+	b.Start(brokers.History{Events: 10, MaxAge: time.Minute, MaxBytes: 1e6}, func(e brokers.Event) (int, func()) {
 		received <- e
-		return 1
+		return 1, nil
 	})
 	for e := <-received; !e.Lost(); e = <-received {
 		t.Errorf("there is %+v", e)

@@ -217,7 +217,7 @@ func (a *App) settle() {
 		Events:   a.History.Events,
 		MaxAge:   time.Duration(a.History.MaxAge),
 		MaxBytes: a.History.MaxBytes,
-	}, a.hub.Lot.Release)
+	}, a.hub.Lot.Receive)
 }
 
 // tellChange logs what a reload changes for those who are parked.

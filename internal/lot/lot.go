@@ -262,6 +262,21 @@ func (l *Lot) leave(k *link) {
 // the same channels have always noted the same. By then it shows in [Lot.Mark]. One
 // that says that others are lost goes to all waiters.
 func (l *Lot) Release(e brokers.Event) int {
+	released, rest := l.Receive(e)
+	if rest != nil {
+		rest()
+	}
+	return released
+}
+
+// burst is how many callbacks are called before [Lot.Receive] returns.
+const burst = 256
+
+// Receive is Release for events that come one after the other. Where it releases many,
+// it leaves most of the work to rest, which must be called and else is nil: what
+// releases each waiter is settled, and further events can be given to the lot
+// meanwhile. So a channel with many waiters keeps others waiting for less.
+func (l *Lot) Receive(e brokers.Event) (released int, rest func()) {
 	r := release{full: &Event{Event: e, came: l.events.Add(1)}}
 	r.bare = r.full.bare()
 	l.marks.note(l.seed, &e, Moment(l.since(time.Now())+1))
@@ -272,10 +287,11 @@ func (l *Lot) Release(e brokers.Event) int {
 	} else {
 		l.shardOf(e.Channel).give(&r)
 	}
-	for _, f := range r.due {
-		f.release(f.outcome)
+	if len(r.due) > burst {
+		return r.released, r.callBack
 	}
-	return r.released
+	r.callBack()
+	return r.released, nil
 }
 
 // release is one event on its way to those who wait.
@@ -283,6 +299,13 @@ type release struct {
 	full, bare *Event
 	due        []freed
 	released   int
+}
+
+// callBack calls the callbacks of those that are released.
+func (r *release) callBack() {
+	for _, f := range r.due {
+		f.release(f.outcome)
+	}
 }
 
 // freed is a callback that is to be called.
@@ -308,6 +331,9 @@ func (s *shard) give(r *release) {
 func (ch *channel) give(r *release) {
 	if ch == nil {
 		return
+	}
+	if r.due == nil {
+		r.due = make([]freed, 0, max(ch.parked.Load(), 0))
 	}
 	for k := ch.first; k != nil; k = k.next {
 		event := r.full

@@ -76,8 +76,8 @@ func (*delayed) CaddyModule() caddy.ModuleInfo {
 
 func (*delayed) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 
-func (d *delayed) Start(history brokers.History, receive func(brokers.Event) int) {
-	d.Broker.Start(history, func(e brokers.Event) int {
+func (d *delayed) Start(history brokers.History, receive brokers.Receive) {
+	d.Broker.Start(history, func(e brokers.Event) (int, func()) {
 		at("deliver")
 		defer at("published")
 		return receive(e)

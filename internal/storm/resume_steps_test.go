@@ -73,8 +73,8 @@ func (*stepped) CaddyModule() caddy.ModuleInfo {
 
 func (*stepped) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 
-func (s *stepped) Start(history brokers.History, receive func(brokers.Event) int) {
-	s.Broker.Start(history, func(e brokers.Event) int {
+func (s *stepped) Start(history brokers.History, receive brokers.Receive) {
+	s.Broker.Start(history, func(e brokers.Event) (int, func()) {
 		taken(stepDelivers)
 		return receive(e)
 	})

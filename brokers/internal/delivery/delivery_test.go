@@ -20,13 +20,13 @@ func TestEventsAreDeliveredOneAtATimeInTheOrderInWhichTheyWereAdded(t *testing.T
 	var order sync.Mutex // guards added, and keeps events in order
 	var added, delivered []string
 	var atWork atomic.Int32
-	q.Receive(func(e brokers.Event) int {
+	q.Receive(func(e brokers.Event) (int, func()) {
 		if atWork.Add(1) != 1 {
 			t.Error("two events are delivered at a time")
 		}
 		defer atWork.Add(-1)
 		delivered = append(delivered, e.Channel)
-		return len(delivered)
+		return len(delivered), nil
 	})
 	var publishing sync.WaitGroup
 	for range publishers {
@@ -53,30 +53,32 @@ func TestEventsAreDeliveredOneAtATimeInTheOrderInWhichTheyWereAdded(t *testing.T
 }
 
 // TestWhoReceivesAnEventCanUseTheQueue: no lock is held then. What it adds is
-// delivered behind what is on its way.
+// delivered behind what is on its way, to whoever receives by then.
 func TestWhoReceivesAnEventCanUseTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue
 		var delivered []string
-		q.Receive(func(e brokers.Event) int {
+		var third *Delivery
+		q.Receive(func(e brokers.Event) (int, func()) {
 			delivered = append(delivered, e.Channel)
 			if e.Channel == "1" {
-				q.Add(numbered(3))
+				third = q.Add(numbered(3))
 				q.Run()
-				q.Receive(func(e brokers.Event) int {
+				q.Receive(func(e brokers.Event) (int, func()) {
 					delivered = append(delivered, "later "+e.Channel)
-					return 7
+					return 7, nil
 				})
 			}
-			return 0
+			return 0, nil
 		})
 		q.Add(numbered(1))
 		second := q.Add(numbered(2))
 		q.Run()
-		if want := []string{"1", "2", "later 3"}; !slices.Equal(delivered, want) {
+		q.Await(third)
+		if want := []string{"1", "later 2", "later 3"}; !slices.Equal(delivered, want) {
 			t.Errorf("%q were delivered, want %q", delivered, want)
 		}
-		if released := q.Await(second); released != 0 {
+		if released := q.Await(second); released != 7 {
 			t.Errorf("2 is said to have released %d", released)
 		}
 		if released := q.Await(q.Add(numbered(4))); released != 7 {
@@ -90,9 +92,9 @@ func TestWhoReceivesAnEventCanUseTheQueue(t *testing.T) {
 func TestWhileAnEventIsDeliveredOthersAreAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue
-		q.Receive(func(brokers.Event) int {
+		q.Receive(func(brokers.Event) (int, func()) {
 			time.Sleep(time.Second)
-			return 1
+			return 1, nil
 		})
 		began := time.Now()
 		q.Add(numbered(1))
@@ -109,12 +111,73 @@ func TestWhileAnEventIsDeliveredOthersAreAdded(t *testing.T) {
 	})
 }
 
+// TestWhoDeliversIsNotKeptByWhatComesLater: it has its own event delivered and those
+// before, however many others are added meanwhile.
+func TestWhoDeliversIsNotKeptByWhatComesLater(t *testing.T) {
+	for name, deliver := range map[string]func(*Queue, *Delivery){
+		"Await": func(q *Queue, d *Delivery) { q.Await(d) },
+		"Run":   func(q *Queue, _ *Delivery) { q.Run() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const added = 1000
+				var q Queue
+				var delivered []string
+				all := make(chan struct{})
+				q.Receive(func(e brokers.Event) (int, func()) {
+					time.Sleep(time.Second)
+					delivered = append(delivered, e.Channel)
+					if n := len(delivered); n < added {
+						q.Add(numbered(n + 2))
+					} else if n > added {
+						close(all)
+					}
+					return 0, nil
+				})
+				began := time.Now()
+				q.Add(numbered(1))
+				deliver(&q, q.Add(numbered(2)))
+				if took := time.Since(began); took != 2*time.Second {
+					t.Errorf("the second of the events was awaited for %v", took)
+				}
+				<-all
+				for i, name := range delivered {
+					if want := fmt.Sprint(i + 1); name != want {
+						t.Fatalf("%s was delivered, not %s", name, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestWhatIsLeftToDoForAnEventKeepsNoOther: but who awaits the event waits for it.
+func TestWhatIsLeftToDoForAnEventKeepsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q Queue
+		q.Receive(func(e brokers.Event) (int, func()) {
+			if e.Channel == "1" {
+				return 100, func() { time.Sleep(time.Minute) }
+			}
+			return 1, nil
+		})
+		began := time.Now()
+		first := q.Add(numbered(1))
+		if released := q.Await(q.Add(numbered(2))); released != 1 || time.Since(began) != 0 {
+			t.Errorf("the second released %d after %v", released, time.Since(began))
+		}
+		if released := q.Await(first); released != 100 || time.Since(began) != time.Minute {
+			t.Errorf("the first released %d after %v", released, time.Since(began))
+		}
+	})
+}
+
 func TestWithoutAReceiverEventsGoNowhere(t *testing.T) {
 	var q Queue
 	if released := q.Await(q.Add(numbered(1))); released != 0 {
 		t.Errorf("%d were released", released)
 	}
-	q.Receive(func(brokers.Event) int { return 1 })
+	q.Receive(func(brokers.Event) (int, func()) { return 1, nil })
 	if released := q.Await(q.Add(numbered(2))); released != 1 {
 		t.Errorf("%d were released", released)
 	}

@@ -129,7 +129,7 @@ const (
 
 // Start implements [brokers.Broker]. The first waits for the log, but not long: if
 // the server is away, the process starts without.
-func (b *Broker) Start(limits brokers.History, receive func(brokers.Event) int) {
+func (b *Broker) Start(limits brokers.History, receive brokers.Receive) {
 	b.delivery.Receive(receive)
 	b.mu.Lock()
 	settings := b.replica.source.Settings
