@@ -87,9 +87,14 @@ func (r *replica) awaitLog(ctx context.Context) {
 //
 // What is found to be all may have been on its way before the position came; what
 // is found so for the second time was not.
+//
+// Clients can make up positions. So it does not wait where many wait already: then the
+// position is not known.
 func (r *replica) catchUp(ctx context.Context, to brokers.Position) (known bool, err error) {
-	if err := r.awaitEpoch(ctx, to.Epoch); err != nil {
-		return false, err
+	w := wait{replica: r}
+	defer w.end()
+	if err := w.forEpoch(ctx, to.Epoch); err != nil {
+		return false, orUnknown(err)
 	}
 	epoch := r.copy.epoch
 	offsets := to.Offsets()
@@ -112,48 +117,79 @@ func (r *replica) catchUp(ctx context.Context, to brokers.Position) (known bool,
 		if !ahead || !r.reachable {
 			return true, nil
 		}
-		progress := r.progress
-		r.mu.Unlock()
-		select {
-		case <-progress:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		r.mu.Lock()
-		if err != nil || r.copy.epoch != epoch {
-			return false, err
+		if err := w.forProgress(ctx); err != nil || r.copy.epoch != epoch {
+			return false, orUnknown(err)
 		}
 	}
 }
 
-// awaitEpoch waits for another epoch, if it may be one that other processes know
-// already. The log's is looked at whenever it is found to hold no more.
-func (r *replica) awaitEpoch(ctx context.Context, epoch string) (err error) {
-	if epoch == "" || slices.Contains(r.past, epoch) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, epochPatience, errLooked)
-	defer cancel()
-	looked := r.copy
-	twice := looked.confirmed[0] + 2
-	for epoch != r.copy.epoch && (r.copy != looked || looked.confirmed[0] < twice) && err == nil {
-		progress := r.progress
-		r.mu.Unlock()
-		select {
-		case <-progress:
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
-		r.mu.Lock()
-	}
-	if errors.Is(err, errLooked) {
+// maxWaits is how many readers wait at once for the copy to get on. Each of them looks
+// at it whenever it does.
+const maxWaits = 1000
+
+// Why a reader waits no longer.
+var (
+	errLooked  = errors.New("the epoch is not the log's")
+	errCrowded = errors.New("as many as may wait already")
+)
+
+// orUnknown is the error, or nil where it says no more than that nothing is known.
+func orUnknown(err error) error {
+	if errors.Is(err, errLooked) || errors.Is(err, errCrowded) {
 		return nil
 	}
 	return err
 }
 
-// errLooked says that an epoch was waited for long enough.
-var errLooked = errors.New("the epoch is not the log's")
+// wait is one reader's wait for the copy to get on. Whoever uses it holds mu.
+type wait struct {
+	*replica
+	counted bool
+}
+
+// forProgress returns when the copy has got on.
+func (w *wait) forProgress(ctx context.Context) (err error) {
+	if !w.counted {
+		if w.waits >= maxWaits {
+			return errCrowded
+		}
+		w.waits++
+		w.counted = true
+	}
+	progress := w.progress
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	select {
+	case <-progress:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (w *wait) end() {
+	if w.counted {
+		w.waits--
+	}
+}
+
+// forEpoch waits for another epoch, if it may be one that other processes know
+// already. The log's is looked at whenever it is found to hold no more.
+func (w *wait) forEpoch(ctx context.Context, epoch string) error {
+	if epoch == "" || slices.Contains(w.past, epoch) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, epochPatience, errLooked)
+	defer cancel()
+	looked := w.copy
+	twice := looked.confirmed[0] + 2
+	for epoch != w.copy.epoch && (w.copy != looked || looked.confirmed[0] < twice) {
+		if err := w.forProgress(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // after are the events of the log that a position does not cover, as
 // [brokers.Broker] has them, but for their positions.

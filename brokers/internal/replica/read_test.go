@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,46 @@ func TestAPositionThatNoProcessCanHaveGivenIsLost(t *testing.T) {
 			p.checkLost(t, position, "a")
 			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("that %v is lost was said after %v", position, took)
+			}
+		}
+	})
+}
+
+// TestPositionsThatAreMadeUpWaitInBoundedNumber: those of clients who come from another
+// process wait for milliseconds, and what is known waits for nothing.
+func TestPositionsThatAreMadeUpWaitInBoundedNumber(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := join(t, newServer(1))
+		known := p.publish(t, say("a", "1")).Position
+		settle()
+		for name, madeUp := range map[string]func(i int) brokers.Position{
+			"another epoch": func(i int) brokers.Position { return brokers.Position{Epoch: fmt.Sprint("epoch", 100+i)} },
+			"ahead":         func(i int) brokers.Position { return brokers.Position{Epoch: known.Epoch, Offset: uint64(1000 + i)} },
+			"both": func(i int) brokers.Position {
+				return brokers.Position{Epoch: []string{known.Epoch, "epoch99"}[i%2], Offset: 1000}
+			},
+		} {
+			var waiting sync.WaitGroup
+			for i := range maxWaits {
+				waiting.Go(func() { p.checkLost(t, madeUp(i), "a") })
+			}
+			synctest.Wait()
+			began := time.Now()
+			for i := range 10 {
+				p.checkLost(t, madeUp(maxWaits+i), "a")
+			}
+			p.checkEvents(t, known, []string{"a"})
+			if took := time.Since(began); took != 0 {
+				t.Errorf("%s: beyond the bound it took %v", name, took)
+			}
+			waiting.Wait()
+			if took := time.Since(began); took == 0 || took > 3*time.Second {
+				t.Errorf("%s: the others waited for %v", name, took)
+			}
+			began = time.Now()
+			p.checkLost(t, madeUp(0), "a")
+			if time.Since(began) == 0 {
+				t.Errorf("%s: nobody waits any more, and one that comes cannot", name)
 			}
 		}
 	})

@@ -70,6 +70,7 @@ type replica struct {
 	returned  time.Time     // when an entry of this process was last read
 	confirmed time.Time     // when the copy was last known to have all
 	progress  chan struct{} // closed, and made anew, when the copy has got on
+	waits     int           // readers that wait for that
 	reconnect context.CancelCauseFunc
 	disrupt   context.CancelCauseFunc // ends the session
 }

@@ -1,0 +1,40 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// A client makes up positions, of another epoch or of what is yet to come. Each would
+// have the node wait for the broker's server, which might know them already.
+func TestMadeUpPositionsKeepNobodyElse(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s *severalNodes) {
+		const madeUp = 1500
+		node := s.nodes[0]
+		start := node.PublishWith(t, "messages", "before").Position
+		node.Publish(t, "messages", "text/plain", "missed")
+		answers := make(chan caddytest.Answer, madeUp)
+		for i := range madeUp {
+			position := fmt.Sprint("parker.MADEUP", i, "-1")
+			if i%3 == 0 {
+				position = fmt.Sprint(start, i, "0")
+			}
+			go func() {
+				answers <- caddytest.Do(t.Context(), http.MethodGet, "http://"+node.Site+"/messages", "", "Prefer: wait=0", "Last-Event-ID: "+position)
+			}()
+		}
+		for i := range madeUp {
+			if i%100 == 0 {
+				if g := resumedAt(t, node, start); g.Body != "missed" {
+					t.Errorf("a client with a position was answered %+v", g)
+				}
+			}
+			if g := <-answers; g.Err != nil || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") == "" {
+				t.Fatalf("a client with a position that was made up was answered %+v", g)
+			}
+		}
+	})
+}
