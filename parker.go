@@ -113,7 +113,7 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 	if s != nil {
 		s.Resume()
 	} else {
-		first := p.First()
+		first := p.FirstOfStream()
 		if !p.Opens(first) {
 			return p.Give(first)
 		}
@@ -235,7 +235,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	id := h.line.IDOf(r)
 	resume := poll.ResumeOf(r)
-	stream := poll.WantsStream(r)
+	stream, onlyStreams := poll.WantsStream(r)
 	if stream {
 		poll.AskForAny(r.Header)
 	}
@@ -254,6 +254,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		Channels:  waitsOn,
 		ID:        id,
 		Stream:    stream,
+		Only:      onlyStreams,
 		Resume:    resume,
 		Wait:      wait,
 		Timeout:   h.timeout(r),

@@ -175,6 +175,31 @@ func TestAPageIsToldThatItMissedWhatNobodyKnowsAnyMore(t *testing.T) {
 	}
 }
 
+// Parker itself sends the page away, again and again, while the backend is down.
+func TestAnEventSourceOutlastsARestartOfTheBackend(t *testing.T) {
+	t.Parallel()
+	r := newRoomOfAge(t, 10_000, "300ms")
+	page := open(t, browser(t), nil, "http://"+r.Site, "EventSource", r.from)
+	page.cumulative = true
+	r.awaitClients(t, 1)
+	r.publish(t, 20)
+	r.awaitHeard(t, page.listener, "the first messages")
+	for range 2 {
+		r.behind.Cut()
+		for range 4 {
+			r.awaitClients(t, 0)
+			r.awaitClients(t, 1)
+			text := fmt.Sprintf(`{"message":%d}`, len(r.messages)+1)
+			r.messages = append(r.messages, text)
+			r.Publish(t, "messages", "", text)
+		}
+		r.behind.Heal()
+		r.awaitHeard(t, page.listener, "a restart of the backend")
+	}
+	r.publish(t, 20)
+	r.awaitHeard(t, page.listener, "all came to an end")
+}
+
 func TestTwentyEventSourcesOfOnePageHearAMessageByHTTP2(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, 10)

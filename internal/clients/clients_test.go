@@ -29,6 +29,7 @@ http://{$SITE}, https://{$TLS_SITE} {
 	parker /messages {
 		sse {
 			retry 100ms
+			max_age {$AGE}
 		}
 	}
 	reverse_proxy {$BACKEND}
@@ -42,13 +43,17 @@ http://{$HOOK} {
 type room struct {
 	*caddytest.Secure
 
-	from     string   // the position before all that was published
-	messages []string // published at the hook
-	writes   []string // made through the proxy
+	behind   *caddytest.Proxy // leads to the backend
+	from     string           // the position before all that was published
+	messages []string         // published at the hook
+	writes   []string         // made through the proxy
 }
 
 // newRoom keeps so many events for those who come back.
-func newRoom(t *testing.T, history int) *room {
+func newRoom(t *testing.T, history int) *room { return newRoomOfAge(t, history, "0s") }
+
+// newRoomOfAge sends all streams away after a while.
+func newRoomOfAge(t *testing.T, history int, age string) *room {
 	legacy := caddytest.NewLegacy(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/messages" {
@@ -57,7 +62,8 @@ func newRoom(t *testing.T, history int) *room {
 		}
 		http.ServeFile(w, r, "testdata/page.html")
 	})
-	r := &room{Secure: caddytest.StartSecure(t, site, backend, fmt.Sprint("HISTORY=", history))}
+	behind := caddytest.StartProxy(t, backend)
+	r := &room{behind: behind, Secure: caddytest.StartSecure(t, site, behind.Address, fmt.Sprint("HISTORY=", history), "AGE="+age)}
 	var report struct{ Position string }
 	if err := json.Unmarshal([]byte(r.report(t)), &report); err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func TestClientsAreToldDifferentTimesToComeBack(t *testing.T) {
 func TestARefusalOfTheFirstAskIsPassedOnAsItIs(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
-	for _, status := range []int{301, 302, 401, 403, 404, 429, 500, 502, 503} {
+	for _, status := range []int{301, 302, 401, 403, 404, 429, 500, 501} {
 		header := http.Header{"Location": {"/login"}, "Www-Authenticate": {"Basic"}, "Content-Type": {"text/x-refusal"}}
 		pages.Put("/news", caddytest.Page{Status: status, Header: header, Body: "refused"})
 		g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
@@ -66,12 +66,22 @@ func TestARefusalOfTheFirstAskIsPassedOnAsItIs(t *testing.T) {
 	awaitStreams(t, caddy, "news", 0)
 }
 
-func TestABackendThatIsAwayAtFirstIsPassedOn(t *testing.T) {
+// A client that takes other answers, too, sees that the backend is away.
+func TestABackendThatIsAwayAtFirstIsPassedOnToWhoAcceptsMoreThanStreams(t *testing.T) {
 	t.Parallel()
-	caddy := caddytest.Start(t, newsSite(""), caddytest.FreePorts(t, 1)[0])
-	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
-	if g.Status != http.StatusBadGateway {
+	ask := func(caddy *caddytest.Caddy) caddytest.Answer {
+		return caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: application/json, text/event-stream")
+	}
+	nobody := caddytest.Start(t, newsSite(""), caddytest.FreePorts(t, 1)[0])
+	if g := ask(nobody); g.Status != http.StatusBadGateway {
 		t.Errorf("a stream without a backend was answered %+v", g)
+	}
+	caddy, pages := startNews(t, newsSite(""))
+	for _, status := range []int{502, 503, 504} {
+		pages.Put("/news", caddytest.Page{Status: status, Header: http.Header{"Retry-After": {"7"}}, Body: "away"})
+		if g := ask(caddy); g.Status != status || g.Body != "away" || g.Header.Get("Retry-After") != "7" {
+			t.Errorf("a stream of a backend that is away was answered %+v", g)
+		}
 	}
 }
 

@@ -178,7 +178,7 @@ func (p *Poll) take(h *Handover) {
 
 // continueAs has the stream go on for another poll.
 func (s *Stream) continueAs(p *Poll, again bool) {
-	s.poll, s.again = p, again
+	s.poll, s.again = p, again || s.away
 	p.client.WriteHeader(http.StatusOK) // for the access log: the client has it
 	p.client = aside{p.client.Header().Clone()}
 	if !p.waiter.IsOpen() {

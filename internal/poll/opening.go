@@ -3,8 +3,10 @@ package poll
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
@@ -15,12 +17,16 @@ import (
 )
 
 // WantsStream reports whether a request is for an event stream, there is no form of the
-// answer that it would rather have, and its answer can have a body.
-func WantsStream(r *http.Request) bool {
+// answer that it would rather have, and its answer can have a body; and whether the
+// client accepts nothing else, as an EventSource.
+func WantsStream(r *http.Request) (stream, only bool) {
 	if from := HandoverOf(r); from != nil && from.stream != nil && from.from.asksForAnything() {
-		return true // the client did, and the field has been changed since
+		return true, false // the client did, and the field has been changed since
 	}
-	return r.Method != http.MethodHead && r.Method != http.MethodConnect && field.Prefers(r.Header, eventstream.MediaType)
+	if r.Method == http.MethodHead || r.Method == http.MethodConnect || !field.Prefers(r.Header, eventstream.MediaType) {
+		return false, false
+	}
+	return true, field.AcceptsOnly(r.Header, eventstream.MediaType)
 }
 
 // AskForAny has a backend that knows nothing of event streams answer a request for
@@ -59,31 +65,95 @@ func notAcceptable(r Reply) bool {
 	return false
 }
 
-// Opens tells whether what came of the first ask begins a stream of events. Else
+// FirstOfStream is [Poll.First] for a stream. Where the backend is away and the stream
+// cannot begin without it, it is asked again for as long as a poll may take.
+func (p *Poll) FirstOfStream() Reply {
+	reply := p.First()
+	for failures := 0; p.outlasts(reply) && p.needsOrigins(reply) && time.Now().Before(p.patience); failures++ {
+		p.limits.Lift()
+		p.failures = failures
+		select {
+		case <-time.After(p.backoff()):
+			reply = p.First()
+		case <-p.r.Context().Done():
+			return Reply{Kind: Left}
+		case <-p.line.Stopping.Done():
+			return reply
+		}
+	}
+	return reply
+}
+
+// Opens reports whether what came of the first ask begins a stream of events. Else
 // the client gets it as it is: a refusal, or what cannot be an event.
 func (p *Poll) Opens(first Reply) bool {
+	return opens(first) || p.outlasts(first) && !p.needsOrigins(first)
+}
+
+func opens(first Reply) bool {
 	return first.Kind == NothingNew || first.Kind == News && fit(first.Answer)
+}
+
+// outlasts reports whether the stream goes on until a backend is back that was away at
+// the first ask. An EventSource that is told of a failure never comes again, though it may
+// have been parker that sent it away; to a client that takes other answers too, the
+// failure is one.
+func (p *Poll) outlasts(first Reply) bool {
+	if !p.resume.Given && !p.only {
+		return false
+	}
+	switch first.Kind {
+	case News:
+		return unavailable(first.Answer.Status)
+	case Failed:
+		return refused(first.Err)
+	case Broken:
+		return first.Answer != nil // else the client has the start of it
+	case TimedOut:
+		return true // in the queue
+	}
+	return false
+}
+
+// needsOrigins reports whether a page of another origin asks, and nothing says yet that
+// it may read the answer, as a handler further out or the failure itself could. Only the
+// backend knows, and without it browsers give up the stream.
+func (p *Poll) needsOrigins(first Reply) bool {
+	const allowed = "Access-Control-Allow-Origin"
+	return p.crossOrigin() && p.client.Header().Get(allowed) == "" && (first.Answer == nil || first.Answer.Header.Get(allowed) == "")
+}
+
+// crossOrigin reports whether a page of another origin asks: RFC 6454, section 7.
+func (p *Poll) crossOrigin() bool {
+	lines := p.request.Field("Origin")
+	if len(lines) == 0 || slices.Equal(p.request.Field("Sec-Fetch-Site"), []string{"same-origin"}) {
+		return false
+	}
+	origin, err := url.Parse(lines[0])
+	return err != nil || !strings.EqualFold(origin.Host, p.r.Host)
 }
 
 // fit tells whether an answer's body says what the backend has to say.
 func fit(a *backend.Answer) bool { return a.Status/100 == 2 && a.Status != http.StatusPartialContent }
 
 // Open begins the stream with what the client missed, or with what the backend
-// has to say at present. [Stream.Close] must follow.
+// has to say at present; where that is away, with neither. [Stream.Close] must follow.
 func (p *Poll) Open(first Reply) *Stream {
-	kept := p.kept
-	if first.Kind == News {
-		kept = first.Answer
+	said := first.Answer
+	if said == nil {
+		said = p.kept
 	}
+	s := &Stream{poll: p, given: p.resume.Position, woken: p.start, away: !opens(first)}
 	client, header := p.client, p.client.Header()
 	p.client = aside{header.Clone()}
-	answer.AllowOrigins(header, kept.Header)
+	if said != nil {
+		answer.AllowOrigins(header, said.Header)
+	}
 	header.Set("Content-Type", eventstream.MediaType)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	p.stampOn(header)
+	s.stampOn(header)
 
-	s := &Stream{poll: p, given: p.resume.Position, woken: p.start}
 	s.out = passing.Attend(client, p.r, &p.limits, http.StatusOK, p.line.Streams.heartbeat())
 	s.unstop = context.AfterFunc(p.line.Stopping, func() { s.out.Stop(nil) })
 	s.out.WriteHeader(http.StatusOK)
@@ -94,20 +164,74 @@ func (p *Poll) Open(first Reply) *Stream {
 	s.frame = eventstream.AppendComment(s.frame, "parker")
 	s.frame = eventstream.AppendRetry(s.frame, p.line.Streams.retry())
 	s.send(s.frame)
-	s.begin(first)
+	if s.away {
+		s.await()
+	} else {
+		s.begin(first)
+	}
 	return s
 }
 
-func (s *Stream) begin(first Reply) {
+// stampOn adds what parker has to say. A client that the backend has not let in is told
+// nothing of events.
+func (s *Stream) stampOn(header http.Header) {
 	p := s.poll
-	if p.resume.Given && !p.lost {
-		s.id = s.given
-		s.catchUp(first)
+	if !s.away {
+		p.stampOn(header)
 		return
 	}
-	if p.lost {
-		s.given = brokers.Position{}
+	p.cookies.Give(header)
+	answer.VaryByAccept(header)
+	stamp := p.stamp
+	stamp.Position = ""
+	stamp.Put(header)
+}
+
+// begin gives what the backend has let the client in for.
+func (s *Stream) begin(first Reply) {
+	p := s.poll
+	switch {
+	case p.lostPosition():
+		s.given = p.start
 		s.event(p.start, resetEvent, nil)
+		s.present(first, p.start)
+	case p.resume.Given:
+		s.id = s.given
+		s.catchUp(first)
+	case s.given != (brokers.Position{}):
+		s.present(first, s.given)
+		s.catchUp(first)
+	default:
+		s.present(first, p.start)
 	}
-	s.present(first, p.start)
+}
+
+// await has the stream wait for a backend that is away. A client without a position
+// will hear what comes from now on.
+func (s *Stream) await() {
+	p := s.poll
+	if !p.resume.Given {
+		s.given = p.start
+	}
+	p.refused(time.Time{})
+}
+
+// tryToBegin asks a backend again that was away, and begins if it lets the client in.
+// What has come meanwhile is in the history, as before a first ask.
+func (s *Stream) tryToBegin() {
+	p := s.poll
+	p.waiter.Take()
+	p.start, p.checked = p.line.Broker.Position(), false
+	reply := p.Again()
+	switch {
+	case opens(reply):
+		s.away = false
+		s.begin(reply)
+	case reply.Kind == TimedOut:
+		p.refused(time.Time{})
+	case reply.Kind == Unfit:
+		s.ended = true // the client comes again, and gets it as it is
+	case reply.Kind != Refused:
+		s.present(reply, p.start)
+	}
 }

@@ -39,6 +39,7 @@ type Poll struct {
 	timeout            time.Duration // of one replay, on a stream
 
 	streams bool
+	only    bool // the client accepts nothing but streams
 	resume  Resume
 	start   brokers.Position // where events stood when it began; only where it may be told
 	lost    bool             // not all that came after the client's position is known
@@ -94,8 +95,9 @@ type Request struct {
 	// ID is what debug lines call the request: see [Line.IDOf].
 	ID string
 
-	// Stream says that the client wants an event stream.
-	Stream bool
+	// Stream says that the client wants an event stream, Only that it accepts nothing
+	// else.
+	Stream, Only bool
 
 	// Resume says where the client goes on from.
 	Resume Resume
@@ -147,6 +149,7 @@ func (l *Line) New(q Request) *Poll {
 		patience:  now.Add(q.Timeout),
 		timeout:   q.Timeout,
 		streams:   q.Stream,
+		only:      q.Only,
 		resume:    q.Resume,
 		clientIP:  q.ClientIP,
 		supersede: q.Supersede,

@@ -39,6 +39,7 @@ type Stream struct {
 	open prometheus.Gauge // counts it, unless it is nil
 
 	again bool // it is to ask again, whatever was published
+	away  bool // the backend is, and has not let the client in yet
 	full  bool // there is no place for it: it ends as soon as it has begun
 
 	given brokers.Position  // what came up to here on the poll's channels has been dealt with
@@ -144,6 +145,9 @@ func (s *Stream) lose(at brokers.Position) {
 // Take gives what has come since.
 func (s *Stream) Take() {
 	events, overflowed := s.poll.waiter.Take()
+	if s.away {
+		return // the history gives it, once the client is let in
+	}
 	if overflowed {
 		s.poll.line.Metrics.SlowReaders.Inc()
 		s.ended = true
@@ -206,6 +210,10 @@ func (s *Stream) message(event *lot.Event) {
 // Replay asks the backend again where no event says so: its interval has passed,
 // or the last replay failed.
 func (s *Stream) Replay() {
+	if s.away {
+		s.tryToBegin()
+		return
+	}
 	if s.poll.retry.IsZero() {
 		s.woken = s.id // where events stand by now, a message may have to come before
 	}
