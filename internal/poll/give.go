@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-parker/parker/internal/share"
 )
 
-var errNoTurn = errors.New("the time of the poll was over before its turn at the backend came")
+var errUnasked = errors.New("the poll ended before the backend had answered it")
 
 // Give ends the poll with what came of its last ask: news, or a failure that is
 // passed on.
@@ -69,8 +69,10 @@ func (p *Poll) GiveAtOnce(why answer.Detail) error {
 func (p *Poll) GiveKept(release answer.Release) error {
 	p.stamp.Release = release
 	if p.kept == nil {
-		p.finish(p.client.Header())
-		return caddyhttp.Error(http.StatusServiceUnavailable, errNoTurn)
+		header := p.client.Header()
+		header.Set("Retry-After", "1")
+		p.finish(header)
+		return caddyhttp.Error(http.StatusServiceUnavailable, errUnasked)
 	}
 	p.write(p.kept)
 	return nil
