@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/mistakes"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/sites"
@@ -25,9 +26,9 @@ import (
 func init() {
 	httpcaddyfile.RegisterGlobalOption("parker", hub.ParseOption)
 	httpcaddyfile.RegisterDirective("parker", parseParker)
-	httpcaddyfile.RegisterHandlerDirective("parker_notify", parseDirective[Notify])
-	httpcaddyfile.RegisterHandlerDirective("parker_publish", parseDirective[Publish])
-	httpcaddyfile.RegisterHandlerDirective("parker_status", parseDirective[status.Handler])
+	httpcaddyfile.RegisterDirective("parker_notify", parseDirective[Notify])
+	httpcaddyfile.RegisterDirective("parker_publish", parseDirective[Publish])
+	httpcaddyfile.RegisterDirective("parker_status", parseDirective[status.Handler])
 
 	// Each goes directly behind request_header, before those that are there
 	// already: a notify wraps the parking, both are outside of encode, and who looks
@@ -56,6 +57,7 @@ func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 			return nil, err
 		}
 	}
+	mistakes.Warn(h, handler)
 	return h.NewRoute(matcher, handler), nil
 }
 
@@ -64,12 +66,18 @@ func parseDirective[T any, Directive interface {
 	*T
 	caddyhttp.MiddlewareHandler
 	caddyfile.Unmarshaler
-}](h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+}](h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next() // the directive's name
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
 	directive := Directive(new(T))
 	if err := directive.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	return directive, nil
+	mistakes.Warn(h, directive)
+	return h.NewRoute(matcher, directive), nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -239,6 +247,11 @@ func (p *Publish) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return err
 }
 
+// Templates returns the values in which placeholders are replaced.
+func (h *Handler) Templates() []string { return slices.Concat(h.Channels, h.Share, h.Supersede) }
+
+// Templates returns the values in which placeholders are replaced.
+func (n *Notify) Templates() []string { return n.Channels }
 // leastWatch keeps watching from being a busy loop.
 const leastWatch = 10 * time.Millisecond
 
@@ -319,6 +332,8 @@ var errAcrossSites = errors.New("across_sites: the channels are named, and so sh
 
 // Interface guards
 var (
+	_ mistakes.Templated    = (*Handler)(nil)
+	_ mistakes.Templated    = (*Notify)(nil)
 	_ caddyfile.Unmarshaler = (*Handler)(nil)
 	_ caddyfile.Unmarshaler = (*Notify)(nil)
 	_ caddyfile.Unmarshaler = (*Publish)(nil)

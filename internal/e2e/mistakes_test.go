@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// mistaken are parts of sites, and what Caddy warns of in them: the line and how the
+// message begins, with a part of the hint behind it.
+type mistaken map[string]struct {
+	site  string
+	warns []string
+}
+
+// check has Caddy adapt each, alone in a Caddyfile.
+func (m mistaken) check(t *testing.T) {
+	t.Helper()
+	caddy := caddytest.Start(t, "http://{$SITE} {\n}", "")
+	for name, test := range m {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "Caddyfile")
+			text := test.site
+			if !strings.Contains(text, "http://") {
+				text = "http://a.example {\n" + text + "\n}"
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			adapt := caddy.Command(t, "adapt", "--config", path, "--adapter", "caddyfile")
+			var stderr bytes.Buffer
+			adapt.Stderr = &stderr
+			if err := adapt.Run(); err != nil {
+				t.Fatalf("%v: %s", err, &stderr)
+			}
+			warnings := mistakesIn(stderr.String())
+			if len(warnings) != len(test.warns) {
+				t.Errorf("there are %d warnings, want %d: %s", len(warnings), len(test.warns), strings.Join(warnings, "\n"))
+			}
+			for _, want := range test.warns {
+				want, hint, _ := strings.Cut(want, " … ")
+				if !slices.ContainsFunc(warnings, func(got string) bool {
+					return strings.HasPrefix(got, want) && strings.Contains(got, hint)
+				}) {
+					t.Errorf("no warning is %q with %q: %s", want, hint, strings.Join(warnings, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// mistakesIn returns the mistakes of which a log warns, each as its line, message and
+// hint.
+func mistakesIn(log string) (warnings []string) {
+	for line := range strings.Lines(log) {
+		var entry struct{ Level, Logger, Msg, At, Hint string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "warn" && entry.Logger == "parker" {
+			_, at, _ := strings.Cut(filepath.Base(entry.At), ":")
+			warnings = append(warnings, fmt.Sprintf("%s: %s: %s", at, entry.Msg, entry.Hint))
+		}
+	}
+	return warnings
+}
+
+func TestOptionsOnTheLineOfADirectiveAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	mistaken{
+		"with a value": {"\n\tparker /p ch timeout 20s", []string{`3: an option is taken for a channel … parker takes "timeout", "20s" for channels`}},
+		"several": {"\tparker /p watch 1s asks 8 share public", []string{
+			`2: an option is taken for a channel … { watch 1s }`, `2: an option is taken for a channel … { asks 8 }`, `2: an option is taken for a channel … { share public }`,
+		}},
+		"with placeholders":         {"\tparker /p supersede {remote_host} {header.Cookie}", []string{`2: an option is taken for a channel … "supersede", "{http.request.remote.host}", "{http.request.header.Cookie}"`}},
+		"before a block":            {"\tparker ch hold messages {\n\t\ttimeout 20s\n\t}", []string{`2: an option is taken for a channel … { hold messages }`}},
+		"without its value":         {"\tparker /p ch max_body", []string{`2: an option is taken for a channel … "max_body"`}},
+		"of a word":                 {"\tparker_notify /p ch piggyback", []string{`2: an option is taken for a channel … parker_notify takes "piggyback"`}},
+		"of parker_notify":          {"\tparker_notify /p ch status 2xx", []string{`2: an option is taken for a channel … { status 2xx }`}},
+		"in a handle block":         {"\thandle /p {\n\t\tparker ch reuse 1s\n\t}", []string{`3: an option is taken for a channel … { reuse 1s }`}},
+		"in a snippet":              {"(poll) {\n\tparker /p ch timeout 20s\n}\nhttp://a.example {\n\timport poll\n\timport poll\n}", []string{`2: an option is taken for a channel`}},
+		"a channel of the name":     {"\tparker_notify /p status", nil},
+		"such a channel and others": {"\tparker /p answer question", nil},
+		"another's option":          {"\tparker /p ch status 2xx", nil},
+		"what is no value":          {"\tparker /p timeout soon", nil},
+		"any text as a value":       {"\tparker /p name age", nil},
+		"in quotes":                 {"\tparker /p \"timeout\" 20s", nil},
+		"in the block":              {"\tparker /p ch {\n\t\ttimeout 20s\n\t}", nil},
+	}.check(t)
+}
+
+func TestPlaceholdersThatStandForNothingAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	unknown := func(line int, name string) string {
+		return fmt.Sprintf("%d: a placeholder stands for nothing … {%s} is none of Caddy's", line, name)
+	}
+	mistaken{
+		"in a channel":         {"\tparker /p rooms/{headers.X}", []string{unknown(2, "headers.X")}},
+		"in a write's channel": {"\tparker_notify /p {remote_hots}", []string{unknown(2, "remote_hots")}},
+		"in a value": {"\tparker /p ch {\n\t\tshare {header.X}\n\t\tsupersede {remote_host} {cookies.session}\n\t}",
+			[]string{unknown(4, "cookies.session")}},
+		"with a dot too many":     {"\tparker /p {cookie.a.b}", []string{unknown(2, "cookie.a.b")}},
+		"several, and one twice":  {"\tparker /p {a} {b}{a}", []string{unknown(2, "a"), unknown(2, "b")}},
+		"that another site sets":  {"http://a.example {\n\tmap {path} {mine} {\n\t\tdefault 1\n\t}\n}\nhttp://b.example {\n\tparker /p {mine}\n}", []string{unknown(7, "mine")}},
+		"of a request":            {"\tparker /p {host}{uri} {header.X}{query.a}{cookie.b}{path.1}{labels.2} {client_ip} {tls_client_fingerprint}", nil},
+		"of a request, in full":   {"\tparker /p {http.request.header.X} {http.request.anything}", nil},
+		"of handlers in front":    {"\tparker /p {http.auth.user.id} {vars.a} {re.b.1} {rp.header.X} {http.matchers.file.relative}", nil},
+		"of the system":           {"\tparker /p {env.ROOM} {file./run/room} {system.hostname} {time.now.year}", nil},
+		"of a map":                {"\tmap {path} {mine} {other} {\n\t\t/a 1 2\n\t}\n\tparker /p {mine}-{other}", nil},
+		"of a map further in":     {"\troute {\n\t\tmap {path} {mine} {\n\t\t\tdefault 1\n\t\t}\n\t\tparker /p {mine}\n\t}", nil},
+		"of a named route":        {"&(name) {\n\tmap {path} {mine} {\n\t\tdefault 1\n\t}\n}\nhttp://a.example {\n\troute {\n\t\tinvoke name\n\t\tparker /p {mine}\n\t}\n}", nil},
+		"in a named route":        {"&(name) {\n\tparker /p {mine}\n}\nhttp://a.example {\n\tinvoke name\n}", nil},
+		"escaped":                 {"\tparker /p \\{mine\\}", nil},
+		"in what is no template":  {"\tparker /p ch {\n\t\tnothing_new {\n\t\t\tbody {none}\n\t\t\tmatch ^{none}$\n\t\t}\n\t}", nil},
+		"without a closing brace": {"\tparker /p rooms/{mine", nil},
+	}.check(t)
+}
