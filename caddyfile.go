@@ -57,7 +57,7 @@ func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 			return nil, err
 		}
 	}
-	mistakes.Warn(h, handler)
+	mistakes.Warn(h, matcher, handler)
 	return h.NewRoute(matcher, handler), nil
 }
 
@@ -76,7 +76,7 @@ func parseDirective[T any, Directive interface {
 	if err := directive.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	mistakes.Warn(h, directive)
+	mistakes.Warn(h, matcher, directive)
 	return h.NewRoute(matcher, directive), nil
 }
 
@@ -252,6 +252,7 @@ func (h *Handler) Templates() []string { return slices.Concat(h.Channels, h.Shar
 
 // Templates returns the values in which placeholders are replaced.
 func (n *Notify) Templates() []string { return n.Channels }
+
 // leastWatch keeps watching from being a busy loop.
 const leastWatch = 10 * time.Millisecond
 

@@ -246,6 +246,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.hub, err = hub.Of(ctx); err != nil {
 		return err
 	}
+	h.hub.Meetings.Waits(h, h.Channels)
 	h.Methods = upperOr(h.Methods, http.MethodGet)
 	if h.Timeout == 0 {
 		h.Timeout = caddy.Duration(defaultTimeout)
@@ -369,8 +370,13 @@ func (n *Notify) Provision(ctx caddy.Context) (err error) {
 	if len(n.Status) == 0 {
 		n.Status = []int{2, 3}
 	}
-	n.hub, err = hub.Of(ctx)
-	return err
+	if n.hub, err = hub.Of(ctx); err != nil {
+		return err
+	}
+	if !n.Piggyback { // with it, pages hear of what is published
+		n.hub.Meetings.Publishes(n, n.Channels)
+	}
+	return nil
 }
 
 // CaddyModule returns the Caddy module information.

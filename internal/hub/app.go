@@ -16,11 +16,13 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-parker/parker/brokers"
 	_ "github.com/caddy-parker/parker/brokers/memory"
 	"github.com/caddy-parker/parker/internal/metrics"
+	"github.com/caddy-parker/parker/internal/mistakes"
 	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/warn"
 	"github.com/caddy-parker/parker/internal/words"
@@ -54,7 +56,8 @@ type App struct {
 	// /64 network of an IPv6 address. Beyond it they are not held. Default: 1000.
 	MaxChannelsPerClient int `json:"max_channels_per_client,omitempty"`
 
-	hub Hub
+	hub           Hub
+	configuration caddy.Context
 }
 
 // History bounds what is remembered.
@@ -97,11 +100,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	process, first := join()
+	a.configuration = ctx
 	a.hub = Hub{
 		Process:              process,
 		MaxMessage:           a.MaxMessage,
 		MaxChannelsPerClient: a.MaxChannelsPerClient,
 		Hosts:                new(sites.Hosts),
+		Meetings:             new(mistakes.Meetings),
 		source:               metrics.Hook,
 		logger:               ctx.Logger(),
 		debug:                warn.Sampled(ctx.Logger()),
@@ -187,7 +192,19 @@ type started struct{ app *App }
 // Handle implements [caddyevents.Handler].
 func (s started) Handle(context.Context, caddy.Event) error {
 	s.app.settle()
+	s.app.warnOfMistakes()
 	return nil
+}
+
+// warnOfMistakes warns of what only shows when a whole configuration is loaded. With a
+// broker that others use too, their requests may wait where none of this process does.
+func (a *App) warnOfMistakes() {
+	if a.hub.brokerName() != "memory" {
+		return
+	}
+	if app, err := a.configuration.AppIfConfigured("http"); err == nil {
+		a.hub.Meetings.Warn(app.(*caddyhttp.App), a.hub.logger)
+	}
 }
 
 // stopping is told when a configuration is about to stop: the process with it, or for

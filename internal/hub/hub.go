@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
+	"github.com/caddy-parker/parker/internal/mistakes"
 	"github.com/caddy-parker/parker/internal/sites"
 )
 
@@ -32,6 +33,9 @@ type Hub struct {
 
 	// Hosts knows for which hosts requests wait on channels that paths name.
 	Hosts *sites.Hosts
+
+	// Meetings knows which handlers publish where others wait.
+	Meetings *mistakes.Meetings
 
 	source metrics.Source // of what is published by request
 	logger *zap.Logger

@@ -2,7 +2,9 @@
 // mean, such as an option that is taken for a channel. What cannot be known for sure, it
 // does not mention.
 //
-// It shows where a Caddyfile is adapted, and is told with file and line: see [Warn].
+// Most of it shows where a Caddyfile is adapted, and is told with file and line: see
+// [Warn]. That writes wake nobody shows when all of a configuration is known: see
+// [Meetings].
 package mistakes
 
 import (
@@ -29,8 +31,8 @@ type warning struct {
 }
 
 // Warn warns of mistakes in a directive, and in the site block around it. The directive
-// has been read without an error.
-func Warn(h httpcaddyfile.Helper, directive caddyfile.Unmarshaler) {
+// has been read without an error, and the matcher is its own.
+func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.Unmarshaler) {
 	seen := seenBy(h)
 	site, known := siteOf(h)
 	warnings := optionsTakenForChannels(h, directive)
@@ -43,6 +45,7 @@ func Warn(h httpcaddyfile.Helper, directive caddyfile.Unmarshaler) {
 			warnings = append(warnings, unreachable(site)...)
 		}
 	}
+	notePosition(h, matcher, directive)
 	for _, w := range warnings {
 		// A snippet may be imported many times.
 		if !seen.warnings[w] {
@@ -67,6 +70,7 @@ func seenBy(h httpcaddyfile.Helper) *seen {
 	}
 	s := &seen{sites: make(map[string]bool), warnings: make(map[warning]bool)}
 	h.State[seenKey] = s
+	positions.clear() // they are of another Caddyfile
 	return s
 }
 

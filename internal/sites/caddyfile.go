@@ -102,13 +102,13 @@ func overlap(a, b []string) bool {
 		return true
 	}
 	return slices.ContainsFunc(a, func(x string) bool {
-		return slices.ContainsFunc(b, func(y string) bool { return fitsBoth(strings.ToLower(x), strings.ToLower(y)) })
+		return slices.ContainsFunc(b, func(y string) bool { return FitBoth(strings.ToLower(x), strings.ToLower(y)) })
 	})
 }
 
-// fitsBoth reports whether a path may fit two patterns, by the literal text that they
+// FitBoth reports whether a path may fit two patterns, by the literal text that they
 // begin with: of one that is only text, the other's must be the beginning.
-func fitsBoth(a, b string) bool {
+func FitBoth(a, b string) bool {
 	startA, wholeA := literal(a)
 	startB, wholeB := literal(b)
 	switch {
