@@ -40,9 +40,11 @@ func Offset(t testing.TB, position string) int {
 // OtherEpoch is a position of the same shape, but of an epoch that no broker of the
 // test has: as if it came from before a restart.
 func OtherEpoch(position string) string {
+	const prefix = "parker."
+	epoch := strings.TrimPrefix(position, prefix)
 	first := "A"
-	if strings.HasPrefix(position, first) {
+	if strings.HasPrefix(epoch, first) {
 		first = "B"
 	}
-	return first + position[1:]
+	return prefix + first + epoch[1:]
 }

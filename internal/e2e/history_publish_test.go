@@ -56,7 +56,7 @@ func TestLinesOfAMessageReachAStreamWhateverEndsThem(t *testing.T) {
 	}
 	late := caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+before)
 	for _, body := range bodies {
-		want := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body)
+		want := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(body, "\ufeff"))
 		for name, s := range map[string]*caddytest.Stream{"live": live, "late": late} {
 			if e := s.Next(t); e.Data != want {
 				t.Errorf("%s: of %.50q, heard %.50q", name, body, e.Data)

@@ -96,14 +96,14 @@ var tricks = []trick{
 	{"/rooms?room=a%20private/7", "rooms/a private/7"},
 	{"/rooms?room=a+private/7", "rooms/a private/7"},
 	{"/rooms?room=a&Room=b&room[]=c&room%00=d", "rooms/a"},
-	{"/rooms?room=a;room=private/7", "rooms/"},
+	{"/rooms?room=a;room=private/7", ""},
 	{"/rooms?room={http.request.header.Cookie}", "rooms/{http.request.header.Cookie}"},
 	{"/rooms?room=%7Bfile./etc/passwd%7D", "rooms/{file./etc/passwd}"},
 	{"/rooms?room=%0d%0aprivate/7", ""},
 	{"/rooms?room=%C0%AE", ""},
 	{"/team/red/x", "teams/red"},
 	{"/team/red%2Fblue/x", "teams/red"}, // the placeholder is of the decoded path
-	{"/team//x", "teams/"},
+	{"/team//x", ""},
 	{"/team/%252e%252e/x", "teams/%2e%2e"},
 }
 

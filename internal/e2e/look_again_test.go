@@ -142,7 +142,7 @@ func (b *inboxes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestLooksAreFewOnAChannelOfAThousandUsers(t *testing.T) {
 	const users, writes = 1000, 24
 	backend := &inboxes{came: make(map[string][]time.Time)}
-	caddy := caddytest.Start(t, lateSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=look_again 50ms 100ms 150ms")
+	caddy := caddytest.Start(t, lateSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=look_again 50ms 100ms 150ms\nmax_body 64KB 10s")
 	site := "http://" + caddy.Site + "/messages"
 	transport := crowdTransport()
 	defer transport.CloseIdleConnections()

@@ -119,3 +119,17 @@ func TestPlaceholdersThatStandForNothingAreWarnedOf(t *testing.T) {
 		"without a closing brace": {"\tparker /p rooms/{mine", nil},
 	}.check(t)
 }
+
+func TestParkersThatHoldTheSameRequestsAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	const warning = "two parker directives hold the same requests"
+	mistaken{
+		"paths that overlap": {"parker /api/* a\nparker /api/chat b\nrespond []", []string{"3: " + warning + " … Caddyfile:2"}},
+		"one for all":        {"parker /api/* a\nparker b\nrespond []", []string{"3: " + warning}},
+		"in a handle":        {"parker a\nhandle /api/* {\nparker b\nrespond []\n}", []string{"4: " + warning}},
+		"paths apart":        {"parker /api/* a\nparker /chat b\nrespond []", nil},
+		"handles":            {"handle /api/* {\nparker a\nrespond []\n}\nhandle {\nparker b\nrespond []\n}", nil},
+		"a path in a handle": {"parker /chat a\nhandle /api/* {\nparker b\nrespond []\n}", nil},
+		"another matcher":    {"@get {\nmethod GET\npath /api/*\n}\nparker @get a\nparker /api/* b\nrespond []", nil},
+	}.check(t)
+}

@@ -17,6 +17,7 @@ const sharedSite = `
 http://{$SITE} {
 	parker /messages {
 		share public
+		look_again off
 		{$OPTIONS}
 	}
 	reverse_proxy {$BACKEND}
@@ -277,8 +278,10 @@ func TestAnnouncementsOnNothingNewAnswersDoNotChaseEachOther(t *testing.T) {
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
 	parker /a a {
+		look_again off
 	}
 	parker /b b {
+		look_again off
 	}
 	reverse_proxy {$BACKEND}
 }

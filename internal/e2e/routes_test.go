@@ -64,7 +64,7 @@ func (c passes) run(t *testing.T, pair *pair, site int, backend *recorder) {
 	backend.reset()
 	plain := c.poll.with("Prefer: wait=0")
 	held, bare := pair.parked(t, site, plain).unvaried(), pair.bare(t, site, plain)
-	if held[":err"] != "" || held["Parker-Status"] != "parker; park=0.0; release=none" || held["Preference-Applied"] != "wait=0" {
+	if held[":err"] != "" || held["Parker-Status"] != "parker; park=0.0; release=none; detail=wait" || held["Preference-Applied"] != "wait=0" {
 		t.Errorf("a plain poll was answered %v", held)
 	}
 	compare(t, "a nothing-new answer", held.sans("Parker-Status", "Preference-Applied", "Content-Length", "Transfer-Encoding"),

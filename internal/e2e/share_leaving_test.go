@@ -39,12 +39,12 @@ func TestALeaderThatLeavesDoesNotTakeTheAnswerWithIt(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestThoseWhoJoinedAnAskThatTimesOutShareTheNext(t *testing.T) {
+func TestPollsThatJoinedAnAskThatTimesOutShareTheNext(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
 	url := "http://" + caddy.Site + "/feed"
-	impatient := caddytest.Get(t.Context(), url, "Prefer: wait=10")
+	impatient := caddytest.Get(t.Context(), url, "Prefer: wait=8")
 	backend.Next(t).Answer(200, "[]")
 	caddy.AwaitWaiting(t, "feed", 1)
 	release(t, caddy, "feed", 1)
@@ -55,11 +55,11 @@ func TestThoseWhoJoinedAnAskThatTimesOutShareTheNext(t *testing.T) {
 		joining = append(joining, caddytest.Get(t.Context(), url))
 	}
 	caddy.AwaitInside(t, joined, polls)
+	next := backend.Next(t) // one of them asks after 5 s
 	if g := <-impatient; g.Body != "[]" || g.Release() != "timeout" {
 		t.Errorf("the poll that led was answered %+v", g)
 	}
 	<-replay.Gone()
-	next := backend.Next(t)
 	caddy.AwaitInside(t, joined, polls-1)
 	backend.Unasked(t)
 	next.Answer(200, "[1]")

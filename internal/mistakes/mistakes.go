@@ -40,6 +40,11 @@ func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.U
 		if templated, ok := directive.(Templated); ok {
 			warnings = append(warnings, unknownPlaceholders(h, site, templated.Templates())...)
 		}
+		own, overlapping := overlaps(h, site, matcher, seen.holders[site.key])
+		warnings = append(warnings, overlapping...)
+		if own != nil {
+			seen.holders[site.key] = append(seen.holders[site.key], *own)
+		}
 		if !seen.sites[site.key] {
 			seen.sites[site.key] = true
 			warnings = append(warnings, unreachable(site)...)
@@ -57,7 +62,8 @@ func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.U
 
 // seen is what was looked at while one Caddyfile is adapted.
 type seen struct {
-	sites    map[string]bool // by their keys
+	sites    map[string]bool     // by their keys
+	holders  map[string][]holder // by the sites' keys
 	warnings map[warning]bool
 }
 
@@ -68,7 +74,7 @@ func seenBy(h httpcaddyfile.Helper) *seen {
 	if s, ok := h.State[seenKey].(*seen); ok {
 		return s
 	}
-	s := &seen{sites: make(map[string]bool), warnings: make(map[warning]bool)}
+	s := &seen{sites: make(map[string]bool), holders: make(map[string][]holder), warnings: make(map[warning]bool)}
 	h.State[seenKey] = s
 	positions.clear() // they are of another Caddyfile
 	return s
