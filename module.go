@@ -293,7 +293,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Spread:        time.Duration(h.Spread),
 		TimeoutStatus: h.TimeoutStatus,
 		Interest:      h.interest(),
-		Broker:        h.hub.Broker,
+		Broker:        &h.hub.Broker,
 		Streams:       h.SSE,
 		Stopping:      h.hub.Stopping,
 		Memory:        &h.hub.Memory,

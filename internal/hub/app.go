@@ -116,7 +116,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the broker: %w", err)
 	}
-	a.hub.Broker = module.(brokers.Broker)
+	a.hub.own = module.(brokers.Broker)
 	if first {
 		a.settle() // requests may come before all apps have started
 	}
@@ -226,23 +226,25 @@ func (s stopping) Handle(context.Context, caddy.Event) error {
 
 // settle puts the configuration's settings in force.
 func (a *App) settle() {
-	a.tellChange(current.Swap(&a.hub))
-	metrics.Watch(a.hub.Broker.Health)
+	held := a.hub.Lot.Parked() // a broker that starts may have them all look for news
 	a.hub.Lot.SetMaxParked(a.MaxParked)
 	a.hub.Memory.SetLimit(a.MaxParkedBytes)
-	a.hub.Broker.Start(brokers.History{
+	a.hub.own.Start(brokers.History{
 		Events:   a.History.Events,
 		MaxAge:   time.Duration(a.History.MaxAge),
 		MaxBytes: a.History.MaxBytes,
 	}, a.hub.Lot.Receive)
+	a.hub.Broker.use(a.hub.own)
+	a.tellChange(current.Swap(&a.hub), held)
+	metrics.Watch(a.hub.Broker.Health)
 }
 
 // tellChange logs what a reload changes for those who are parked.
-func (a *App) tellChange(before *Hub) {
+func (a *App) tellChange(before *Hub, held int) {
 	if before == nil || before == &a.hub {
 		return
 	}
-	if held := a.hub.Lot.Parked(); held > 0 {
+	if held > 0 {
 		a.hub.logger.Info("what is held goes on in the new configuration", zap.Int("held", held))
 	}
 	if was, is := before.brokerName(), a.hub.brokerName(); was != is {

@@ -23,8 +23,9 @@ func BenchmarkPublishBesideALargeChannel(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer broker.Cleanup()
-	h := Hub{Process: &Process{Lot: lot.New()}, Broker: broker, logger: zap.NewNop(), debug: zap.NewNop()}
+	h := Hub{Process: &Process{Lot: lot.New()}, logger: zap.NewNop(), debug: zap.NewNop()}
 	broker.Start(brokers.History{Events: 100, MaxAge: time.Hour, MaxBytes: 100_000_000}, h.Lot.Receive)
+	h.Broker.use(broker)
 
 	var parked, polls sync.WaitGroup
 	end := make(chan struct{})

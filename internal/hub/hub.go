@@ -23,7 +23,6 @@ import (
 // Hub publishes, and knows who waits.
 type Hub struct {
 	*Process
-	Broker brokers.Broker
 
 	// MaxMessage is how many bytes a message has at most.
 	MaxMessage int64
@@ -37,6 +36,7 @@ type Hub struct {
 	// Meetings knows which handlers publish where others wait.
 	Meetings *mistakes.Meetings
 
+	own    brokers.Broker // that of the configuration, in force or not
 	source metrics.Source // of what is published by request
 	logger *zap.Logger
 	debug  *zap.Logger // for a line at each event
@@ -49,7 +49,7 @@ func (h Hub) FromAdmin() Hub {
 }
 
 func (h Hub) brokerName() string {
-	return h.Broker.(caddy.Module).CaddyModule().ID.Name()
+	return h.own.(caddy.Module).CaddyModule().ID.Name()
 }
 
 // Publish makes an event of what came to the hook.

@@ -15,6 +15,7 @@ import (
 // reload changes how requests are parked, not which are.
 type Process struct {
 	Lot         *lot.Lot
+	Broker      Broker
 	Clients     keyed.Counter
 	Spread      keyed.Spread // over channels, of each client
 	NewestPolls poll.Newest

@@ -25,7 +25,10 @@ type Line struct {
 	Rules  *nothingnew.Rules
 
 	// Broker keeps the history that clients resume from.
-	Broker brokers.Broker
+	Broker interface {
+		Events(ctx context.Context, channels []string, after brokers.Position, limit int) (events []brokers.Event, complete bool, err error)
+		Position() brokers.Position
+	}
 
 	// Interest says what events are to the polls. Where messages are all that
 	// counts the backend is not asked first.

@@ -300,6 +300,9 @@ func (s *Stream) GoOn() {
 		return // a wake-up is still to be made up for
 	}
 	now := p.line.Broker.Position()
+	if s.id.Epoch != now.Epoch {
+		return
+	}
 	if events := p.read(s.id, 1); !p.lost && len(events) == 0 {
 		s.advance(s.id.Merge(now))
 	}
