@@ -264,7 +264,7 @@ func TestAQueuedReplayTimesOutWithItsNothingNewAnswer(t *testing.T) {
 	busy := caddytest.Get(t.Context(), url+"busy")
 	backend.Next(t).Answer(200, "[]")
 	caddy.AwaitWaiting(t, "busy", 1)
-	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=10")
+	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=4") // before the place at the backend is given on
 	backend.Next(t).Answer(200, "[]", "X-Legacy: yes")
 	caddy.AwaitWaiting(t, "queues", 1)
 

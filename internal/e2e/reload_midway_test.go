@@ -22,7 +22,7 @@ func TestOneRequestGoesThroughManyConfigurations(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	text := func(i int) string {
-		return configuration("", fmt.Sprintf("request_header X-Generation %d\nheader X-Generation %d\nparker /messages", i, i), backend.Address)
+		return configuration("", fmt.Sprintf("request_header X-Generation %d\nheader X-Generation %d\nparker /messages {\nlook_again off\n}", i, i), backend.Address)
 	}
 	caddy := caddytest.Start(t, text(0), "")
 	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")

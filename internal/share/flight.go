@@ -89,30 +89,46 @@ func (f *Flight) lead(cancel func()) *Ask {
 }
 
 // JoinerLeft is called when one who joined waits no longer.
-func (f *Flight) JoinerLeft() { f.leave(func() { f.joiners-- }) }
-
-// LeaderLeft is called when the client of the ask is gone. The ask goes on as long as
-// others wait for the flight; else it is cancelled.
-func (a *Ask) LeaderLeft() { a.flight.leave(func() { a.left = true }) }
-
-// leave cancels the asks for which nobody waits any more.
-func (f *Flight) leave(how func()) {
+func (f *Flight) JoinerLeft() {
 	s := f.group.groups
 	s.mu.Lock()
-	how()
-	var cancelled []*Ask
-	if f.joiners == 0 {
-		for _, ask := range f.asks {
-			if ask.left {
-				cancelled = append(cancelled, ask)
-			}
-		}
-		if len(cancelled) == len(f.asks) {
-			f.detach()
-		}
+	f.joiners--
+	abandoned := f.abandoned()
+	s.mu.Unlock()
+	cancel(abandoned)
+}
+
+// LeaderLeft is called when the client of the ask is gone. The ask goes on as long as
+// others wait for the flight; else it is cancelled, also if its answer streams to that
+// client alone.
+func (a *Ask) LeaderLeft() {
+	f := a.flight
+	s := f.group.groups
+	s.mu.Lock()
+	a.left = true
+	abandoned := f.abandoned()
+	if f.joiners == 0 && !slices.Contains(abandoned, a) {
+		abandoned = append(abandoned, a) // it has landed
 	}
 	s.mu.Unlock()
-	cancel(cancelled)
+	cancel(abandoned)
+}
+
+// abandoned returns the asks for which nobody waits any more. The caller holds the
+// groups' lock.
+func (f *Flight) abandoned() (asks []*Ask) {
+	if f.joiners > 0 {
+		return nil
+	}
+	for _, ask := range f.asks {
+		if ask.left {
+			asks = append(asks, ask)
+		}
+	}
+	if len(asks) == len(f.asks) {
+		f.detach()
+	}
+	return asks
 }
 
 func cancel(asks []*Ask) {

@@ -104,6 +104,16 @@ func TestAnAskIsCancelledThatNobodyWaitsFor(t *testing.T) {
 	}
 }
 
+func TestAnAskWhoseAnswerStreamsIsCancelledWhenItsClientLeaves(t *testing.T) {
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+	_, ask := meet(t, g)
+	ask.Land(Alone)
+	ask.LeaderLeft()
+	if *ask.cancelled != 1 {
+		t.Errorf("cancelled %d times", *ask.cancelled)
+	}
+}
+
 func TestAnEventHasOneWhoJoinedLeadOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
