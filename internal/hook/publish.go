@@ -23,7 +23,7 @@ type Published struct {
 }
 
 // retryAfter is how many seconds a publisher is asked to wait for the broker. A server
-// that restarts is back by then, and those who publish do not hurry it.
+// that restarts is back by then, and no publisher asks it more often meanwhile.
 const retryAfter = "5"
 
 // unreachable is what is said of a broker whose server does not have an event yet.
