@@ -1,6 +1,7 @@
 package parker
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -294,7 +295,7 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 		return
 	}
 	if p.Moved() {
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		skipLog(r)
 	} else {
 		h.metrics.Answered(p.Release())
 		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
@@ -318,6 +319,14 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 		}
 		return nil, false
 	})
+}
+
+// skipLog keeps a request out of the access log. The variables are copied: reverse_proxy
+// may still be dialling for an ask that is over, and read them.
+func skipLog(r *http.Request) {
+	vars := maps.Clone(r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any))
+	vars[caddyhttp.LogSkipVar] = true
+	*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars))
 }
 
 // maxTimeoutHTTP3 stays below the 30 s of silence after which QUIC connections

@@ -213,7 +213,7 @@ func IsEpoch(text string) bool { return text != "" && len(text) <= maxEpoch && i
 // too many. Clients hand it back, in what they are then sent again.
 func IsNode(text string) bool { return text != "" && len(text) <= maxNode && isWord(text) }
 
-// isWord tells whether a text is of ASCII letters and digits only. Then it can be in a
+// isWord reports whether a text is of ASCII letters and digits only. Then it can be in a
 // position, where other characters separate.
 func isWord(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool {

@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -20,7 +22,7 @@ func TestMadeUpPositionsKeepNobodyElse(t *testing.T) {
 		for i := range madeUp {
 			position := fmt.Sprint("parker.MADEUP", i, "-1")
 			if i%3 == 0 {
-				position = fmt.Sprint(start, i, "0")
+				position = ahead(t, start, i+1)
 			}
 			go func() {
 				answers <- caddytest.Do(t.Context(), http.MethodGet, "http://"+node.Site+"/messages", "", "Prefer: wait=0", "Last-Event-ID: "+position)
@@ -37,4 +39,16 @@ func TestMadeUpPositionsKeepNobodyElse(t *testing.T) {
 			}
 		}
 	})
+}
+
+// ahead is a position so much further on than one.
+func ahead(t *testing.T, position string, by int) string {
+	t.Helper()
+	at := strings.LastIndex(position, "-") + 1
+	end := at + len(position[at:]) - len(strings.TrimLeft(position[at:], "0123456789"))
+	offset, err := strconv.ParseUint(position[at:end], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return position[:at] + strconv.FormatUint(offset+1<<50+uint64(by), 10) + position[end:]
 }

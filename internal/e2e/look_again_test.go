@@ -44,22 +44,9 @@ func (b *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"last":%d}`, shown)
 }
 
-const lateSite = `
-http://{$SITE} {
-	parker_notify /messages
-	parker /messages {
-		{$OPTIONS}
-	}
-	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
-
 func TestAWriteThatShowsLateReachesThoseThatWait(t *testing.T) {
 	backend := &late{lag: 150 * time.Millisecond}
-	caddy := caddytest.Start(t, lateSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
+	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
 	site := "http://" + caddy.Site + "/messages"
 	// Two clients that share nothing, and one that has a stream.
 	stream := caddytest.Listen(t, site)
@@ -84,7 +71,7 @@ func TestAWriteThatShowsLateReachesThoseThatWait(t *testing.T) {
 
 func TestAPollThatComesRightAfterAWriteLooksAgain(t *testing.T) {
 	backend := &late{lag: 700 * time.Millisecond}
-	caddy := caddytest.Start(t, lateSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
+	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
 	site := "http://" + caddy.Site + "/messages"
 	caddytest.Do(t.Context(), http.MethodPost, site, "")
 	if a := answerIn(t, caddytest.Get(t.Context(), site)); a.Body != `{"last":1}` || a.Release() != "replay" {
@@ -97,7 +84,7 @@ func TestLookAgainTakesOtherTimesAndOff(t *testing.T) {
 	for options, looks := range map[string]int32{"look_again 100ms": 1, "look_again 100ms 300ms": 2, "look_again off": 0} {
 		t.Run(options, func(t *testing.T) {
 			backend.asks.Store(0)
-			caddy := caddytest.Start(t, lateSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=timeout 2s\n"+options)
+			caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=timeout 2s\n"+options)
 			site := "http://" + caddy.Site + "/messages"
 			poll := caddytest.Get(t.Context(), site+"?since=100")
 			caddy.AwaitWaiting(t, "messages", 1)
@@ -142,7 +129,7 @@ func (b *inboxes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestLooksAreFewOnAChannelOfAThousandUsers(t *testing.T) {
 	const users, writes = 1000, 24
 	backend := &inboxes{came: make(map[string][]time.Time)}
-	caddy := caddytest.Start(t, lateSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=look_again 50ms 100ms 150ms\nmax_body 64KB 10s")
+	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=look_again 50ms 100ms 150ms\nmax_body 64KB 10s")
 	site := "http://" + caddy.Site + "/messages"
 	transport := crowdTransport()
 	defer transport.CloseIdleConnections()
@@ -170,7 +157,7 @@ func TestLooksAreFewOnAChannelOfAThousandUsers(t *testing.T) {
 		// All looks for this write are over when no further ask comes for a while.
 		asked := func() (n int32) {
 			n = backend.asks.Load()
-			time.Sleep(300 * time.Millisecond)
+			<-time.After(300 * time.Millisecond)
 			return n
 		}
 		for n := asked(); n != backend.asks.Load(); n = asked() {

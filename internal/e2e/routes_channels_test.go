@@ -82,7 +82,7 @@ http://{$HOOK} {
 	for deadline := time.Now().Add(caddytest.Patience); strings.Count(log(), warning) < 2 && time.Now().Before(deadline); {
 		runtime.Gosched()
 	}
-	if n := strings.Count(log(), warning); n != 2 || !strings.Contains(log(), "{http.request.uri.query.room}: the channel name is empty") {
+	if n := strings.Count(log(), warning); n != 2 || !strings.Contains(log(), "channel {http.request.uri.query.room}: evaluated placeholder") {
 		t.Errorf("%d warnings of two handlers:\n%s", n, log())
 	}
 }

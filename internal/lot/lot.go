@@ -294,7 +294,7 @@ func (l *Lot) Receive(e brokers.Event) (released int, rest func()) {
 	return r.released, nil
 }
 
-// release is one event on its way to those who wait.
+// release is one event on its way to all that wait.
 type release struct {
 	full, bare *Event
 	due        []freed

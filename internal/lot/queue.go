@@ -30,7 +30,7 @@ func (e *Event) bare() *Event {
 	return &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position, Origin: e.Origin}, came: e.came}
 }
 
-// isWakeUp tells whether the event says no more than that there is news.
+// isWakeUp reports whether the event says no more than that there is news.
 func (e *Event) isWakeUp() bool { return e.Message == nil && !e.Lost() }
 
 // Room bounds what is queued for a subscriber that is slow to take it.
@@ -70,7 +70,7 @@ func (q *queue) put(e *Event) {
 	q.bytes += size
 }
 
-// waiting tells whether there is anything to take.
+// waiting reports whether there is anything to take.
 func (q *queue) waiting() bool { return q != nil && (len(q.events) > 0 || q.overflowed) }
 
 // Take is what came for a subscriber since it took the last, in order; it is the
@@ -101,7 +101,7 @@ func (w *Waiter) Open() bool {
 	return true
 }
 
-// IsOpen tells whether Open has found a place for it.
+// IsOpen reports whether Open has found a place for it.
 func (w *Waiter) IsOpen() bool { return w.open }
 
 // shut is the end of what Open began.

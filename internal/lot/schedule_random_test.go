@@ -178,7 +178,7 @@ func (c *crowd) listen(t *testing.T, random *rand.Rand, w *Waiter) {
 	}
 }
 
-// isLast tells whether an outcome is the last that a waiter gets.
+// isLast reports whether an outcome is the last that a waiter gets.
 func (c *crowd) isLast(t *testing.T, o Outcome) bool {
 	switch o.Cause {
 	case Superseded:

@@ -95,7 +95,7 @@ func (s *schedule) steps() {
 	}
 }
 
-// ready tells whether a step can be taken now: a request that is held does nothing
+// ready reports whether a step can be taken now: a request that is held does nothing
 // of its own but leave, and nobody knows of one that is not registered.
 func (s *schedule) ready(step string) bool {
 	verb, object, _ := strings.Cut(step, " ")

@@ -120,7 +120,7 @@ func (w *Waiter) Note() {
 	}
 }
 
-// outweighs tells whether an event takes the place of one that was noted before, or
+// outweighs reports whether an event takes the place of one that was noted before, or
 // of nil.
 func (e *Event) outweighs(noted *Event) bool {
 	switch {
@@ -132,7 +132,7 @@ func (e *Event) outweighs(noted *Event) bool {
 	return noted.Message == nil && e.Message != nil
 }
 
-// Moved tells whether an event came since Note.
+// Moved reports whether an event came since Note.
 func (w *Waiter) Moved() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -225,7 +225,7 @@ func (w *Waiter) Leave() bool {
 	return true
 }
 
-// Wake ends a park with [Woken]; it tells whether there was one to end.
+// Wake ends a park with [Woken]; it reports whether there was one to end.
 func (w *Waiter) Wake() bool { return w.end(Woken) }
 
 // Look ends a park with [Looked]; it reports whether there was one to end.

@@ -123,13 +123,17 @@ func (p *Poll) await(join *share.Flight, w *walk) Reply {
 	if w.again {
 		until = p.replayUntil()
 	}
-	if !w.heed(until) {
-		if reply := p.hears(join, w, until); reply.Kind != 0 || w.ask != nil {
-			return reply
-		}
-	}
 	defer w.unhold()
-	for {
+	var heard time.Time // of an event; zero: none
+	for free := !w.heed(until); ; {
+		if free {
+			if heard.IsZero() {
+				heard = time.Now()
+			}
+			if reply := p.hears(join, w, heard, until); reply.Kind != 0 || w.ask != nil {
+				return reply
+			}
+		}
 		select {
 		case <-join.Done():
 			return Reply{}
@@ -140,30 +144,33 @@ func (p *Poll) await(join *share.Flight, w *walk) Reply {
 			if w.ask = join.Lead(w.cancel); w.ask != nil {
 				return Reply{}
 			}
+			free = false
 		case o := <-p.outcomes:
 			w.holding = false
-			if o.Cause == lot.TimedOut {
+			if free = o.Cause == lot.Published || time.Now().Before(until); !free {
 				join.JoinerLeft()
 				return Reply{Kind: TimedOut}
-			}
-			if reply := p.hears(join, w, until); reply.Kind != 0 || w.ask != nil {
-				return reply
 			}
 		}
 	}
 }
 
 // hears has an event free a poll that waits for another's ask, as it would free one that
-// is parked: it has a message for answer, or asks itself. Else it waits on.
-func (p *Poll) hears(join *share.Flight, w *walk, until time.Time) Reply {
-	if w.again && p.kept != nil && p.waiter.HasMessage() {
+// is parked: it has a message for answer, or asks itself if the backend is slow. Else it
+// waits on.
+func (p *Poll) hears(join *share.Flight, w *walk, heard, until time.Time) Reply {
+	if w.again && p.kept != nil && p.waiter.HasMessage() && (!p.streams || join.Slow()) {
 		join.JoinerLeft()
 		if p.streams {
 			return p.refused(time.Time{}) // the replay is made up for later
 		}
 		return Reply{Kind: NothingNew}
 	}
-	if w.ask = join.Free(w.cancel); w.ask == nil {
+	ask, wait := join.Free(heard, w.cancel)
+	if w.ask = ask; ask == nil {
+		if wait > 0 {
+			until = earlier(until, time.Now().Add(wait))
+		}
 		w.hold(until, func() {})
 	}
 	return Reply{}
@@ -210,7 +217,7 @@ func (p *Poll) pass(w *walk) (result backend.Result) {
 	return result
 }
 
-// conclude ends an ask, for the poll and for those who joined it.
+// conclude ends an ask, for the poll and for all that joined it.
 func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 	w.unhold()
 	if w.inner {

@@ -71,22 +71,30 @@ func (b *Browsers) exit(key Key, w *lot.Waiter) {
 	b.parked[key] = polls
 }
 
-// browserOf digests what a browser is known by, and the path that its polls are for. It
-// is not ok where there is no limit for it: without cookies all that come from one
-// address could be one, and over HTTP/2 there are connections enough.
-func browserOf(r *http.Request, clientIP, path string) (key Key, ok bool) {
-	cookies := r.Header["Cookie"]
-	if r.ProtoMajor != 1 || len(cookies) == 0 {
-		return Key{}, false
+// visitor is what a browser is known by, beside its address.
+type visitor struct {
+	agent, cookies []string
+}
+
+// visitorOf is what a request says of its browser, as it came. There is none where there
+// is no limit for it: without cookies all that come from one address could be one, and
+// over HTTP/2 there are connections enough.
+func visitorOf(r *http.Request) (v visitor) {
+	if cookies := r.Header["Cookie"]; r.ProtoMajor == 1 && len(cookies) > 0 {
+		v = visitor{r.Header["User-Agent"], cookies}
 	}
-	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", clientIP, r.Host, path, r.Header["User-Agent"], cookies)), true
+	return v
 }
 
 // browse counts a poll that has been parked as one of its browser's.
 func (p *Poll) browse() {
-	if p.browser != (Key{}) {
-		p.line.Browsers.enter(p.browser, p.waiter, p.line.PerBrowser)
+	if len(p.visitor.cookies) == 0 {
+		return
 	}
+	if p.browser == (Key{}) {
+		p.browser = sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", p.clientIP, p.r.Host, p.clientPath(), p.visitor.agent, p.visitor.cookies))
+	}
+	p.line.Browsers.enter(p.browser, p.waiter, p.line.PerBrowser)
 }
 
 func (p *Poll) unbrowse() {

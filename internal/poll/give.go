@@ -140,7 +140,7 @@ func written(err error) {
 	}
 }
 
-// admits tells whether an answer lets the request in: a client that is refused
+// admits reports whether an answer lets the request in: a client that is refused
 // hears nothing of what was published.
 func admits(status int) bool { return status/100 == 2 || status == http.StatusNotModified }
 

@@ -111,7 +111,7 @@ func (p *Poll) send(h *Handover) int {
 	return w.status
 }
 
-// Moved tells whether another configuration has the poll, and logs it.
+// Moved reports whether another configuration has the poll, and logs it.
 func (p *Poll) Moved() bool { return p.moved }
 
 // innermost is the server's own writer, without what a configuration has put

@@ -151,7 +151,7 @@ func (p *Poll) holdCookies(a *backend.Answer) {
 	}
 }
 
-// refused has the poll ask again at the time given, which those who share a
+// refused has the poll ask again at the time given, which all that share a
 // replay have in common.
 func (p *Poll) refused(retry time.Time) Reply {
 	if retry.IsZero() {
@@ -207,7 +207,7 @@ func unavailable(status int) bool {
 	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
-// refused tells whether handlers failed for want of the backend.
+// refused reports whether handlers failed for want of the backend.
 func refused(err error) bool {
 	var handlerErr caddyhttp.HandlerError
 	return errors.As(err, &handlerErr) && unavailable(handlerErr.StatusCode)

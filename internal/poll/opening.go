@@ -133,7 +133,7 @@ func (p *Poll) crossOrigin() bool {
 	return err != nil || !strings.EqualFold(origin.Host, p.r.Host)
 }
 
-// fit tells whether an answer's body says what the backend has to say.
+// fit reports whether an answer's body says what the backend has to say.
 func fit(a *backend.Answer) bool { return a.Status/100 == 2 && a.Status != http.StatusPartialContent }
 
 // Open begins the stream with what the client missed, or with what the backend

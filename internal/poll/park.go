@@ -121,10 +121,10 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Over tells whether the deadline has passed.
+// Over reports whether the deadline has passed.
 func (p *Poll) Over() bool { return !time.Now().Before(p.deadline) }
 
-// Retries tells whether the last replay failed and there is time for another.
+// Retries reports whether the last replay failed and there is time for another.
 func (p *Poll) Retries() bool { return !p.retry.IsZero() && p.retry.Before(p.deadline) }
 
 // Why a poll that could be held is not.

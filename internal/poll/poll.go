@@ -55,8 +55,9 @@ type Poll struct {
 	full      error // which limit keeps it from that
 	weight    int64 // of what it holds while it is parked, without the answer
 	weighed   *backend.Answer
-	supersede Key // zero: none
-	browser   Key // zero: there is no limit for it
+	supersede Key     // zero: none
+	visitor   visitor // none: there is no limit for it
+	browser   Key     // digest of what it is known by, once it is needed
 
 	why      share.Parking     // it parks next
 	listed   bool              // its group knows that it is parked
@@ -167,7 +168,7 @@ func (l *Line) New(q Request) *Poll {
 		}
 	}
 	if l.PerBrowser > 0 && !q.Stream {
-		p.browser, _ = browserOf(q.HTTP, q.ClientIP, p.clientPath())
+		p.visitor = visitorOf(q.HTTP)
 	}
 	if p.outer = outerOf(q.HTTP); p.outer != nil {
 		p.depth = p.outer.poll.depth + 1
@@ -195,7 +196,7 @@ func (l *Line) New(q Request) *Poll {
 	return p
 }
 
-// shortened is a time less up to a tenth of it, so that those who came together
+// shortened is a time less up to a tenth of it, so that polls that came together
 // do not all leave together.
 func shortened(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 
@@ -225,7 +226,7 @@ func (p *Poll) leave() {
 	p.waiter.Close()
 }
 
-// messagesOnly tells whether the poll waits for messages, whatever the backend
+// messagesOnly reports whether the poll waits for messages, whatever the backend
 // has to say.
 func (p *Poll) messagesOnly() bool { return p.line.Interest == lot.MessagesOnly }
 
@@ -233,7 +234,7 @@ func (p *Poll) messagesOnly() bool { return p.line.Interest == lot.MessagesOnly 
 // one has let its answer pass.
 func (p *Poll) Overlapped() bool { return p.overlapped }
 
-// Streams tells whether the client wants an event stream.
+// Streams reports whether the client wants an event stream.
 func (p *Poll) Streams() bool { return p.streams }
 
 // Channels are those that it waits on.

@@ -59,7 +59,7 @@ func (resume *Resume) name(text string) {
 	}
 }
 
-// Missed tells whether there is something to be given that came while the client
+// Missed reports whether there is something to be given that came while the client
 // was away: messages, or that nobody knows any more what came.
 func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
 	if !p.resume.Given {
@@ -94,7 +94,7 @@ func (p *Poll) read(position brokers.Position, limit int) []brokers.Event {
 	return events
 }
 
-// lostPosition tells whether what came after the client's position is not known
+// lostPosition reports whether what came after the client's position is not known
 // any more.
 func (p *Poll) lostPosition() bool {
 	if p.resume.Given && !p.checked {

@@ -66,11 +66,11 @@ func (s *Stream) Close() {
 	}
 }
 
-// Ended tells whether there is nothing more to be sent: the client is too slow or
+// Ended reports whether there is nothing more to be sent: the client is too slow or
 // gone, or the backend refused.
 func (s *Stream) Ended() bool { return s.ended }
 
-// Full tells whether the stream has no place in the lot. Its client has got what
+// Full reports whether the stream has no place in the lot. Its client has got what
 // there is, and comes back after a while.
 func (s *Stream) Full() bool { return s.full }
 

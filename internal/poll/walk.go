@@ -219,7 +219,7 @@ func (w *walk) Keep(status int, header http.Header, start []byte) bool {
 	return false
 }
 
-// cut tells whether reverse_proxy answers for a client that has left, though nobody
+// cut reports whether reverse_proxy answers for a client that has left, though nobody
 // has ended the ask. A connection to a backend that has just carried an answer without
 // a body may still be closed by the client of that answer when it leaves, and so end
 // the request that has come after (seen with net/http of Go 1.26).
@@ -227,7 +227,7 @@ func (w *walk) cut(status int, header http.Header) bool {
 	return status == answer.StatusClientClosed && len(header["Via"]) == 0 && w.ctx.Err() == nil
 }
 
-// wasCut tells whether that is what came of the ask.
+// wasCut reports whether that is what came of the ask.
 func (w *walk) wasCut(r *backend.Result) bool {
 	if r.Answer != nil {
 		return w.cut(r.Answer.Status, r.Answer.Header)
@@ -314,7 +314,7 @@ func (w *walk) land(r *share.Result) {
 	}
 }
 
-// giveUp ends an ask that was cancelled. If nobody else asks for those who joined, they
+// giveUp ends an ask that was cancelled. If nobody else asks for others that joined, they
 // do so themselves after a while.
 func (w *walk) giveUp(after time.Duration) {
 	if w.ask != nil {

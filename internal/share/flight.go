@@ -12,6 +12,7 @@ import (
 type Flight struct {
 	group *Group
 	again bool // it is a replay
+	begun time.Time
 	first Ask
 
 	// done is closed when there is a result, more has one who joined lead, too. Both
@@ -35,9 +36,9 @@ type Ask struct {
 	left   bool // its client is gone; guarded by the groups' lock
 }
 
-// freeEvery is how often an event may have one more member lead: each that does is an
-// ask more at a backend that is slow already.
-const freeEvery = time.Second
+// slowAfter is when an event has one more member lead. Before that the backend may well
+// answer, and each that leads is an ask more at a backend that is slow.
+const slowAfter = time.Second
 
 // Done is closed when the flight has a result.
 func (f *Flight) Done() <-chan struct{} { return f.done }
@@ -45,7 +46,7 @@ func (f *Flight) Done() <-chan struct{} { return f.done }
 // Result is what the flight brought, once it has ended.
 func (f *Flight) Result() *Result { return f.result }
 
-// More receives when one of those who joined is to call [Flight.Lead].
+// More receives when one that joined is to call [Flight.Lead].
 func (f *Flight) More() <-chan struct{} { return f.more }
 
 // Lead has one who joined lead, if the backend is still to be asked once more. Else it
@@ -61,19 +62,25 @@ func (f *Flight) Lead(cancel func()) *Ask {
 	return f.lead(cancel)
 }
 
-// Free is Lead for one who joined and has heard of an event: what is asked now may be
-// answered, though what was asked before is not. It does so for one event a second.
-func (f *Flight) Free(cancel func()) *Ask {
+// Slow reports whether the backend takes long to answer.
+func (f *Flight) Slow() bool { return time.Since(f.begun) >= slowAfter }
+
+// Free is Lead for one that joined and has heard of an event at a moment: what is asked
+// now may be answered, though what was asked before is not. Of all that have heard of it
+// one leads. If the flight is not slow yet, it is to be called again after the wait.
+func (f *Flight) Free(heard time.Time, cancel func()) (ask *Ask, wait time.Duration) {
 	s := f.group.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	if f.result != nil || now.Sub(f.freed) < freeEvery {
-		return nil
+	if f.result != nil || !f.freed.Before(heard) {
+		return nil, 0
 	}
-	f.freed = now
+	if wait = slowAfter - time.Since(f.begun); wait > 0 {
+		return nil, wait
+	}
+	f.freed = time.Now()
 	f.joiners--
-	return f.lead(cancel)
+	return f.lead(cancel), 0
 }
 
 // lead begins an ask. The caller holds the groups' lock.
@@ -189,7 +196,7 @@ func (f *Flight) detach() {
 }
 
 // Land ends the ask, and the flight with it: what else is asked for it is cancelled, if
-// the result serves all. The result also serves those who come later, as long as
+// the result serves all. The result also serves all that come later, as long as
 // nothing happens on their channels; one without an answer, or of an ask that failed,
 // does not: they would fail for ever. Nor is one kept for a group that its last member
 // has left.
@@ -211,7 +218,7 @@ func (a *Ask) Land(r *Result) {
 }
 
 // GiveUp ends an ask that was cancelled. If none is left, the flight ends without an
-// answer, and those who joined ask again at the time given.
+// answer, and all that joined ask again at the time given.
 func (a *Ask) GiveUp(retry time.Time) {
 	f := a.flight
 	s := f.group.groups

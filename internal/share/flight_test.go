@@ -51,7 +51,7 @@ func TestOneWhoJoinedLeadsAFlightThatIsOverdue(t *testing.T) {
 	}
 	first.GiveUp(time.Now())
 	if _, ready, _ := g.Meet(true, func() {}); ready != join.Result() {
-		t.Error("the result does not serve those who come later")
+		t.Error("the result does not serve all that come later")
 	}
 }
 
@@ -114,18 +114,28 @@ func TestAnAskWhoseAnswerStreamsIsCancelledWhenItsClientLeaves(t *testing.T) {
 	}
 }
 
-func TestAnEventHasOneWhoJoinedLeadOnceASecond(t *testing.T) {
+func TestAnEventHasOneThatJoinedLeadASlowFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 		meet(t, g)
 		join, _ := meet(t, g)
 		meet(t, g)
-		if join.Free(func() {}) == nil || join.Free(func() {}) != nil {
-			t.Error("not just one leads")
+		time.Sleep(300 * time.Millisecond)
+		heard := time.Now()
+		ask, wait := join.Free(heard, func() {})
+		if ask != nil || wait != slowAfter-300*time.Millisecond || join.Slow() {
+			t.Errorf("at first: %v, %s", ask, wait)
 		}
-		time.Sleep(time.Second)
-		if join.Free(func() {}) == nil {
-			t.Error("none leads a second later")
+		time.Sleep(wait)
+		if ask, _ := join.Free(heard, func() {}); ask == nil {
+			t.Error("none leads")
+		}
+		if ask, wait := join.Free(heard, func() {}); ask != nil || wait != 0 {
+			t.Error("another leads for the same event")
+		}
+		time.Sleep(time.Millisecond)
+		if ask, _ := join.Free(time.Now(), func() {}); ask == nil {
+			t.Error("none leads for the next event")
 		}
 	})
 }

@@ -117,7 +117,7 @@ func (g *Group) exit() {
 	g.groups.count.Dec()
 }
 
-// moved tells whether anything happened on the channels since the last flight began.
+// moved reports whether anything happened on the channels since the last flight began.
 // The caller holds the groups' lock.
 func (g *Group) moved() bool { return g.groups.lot.Mark(g.channels) != g.begun }
 
@@ -149,7 +149,7 @@ func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, le
 func (g *Group) begin(again bool, cancel func()) *Ask {
 	g.begun = g.groups.lot.Mark(g.channels)
 	g.last = nil
-	g.flight = &Flight{group: g, again: again}
+	g.flight = &Flight{group: g, again: again, begun: time.Now()}
 	g.flight.asks = g.flight.one[:0]
 	return g.flight.lead(cancel)
 }
@@ -163,7 +163,7 @@ func (g *Group) join() *Flight {
 	return f
 }
 
-// keep holds on to a flight's result for those who may be served by it later.
+// keep holds on to a flight's result for all that it may serve later.
 func (g *Group) keep(r *Result) {
 	g.last = r
 	if !r.NothingNew || g.groups.reuse <= 0 {

@@ -53,7 +53,7 @@ func TestEventsAreDeliveredOneAtATimeInTheOrderInWhichTheyWereAdded(t *testing.T
 }
 
 // TestWhoReceivesAnEventCanUseTheQueue: no lock is held then. What it adds is
-// delivered behind what is on its way, to whoever receives by then.
+// delivered behind what is on its way, to the one that receives by then.
 func TestWhoReceivesAnEventCanUseTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue

@@ -141,7 +141,7 @@ func orUnknown(err error) error {
 	return err
 }
 
-// wait is one reader's wait for the copy to get on. Whoever uses it holds mu.
+// wait is one reader's wait for the copy to get on. Its user holds mu.
 type wait struct {
 	*replica
 	counted bool
