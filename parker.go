@@ -211,6 +211,7 @@ func (h *Handler) unfit(r *http.Request) (why answer.Detail) {
 
 // notHeld has the answer say why a request is not held, before the backend is asked.
 func (h *Handler) notHeld(w http.ResponseWriter, r *http.Request, why answer.Detail) {
+	delete(w.Header(), "Parker-Status") // of a handler further out, which does not hold it either
 	answer.Stamp{Release: answer.None, Detail: why, Wait: -1}.Put(w.Header())
 	h.line.DebugNotHeld(h.line.IDOf(r), why)
 }
@@ -222,13 +223,17 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		h.notHeld(w, r, why)
 		return nil
 	}
-	if handover.Passes() {
+	if poll.HeldFurtherOut(r) {
 		return nil
 	}
+	delete(w.Header(), "Parker-Status") // of a handler further out, which does not hold it
 	waitsOn, err := channels.Of(r, h.Channels)
 	if err != nil {
 		h.badChannel.Warn(h.logger, "the request is not held", err)
 		h.notHeld(w, r, answer.Channel)
+		return nil
+	}
+	if handover.Passes(waitsOn) {
 		return nil
 	}
 	if len(h.Channels) == 0 && !h.AcrossSites {
@@ -332,6 +337,9 @@ func skipLog(r *http.Request) {
 // maxTimeoutHTTP3 stays below the 30 s of silence after which QUIC connections
 // are cut.
 const maxTimeoutHTTP3 = 25 * time.Second
+
+// HoldsMethods returns the methods of the requests that are held.
+func (h *Handler) HoldsMethods() []string { return upperOr(h.Methods, http.MethodGet) }
 
 // timeout is how long the request may be held.
 func (h *Handler) timeout(r *http.Request) time.Duration {

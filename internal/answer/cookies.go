@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -43,8 +44,38 @@ func (c *Cookies) Give(header http.Header) {
 // Present is the Cookie field of a request for path, whose own is given, with
 // the cookies applied as a client would. RFC 6265, section 5.4. Those that are
 // Secure are, too: the client may speak TLS with a proxy in front of this one.
+//
+// What domain and path a pair of the request's own is for, it does not say. A cookie
+// that is set takes the place of the pair of its name, also where others of the name are
+// deleted: backends clear variants of a cookie that earlier releases have set. The
+// deletion of a domain's cookie alone leaves the pair, which may be the host's.
 func (c *Cookies) Present(fields []string, path string) []string {
-	var pairs []string
+	own := pairsOf(fields)
+	set, deleted := c.applying(path, time.Now())
+	for _, cookie := range deleted {
+		isSet := slices.ContainsFunc(set, func(other setCookie) bool { return other.name == cookie.name })
+		if at := slices.IndexFunc(own, cookie.names); at >= 0 && !isSet && cookie.domain == "" {
+			own = slices.Delete(own, at, at+1)
+		}
+	}
+	var added []string
+	replaced := make(map[int]bool)
+	for _, cookie := range set {
+		pair := cookie.name + "=" + cookie.value
+		if at := cookie.placeAmong(own, replaced); at >= 0 {
+			own[at], replaced[at] = pair, true
+		} else {
+			added = append(added, pair)
+		}
+	}
+	if own = append(own, added...); len(own) == 0 {
+		return nil
+	}
+	return []string{strings.Join(own, "; ")}
+}
+
+// pairsOf are the pairs of Cookie fields.
+func pairsOf(fields []string) (pairs []string) {
 	for _, field := range fields {
 		for pair := range strings.SplitSeq(field, ";") {
 			if pair = strings.TrimSpace(pair); pair != "" {
@@ -52,28 +83,39 @@ func (c *Cookies) Present(fields []string, path string) []string {
 			}
 		}
 	}
-	now := time.Now()
+	return pairs
+}
+
+// applying are the cookies that are set for a path, those for longer paths first, and
+// those that are deleted there.
+func (c *Cookies) applying(path string, now time.Time) (set, deleted []setCookie) {
 	for _, line := range c.lines {
 		cookie, ok := parseSetCookie(line)
-		if !ok || !pathMatches(path, cookie.path) {
-			continue
-		}
-		pair := cookie.name + "=" + cookie.value
-		at := slices.IndexFunc(pairs, func(p string) bool { return strings.HasPrefix(p, cookie.name+"=") })
 		switch {
-		case cookie.expired(now) && at >= 0:
-			pairs = slices.Delete(pairs, at, at+1)
+		case !ok || !pathMatches(path, cookie.path):
 		case cookie.expired(now):
-		case at >= 0:
-			pairs[at] = pair
+			deleted = append(deleted, cookie)
 		default:
-			pairs = append(pairs, pair)
+			set = append(set, cookie)
 		}
 	}
-	if len(pairs) == 0 {
-		return nil
+	slices.SortStableFunc(set, func(a, b setCookie) int { return cmp.Compare(len(b.path), len(a.path)) })
+	return set, deleted
+}
+
+// names reports whether a pair is of the cookie's name.
+func (c setCookie) names(pair string) bool { return strings.HasPrefix(pair, c.name+"=") }
+
+// placeAmong is which of the pairs the cookie takes the place of, but for those that are
+// replaced already, or -1. Clients send those for longer paths first.
+func (c setCookie) placeAmong(pairs []string, replaced map[int]bool) int {
+	place := -1
+	for i, pair := range pairs {
+		if c.names(pair) && !replaced[i] && (place < 0 || c.path == "/") {
+			place = i
+		}
 	}
-	return []string{strings.Join(pairs, "; ")}
+	return place
 }
 
 // same tells whether a Set-Cookie field is for the same cookie as line: one of

@@ -130,6 +130,7 @@ func TestParkersThatHoldTheSameRequestsAreWarnedOf(t *testing.T) {
 		"paths apart":        {"parker /api/* a\nparker /chat b\nrespond []", nil},
 		"handles":            {"handle /api/* {\nparker a\nrespond []\n}\nhandle {\nparker b\nrespond []\n}", nil},
 		"a path in a handle": {"parker /chat a\nhandle /api/* {\nparker b\nrespond []\n}", nil},
+		"other methods":      {"parker /p a\nparker /p b {\nmethods POST\n}\nrespond []", nil},
 		"another matcher":    {"@get {\nmethod GET\npath /api/*\n}\nparker @get a\nparker /api/* b\nrespond []", nil},
 	}.check(t)
 }

@@ -161,3 +161,32 @@ func TestAnAnswerWithTheBackendsOwnValidatorIsHeldUntilThatDiffers(t *testing.T)
 		}
 	}
 }
+
+func TestASecondChangeWithinTheSecondOfADateIsNews(t *testing.T) {
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, `
+http://{$SITE} {
+	parker /data data {
+		nothing_new {
+			unchanged
+		}
+		look_again off
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`, backend.Address)
+	const date = "Tue, 14 Nov 2023 22:13:20 GMT"
+	answers := caddytest.Get(t.Context(), "http://"+caddy.Site+"/data", "If-Modified-Since: "+date)
+	backend.Next(t).Answer(200, "one", "Last-Modified: "+date)
+	for _, body := range []string{"one", "one two"} {
+		caddy.AwaitWaiting(t, "data", 1)
+		caddy.Publish(t, "data", "", "")
+		backend.Next(t).Answer(200, body, "Last-Modified: "+date)
+	}
+	if a := answerIn(t, answers); a.Body != "one two" {
+		t.Errorf("answered %+v", a)
+	}
+}

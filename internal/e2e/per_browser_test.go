@@ -102,3 +102,11 @@ func TestPerBrowserIsForHTTP1Alone(t *testing.T) {
 	}
 	caddy.AwaitWaiting(t, "news", 6)
 }
+
+func TestPerBrowserLeavesAConnectionForOtherPaths(t *testing.T) {
+	caddy := caddytest.Start(t, strings.Replace(browserSite, "parker {", "parker /* news {", 1), "", "OPTIONS=")
+	for i := range 6 {
+		caddytest.Get(t.Context(), fmt.Sprintf("http://%s/rooms/%d", caddy.Site, i%2), "Cookie: session=1")
+	}
+	caddy.AwaitWaiting(t, "news", 5)
+}

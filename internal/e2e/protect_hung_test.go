@@ -308,3 +308,22 @@ http://{$HOOK} {
 		t.Errorf("answered %+v", answer)
 	}
 }
+
+func TestAnErrorBehindHandlersThatOverlapKeepsItsHeader(t *testing.T) {
+	caddy := caddytest.Start(t, `
+http://{$SITE} {
+	route {
+		parker news
+		handle {
+			parker news
+			header X-App one
+			error "not now" 503
+		}
+	}
+}
+`, "")
+	a := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/", "")
+	if a.Status != http.StatusServiceUnavailable || a.Header.Get("X-App") != "one" || len(a.Header["Parker-Status"]) != 1 {
+		t.Errorf("answered %+v", a)
+	}
+}

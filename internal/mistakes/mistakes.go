@@ -40,7 +40,7 @@ func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.U
 		if templated, ok := directive.(Templated); ok {
 			warnings = append(warnings, unknownPlaceholders(h, site, templated.Templates())...)
 		}
-		own, overlapping := overlaps(h, site, matcher, seen.holders[site.key])
+		own, overlapping := overlaps(h, site, matcher, directive, seen.holders[site.key])
 		warnings = append(warnings, overlapping...)
 		if own != nil {
 			seen.holders[site.key] = append(seen.holders[site.key], *own)

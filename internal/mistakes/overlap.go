@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-parker/parker/internal/sites"
@@ -17,17 +18,26 @@ type holder struct {
 	at     string
 	within []string // the places of the blocks that it stands in, from the outside in
 	paths  []string // that its own matcher lets through; nil: all
+
+	methods []string // of the requests that it holds
+}
+
+// Holding is a directive that holds requests.
+type Holding interface {
+	// HoldsMethods returns their methods.
+	HoldsMethods() []string
 }
 
 // overlaps finds the parker directives before one that surely let through requests which
 // that one is to hold as well.
-func overlaps(h httpcaddyfile.Helper, s site, matcher caddy.ModuleMap, before []holder) (own *holder, warnings []warning) {
+func overlaps(h httpcaddyfile.Helper, s site, matcher caddy.ModuleMap, directive caddyfile.Unmarshaler, before []holder) (own *holder, warnings []warning) {
 	h.Reset()
 	h.Next()
-	if h.Val() != "parker" {
+	holding, ok := directive.(Holding)
+	if !ok {
 		return nil, nil
 	}
-	own = &holder{at: place(h.Token())}
+	own = &holder{at: place(h.Token()), methods: holding.HoldsMethods()}
 	within, found := blocksAround(s.directives, own.at)
 	paths, known := onlyPaths(matcher)
 	if len(found) != 1 || !known {
@@ -53,8 +63,9 @@ func (a holder) shares(b holder) bool {
 	if len(a.within) > len(b.within) {
 		a, b = b, a
 	}
-	if a.at == b.at || !slices.Equal(a.within, b.within[:len(a.within)]) {
-		return false // in blocks of which a request may enter only one
+	sameMethod := slices.ContainsFunc(a.methods, func(method string) bool { return slices.Contains(b.methods, method) })
+	if a.at == b.at || !sameMethod || !slices.Equal(a.within, b.within[:len(a.within)]) {
+		return false // of other methods, or in blocks of which a request may enter only one
 	}
 	if a.paths == nil || b.paths == nil && len(a.within) == len(b.within) {
 		return true

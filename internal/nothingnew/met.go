@@ -147,6 +147,9 @@ func eachLine(lines []Rules, looks bool, holds func(line *Rules, looks bool) boo
 
 // metByHeader reports whether status or header alone meet a rule.
 func (r *Rules) metByHeader(status int, header http.Header) bool {
+	if r.Unchanged != nil && status == http.StatusNotModified {
+		return true // the backend itself has compared
+	}
 	for _, configured := range r.Status {
 		if caddyhttp.StatusCodeMatches(status, configured) {
 			return true

@@ -20,6 +20,11 @@ func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	if !r.compares(status) || IsEventStream(header) || header.Get("ETag") != "" || isDate(header.Get("Last-Modified")) {
 		return ""
 	}
+	return r.tagOf(header, body)
+}
+
+// tagOf is the tag for an answer, whatever validators it has.
+func (r *Rules) tagOf(header http.Header, body []byte) string {
 	weak := ""
 	if decoded, err := Decode(header, body, r.maxBody); err == nil {
 		body = decoded
@@ -31,6 +36,14 @@ func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	io.WriteString(hash, strings.Join(codings(header), ",")+"\x00")
 	hash.Write(body)
 	return weak + ownTag + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
+}
+
+// Differ reports whether an answer that is nothing new by its date alone has another
+// body than the one before it: within the second of a Last-Modified a body may change
+// again (RFC 9110, 8.8.2.2).
+func (r *Rules) Differ(status int, header http.Header, body []byte, before http.Header, bodyBefore []byte) bool {
+	return r.compares(status) && header.Get("ETag") == "" && !r.Met(nil, status, header, body) &&
+		r.tagOf(header, body) != r.tagOf(before, bodyBefore)
 }
 
 // compares reports whether answers with this status are compared with what the client

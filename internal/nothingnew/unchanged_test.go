@@ -68,6 +68,28 @@ func TestAnAnswerThatTheClientHasIsNothingNew(t *testing.T) {
 	}
 }
 
+func TestWhatTheBackendHasComparedItselfIsUnchanged(t *testing.T) {
+	rules := provisioned(t, &Rules{Unchanged: new(Unchanged)})
+	if !met(t, rules, http.Header{"If-None-Match": {`"a"`}}, 304, http.Header{"Etag": {`"a"`}}, nil) {
+		t.Error("a 304 was taken for news")
+	}
+}
+
+func TestAnswersOfOneDateMayDiffer(t *testing.T) {
+	rules := provisioned(t, &Rules{Unchanged: &Unchanged{Except: []string{"/clock"}}, Body: []string{"[]"}})
+	dated := http.Header{"Last-Modified": {earlier}}
+	for _, test := range []struct {
+		before, body string
+		want         bool
+	}{
+		{"one", "one", false}, {"one", "two", true}, {`{"clock":1}`, `{"clock":2}`, false}, {"one", "[]", false},
+	} {
+		if got := rules.Differ(200, dated, []byte(test.body), dated, []byte(test.before)); got != test.want {
+			t.Errorf("%q after %q: %t", test.body, test.before, got)
+		}
+	}
+}
+
 func TestATagIsForAnswersWithoutAValidator(t *testing.T) {
 	rules := provisioned(t, &Rules{Unchanged: new(Unchanged)})
 	tag := rules.Tag(200, nil, []byte("body"))

@@ -221,6 +221,9 @@ func (p *Poll) pass(w *walk) (result backend.Result) {
 func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 	w.unhold()
 	if w.inner {
+		if result.Prepared != nil {
+			result.Prepared.Apply(p.client.Header())
+		}
 		return Reply{Kind: Streamed, Err: result.Err}
 	}
 	if reply, ok := p.overtaken(w, result); ok {
@@ -247,10 +250,10 @@ func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 // overtaken has the poll take what another ask of its flight has brought, if its own was
 // cancelled for that.
 func (p *Poll) overtaken(w *walk, result backend.Result) (reply Reply, ok bool) {
-	if w.ask == nil || w.ctx.Err() == nil || result.Streamed || p.r.Context().Err() != nil {
+	if w.leads == nil || w.ctx.Err() == nil || result.Streamed || p.r.Context().Err() != nil {
 		return Reply{}, false
 	}
-	served := w.ask.Served()
+	served := w.leads.Served()
 	if served == nil {
 		return Reply{}, false
 	}

@@ -86,19 +86,27 @@ func visitorOf(r *http.Request) (v visitor) {
 	return v
 }
 
-// browse counts a poll that has been parked as one of its browser's.
+// browse counts a poll that has been parked as one of its browser's: on its path, and on
+// all of the site, where one connection is to be left for other requests.
 func (p *Poll) browse() {
 	if len(p.visitor.cookies) == 0 {
 		return
 	}
 	if p.browser == (Key{}) {
-		p.browser = sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", p.clientIP, p.r.Host, p.clientPath(), p.visitor.agent, p.visitor.cookies))
+		p.site = p.visitor.key(p.clientIP, p.r.Host, "")
+		p.browser = p.visitor.key(p.clientIP, p.r.Host, p.clientPath())
 	}
 	p.line.Browsers.enter(p.browser, p.waiter, p.line.PerBrowser)
+	p.line.Browsers.enter(p.site, p.waiter, browserConnections-1)
 }
 
 func (p *Poll) unbrowse() {
 	if p.browser != (Key{}) {
 		p.line.Browsers.exit(p.browser, p.waiter)
+		p.line.Browsers.exit(p.site, p.waiter)
 	}
+}
+
+func (v visitor) key(address, host, path string) Key {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", address, host, path, v.agent, v.cookies))
 }

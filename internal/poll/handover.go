@@ -36,10 +36,10 @@ func HandoverOf(r *http.Request) *Handover {
 	return handover
 }
 
-// Passes reports whether the handler that asks is to let the handover pass: the request
-// was held further in. A nil handover is none.
-func (h *Handover) Passes() bool {
-	if h == nil || h.skips == 0 {
+// Passes reports whether a handler that waits on other channels is to let the handover
+// pass: the request was held further in. A nil handover is none.
+func (h *Handover) Passes(channels []string) bool {
+	if h == nil || h.skips == 0 || slices.Equal(channels, h.from.channels) {
 		return false
 	}
 	h.skips--

@@ -65,11 +65,18 @@ func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 			return a.NotModified(), true
 		}
 	}
-	if rules.Met(request, a.Status, a.Header, a.Body) {
+	if rules.Met(request, a.Status, a.Header, a.Body) && !p.differs(a) {
 		return a, true
 	}
 	p.looked(a.Status, a.Header, a.Body)
 	return a, false
+}
+
+// differs reports whether an answer that has the date of the one that is kept differs
+// from it all the same.
+func (p *Poll) differs(a *backend.Answer) bool {
+	k := p.kept
+	return k != nil && k.Status == a.Status && p.line.Rules.Differ(a.Status, a.Header, a.Body, k.Header, k.Body)
 }
 
 // takesNotModified reports whether the client asked in a way that a 304 answers, whatever

@@ -46,7 +46,7 @@ func (p *Poll) Park() (parked bool) {
 	if p.Retries() {
 		why = share.Anew
 	}
-	p.listed = p.group.Parked(p.waiter, why)
+	p.listed = p.group.Parked(p.waiter, why, p.askedAt)
 	p.ended, parked = p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
 	if !parked {
 		p.unlist()

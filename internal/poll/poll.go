@@ -30,6 +30,7 @@ type Poll struct {
 	waiter   *lot.Waiter
 	group    *share.Group
 	asked    *share.Group // the group as which it asked last
+	askedAt  time.Time    // when it did so
 	varies   []string     // fields by which answers varied that did not suit, sorted
 	limits   answer.Limits
 
@@ -58,6 +59,7 @@ type Poll struct {
 	supersede Key     // zero: none
 	visitor   visitor // none: there is no limit for it
 	browser   Key     // digest of what it is known by, once it is needed
+	site      Key     // the same for all paths
 
 	why      share.Parking     // it parks next
 	listed   bool              // its group knows that it is parked

@@ -115,7 +115,7 @@ func (p *Poll) Lose(at brokers.Position) {
 // gets the backend's answer, is told so, and where to go on from.
 func (p *Poll) GiveMissed(missed []brokers.Event) error {
 	if p.lost {
-		return p.GiveKept(answer.None)
+		return p.GiveAtOnce(answer.Lost)
 	}
 	p.stamp.Release = answer.History
 	return p.giveMessages(missed)

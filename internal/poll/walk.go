@@ -70,8 +70,15 @@ func outerOf(r *http.Request) *walk {
 	return outer
 }
 
+// HeldFurtherOut reports whether a request is a replay of a handler further out, as after a
+// reload that has put another handler in its way: that one goes on holding it.
+func HeldFurtherOut(r *http.Request) bool {
+	outer := outerOf(r)
+	return outer != nil && outer.again
+}
+
 func (p *Poll) newWalk(again bool) *walk {
-	p.asked = p.group
+	p.asked, p.askedAt = p.group, time.Now()
 	w := &walk{poll: p, again: again}
 	w.ctx, w.cancel = context.WithCancel(walkContext{p.r.Context(), w})
 	return w
@@ -269,7 +276,11 @@ func (w *walk) Stream(status int, why backend.Reason) bool {
 		}
 		w.holding = false
 	}
-	w.land(share.Alone)
+	if w.ask != nil && !w.ask.Land(share.Alone) && w.leads.Served() != nil {
+		w.cancel() // another's answer has come first
+		return false
+	}
+	w.ask = nil
 	p.wakeOthers()
 	p.stamp.Detail = w.detail(status, why)
 	p.debugNotHeld(status)

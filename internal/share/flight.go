@@ -92,7 +92,24 @@ func (f *Flight) lead(cancel func()) *Ask {
 	*ask = Ask{flight: f, cancel: cancel}
 	f.asks = append(f.asks, ask)
 	f.overdue = false
+	f.boundLeft()
 	return ask
+}
+
+// maxLeft is how many asks of one flight go on whose clients are gone.
+const maxLeft = 3
+
+// boundLeft cancels the oldest of those, if there are more. The caller holds the groups'
+// lock.
+func (f *Flight) boundLeft() {
+	left := 0
+	for _, ask := range slices.Backward(f.asks) {
+		if ask.left {
+			if left++; left > maxLeft {
+				ask.cancel()
+			}
+		}
+	}
 }
 
 // JoinerLeft is called when one who joined waits no longer.
@@ -199,14 +216,16 @@ func (f *Flight) detach() {
 // the result serves all. The result also serves all that come later, as long as
 // nothing happens on their channels; one without an answer, or of an ask that failed,
 // does not: they would fail for ever. Nor is one kept for a group that its last member
-// has left.
-func (a *Ask) Land(r *Result) {
+// has left. A failure does not end a flight for which others still ask.
+//
+// It reports whether the ask is the first that the flight ends with.
+func (a *Ask) Land(r *Result) (first bool) {
 	f := a.flight
 	s := f.group.groups
 	s.mu.Lock()
 	f.drop(a)
 	var others []*Ask
-	if f.result == nil {
+	if first = f.result == nil; first && !(r.fails() && len(f.asks) > 0) {
 		f.land(r)
 		if r.serves() {
 			others = f.asks
@@ -215,6 +234,7 @@ func (a *Ask) Land(r *Result) {
 	}
 	s.mu.Unlock()
 	cancel(others)
+	return first
 }
 
 // GiveUp ends an ask that was cancelled. If none is left, the flight ends without an

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-parker/parker/internal/backend"
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
@@ -138,4 +139,43 @@ func TestAnEventHasOneThatJoinedLeadASlowFlight(t *testing.T) {
 			t.Error("none leads for the next event")
 		}
 	})
+}
+
+func TestAFailureEndsNoFlightForWhichOthersAsk(t *testing.T) {
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+	_, first := meet(t, g)
+	join, _ := meet(t, g)
+	first.Overdue()
+	_, second := meet(t, g)
+	second.Land(&Result{Answer: &backend.Answer{Status: 503}})
+	if join.Result() != nil || *first.cancelled != 0 {
+		t.Fatal("a failure has ended the flight, though the first may still be answered")
+	}
+	first.Land(news())
+	<-join.Done()
+	if join.Result().Answer.Status != 200 {
+		t.Errorf("the result is %+v", join.Result())
+	}
+}
+
+func TestAsksWhoseClientsAreGoneAreBounded(t *testing.T) {
+	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
+	_, ask := meet(t, g)
+	meet(t, g) // joins, and waits on
+	var asks []led
+	for range 10 {
+		asks = append(asks, ask)
+		ask.LeaderLeft()
+		ask.Overdue()
+		_, ask = meet(t, g)
+	}
+	running := 0
+	for _, ask := range asks {
+		if *ask.cancelled == 0 {
+			running++
+		}
+	}
+	if running != maxLeft {
+		t.Errorf("%d asks run whose clients are gone", running)
+	}
 }

@@ -38,7 +38,7 @@ func newLookers(count int) *lookers {
 // park parks a member. When it looks, that is noted.
 func (s *lookers) park(k *looker, why Parking) {
 	k.parked = true
-	k.group.Parked(k.waiter, why)
+	k.group.Parked(k.waiter, why, time.Now())
 	k.waiter.Park(lot.Parking{Until: time.Now().Add(time.Hour), Release: func(o lot.Outcome) {
 		if o.Cause == lot.Looked {
 			s.looked <- k
@@ -171,18 +171,21 @@ func TestAFirstAskLooksAgainOnlyRightAfterAnEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLookers(1)
 		k := s.all[0]
-		if k.group.Parked(k.waiter, First) {
+		if k.group.Parked(k.waiter, First, time.Now()) {
 			t.Error("it looks again without any event")
 		}
 		s.lot.Release(brokers.Event{Channel: "a"})
 		time.Sleep(2 * time.Second)
-		if !k.group.Parked(k.waiter, First) {
+		if !k.group.Parked(k.waiter, First, time.Now()) {
 			t.Error("it does not look again 2 s after an event")
 		}
 		k.group.Unparked(k.waiter)
 		time.Sleep(5 * time.Second)
-		if k.group.Parked(k.waiter, First) {
+		if k.group.Parked(k.waiter, First, time.Now()) {
 			t.Error("it looks again 7 s after an event")
+		}
+		if !k.group.Parked(k.waiter, First, time.Now().Add(-6*time.Second)) {
+			t.Error("it does not look again, though it began to ask 1 s after an event")
 		}
 	})
 }

@@ -67,5 +67,10 @@ func Varied(answer http.Header, field func(name string) []string) (varies http.H
 	return varies, true
 }
 
+// fails reports whether the backend failed to answer.
+func (r *Result) fails() bool {
+	return r.Err != nil || !r.Retry.IsZero() || r.Answer != nil && !r.NothingNew && r.Answer.Status >= http.StatusInternalServerError
+}
+
 // serves reports whether the result is one for all who wait for it.
 func (r *Result) serves() bool { return r.Answer != nil || r.Err != nil }

@@ -205,7 +205,7 @@ func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
 		woken := make(chan *lot.Waiter, 10)
 		for range 3 {
 			w := l.Register(channels, lot.Messages)
-			g.Parked(w, First)
+			g.Parked(w, First, time.Now())
 			w.Park(lot.Parking{Until: time.Now().Add(time.Hour), Release: func(lot.Outcome) { woken <- w }})
 		}
 		time.Sleep(time.Second)

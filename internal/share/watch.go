@@ -8,11 +8,11 @@ import (
 
 // Parked says that a member's waiter is about to be parked, and why. With a watch
 // interval, one of those that are parked is woken at each tick, to ask for all; after a
-// wake-up that found nothing new, one looks again. If listed, [Group.Unparked] must
-// follow.
-func (g *Group) Parked(w *lot.Waiter, why Parking) (listed bool) {
+// wake-up that found nothing new, one looks again: asked is when the member last asked.
+// If listed, [Group.Unparked] must follow.
+func (g *Group) Parked(w *lot.Waiter, why Parking, asked time.Time) (listed bool) {
 	s := g.groups
-	event, looks := g.recent(why)
+	event, looks := g.recent(why, asked)
 	if s.watch <= 0 && !looks {
 		return false
 	}

@@ -68,14 +68,15 @@ func Duration(target *caddy.Duration, least time.Duration) Reader {
 func Ascending(target *[]caddy.Duration) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		*target = nil
-		least := time.Nanosecond
 		return each(func(d *caddyfile.Dispenser) error {
 			var duration caddy.Duration
 			d.Prev()
-			if err := Duration(&duration, least)(d); err != nil {
+			if err := Duration(&duration, time.Nanosecond)(d); err != nil {
 				return err
 			}
-			least = time.Duration(duration) + 1
+			if n := len(*target); n > 0 && duration <= (*target)[n-1] {
+				return d.Errf("%s stands behind %s: the order is ascending", time.Duration(duration), time.Duration((*target)[n-1]))
+			}
 			*target = append(*target, duration)
 			return nil
 		})(d)
