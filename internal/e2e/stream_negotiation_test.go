@@ -118,7 +118,7 @@ func acceptAll(t *testing.T) (backend string, asked func() []string) {
 func TestAStreamOfABackendThatKnowsNoEventsAsksForAnything(t *testing.T) {
 	t.Parallel()
 	backend, asked := acceptAll(t)
-	caddy := caddytest.Start(t, newsSite(""), backend)
+	caddy := caddytest.Start(t, newsSite("look_again off"), backend)
 	url := "http://" + caddy.Site + "/news"
 	s := caddytest.Listen(t, url)
 	if e := s.Next(t); e.Data != "news 2" {
@@ -128,14 +128,14 @@ func TestAStreamOfABackendThatKnowsNoEventsAsksForAnything(t *testing.T) {
 	if e := s.Next(t); e.Data != "news 3" {
 		t.Errorf("after a wake-up, heard %+v", e)
 	}
-	caddy.Reload(t, newsSite("timeout 30s"))
+	caddy.Reload(t, newsSite("look_again off\ntimeout 30s"))
 	awaitStreams(t, caddy, "news", 1)
 	for _, want := range []string{"news 4", "news 5"} {
 		caddy.Publish(t, "news", "", "")
 		if e := s.Next(t); e.Data != want {
 			t.Errorf("after a reload, heard %+v, want %s", e, want)
 		}
-		caddy.Reload(t, newsSite("timeout 40s"))
+		caddy.Reload(t, newsSite("look_again off\ntimeout 40s"))
 	}
 	if got, want := asked(), []string{"text/event-stream, */*;q=0.1", "*/*", "*/*", "*/*", "*/*"}; !slices.Equal(got, want) {
 		t.Errorf("the backend was asked for %q, want %q", got, want)
@@ -168,7 +168,7 @@ func TestABackendThatHasNothingAtAllForAStreamIsAskedTwice(t *testing.T) {
 func TestStreamsThatAskForAnythingShareTheirAsks(t *testing.T) {
 	t.Parallel()
 	backend, asked := acceptAll(t)
-	caddy := caddytest.Start(t, newsSite(""), backend)
+	caddy := caddytest.Start(t, newsSite("look_again off"), backend)
 	const many = 20
 	var streams []*caddytest.Stream
 	for range many {
