@@ -211,9 +211,12 @@ func TestHandlersThatOverlapHandARequestOverInAReload(t *testing.T) {
 http://{$SITE} {
 	parker outer {
 		name outer{$REVISION}
+		look_again off
 	}
 	route /api/* {
-		parker /api/chat chat
+		parker /api/chat chat {
+			look_again off
+		}
 		reverse_proxy {$BACKEND}
 	}
 	reverse_proxy {$BACKEND}
