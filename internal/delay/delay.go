@@ -36,10 +36,13 @@ type Owner interface {
 func New(delay time.Duration) *Queue { return &Queue{delay: delay} }
 
 // Begin has the owner told when the delay is over, unless [Queue.End] is called before.
-// The entry is in no queue.
+// An entry that is in the queue begins anew.
 func (q *Queue) Begin(e *Entry, owner Owner) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if e.owner != nil {
+		q.remove(e)
+	}
 	e.owner, e.due = owner, time.Now().Add(q.delay)
 	e.previous = q.last
 	if q.last == nil {

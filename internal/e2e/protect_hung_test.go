@@ -133,6 +133,28 @@ func TestAMessageReachesPollsWhoseReplayHangs(t *testing.T) {
 	}
 }
 
+func TestAnEventFreesAPollWhoseOwnReplayHangs(t *testing.T) {
+	for name, body := range map[string]string{"a message": "hello", "a wake-up": ""} {
+		t.Run(name, func(t *testing.T) {
+			backend := caddytest.NewScripted(t)
+			caddy := caddytest.Start(t, strings.Replace(sharedSite, "share public", "", 1), backend.Address, "OPTIONS=")
+			poll := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
+			backend.Next(t).Answer(http.StatusNoContent, "")
+			caddy.AwaitWaiting(t, "messages", 1)
+			caddy.Publish(t, "messages", "", "")
+			hung := backend.Next(t)
+			caddy.Publish(t, "messages", "text/plain", body)
+			if body == "" {
+				backend.Next(t).Answer(http.StatusOK, "news")
+			}
+			if a := answerIn(t, poll); a.Body != "hello" && a.Body != "news" {
+				t.Errorf("answered %+v", a)
+			}
+			<-hung.Gone()
+		})
+	}
+}
+
 // holding is a backend that itself holds each request for a while, as a long-poll
 // server of its own does.
 func holding(t *testing.T, hold time.Duration) string {

@@ -207,6 +207,7 @@ func (p *Poll) pass(w *walk) (result backend.Result) {
 	for cuts := 0; w.queue(); cuts++ {
 		w.asks().Sent.Inc()
 		p.passes++
+		w.begun.Store(false)
 		p.line.Slow.Begin(&w.slow, w)
 		result = p.request.Send(w.ctx, p.client, p.next, w)
 		w.answered()
@@ -228,6 +229,10 @@ func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 	}
 	if reply, ok := p.overtaken(w, result); ok {
 		return reply
+	}
+	if w.freed.Load() && !result.Streamed && p.r.Context().Err() == nil {
+		w.giveUp(0)
+		return p.refused(time.Now())
 	}
 	reply, landing := p.judge(result, w)
 	if reply.Kind == Refused {

@@ -6,6 +6,7 @@ package poll
 import (
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -71,8 +72,9 @@ type Poll struct {
 
 	kept     *backend.Answer // the last nothing-new answer
 	cookies  answer.Cookies
-	failures int       // replays that failed, in a row
-	retry    time.Time // when to replay again after one, else zero
+	failures int         // replays that failed, in a row
+	freed    atomic.Bool // an event has freed it from a replay that hung
+	retry    time.Time   // when to replay again after one, else zero
 
 	stamp  answer.Stamp // how it ends, as far as is known
 	passes int

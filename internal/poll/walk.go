@@ -41,6 +41,8 @@ type walk struct {
 	unstop    func() bool // an answer that streams is not told any more that the server stops
 	place     atomic.Bool // it has one at the backend
 	slow      delay.Entry // until the answer's header is there
+	begun     atomic.Bool // that is there
+	freed     atomic.Bool // an event has ended a replay that hangs
 	announced []string
 }
 
@@ -139,6 +141,7 @@ func (w *walk) wait() bool {
 // answered is called when the answer's header is there, or there will be none: what
 // bounds the wait for it is over.
 func (w *walk) answered() {
+	w.begun.Store(true)
 	w.poll.line.Slow.End(&w.slow)
 	w.release()
 }
@@ -150,6 +153,17 @@ func (w *walk) Expired() {
 	if w.leads != nil {
 		w.leads.Overdue()
 	}
+	if !w.again || w.begun.Load() {
+		return
+	}
+	// A message is the answer of a poll whose replay hangs, and another wake-up has it
+	// asked for once more: once, as the backend may be as slow as that.
+	if p := w.poll; p.waiter.HasMessage() || p.waiter.Moved() && p.freed.CompareAndSwap(false, true) {
+		w.freed.Store(true)
+		w.cancel()
+		return
+	}
+	w.poll.line.Slow.Begin(&w.slow, w)
 }
 
 // release gives the place at the backend to the next in the queue.
