@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -86,8 +85,7 @@ func pairsOf(fields []string) (pairs []string) {
 	return pairs
 }
 
-// applying are the cookies that are set for a path, those for longer paths first, and
-// those that are deleted there.
+// applying returns the cookies that are set for a path, and those that are deleted there.
 func (c *Cookies) applying(path string, now time.Time) (set, deleted []setCookie) {
 	for _, line := range c.lines {
 		cookie, ok := parseSetCookie(line)
@@ -99,8 +97,22 @@ func (c *Cookies) applying(path string, now time.Time) (set, deleted []setCookie
 			set = append(set, cookie)
 		}
 	}
-	slices.SortStableFunc(set, func(a, b setCookie) int { return cmp.Compare(len(b.path), len(a.path)) })
-	return set, deleted
+	return longestFirst(set), deleted
+}
+
+// longestFirst has those of one name that are for longer paths before the others of it.
+func longestFirst(set []setCookie) (ordered []setCookie) {
+	for _, cookie := range set {
+		at := len(ordered)
+		for i, other := range ordered {
+			if other.name == cookie.name && len(other.path) < len(cookie.path) {
+				at = i
+				break
+			}
+		}
+		ordered = slices.Insert(ordered, at, cookie)
+	}
+	return ordered
 }
 
 // names reports whether a pair is of the cookie's name.
