@@ -129,8 +129,9 @@ type Handler struct {
 	// How many polls of one browser are parked at most on one path over HTTP/1.1,
 	// where it has six connections for a site. One more ends the one that has been
 	// parked the longest, once that has been so for a second, with its nothing-new
-	// answer. A browser is known by its address, User-Agent and cookies; without a
-	// cookie it is not. 0: no limit. Default: 4.
+	// answer. On all paths of a site together it is 5, so that one connection is left.
+	// A browser is known by its address, User-Agent and cookies; without a cookie it is
+	// not. 0: no limit. Default: 4.
 	PerBrowser *int `json:"per_browser,omitempty"`
 
 	// If set, a newer poll with the same values here and the same URL path ends

@@ -12,9 +12,6 @@ type Memory struct{ used, limit atomic.Int64 }
 // SetLimit bounds it. What is held already, stays.
 func (m *Memory) SetLimit(bytes int64) { m.limit.Store(bytes) }
 
-// Used is how much is held now.
-func (m *Memory) Used() int64 { return m.used.Load() }
-
 var errMaxParkedBytes = errors.New("the size of max_parked is reached")
 
 // weigh counts what the poll holds while it is parked. An answer that is shared counts
