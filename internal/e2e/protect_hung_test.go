@@ -40,6 +40,7 @@ func answerIn(t *testing.T, answers <-chan caddytest.Answer) caddytest.Answer {
 }
 
 func TestAnAskThatHangsHoldsBackNobodyWhoShares(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
 	url := "http://" + caddy.Site + "/messages"
@@ -66,6 +67,7 @@ func TestAnAskThatHangsHoldsBackNobodyWhoShares(t *testing.T) {
 }
 
 func TestOneMoreAsksForEachWhileThatTheBackendDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=asks 1")
 	url := "http://" + caddy.Site + "/messages"
@@ -90,6 +92,7 @@ func TestOneMoreAsksForEachWhileThatTheBackendDoesNotAnswer(t *testing.T) {
 }
 
 func TestAnEventFreesPollsThatWaitForAnotherAsk(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
 	url := "http://" + caddy.Site + "/messages"
@@ -111,6 +114,7 @@ func TestAnEventFreesPollsThatWaitForAnotherAsk(t *testing.T) {
 }
 
 func TestAMessageReachesPollsWhoseReplayHangs(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=timeout 8s")
 	url := "http://" + caddy.Site + "/messages"
@@ -134,6 +138,7 @@ func TestAMessageReachesPollsWhoseReplayHangs(t *testing.T) {
 }
 
 func TestAnEventFreesAPollWhoseOwnReplayHangs(t *testing.T) {
+	t.Parallel()
 	for name, body := range map[string]string{"a message": "hello", "a wake-up": ""} {
 		t.Run(name, func(t *testing.T) {
 			backend := caddytest.NewScripted(t)
@@ -155,6 +160,30 @@ func TestAnEventFreesAPollWhoseOwnReplayHangs(t *testing.T) {
 	}
 }
 
+// A stream takes all that has come at once, and gives it in order.
+func TestAMessageBehindAWakeUpReachesAStreamWhoseReplayHangs(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, strings.Replace(sharedSite, "share public", "", 1), backend.Address, "OPTIONS=")
+	go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
+	stream := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
+	caddy.Publish(t, "messages", "", "")
+	first := backend.Next(t)
+	caddy.Publish(t, "messages", "", "")
+	caddy.Publish(t, "messages", "text/plain", "hello")
+	first.Answer(http.StatusOK, "one")
+	one := stream.Next(t)
+	hung := backend.Next(t)
+	if e := stream.Next(t); one.Data != "one" || e.Data != "hello" || e.ID != one.ID {
+		t.Errorf("the stream was sent %+v and %+v", one, e)
+	}
+	<-hung.Gone()
+	backend.Next(t).Answer(http.StatusOK, "two")
+	if e := stream.Next(t); e.Data != "two" || e.ID == one.ID {
+		t.Errorf("the stream was sent %+v", e)
+	}
+}
+
 // holding is a backend that itself holds each request for a while, as a long-poll
 // server of its own does.
 func holding(t *testing.T, hold time.Duration) string {
@@ -168,6 +197,7 @@ func holding(t *testing.T, hold time.Duration) string {
 }
 
 func TestAsksRefusesNobody(t *testing.T) {
+	t.Parallel()
 	site := strings.Replace(sharedSite, "share public", "asks 4", 1)
 	caddy := caddytest.Start(t, site, holding(t, 7*time.Second), "OPTIONS=timeout 6s")
 	var clients sync.WaitGroup
@@ -182,101 +212,8 @@ func TestAsksRefusesNobody(t *testing.T) {
 	clients.Wait()
 }
 
-func TestHandlersThatOverlapHoldARequestOnce(t *testing.T) {
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
-	parker outer
-	route /api/* {
-		parker /api/chat chat
-		reverse_proxy {$BACKEND}
-	}
-	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
-	url := "http://" + caddy.Site + "/api/chat"
-	var all []<-chan caddytest.Answer
-	for i := range 6 {
-		all = append(all, caddytest.Get(t.Context(), url, "X-Client: "+string(rune('a'+i))))
-		backend.Next(t).Answer(http.StatusOK, "[]")
-	}
-	caddy.AwaitWaiting(t, "chat", 6)
-	if a := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+"/outer", ""); !strings.Contains(a.Body, `"waiting":0`) {
-		t.Errorf("on the outer channel: %s", a.Body)
-	}
-	caddy.Publish(t, "chat", "", "")
-	for range all {
-		backend.Next(t).Answer(http.StatusOK, "news")
-	}
-	for _, answers := range all {
-		a := answerIn(t, answers)
-		if a.Body != "news" || len(a.Header["Parker-Status"]) != 1 || a.Release() != "replay" {
-			t.Errorf("answered %+v", a)
-		}
-	}
-	// What only the outer one fits is held there.
-	other := caddytest.Get(t.Context(), "http://"+caddy.Site+"/api/users")
-	backend.Next(t).Answer(http.StatusOK, "[]")
-	caddy.AwaitWaiting(t, "outer", 1)
-	caddy.Publish(t, "outer", "text/plain", "hello")
-	if a := answerIn(t, other); a.Body != "hello" {
-		t.Errorf("answered %+v", a)
-	}
-}
-
-func TestHandlersThatOverlapHandARequestOverInAReload(t *testing.T) {
-	backend := caddytest.NewScripted(t)
-	site := `
-http://{$SITE} {
-	parker outer {
-		name outer{$REVISION}
-		look_again off
-	}
-	route /api/* {
-		parker /api/chat chat {
-			look_again off
-		}
-		reverse_proxy {$BACKEND}
-	}
-	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
-	caddy := caddytest.Start(t, site, backend.Address, "REVISION=0")
-	url := "http://" + caddy.Site + "/api/chat"
-	answers := caddytest.Get(t.Context(), url)
-	backend.Next(t).Answer(http.StatusOK, "[]")
-	go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
-	stream := caddytest.Listen(t, url)
-	caddy.AwaitWaiting(t, "chat", 1)
-	for i := range 3 {
-		caddy.Reload(t, strings.ReplaceAll(site, "{$REVISION}", fmt.Sprint(i+1)))
-		caddy.Publish(t, "chat", "", "")
-		for range 2 {
-			ask := backend.Next(t)
-			if !strings.Contains(ask.Request.Header.Get("Accept"), "event-stream") {
-				ask.Answer(http.StatusOK, "[]")
-			} else {
-				ask.Answer(http.StatusOK, fmt.Sprint("event ", i))
-			}
-		}
-		if e := stream.Next(t); e.Data != fmt.Sprint("event ", i) {
-			t.Fatalf("the stream was sent %+v", e)
-		}
-		caddy.AwaitWaiting(t, "chat", 1)
-	}
-	caddy.Publish(t, "chat", "text/plain", "hello")
-	if a := answerIn(t, answers); a.Body != "hello" || len(a.Header["Parker-Status"]) != 1 {
-		t.Errorf("answered %+v", a)
-	}
-}
-
 func TestAStatusThatTheRulesNameIsHeldAlsoWhereItSpeaksOfAFailure(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=nothing_new {\nstatus 503\n}")
 	answers := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
@@ -299,6 +236,7 @@ func TestAStatusThatTheRulesNameIsHeldAlsoWhereItSpeaksOfAFailure(t *testing.T) 
 }
 
 func TestAnnouncementsOnNothingNewAnswersDoNotChaseEachOther(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
@@ -331,24 +269,5 @@ http://{$HOOK} {
 	caddy.Publish(t, "a", "text/plain", "hello")
 	if answer := answerIn(t, a); answer.Body != "hello" {
 		t.Errorf("answered %+v", answer)
-	}
-}
-
-func TestAnErrorBehindHandlersThatOverlapKeepsItsHeader(t *testing.T) {
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
-	route {
-		parker news
-		handle {
-			parker news
-			header X-App one
-			error "not now" 503
-		}
-	}
-}
-`, "")
-	a := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/", "")
-	if a.Status != http.StatusServiceUnavailable || a.Header.Get("X-App") != "one" || len(a.Header["Parker-Status"]) != 1 {
-		t.Errorf("answered %+v", a)
 	}
 }

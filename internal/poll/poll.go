@@ -74,6 +74,7 @@ type Poll struct {
 	cookies  answer.Cookies
 	failures int         // replays that failed, in a row
 	freed    atomic.Bool // an event has freed it from a replay that hung
+	behind   atomic.Bool // the stream has events to give after its replay
 	retry    time.Time   // when to replay again after one, else zero
 
 	stamp  answer.Stamp // how it ends, as far as is known

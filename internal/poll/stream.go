@@ -98,6 +98,7 @@ func (s *Stream) giveHistory(first Reply) {
 		messages := 0
 		events := s.poll.read(s.given, page)
 		for i, event := range events {
+			s.poll.behind.Store(i < len(events)-1)
 			s.given = event.Position
 			if event.Message != nil {
 				messages++
@@ -165,6 +166,7 @@ func (s *Stream) deliver(events []*lot.Event) {
 		lastWakeUp--
 	}
 	for i, event := range events {
+		s.poll.behind.Store(i < len(events)-1)
 		switch {
 		case s.ended:
 			return

@@ -156,9 +156,10 @@ func (w *walk) Expired() {
 	if !w.again || w.begun.Load() {
 		return
 	}
-	// A message is the answer of a poll whose replay hangs, and another wake-up has it
-	// asked for once more: once, as the backend may be as slow as that.
-	if p := w.poll; p.waiter.HasMessage() || p.waiter.Moved() && p.freed.CompareAndSwap(false, true) {
+	// A message is the answer of a poll whose replay hangs, and a stream gives what comes
+	// behind its replay. Another wake-up has the backend asked once more: once, as it may
+	// be as slow as that.
+	if p := w.poll; p.behind.Load() || p.waiter.HasMessage() || p.waiter.Moved() && p.freed.CompareAndSwap(false, true) {
 		w.freed.Store(true)
 		w.cancel()
 		return

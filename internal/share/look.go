@@ -103,14 +103,19 @@ func sampled(event lot.Moment) bool {
 }
 
 // recent reports whether a group that parks now is to look again for the last event on
-// its channels. One that came shortly before a first ask began may not show yet, too.
+// its channels. One that came shortly before a first ask began may not show yet, too; one
+// that came since has the backend asked anyway.
 func (g *Group) recent(why Parking, asked time.Time) (event lot.Moment, ok bool) {
 	s := g.groups
 	if len(s.lookAgain) == 0 {
 		return 0, false
 	}
 	event = s.lot.LatestWakeUp(g.channels, s.interest)
-	return event, event != 0 && (why != First || s.lot.Ago(event)-time.Since(asked) < s.lookAgain[len(s.lookAgain)-1])
+	if why != First {
+		return event, event != 0
+	}
+	before := s.lot.Ago(event) - time.Since(asked)
+	return event, event != 0 && before >= 0 && before < s.lookAgain[len(s.lookAgain)-1]
 }
 
 func (s *Groups) lookLater(e *look, after time.Duration) {

@@ -1,0 +1,160 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+func TestHandlersThatOverlapHoldARequestOnce(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, `
+http://{$SITE} {
+	parker outer
+	route /api/* {
+		parker /api/chat chat
+		reverse_proxy {$BACKEND}
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`, backend.Address)
+	url := "http://" + caddy.Site + "/api/chat"
+	var all []<-chan caddytest.Answer
+	for i := range 6 {
+		all = append(all, caddytest.Get(t.Context(), url, "X-Client: "+string(rune('a'+i))))
+		backend.Next(t).Answer(http.StatusOK, "[]")
+	}
+	caddy.AwaitWaiting(t, "chat", 6)
+	if a := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+"/outer", ""); !strings.Contains(a.Body, `"waiting":0`) {
+		t.Errorf("on the outer channel: %s", a.Body)
+	}
+	caddy.Publish(t, "chat", "", "")
+	for range all {
+		backend.Next(t).Answer(http.StatusOK, "news")
+	}
+	for _, answers := range all {
+		a := answerIn(t, answers)
+		if a.Body != "news" || len(a.Header["Parker-Status"]) != 1 || a.Release() != "replay" {
+			t.Errorf("answered %+v", a)
+		}
+	}
+	// What only the outer one fits is held there.
+	other := caddytest.Get(t.Context(), "http://"+caddy.Site+"/api/users")
+	backend.Next(t).Answer(http.StatusOK, "[]")
+	caddy.AwaitWaiting(t, "outer", 1)
+	caddy.Publish(t, "outer", "text/plain", "hello")
+	if a := answerIn(t, other); a.Body != "hello" {
+		t.Errorf("answered %+v", a)
+	}
+}
+
+func TestHandlersThatOverlapHandARequestOverInAReload(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	site := `
+http://{$SITE} {
+	parker outer {
+		name outer{$REVISION}
+		look_again off
+	}
+	route /api/* {
+		parker /api/chat chat {
+			look_again off
+		}
+		reverse_proxy {$BACKEND}
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+	caddy := caddytest.Start(t, site, backend.Address, "REVISION=0")
+	url := "http://" + caddy.Site + "/api/chat"
+	answers := caddytest.Get(t.Context(), url)
+	backend.Next(t).Answer(http.StatusOK, "[]")
+	go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
+	stream := caddytest.Listen(t, url)
+	caddy.AwaitWaiting(t, "chat", 1)
+	for i := range 3 {
+		caddy.Reload(t, strings.ReplaceAll(site, "{$REVISION}", fmt.Sprint(i+1)))
+		caddy.Publish(t, "chat", "", "")
+		for range 2 {
+			ask := backend.Next(t)
+			if !strings.Contains(ask.Request.Header.Get("Accept"), "event-stream") {
+				ask.Answer(http.StatusOK, "[]")
+			} else {
+				ask.Answer(http.StatusOK, fmt.Sprint("event ", i))
+			}
+		}
+		if e := stream.Next(t); e.Data != fmt.Sprint("event ", i) {
+			t.Fatalf("the stream was sent %+v", e)
+		}
+		caddy.AwaitWaiting(t, "chat", 1)
+	}
+	caddy.Publish(t, "chat", "text/plain", "hello")
+	if a := answerIn(t, answers); a.Body != "hello" || len(a.Header["Parker-Status"]) != 1 {
+		t.Errorf("answered %+v", a)
+	}
+}
+
+func TestAStreamGoesOnWhereAReloadPutsAnotherHandlerInItsWay(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	const one = `
+http://{$SITE} {
+	route {
+		parker news
+		OTHER
+		reverse_proxy {$BACKEND}
+	}
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+	single, nested := strings.Replace(one, "OTHER", "", 1), strings.Replace(one, "OTHER", "parker /api/* news", 1)
+	caddy := caddytest.Start(t, single, backend.Address)
+	go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
+	stream := caddytest.Listen(t, "http://"+caddy.Site+"/api/chat")
+	for i, site := range []string{nested, single, nested} {
+		caddy.Reload(t, site)
+		caddy.Publish(t, "news", "", "")
+		text := fmt.Sprint("news ", i)
+		backend.Next(t).Answer(http.StatusOK, text)
+		if e := stream.Next(t); e.Data != text {
+			t.Fatalf("the stream was sent %+v", e)
+		}
+		caddy.Publish(t, "news", "text/plain", "hello")
+		if e := stream.Next(t); e.Data != "hello" {
+			t.Fatalf("the stream was sent %+v", e)
+		}
+	}
+}
+
+func TestAnErrorBehindHandlersThatOverlapKeepsItsHeader(t *testing.T) {
+	t.Parallel()
+	caddy := caddytest.Start(t, `
+http://{$SITE} {
+	route {
+		parker news
+		handle {
+			parker news
+			header X-App one
+			error "not now" 503
+		}
+	}
+}
+`, "")
+	a := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/", "")
+	if a.Status != http.StatusServiceUnavailable || a.Header.Get("X-App") != "one" || len(a.Header["Parker-Status"]) != 1 {
+		t.Errorf("answered %+v", a)
+	}
+}
