@@ -5,12 +5,15 @@ package caddytest
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,8 +45,11 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 // Main runs a package's tests and removes the Caddy that they have built. Call it
-// from TestMain.
+// from TestMain. Unless -parallel says otherwise, more tests run at once than there
+// are processors: most of the time they wait for timeouts and for servers to start.
 func Main(m *testing.M) {
+	flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	flag.Parse()
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))

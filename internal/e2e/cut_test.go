@@ -38,6 +38,7 @@ http://{$HOOK} {
 // A connection to the backend that is closed as another's client leaves ends nobody's
 // poll.
 func TestAnAskThatAnotherCutsIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"answer", "error"} {
 		for name, what := range map[string]struct {
 			first, last int // which asks are cut
@@ -82,6 +83,7 @@ func TestAnAskThatAnotherCutsIsMadeAgain(t *testing.T) {
 
 // What is always so is no accident.
 func TestAnAskThatIsAlwaysCutIsAnsweredSo(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"answer", "error"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 )
 
 func TestParkerStatusAndTheLogSayWhyARequestIsNotHeld(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		switch r.URL.Path {

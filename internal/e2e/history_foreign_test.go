@@ -20,6 +20,7 @@ var askedWith = map[string]func(id string) (query string, header []string){
 }
 
 func TestAnEventIDThatIsNoPositionIsTheBackendsOwn(t *testing.T) {
+	t.Parallel()
 	for name, with := range askedWith {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -70,6 +70,7 @@ func publishBehind(t *testing.T, caddy *caddytest.Caddy, n int, body string) str
 }
 
 func TestAPositionThatNobodyKnowsIsNeverSkippedInSilence(t *testing.T) {
+	t.Parallel()
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

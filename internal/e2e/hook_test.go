@@ -40,7 +40,9 @@ http://{$SITE} {
 			token {env.HOOK_TOKEN}
 		}
 	}
-	parker
+	parker {
+		max_body 64KB 10s # all poll at once
+	}
 	reverse_proxy {$BACKEND}
 }
 http://:{$OPEN_PORT} {

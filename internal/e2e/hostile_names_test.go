@@ -143,7 +143,7 @@ func from(t *testing.T, address string, connections int) *http.Transport {
 // The limit is the default one.
 func TestOneClientWaitsOnAThousandChannelsAndNoMore(t *testing.T) {
 	t.Parallel()
-	const limit, tries = 1000, 10_000
+	const limit, tries = 1000, 3000
 	caddy, pages := startNews(t, anyRoom)
 	pages.Put("/query", emptyList)
 	target := func(room int) string { return fmt.Sprintf("http://%s/query?room=%d", caddy.Site, room) }

@@ -45,6 +45,7 @@ func (b *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestAWriteThatShowsLateReachesThoseThatWait(t *testing.T) {
+	t.Parallel()
 	backend := &late{lag: 150 * time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
 	site := "http://" + caddy.Site + "/messages"
@@ -70,6 +71,7 @@ func TestAWriteThatShowsLateReachesThoseThatWait(t *testing.T) {
 }
 
 func TestAPollThatComesRightAfterAWriteLooksAgain(t *testing.T) {
+	t.Parallel()
 	backend := &late{lag: 700 * time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
 	site := "http://" + caddy.Site + "/messages"
@@ -80,6 +82,7 @@ func TestAPollThatComesRightAfterAWriteLooksAgain(t *testing.T) {
 }
 
 func TestLookAgainTakesOtherTimesAndOff(t *testing.T) {
+	t.Parallel()
 	backend := &late{lag: 3 * time.Second}
 	for options, looks := range map[string]int32{"look_again 100ms": 1, "look_again 100ms 300ms": 2, "look_again off": 0} {
 		t.Run(options, func(t *testing.T) {

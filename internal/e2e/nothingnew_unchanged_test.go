@@ -163,6 +163,7 @@ func TestAnAnswerWithTheBackendsOwnValidatorIsHeldUntilThatDiffers(t *testing.T)
 }
 
 func TestASecondChangeWithinTheSecondOfADateIsNews(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
 http://{$SITE} {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestALimitThatIsReachedIsLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
 	for limit, c := range map[string]struct{ globals, options string }{
 		"max_parked":              {"parker {\n max_parked 1\n}", ""},
 		"per_client":              {"", "per_client 1"},

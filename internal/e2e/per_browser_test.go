@@ -23,6 +23,7 @@ http://{$HOOK} {
 `
 
 func TestPerBrowserEndsTheOldestPollOfABrowser(t *testing.T) {
+	t.Parallel()
 	caddy := caddytest.Start(t, browserSite, "", "OPTIONS=")
 	poll := func(header ...string) <-chan caddytest.Answer {
 		return caddytest.Get(t.Context(), "http://"+caddy.Site+"/news?_="+fmt.Sprint(time.Now().UnixNano()), header...)
@@ -59,6 +60,7 @@ func TestPerBrowserEndsTheOldestPollOfABrowser(t *testing.T) {
 }
 
 func TestPerBrowserTakesAnotherNumberAndNone(t *testing.T) {
+	t.Parallel()
 	for options, want := range map[string]int{"per_browser 1": 1, "per_browser 5": 5, "per_browser 0": 6} {
 		t.Run(options, func(t *testing.T) {
 			caddy := caddytest.Start(t, browserSite, "", "OPTIONS="+options)
@@ -71,6 +73,7 @@ func TestPerBrowserTakesAnotherNumberAndNone(t *testing.T) {
 }
 
 func TestPerBrowserLeavesManyThatLookAlikeAlone(t *testing.T) {
+	t.Parallel()
 	caddy := caddytest.Start(t, browserSite, "", "OPTIONS=")
 	const devices = 50
 	answers := make(chan caddytest.Answer, 10_000)
@@ -95,6 +98,7 @@ func TestPerBrowserLeavesManyThatLookAlikeAlone(t *testing.T) {
 }
 
 func TestPerBrowserIsForHTTP1Alone(t *testing.T) {
+	t.Parallel()
 	caddy := caddytest.StartSecure(t, strings.Replace(browserSite, "http://{$SITE} {", "http://{$SITE}, https://{$TLS_SITE} {\nbind 127.0.0.1", 1), "", "OPTIONS=")
 	client := caddy.Client(t, caddytest.HTTP2)
 	for range 6 {
@@ -104,6 +108,7 @@ func TestPerBrowserIsForHTTP1Alone(t *testing.T) {
 }
 
 func TestPerBrowserLeavesAConnectionForOtherPaths(t *testing.T) {
+	t.Parallel()
 	caddy := caddytest.Start(t, strings.Replace(browserSite, "parker {", "parker /* news {", 1), "", "OPTIONS=")
 	for i := range 6 {
 		caddytest.Get(t.Context(), fmt.Sprintf("http://%s/rooms/%d", caddy.Site, i%2), "Cookie: session=1")

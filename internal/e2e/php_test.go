@@ -28,7 +28,9 @@ func TestAPHPPageWithOneWorkerIsHeldUnderItsBuiltInServer(t *testing.T) {
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
 	parker_notify /messages
-	parker /messages
+	parker /messages {
+		look_again off
+	}
 	reverse_proxy {$BACKEND}
 }
 http://{$HOOK} {
@@ -46,7 +48,9 @@ func TestAPHPPageWithOneWorkerIsHeldUnderFPM(t *testing.T) {
 http://{$SITE} {
 	root {$ROOT}
 	parker_notify /messages
-	parker /messages
+	parker /messages {
+		look_again off
+	}
 	php_fastcgi unix/{$SOCKET}
 }
 http://{$HOOK} {

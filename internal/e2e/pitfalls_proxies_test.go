@@ -81,7 +81,9 @@ func TestAClientThatLeavesAnotherProxyInFrontIsForgotten(t *testing.T) {
 func TestHeadersThatAProxyChangesAreChangedOnceAnAsk(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, `
-	parker
+	parker {
+		look_again off
+	}
 	route {
 		request_header +X-Route added
 		reverse_proxy {$BACKEND} {

@@ -77,10 +77,10 @@ func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) 
 }
 
 func TestMoreThanAMinuteOfSilenceEndsNothing(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes more than a minute")
 	}
-	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	v := &vigil{
 		T: t, caddy: caddytest.StartSecure(t, fmt.Sprintf(passagesSite, "", silentRoute), backend.Address), backend: backend,

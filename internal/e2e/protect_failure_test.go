@@ -38,6 +38,7 @@ func TestABackendsRestartIsInvisibleToThoseWhoWait(t *testing.T) {
 }
 
 func TestAReplayThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func(*caddytest.Ask){
 		"502":                      func(a *caddytest.Ask) { a.Answer(502, "Bad Gateway") },
 		"503":                      func(a *caddytest.Ask) { a.Answer(503, "", "Retry-After: 100") },
@@ -116,6 +117,7 @@ func TestAFirstAskThatFailsIsPassedOn(t *testing.T) {
 }
 
 func TestWhileReplaysFailTheClientGetsItsNothingNewAnswerAtTheTimeout(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func(http.ResponseWriter, *http.Request){
 		"503":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
 		"hangs": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },

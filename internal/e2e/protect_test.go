@@ -320,6 +320,7 @@ func TestSpreadReleasesOverTime(t *testing.T) {
 
 // The backend changes, and nobody publishes.
 func TestWatchAsksOnceForAllOfAShare(t *testing.T) {
+	t.Parallel()
 	const interval = 50 * time.Millisecond
 	const polls = 50
 	for name, test := range map[string]struct {

@@ -166,10 +166,10 @@ func TestTheTimeoutIsCappedOnHTTP3Only(t *testing.T) {
 }
 
 func TestASilentPollOnHTTP3IsAnsweredBeforeItsConnectionIsCut(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes 25 seconds")
 	}
-	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/silent", emptyList)
 	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)

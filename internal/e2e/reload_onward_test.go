@@ -10,6 +10,7 @@ import (
 )
 
 func TestAStreamKeepsNothingOfTheConfigurationsThatItWentThrough(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusNoContent)
@@ -48,8 +49,9 @@ func TestAStreamKeepsNothingOfTheConfigurationsThatItWentThrough(t *testing.T) {
 
 func TestAfterItsSiteVanishedARequestGoesOnWhereItWasLast(t *testing.T) {
 	t.Parallel()
+	const held = "parker /messages {\n look_again off\n}"
 	first, second, last := caddytest.NewScripted(t), caddytest.NewScripted(t), caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, configuration("", "parker /messages", first.Address), "")
+	caddy := caddytest.Start(t, configuration("", held, first.Address), "")
 	s := stay(t, caddy, first, "http://"+caddy.Site+"/messages", "messages")
 	replayed := func(backend *caddytest.Scripted) {
 		t.Helper()
@@ -60,7 +62,7 @@ func TestAfterItsSiteVanishedARequestGoesOnWhereItWasLast(t *testing.T) {
 		caddy.AwaitWaiting(t, "messages", 1)
 		awaitStreams(t, caddy, "messages", 1)
 	}
-	site := configuration("", "parker /messages", second.Address)
+	site := configuration("", held, second.Address)
 	caddy.MustLoad(t, site)
 	replayed(second)
 	caddy.MustLoad(t, strings.Replace(site, "http://{$SITE} {", "http://elsewhere.example:{$HTTP_PORT} {", 1))
@@ -68,7 +70,7 @@ func TestAfterItsSiteVanishedARequestGoesOnWhereItWasLast(t *testing.T) {
 		replayed(second)
 	}
 	// It is back, and guarded.
-	caddy.MustLoad(t, configuration("", "parker /messages", last.Address))
+	caddy.MustLoad(t, configuration("", held, last.Address))
 	replayed(last)
 	caddy.MustLoad(t, configuration("", "respond 403", last.Address))
 	caddy.Publish(t, "messages", "", "")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -52,7 +53,11 @@ func TestWhoeverWaitsByAnyProtocolGoesThroughEachKindOfReload(t *testing.T) {
 	r := &room{name: "rooms/all"}
 	s.rooms, s.still = []*room{r}, r
 	upstreams := []string{caddytest.Serve(t, s.serve), caddytest.Serve(t, s.serve)}
-	s.caddy = caddytest.StartSecure(t, generation(0, upstreams[0]), "", "OTHER="+caddytest.FreePorts(t, 1)[0])
+	// All are to be parked when something is published, so nobody looks again.
+	site := func(i int) string {
+		return strings.Replace(generation(i, upstreams[i%2]), "timeout ", "look_again off\n\t\ttimeout ", 1)
+	}
+	s.caddy = caddytest.StartSecure(t, site(0), "", "OTHER="+caddytest.FreePorts(t, 1)[0])
 	r.start = s.publish(t, r, false).Position
 
 	var visitors []*visitor
@@ -71,7 +76,7 @@ func TestWhoeverWaitsByAnyProtocolGoesThroughEachKindOfReload(t *testing.T) {
 		}
 		s.caddy.AwaitWaiting(t, r.name, polls*len(visitors))
 		awaitStreams(t, s.caddy.Caddy, r.name, streams*len(visitors))
-		s.caddy.MustLoad(t, generation(i+1, upstreams[(i+1)%2]))
+		s.caddy.MustLoad(t, site(i+1))
 		if p := s.publish(t, r, version); p.Released != all {
 			t.Errorf("by reload %d, %d are left of %d", i+1, p.Released, all)
 		}

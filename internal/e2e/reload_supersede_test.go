@@ -12,6 +12,7 @@ import (
 // The older poll of a page came through a reload, and is parked on the same
 // channels, or on others.
 func TestANewerPollEndsAnOlderOneThatCameThroughAReload(t *testing.T) {
+	t.Parallel()
 	for _, channels := range []string{"messages", "messages more"} {
 		t.Run(channels, func(t *testing.T) {
 			t.Parallel()

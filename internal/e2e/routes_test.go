@@ -81,13 +81,15 @@ func (c passes) run(t *testing.T, pair *pair, site int, backend *recorder) {
 	without := pair.bare(t, site, c.poll)
 
 	seen := backend.seen()
-	if len(seen) != 4 {
-		t.Fatalf("the backend was asked %d times, want 3 with parker and once without: %v\n%v", len(seen), seen, given)
+	// Three with parker, or more where it looked again, and one without.
+	last := len(seen) - 1
+	if last < 3 {
+		t.Fatalf("the backend was asked %d times: %v\n%v", len(seen), seen, given)
 	}
-	for pass, request := range seen[:3] {
-		compare(t, fmt.Sprintf("the request of pass %d", pass+1), request, seen[3])
+	for pass, request := range seen[:last] {
+		compare(t, fmt.Sprintf("the request of pass %d", pass+1), request, seen[last])
 	}
-	check(t, "the backend saw", seen[3], c.seen.at(site))
+	check(t, "the backend saw", seen[last], c.seen.at(site))
 	if release := given["Parker-Status"]; !strings.HasSuffix(release, "; release=replay") {
 		t.Errorf("Parker-Status is %q", release)
 	}

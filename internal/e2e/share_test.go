@@ -12,13 +12,14 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// parking is a site that parks all polls, with the options given, and publishes
-// each write on the channel that is its path.
+// parking is a site that parks all polls, with the options given and without later
+// looks, and publishes each write on the channel that is its path.
 func parking(options string) string {
 	return `
 http://{$SITE} {
 	parker_notify
 	parker {
+		look_again off
 		` + options + `
 	}
 	reverse_proxy {$BACKEND}

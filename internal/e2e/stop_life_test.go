@@ -11,6 +11,7 @@ import (
 )
 
 func TestAStopAnswersAllAndTheirClientsResume(t *testing.T) {
+	t.Parallel()
 	for name, stop := range map[string]func(*caddytest.Caddy, *testing.T) time.Duration{
 		"by a signal":      func(c *caddytest.Caddy, t *testing.T) time.Duration { return c.Stop(t) },
 		"by the admin API": func(c *caddytest.Caddy, t *testing.T) time.Duration { return c.StopByAdmin(t) },

@@ -48,6 +48,7 @@ func comeBack(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted,
 }
 
 func TestAStreamThatComesBackToABackendThatRestartsGoesOn(t *testing.T) {
+	t.Parallel()
 	for name, away := range away {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

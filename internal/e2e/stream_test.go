@@ -120,10 +120,10 @@ func TestWhatWasMissedComesInOrder(t *testing.T) {
 // Other channels forget, in time, and then nobody could tell any more that nothing was
 // missed on a channel of which an old position is all that the client has.
 func TestAClientThatHearsNothingGoesOnFromWhereEventsStand(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes more than a minute")
 	}
-	t.Parallel()
 	caddy := caddytest.Start(t, streamSite, caddytest.NewLegacy(t).Address)
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages?since=0")
 	first := s.NextID(t, "")

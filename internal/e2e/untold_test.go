@@ -10,6 +10,7 @@ import (
 )
 
 func TestANewerPollHearsTheMessageThatTheOlderOneHasNotTold(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
@@ -42,6 +43,7 @@ http://{$HOOK} {
 }
 
 func TestAWatchThatFindsNewsWithACookieWakesThoseItWasFor(t *testing.T) {
+	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
@@ -73,6 +75,7 @@ http://{$HOOK} {
 }
 
 func TestMaxParkedBoundsWhatRequestsHold(t *testing.T) {
+	t.Parallel()
 	caddy := caddytest.Start(t, `
 {
 	{$GLOBAL}
