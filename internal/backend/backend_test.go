@@ -182,6 +182,45 @@ func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
 	})
 }
 
+func TestACompleteAnswerIsKeptUntilItsRouteReturns(t *testing.T) {
+	for name, x := range map[string]struct {
+		route    route
+		streamed bool
+	}{
+		"no content": {route: func(w http.ResponseWriter, _ *http.Request) error {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}},
+		"as long as it says": {route: func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Length", "2")
+			_, err := io.WriteString(w, "[]")
+			return err
+		}},
+		"shorter": {streamed: true, route: func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Length", "2")
+			_, err := io.WriteString(w, "[")
+			return err
+		}},
+		"flushed": {streamed: true, route: func(w http.ResponseWriter, _ *http.Request) error {
+			w.WriteHeader(http.StatusNoContent)
+			return http.NewResponseController(w).Flush()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
+				result := sendTo(t, httptest.NewRecorder(), q, func(w http.ResponseWriter, r *http.Request) error {
+					defer time.Sleep(2 * impatience)
+					return x.route(w, r)
+				}, walk{keep: always})
+				if result.Streamed != x.streamed || (result.Answer == nil) != x.streamed {
+					t.Errorf("%+v", result)
+				}
+			})
+		})
+	}
+}
+
 // Many answers that do not end share one timer: each streams at its own time, in
 // whatever order those between them have ended.
 func TestEachAnswerStreamsAtItsOwnTime(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -123,15 +124,30 @@ func (c *capture) inform(status int) {
 
 // Expired implements [delay.Owner]: it streams an answer that does not end. It runs on a
 // goroutine of its own, and so never touches the header that the route may be writing
-// to.
+// to. An answer that is complete is kept on: on a busy machine the route may take a while
+// to return, and until then the server would not send the answer either.
 func (c *capture) Expired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stage != keeping {
+	if c.stage != keeping || c.complete() && !c.flush {
 		return
 	}
 	c.flush = true
 	c.stream(TooSlow)
+}
+
+// complete reports whether nothing more can come of the body: RFC 9112, section 6.3. The
+// caller holds mu.
+func (c *capture) complete() bool {
+	if c.status == http.StatusNoContent || c.status == http.StatusNotModified {
+		return true
+	}
+	for _, f := range *c.frozen {
+		if f.name == "Content-Length" {
+			return len(f.values) == 1 && f.values[0] == strconv.Itoa(len(c.body))
+		}
+	}
+	return false
 }
 
 // stream sends the client what there is of the answer. The caller holds mu.
