@@ -17,10 +17,10 @@ import (
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/mistakes"
 	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/option"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/status"
-	"github.com/caddy-parker/parker/internal/words"
 )
 
 func init() {
@@ -107,25 +107,25 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := readChannels(d, &h.Channels); err != nil {
 		return err
 	}
-	given, err := words.Read(d, words.Options{
-		"across_sites": words.Flag(&h.AcrossSites),
-		"methods":      words.Methods(&h.Methods),
+	given, err := option.Read(d, option.Options{
+		"across_sites": option.Flag(&h.AcrossSites),
+		"methods":      option.Methods(&h.Methods),
 		"nothing_new":  h.readNothingNew,
-		"timeout":      words.Sequence(words.Duration(&h.Timeout, time.Nanosecond), words.Optional(words.Status(&h.TimeoutStatus))),
-		"watch":        words.OrOff(words.Duration(&h.Watch, leastWatch)),
+		"timeout":      option.Sequence(option.Duration(&h.Timeout, time.Nanosecond), option.Optional(option.Status(&h.TimeoutStatus))),
+		"watch":        option.OrOff(option.Duration(&h.Watch, leastWatch)),
 		"share":        h.readShare,
-		"asks":         words.Integer(&h.Asks, 1),
-		"reuse":        words.Duration(&h.Reuse, 0),
+		"asks":         option.Integer(&h.Asks, 1),
+		"reuse":        option.Duration(&h.Reuse, 0),
 		"look_again":   h.readLookAgain,
-		"spread":       words.Duration(&h.Spread, 0),
-		"max_body":     words.Sequence(words.Size(&h.MaxBody), words.Optional(words.Duration(&h.MaxBodyTime, time.Millisecond))),
-		"per_client":   words.Integer(&h.PerClient, 0),
+		"spread":       option.Duration(&h.Spread, 0),
+		"max_body":     option.Sequence(option.Size(&h.MaxBody), option.Optional(option.Duration(&h.MaxBodyTime, time.Millisecond))),
+		"per_client":   option.Integer(&h.PerClient, 0),
 		"per_browser":  h.readPerBrowser,
-		"supersede":    words.OrOff(readKeys(&h.Supersede)),
-		"answer":       words.OneOf(&h.Answer, "message", "replay"),
-		"hold":         words.OneOf(&h.Hold, "backend", "messages"),
+		"supersede":    option.OrOff(readKeys(&h.Supersede)),
+		"answer":       option.OneOf(&h.Answer, "message", "replay"),
+		"hold":         option.OneOf(&h.Hold, "backend", "messages"),
 		"sse":          h.readSSE,
-		"name":         words.Text(&h.Name),
+		"name":         option.Text(&h.Name),
 	})
 	if err != nil {
 		return err
@@ -150,12 +150,12 @@ func (h *Handler) readSSE(d *caddyfile.Dispenser) error {
 
 func (h *Handler) readLookAgain(d *caddyfile.Dispenser) error {
 	h.LookAgain = []caddy.Duration{0} // off
-	return words.OrOff(words.Ascending(&h.LookAgain))(d)
+	return option.OrOff(option.Ascending(&h.LookAgain))(d)
 }
 
 func (h *Handler) readPerBrowser(d *caddyfile.Dispenser) error {
 	h.PerBrowser = new(int)
-	return words.Integer(h.PerBrowser, 0)(d)
+	return option.Integer(h.PerBrowser, 0)(d)
 }
 
 func (h *Handler) readShare(d *caddyfile.Dispenser) error {
@@ -172,9 +172,9 @@ func (h *Handler) readShare(d *caddyfile.Dispenser) error {
 // readKeys reads the values by which requests are told apart. At least one must
 // differ between requests: a word meant as a placeholder, such as header.Cookie
 // without braces, would make all clients one.
-func readKeys(keys *[]string) words.Reader {
+func readKeys(keys *[]string) option.Reader {
 	return func(d *caddyfile.Dispenser) error {
-		if err := words.Strings(keys)(d); err != nil {
+		if err := option.Strings(keys)(d); err != nil {
 			return err
 		}
 		for _, word := range []string{"public", "off"} {
@@ -218,11 +218,11 @@ func (n *Notify) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := readChannels(d, &n.Channels); err != nil {
 		return err
 	}
-	given, err := words.Read(d, words.Options{
-		"across_sites": words.Flag(&n.AcrossSites),
-		"methods":      words.Methods(&n.Methods),
-		"status":       words.Statuses(&n.Status),
-		"piggyback":    words.Flag(&n.Piggyback),
+	given, err := option.Read(d, option.Options{
+		"across_sites": option.Flag(&n.AcrossSites),
+		"methods":      option.Methods(&n.Methods),
+		"status":       option.Statuses(&n.Status),
+		"piggyback":    option.Flag(&n.Piggyback),
 	})
 	if err == nil && n.AcrossSites && len(n.Channels) > 0 {
 		return given["across_sites"].WrapErr(errAcrossSites)
@@ -240,9 +240,9 @@ func (n *Notify) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Both options may repeat.
 func (p *Publish) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	_, err := words.Read(d, words.Options{
-		"token": words.Secrets(&p.Tokens),
-		"allow": words.Addresses(&p.Allow),
+	_, err := option.Read(d, option.Options{
+		"token": option.Secrets(&p.Tokens),
+		"allow": option.Addresses(&p.Allow),
 	}, "token", "allow")
 	return err
 }

@@ -22,16 +22,16 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	_ "github.com/caddy-parker/parker/internal/admin"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	_ "github.com/caddy-parker/parker/internal/command"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/poll"
-	"github.com/caddy-parker/parker/internal/share"
-	"github.com/caddy-parker/parker/internal/warn"
 )
 
 func init() {
@@ -163,9 +163,9 @@ type Handler struct {
 	replaced   context.Context // it ends when another configuration is in force
 	line       *poll.Line
 	logger     *zap.Logger
-	badChannel warn.Rarely
-	full       warn.Rarely
-	crossing   warn.Rarely
+	badChannel logging.Rarely
+	full       logging.Rarely
+	crossing   logging.Rarely
 
 	named   sync.Once // guards inNamed
 	inNamed bool      // the handler is part of a named route
@@ -199,8 +199,8 @@ type Notify struct {
 
 	hub        hub.Hub
 	logger     *zap.Logger
-	badChannel warn.Rarely
-	crossing   warn.Rarely
+	badChannel logging.Rarely
+	crossing   logging.Rarely
 }
 
 // Publish is the hook at which applications publish, and see who waits.
@@ -283,14 +283,14 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	h.metrics = metrics.Of(h.Name)
 	h.line = &poll.Line{
 		Lot:           h.hub.Lot,
-		Groups:        share.New(h.hub.Lot, h.sharing()),
+		Groups:        coalesce.New(h.hub.Lot, h.sharing()),
 		Rules:         h.NothingNew,
 		Asks:          semaphore.NewWeighted(int64(h.Asks)),
 		Slow:          delay.New(poll.SlowAfter),
 		MaxBody:       h.MaxBody,
 		MaxEvent:      max(h.MaxBody, h.hub.MaxMessage),
 		Patience:      poll.NewPatience(time.Duration(h.MaxBodyTime)),
-		Share:         share.RuleOf(h.Share, h.SharePublic),
+		Share:         coalesce.RuleOf(h.Share, h.SharePublic),
 		Spread:        time.Duration(h.Spread),
 		TimeoutStatus: h.TimeoutStatus,
 		Interest:      h.interest(),
@@ -307,7 +307,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		Newest:        &h.hub.NewestPolls,
 		Announce:      h.hub.Announce,
 		Metrics:       h.metrics,
-		Logger:        warn.Sampled(h.logger),
+		Logger:        logging.Sampled(h.logger),
 	}
 	h.hintAtShare()
 	return nil
@@ -346,8 +346,8 @@ const (
 var defaultLookAgain = []caddy.Duration{caddy.Duration(200 * time.Millisecond), caddy.Duration(time.Second), caddy.Duration(3 * time.Second)}
 
 // sharing says how the handler's requests share what the backend is asked.
-func (h *Handler) sharing() share.Options {
-	options := share.Options{Reuse: time.Duration(h.Reuse), Watch: time.Duration(h.Watch), Interest: h.interest(), Count: h.metrics.Groups}
+func (h *Handler) sharing() coalesce.Options {
+	options := coalesce.Options{Reuse: time.Duration(h.Reuse), Watch: time.Duration(h.Watch), Interest: h.interest(), Count: h.metrics.Groups}
 	for _, after := range h.LookAgain {
 		if after > 0 {
 			options.LookAgain = append(options.LookAgain, time.Duration(after))

@@ -16,15 +16,15 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/channels"
 	"github.com/caddy-parker/parker/internal/field"
-	"github.com/caddy-parker/parker/internal/keyed"
+	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/notify"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/reload"
 	"github.com/caddy-parker/parker/internal/sites"
-	"github.com/caddy-parker/parker/internal/successor"
 )
 
 // ServeHTTP is the one story: ask the backend; while it has nothing new, park;
@@ -192,7 +192,7 @@ func (h *Handler) move(p *poll.Poll, r *http.Request, s *poll.Stream, again bool
 	if h.replaced.Err() == nil {
 		return false
 	}
-	server := successor.Of(r)
+	server := reload.Of(r)
 	return server != nil && p.Move(server, s, again)
 }
 
@@ -245,7 +245,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if stream {
 		poll.AskForAny(r.Header)
 	}
-	kept, err := backend.Keep(r, h.MaxBody)
+	kept, err := ask.Keep(r, h.MaxBody)
 	if err != nil {
 		h.notHeld(w, r, answer.Body)
 		return nil
@@ -264,7 +264,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		Resume:    resume,
 		Wait:      wait,
 		Timeout:   h.timeout(r),
-		ClientIP:  keyed.Client(clientIP),
+		ClientIP:  limit.Client(clientIP),
 		Supersede: h.supersedeKey(r),
 		Alone:     h.inNamedRoute(r),
 		Handover:  handover,

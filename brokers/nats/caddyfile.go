@@ -4,7 +4,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-parker/parker/brokers/internal/client"
-	"github.com/caddy-parker/parker/internal/words"
+	"github.com/caddy-parker/parker/internal/option"
 )
 
 // UnmarshalCaddyfile sets up the broker from Caddyfile tokens. Syntax:
@@ -29,21 +29,21 @@ import (
 //	}
 func (b *Broker) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the broker's name
-	given, err := words.Read(d, words.Options{
-		"url":         words.Strings(&b.URLs),
+	given, err := option.Read(d, option.Options{
+		"url":         option.Strings(&b.URLs),
 		"credentials": client.Text(&b.Credentials),
-		"user":        words.Sequence(client.Text(&b.User), client.Text(&b.Password)),
+		"user":        option.Sequence(client.Text(&b.User), client.Text(&b.Password)),
 		"token":       client.Text(&b.Token),
 		"nkey":        client.Text(&b.NKey),
 		"tls":         b.readTLS,
 		"stream":      client.Text(&b.Stream),
 		"subject":     client.Text(&b.Subject),
-		"history": words.Sequence(
-			words.Integer(&b.HistoryEvents, leastEvents),
-			words.Optional(words.Duration(&b.HistoryAge, leastAge)),
+		"history": option.Sequence(
+			option.Integer(&b.HistoryEvents, leastEvents),
+			option.Optional(option.Duration(&b.HistoryAge, leastAge)),
 		),
-		"replicas": words.Integer(&b.Replicas, 1),
-		"storage":  words.OneOf(&b.Storage, "file", "memory"),
+		"replicas": option.Integer(&b.Replicas, 1),
+		"storage":  option.OneOf(&b.Storage, "file", "memory"),
 	})
 	if err != nil {
 		return err

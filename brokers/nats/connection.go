@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/caddy-parker/parker/internal/warn"
+	"github.com/caddy-parker/parker/internal/logging"
 )
 
 // connection keeps a connection to one of the servers until it is closed. One that
@@ -25,7 +25,7 @@ type connection struct {
 	options nats.Options
 	logger  *zap.Logger
 	end     context.CancelFunc
-	trouble warn.Rarely
+	trouble logging.Rarely
 
 	mu      sync.Mutex    // guards all below
 	link    *link         // nil: there is none

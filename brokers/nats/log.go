@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-parker/parker/brokers/internal/replica"
-	"github.com/caddy-parker/parker/internal/warn"
+	"github.com/caddy-parker/parker/internal/logging"
 )
 
 // log is a stream, as the log of a replica. Offsets are the stream's own sequence.
@@ -23,8 +23,8 @@ type log struct {
 	config jetstream.StreamConfig // of the stream, where there is none yet
 	prefix string                 // of its subjects
 	logger *zap.Logger
-	bad    warn.Rarely // of messages
-	unfit  warn.Rarely // of the stream
+	bad    logging.Rarely // of messages
+	unfit  logging.Rarely // of the stream
 
 	mu      sync.Mutex // guards all below
 	epoch   string     // as Epoch named it last

@@ -4,7 +4,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-parker/parker/brokers/internal/client"
-	"github.com/caddy-parker/parker/internal/words"
+	"github.com/caddy-parker/parker/internal/option"
 )
 
 // UnmarshalCaddyfile sets up the broker from Caddyfile tokens. Syntax:
@@ -28,19 +28,19 @@ import (
 //	}
 func (b *Broker) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the broker's name
-	given, err := words.Read(d, words.Options{
-		"url":      words.Strings(&b.URLs),
+	given, err := option.Read(d, option.Options{
+		"url":      option.Strings(&b.URLs),
 		"username": client.Text(&b.Username),
 		"password": client.Text(&b.Password),
 		"tls":      b.readTLS,
-		"cluster":  words.Flag(&b.Cluster),
+		"cluster":  option.Flag(&b.Cluster),
 		"sentinel": client.Text(&b.Sentinel),
-		"database": words.Integer(&b.Database, 0),
+		"database": option.Integer(&b.Database, 0),
 		"prefix":   client.Text(&b.Prefix),
-		"shards":   words.Integer(&b.Shards, 1),
-		"history": words.Sequence(
-			words.Integer(&b.HistoryEvents, leastEvents),
-			words.Optional(words.Duration(&b.HistoryAge, leastAge)),
+		"shards":   option.Integer(&b.Shards, 1),
+		"history": option.Sequence(
+			option.Integer(&b.HistoryEvents, leastEvents),
+			option.Optional(option.Duration(&b.HistoryAge, leastAge)),
 		),
 	})
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/brokers/internal/replica"
-	"github.com/caddy-parker/parker/internal/warn"
+	"github.com/caddy-parker/parker/internal/logging"
 )
 
 // layout is what parker keeps in Redis.
@@ -38,7 +38,7 @@ type log struct {
 
 	epoch      atomic.Pointer[string] // what Epoch returned last
 	trimmed    []atomic.Int64         // when each shard was, as Unix time in nanoseconds
-	bad        warn.Rarely            // entries that nobody can read
+	bad        logging.Rarely         // entries that nobody can read
 	connecting singleflight.Group
 
 	mu     sync.Mutex // guards all below

@@ -21,11 +21,11 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	_ "github.com/caddy-parker/parker/brokers/memory"
+	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/mistakes"
+	"github.com/caddy-parker/parker/internal/option"
 	"github.com/caddy-parker/parker/internal/sites"
-	"github.com/caddy-parker/parker/internal/warn"
-	"github.com/caddy-parker/parker/internal/words"
 )
 
 // App is what all of parker's handlers share: the broker that carries events,
@@ -109,7 +109,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		Meetings:             new(mistakes.Meetings),
 		source:               metrics.Hook,
 		logger:               ctx.Logger(),
-		debug:                warn.Sampled(ctx.Logger()),
+		debug:                logging.Sampled(ctx.Logger()),
 	}
 
 	module, err := a.loadBroker(ctx)
@@ -275,17 +275,17 @@ func (a *App) Cleanup() error {
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
 	history := new(History)
-	given, err := words.Read(d, words.Options{
+	given, err := option.Read(d, option.Options{
 		"broker": a.readBroker,
-		"history": words.Sequence(
-			words.Integer(&history.Events, 1),
-			words.Optional(words.Duration(&history.MaxAge, time.Nanosecond)),
-			words.Optional(words.Size(&history.MaxBytes)),
+		"history": option.Sequence(
+			option.Integer(&history.Events, 1),
+			option.Optional(option.Duration(&history.MaxAge, time.Nanosecond)),
+			option.Optional(option.Size(&history.MaxBytes)),
 		),
-		"max_parked":  words.Sequence(words.Integer(&a.MaxParked, 1), words.Optional(words.Size(&a.MaxParkedBytes))),
-		"max_message": words.Size(&a.MaxMessage),
+		"max_parked":  option.Sequence(option.Integer(&a.MaxParked, 1), option.Optional(option.Size(&a.MaxParkedBytes))),
+		"max_message": option.Size(&a.MaxMessage),
 
-		"max_channels_per_client": words.Integer(&a.MaxChannelsPerClient, 1),
+		"max_channels_per_client": option.Integer(&a.MaxChannelsPerClient, 1),
 	})
 	if given["history"] != nil {
 		a.History = history

@@ -5,10 +5,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-parker/parker/internal/keyed"
+	"github.com/caddy-parker/parker/internal/limit"
+	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/poll"
-	"github.com/caddy-parker/parker/internal/warn"
 )
 
 // Process is what outlives a configuration: the lot and those who are in it. A
@@ -16,8 +16,8 @@ import (
 type Process struct {
 	Lot         *lot.Lot
 	Broker      Broker
-	Clients     keyed.Counter
-	Spread      keyed.Spread // over channels, of each client
+	Clients     limit.Counter
+	Spread      limit.Spread // over channels, of each client
 	NewestPolls poll.Newest
 	Browsers    poll.Browsers
 	Memory      poll.Memory // of what is parked
@@ -26,7 +26,7 @@ type Process struct {
 	Stopping context.Context
 	stop     context.CancelFunc
 
-	badChannel, failed warn.Rarely
+	badChannel, failed logging.Rarely
 }
 
 func newProcess() *Process {

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-parker/parker/internal/words"
+	"github.com/caddy-parker/parker/internal/option"
 )
 
 // Read reads the block of rules behind its name in a Caddyfile. Syntax:
@@ -33,7 +33,7 @@ import (
 // is "idle". Backquotes keep quotes: `"0"` is the text. They are needed for {} at
 // the end of a line, too, where Caddy takes it for a block.
 func (r *Rules) Read(d *caddyfile.Dispenser) error {
-	options := words.Options{
+	options := option.Options{
 		"all":       r.readAll,
 		"unchanged": readUnchanged(r),
 	}
@@ -53,20 +53,20 @@ func (r *Rules) Read(d *caddyfile.Dispenser) error {
 }
 
 // conditions are the options that can also be lines of all.
-func (r *Rules) conditions() words.Options {
-	return words.Options{
-		"status": words.Statuses(&r.Status),
-		"body":   words.Strings(&r.Body),
+func (r *Rules) conditions() option.Options {
+	return option.Options{
+		"status": option.Statuses(&r.Status),
+		"body":   option.Strings(&r.Body),
 		"header": readHeaderRule(r),
 		"json":   readJSONRule(r),
-		"match":  words.String(&r.Match),
+		"match":  option.String(&r.Match),
 	}
 }
 
 // readAll reads a block each of whose lines must be met.
 func (r *Rules) readAll(d *caddyfile.Dispenser) error {
 	var lines []Rules
-	options := words.Options{
+	options := option.Options{
 		"all":       func(d *caddyfile.Dispenser) error { return d.WrapErr(errAllInside) },
 		"unchanged": func(d *caddyfile.Dispenser) error { return d.WrapErr(errUnchanged) },
 	}
@@ -91,11 +91,11 @@ func (r *Rules) readAll(d *caddyfile.Dispenser) error {
 }
 
 // readBlock reads a block of rules, and says where to write those that stand outside.
-func readBlock(d *caddyfile.Dispenser, options words.Options) error {
+func readBlock(d *caddyfile.Dispenser, options option.Options) error {
 	if rule := d.RemainingArgs(); len(rule) > 0 {
 		return d.Errf("rules stand in a block: write { in place of '%s', and each rule on a line of its own in the block", strings.Join(rule, " "))
 	}
-	_, err := words.Read(d, options, "status", "body", "header", "json", "match", "all")
+	_, err := option.Read(d, options, "status", "body", "header", "json", "match", "all")
 	return err
 }
 
@@ -108,14 +108,14 @@ func tryRules(d *caddyfile.Dispenser, rules Rules) error {
 	return nil
 }
 
-func readHeaderRule(rules *Rules) words.Reader {
+func readHeaderRule(rules *Rules) option.Reader {
 	return func(d *caddyfile.Dispenser) error {
 		if !d.NextArg() {
 			return d.ArgErr()
 		}
 		field := http.CanonicalHeaderKey(d.Val())
 		values := []string{} // none: the field is there, whatever it says
-		if err := words.Optional(words.String(&values))(d); err != nil {
+		if err := option.Optional(option.String(&values))(d); err != nil {
 			return err
 		}
 		if before, given := rules.Header[field]; given {
@@ -132,7 +132,7 @@ func readHeaderRule(rules *Rules) words.Reader {
 	}
 }
 
-func readJSONRule(rules *Rules) words.Reader {
+func readJSONRule(rules *Rules) option.Reader {
 	return func(d *caddyfile.Dispenser) error {
 		if !d.NextArg() {
 			return d.ArgErr()
@@ -184,7 +184,7 @@ func checkNumbers(value json.RawMessage) error {
 	}
 }
 
-func readUnchanged(rules *Rules) words.Reader {
+func readUnchanged(rules *Rules) option.Reader {
 	return func(d *caddyfile.Dispenser) error {
 		rules.Unchanged = new(Unchanged)
 		if !d.NextArg() {
@@ -193,6 +193,6 @@ func readUnchanged(rules *Rules) words.Reader {
 		if d.Val() != "except" {
 			return d.Errf("'%s' is not the word except", d.Val())
 		}
-		return words.Strings(&rules.Unchanged.Except)(d)
+		return option.Strings(&rules.Unchanged.Except)(d)
 	}
 }

@@ -12,15 +12,15 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/field"
-	"github.com/caddy-parker/parker/internal/passing"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // lingering is how long a backend may go on with a write whose client has left.
 const lingering = 30 * time.Second
 
 // Attend takes care of an answer whose header is about to be sent, if it needs any:
-// see [passing.Attend].
-type Attend func(w http.ResponseWriter, r *http.Request, status int) *passing.Writer
+// see [response.Attend].
+type Attend func(w http.ResponseWriter, r *http.Request, status int) *response.Writer
 
 // Pass sends a request on. It calls announce with the channels that the answer
 // named in its Parker-Publish field, once the route is done with it. attend may be
@@ -85,7 +85,7 @@ type observer struct {
 
 	attend   Attend
 	request  *http.Request
-	attended *passing.Writer // the client's writer, while it needs care; else nil
+	attended *response.Writer // the client's writer, while it needs care; else nil
 }
 
 func newObserver(w http.ResponseWriter) *observer {

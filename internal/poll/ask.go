@@ -3,9 +3,9 @@ package poll
 import (
 	"time"
 
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/share"
 )
 
 // Reply is what came of an ask.
@@ -14,7 +14,7 @@ type Reply struct {
 
 	// Answer is the backend's, to be given to the client; where Kind is Broken or
 	// Failed, as far as it came.
-	Answer *backend.Answer
+	Answer *ask.Answer
 
 	// Err is the handlers' error, where Kind is Failed.
 	Err error
@@ -117,7 +117,7 @@ func (p *Poll) join(w *walk) (reply Reply, ok bool) {
 // await waits for a flight's end, for which the reply has no kind. A replay's deadline
 // may come first, and the client may leave. If the backend does not answer, the poll may
 // be the next to ask it: then w has the ask.
-func (p *Poll) await(join *share.Flight, w *walk) Reply {
+func (p *Poll) await(join *coalesce.Flight, w *walk) Reply {
 	p.limits.Lift()
 	until := time.Now().Add(forever)
 	if w.again {
@@ -158,7 +158,7 @@ func (p *Poll) await(join *share.Flight, w *walk) Reply {
 // hears has an event free a poll that waits for another's ask, as it would free one that
 // is parked: it has a message for answer, or asks itself if the backend is slow. Else it
 // waits on.
-func (p *Poll) hears(join *share.Flight, w *walk, heard, until time.Time) Reply {
+func (p *Poll) hears(join *coalesce.Flight, w *walk, heard, until time.Time) Reply {
 	if w.again && p.kept != nil && p.waiter.HasMessage() && (!p.streams || join.Slow()) {
 		join.JoinerLeft()
 		if p.streams {
@@ -178,7 +178,7 @@ func (p *Poll) hears(join *share.Flight, w *walk, heard, until time.Time) Reply 
 
 // shared makes the result of another's ask the poll's own. It is not ok where there is
 // none for others.
-func (p *Poll) shared(r *share.Result, w *walk) (reply Reply, ok bool) {
+func (p *Poll) shared(r *coalesce.Result, w *walk) (reply Reply, ok bool) {
 	failed := !r.Retry.IsZero() || refused(r.Err)
 	switch {
 	case w.again && failed:
@@ -203,7 +203,7 @@ func (p *Poll) lead(w *walk) Reply {
 }
 
 // pass sends the request, whenever there is a place for it at the backend.
-func (p *Poll) pass(w *walk) (result backend.Result) {
+func (p *Poll) pass(w *walk) (result ask.Result) {
 	for cuts := 0; w.queue(); cuts++ {
 		w.asks().Sent.Inc()
 		p.passes++
@@ -219,7 +219,7 @@ func (p *Poll) pass(w *walk) (result backend.Result) {
 }
 
 // conclude ends an ask, for the poll and for all that joined it.
-func (p *Poll) conclude(w *walk, result backend.Result) Reply {
+func (p *Poll) conclude(w *walk, result ask.Result) Reply {
 	w.unhold()
 	if w.inner {
 		if result.Prepared != nil {
@@ -254,7 +254,7 @@ func (p *Poll) conclude(w *walk, result backend.Result) Reply {
 
 // overtaken has the poll take what another ask of its flight has brought, if its own was
 // cancelled for that.
-func (p *Poll) overtaken(w *walk, result backend.Result) (reply Reply, ok bool) {
+func (p *Poll) overtaken(w *walk, result ask.Result) (reply Reply, ok bool) {
 	if w.leads == nil || w.ctx.Err() == nil || result.Streamed || p.r.Context().Err() != nil {
 		return Reply{}, false
 	}

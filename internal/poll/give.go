@@ -8,9 +8,9 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/share"
 )
 
 var errUnasked = errors.New("the poll ended before the backend had answered it")
@@ -118,13 +118,13 @@ func (p *Poll) giveMessages(events []brokers.Event) error {
 // Released says why the poll was let go, should its next ask bring news.
 func (p *Poll) Released(why answer.Release) {
 	p.stamp.Release = why
-	p.why = share.Anew
+	p.why = coalesce.Anew
 	if p.ended.Cause == lot.Published {
-		p.why = share.InVain // unless it does
+		p.why = coalesce.InVain // unless it does
 	}
 }
 
-func (p *Poll) write(a *backend.Answer) {
+func (p *Poll) write(a *ask.Answer) {
 	header := p.client.Header()
 	a.Apply(header)
 	p.finish(header)

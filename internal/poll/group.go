@@ -5,12 +5,12 @@ import (
 	"slices"
 
 	"github.com/caddy-parker/parker/brokers"
-	"github.com/caddy-parker/parker/internal/share"
+	"github.com/caddy-parker/parker/internal/coalesce"
 )
 
 // key returns the key of the group that fits the poll's request as it is now.
-func (p *Poll) key() share.Key {
-	return p.line.Share.Key(share.Request{
+func (p *Poll) key() coalesce.Key {
+	return p.line.Share.Key(coalesce.Request{
 		HTTP:     p.r,
 		Kept:     p.request,
 		Channels: p.channels,

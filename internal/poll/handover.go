@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/share"
+	"github.com/caddy-parker/parker/internal/coalesce"
 )
 
 // Handover is a poll that goes through the configuration which has taken the place
@@ -165,7 +165,7 @@ func (p *Poll) take(h *Handover) {
 	p.deadline, p.patience = from.deadline, from.patience
 	p.resume, p.start, p.lost, p.checked = from.resume, from.start, from.lost, from.checked
 	p.kept, p.cookies, p.failures, p.passes = from.kept, from.cookies, from.failures, from.passes
-	p.askedAt, p.why, p.retry = from.askedAt, share.Anew, from.retry
+	p.askedAt, p.why, p.retry = from.askedAt, coalesce.Anew, from.retry
 	p.stamp = from.stamp
 	if h.stream != nil && p.streams {
 		p.stream = h.stream

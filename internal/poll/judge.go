@@ -12,34 +12,34 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/share"
 )
 
 // judge says what a walk's result means for the poll, and for others that wait for its
 // flight: nil if the ask was cancelled.
-func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
+func (p *Poll) judge(result ask.Result, w *walk) (Reply, *coalesce.Result) {
 	kept, cancelled := result.Answer, w.ctx.Err() != nil
 	switch {
 	case result.Streamed && result.Aborted:
-		return Reply{Kind: Broken}, share.Alone
+		return Reply{Kind: Broken}, coalesce.Alone
 	case result.Streamed:
-		return Reply{Kind: Streamed, Err: result.Err}, share.Alone
+		return Reply{Kind: Streamed, Err: result.Err}, coalesce.Alone
 	case w.unfit:
-		return Reply{Kind: Unfit}, share.Alone
+		return Reply{Kind: Unfit}, coalesce.Alone
 	case cancelled:
 		return Reply{Kind: TimedOut}, nil
 	case w.again && (w.wasCut(&result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || p.isFailure(kept)):
 		retry := time.Now().Add(p.backoff())
-		return p.refused(retry), &share.Result{Retry: retry}
+		return p.refused(retry), &coalesce.Result{Retry: retry}
 	case result.Aborted:
-		return Reply{Kind: Broken, Answer: kept}, share.Alone
+		return Reply{Kind: Broken, Answer: kept}, coalesce.Alone
 	case result.Err != nil && kept == nil:
 		return Reply{Kind: Failed, Answer: result.Prepared, Err: result.Err}, p.sharableFailure(result)
 	case result.Err != nil:
-		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, share.Alone
+		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, coalesce.Alone
 	}
 	kept, nothingNew := p.tell(kept)
 	landing := p.sharable(kept, nothingNew) // before the poll takes over its cookies
@@ -50,7 +50,7 @@ func (p *Poll) judge(result backend.Result, w *walk) (Reply, *share.Result) {
 // the rules want one. A client that has the answer already, by parker's own
 // validator, gets to know just that, unless its method is not one that a 304 answers:
 // then the answer is nothing new as it is. RFC 9110, section 13.1.2.
-func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
+func (p *Poll) tell(a *ask.Answer) (*ask.Answer, bool) {
 	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody && p.messagesOnly() {
 		return noContentAfter(a), true // there is no backend
 	}
@@ -74,7 +74,7 @@ func (p *Poll) tell(a *backend.Answer) (*backend.Answer, bool) {
 
 // differs reports whether an answer that has the date of the one that is kept differs
 // from it all the same.
-func (p *Poll) differs(a *backend.Answer) bool {
+func (p *Poll) differs(a *ask.Answer) bool {
 	k := p.kept
 	return k != nil && k.Status == a.Status && p.line.Rules.Differ(a.Status, a.Header, a.Body, k.Header, k.Body)
 }
@@ -87,16 +87,16 @@ func (p *Poll) takesNotModified() bool {
 }
 
 // sharable is what others may have of an answer.
-func (p *Poll) sharable(a *backend.Answer, nothingNew bool) *share.Result {
-	varies, ok := share.Varied(a.Header, p.request.Field)
+func (p *Poll) sharable(a *ask.Answer, nothingNew bool) *coalesce.Result {
+	varies, ok := coalesce.Varied(a.Header, p.request.Field)
 	if len(a.Header["Set-Cookie"]) > 0 {
 		ok = ok && p.line.Share.Public()
 		a = a.Without("Set-Cookie")
 	}
 	if !ok {
-		return share.Alone
+		return coalesce.Alone
 	}
-	r := &share.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
+	r := &coalesce.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
 	r.Personal = p.line.Share.Public() && personal(a.Header)
 	if unavailable(a.Status) && !nothingNew {
 		r.Retry = time.Now().Add(p.backoff())
@@ -119,9 +119,9 @@ func (p *Poll) warnOfPersonal() {
 }
 
 // sharableFailure is what others may have of the handlers' error.
-func (p *Poll) sharableFailure(result backend.Result) *share.Result {
+func (p *Poll) sharableFailure(result ask.Result) *coalesce.Result {
 	if result.Prepared == nil {
-		return &share.Result{Err: result.Err}
+		return &coalesce.Result{Err: result.Err}
 	}
 	r := p.sharable(result.Prepared, false)
 	if r.Answer != nil {
@@ -131,7 +131,7 @@ func (p *Poll) sharableFailure(result backend.Result) *share.Result {
 }
 
 // took makes an answer the poll's own.
-func (p *Poll) took(a *backend.Answer, nothingNew bool) Reply {
+func (p *Poll) took(a *ask.Answer, nothingNew bool) Reply {
 	p.failures, p.retry = 0, time.Time{}
 	if !nothingNew && !p.streams {
 		return Reply{Kind: News, Answer: a}
@@ -146,7 +146,7 @@ func (p *Poll) took(a *backend.Answer, nothingNew bool) Reply {
 
 // holdCookies keeps the cookies of an answer that the client does not get, or only
 // as an event, and sends them with the next.
-func (p *Poll) holdCookies(a *backend.Answer) {
+func (p *Poll) holdCookies(a *ask.Answer) {
 	if p.cookies.Hold(a.Header) {
 		header := p.request.Header()
 		if fields := p.cookies.Present(header["Cookie"], p.clientPath()); fields != nil {
@@ -204,7 +204,7 @@ func (p *Poll) announce(w *walk, kind Kind) {
 
 // isFailure reports whether an answer to a replay says that the backend is not there for
 // now. What the operator takes for nothing new is no failure.
-func (p *Poll) isFailure(a *backend.Answer) bool {
+func (p *Poll) isFailure(a *ask.Answer) bool {
 	return a != nil && unavailable(a.Status) && !p.line.Rules.Met(p.request.Header(), a.Status, a.Header, a.Body)
 }
 

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
-	"github.com/caddy-parker/parker/internal/keyed"
+	"github.com/caddy-parker/parker/internal/limit"
+	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
-	"github.com/caddy-parker/parker/internal/share"
-	"github.com/caddy-parker/parker/internal/warn"
 )
 
 // Line is what the polls of one handler have in common.
 type Line struct {
 	Lot    *lot.Lot
-	Groups *share.Groups
+	Groups *coalesce.Groups
 	Rules  *nothingnew.Rules
 
 	// Broker keeps the history that clients resume from.
@@ -49,7 +49,7 @@ type Line struct {
 
 	// Share says on what requests must agree to share an answer. If it is public,
 	// Set-Cookie is not shared.
-	Share share.Rule
+	Share coalesce.Rule
 
 	// Spread is over how long the requests of a channel are released.
 	Spread time.Duration
@@ -64,7 +64,7 @@ type Line struct {
 	// PerClient bounds how many polls of one client are parked, counted in
 	// Clients. 0: no limit.
 	PerClient int
-	Clients   *keyed.Counter
+	Clients   *limit.Counter
 
 	// PerBrowser bounds how many polls of one browser are parked on one path over
 	// HTTP/1.1, counted in Browsers. 0: no limit.
@@ -74,7 +74,7 @@ type Line struct {
 	// MaxChannels bounds on how many channels polls of one client are parked,
 	// counted in Channels.
 	MaxChannels int
-	Channels    *keyed.Spread
+	Channels    *limit.Spread
 
 	// Newest holds the waiter of the newest poll of each supersede key.
 	Newest *Newest
@@ -97,11 +97,11 @@ type Line struct {
 
 	// Personal warns of answers that the backend marks as one client's, and that
 	// others are given.
-	Personal warn.Rarely
+	Personal logging.Rarely
 }
 
 // Newest holds the waiter of the newest poll of each supersede key.
-type Newest = keyed.Newest[Key, *lot.Waiter]
+type Newest = limit.Newest[Key, *lot.Waiter]
 
 // SlowAfter is when an ask without the header of an answer no longer keeps others from
 // asking.

@@ -10,10 +10,10 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/eventstream"
 	"github.com/caddy-parker/parker/internal/field"
-	"github.com/caddy-parker/parker/internal/passing"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // WantsStream reports whether a request is for an event stream, there is no form of the
@@ -134,7 +134,7 @@ func (p *Poll) crossOrigin() bool {
 }
 
 // fit reports whether an answer's body says what the backend has to say.
-func fit(a *backend.Answer) bool { return a.Status/100 == 2 && a.Status != http.StatusPartialContent }
+func fit(a *ask.Answer) bool { return a.Status/100 == 2 && a.Status != http.StatusPartialContent }
 
 // Open begins the stream with what the client missed, or with what the backend
 // has to say at present; where that is away, with neither. [Stream.Close] must follow.
@@ -154,7 +154,7 @@ func (p *Poll) Open(first Reply) *Stream {
 	header.Set("X-Content-Type-Options", "nosniff")
 	s.stampOn(header)
 
-	s.out = passing.Attend(client, p.r, &p.limits, http.StatusOK, p.line.Streams.heartbeat())
+	s.out = response.Attend(client, p.r, &p.limits, http.StatusOK, p.line.Streams.heartbeat())
 	s.unstop = context.AfterFunc(p.line.Stopping, func() { s.out.Stop(nil) })
 	s.out.WriteHeader(http.StatusOK)
 	if s.full = !p.waiter.Open(); !s.full {

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/share"
 )
 
 // Park has the poll wait until something happens: [Poll.Wait] must follow, if it tells
@@ -44,7 +44,7 @@ func (p *Poll) Park() (parked bool) {
 	p.readyOutcomes()
 	why := p.why
 	if p.Retries() {
-		why = share.Anew
+		why = coalesce.Anew
 	}
 	p.listed = p.group.Parked(p.waiter, why, p.askedAt)
 	p.ended, parked = p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
@@ -186,9 +186,9 @@ func NewPatience(poll time.Duration) Patience {
 }
 
 // patienceFor says which of the backend's answers can be kept.
-func (p *Poll) patienceFor() backend.Patience {
+func (p *Poll) patienceFor() ask.Patience {
 	if p.streams {
-		return backend.Patience{Bytes: p.line.MaxEvent, Time: p.line.Patience.stream}
+		return ask.Patience{Bytes: p.line.MaxEvent, Time: p.line.Patience.stream}
 	}
-	return backend.Patience{Bytes: p.line.MaxBody, Time: p.line.Patience.poll}
+	return ask.Patience{Bytes: p.line.MaxBody, Time: p.line.Patience.poll}
 }

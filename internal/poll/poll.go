@@ -13,9 +13,9 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/share"
 )
 
 // Poll is one client's request on its way. It belongs to the goroutine that
@@ -26,13 +26,13 @@ type Poll struct {
 	client   http.ResponseWriter
 	next     caddyhttp.Handler
 	r        *http.Request
-	request  *backend.Request
+	request  *ask.Request
 	channels []string
 	waiter   *lot.Waiter
-	group    *share.Group
-	asked    *share.Group // the group as which it asked last
-	askedAt  time.Time    // when it did so
-	varies   []string     // fields by which answers varied that did not suit, sorted
+	group    *coalesce.Group
+	asked    *coalesce.Group // the group as which it asked last
+	askedAt  time.Time       // when it did so
+	varies   []string        // fields by which answers varied that did not suit, sorted
 	limits   answer.Limits
 
 	// deadline is when the client wants its answer, patience when a first ask
@@ -56,13 +56,13 @@ type Poll struct {
 	seated    bool  // it counts as one of the client's that are parked
 	full      error // which limit keeps it from that
 	weight    int64 // of what it holds while it is parked, without the answer
-	weighed   *backend.Answer
+	weighed   *ask.Answer
 	supersede Key     // zero: none
 	visitor   visitor // none: there is no limit for it
 	browser   Key     // digest of what it is known by, once it is needed
 	site      Key     // the same for all paths
 
-	why      share.Parking     // it parks next
+	why      coalesce.Parking  // it parks next
 	listed   bool              // its group knows that it is parked
 	outcomes chan lot.Outcome  // the waiter's; at most one is under way
 	outcome  func(lot.Outcome) // sends one
@@ -70,7 +70,7 @@ type Poll struct {
 	ended    lot.Outcome       // of the last park
 	gone     bool              // the client left while it was parked
 
-	kept     *backend.Answer // the last nothing-new answer
+	kept     *ask.Answer // the last nothing-new answer
 	cookies  answer.Cookies
 	failures int         // replays that failed, in a row
 	freed    atomic.Bool // an event has freed it from a replay that hung
@@ -94,7 +94,7 @@ type Poll struct {
 type Request struct {
 	Client   http.ResponseWriter
 	Next     caddyhttp.Handler
-	Kept     *backend.Request
+	Kept     *ask.Request
 	HTTP     *http.Request
 	Channels []string
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/lot"
 )
@@ -123,13 +123,13 @@ func (p *Poll) GiveMissed(missed []brokers.Event) error {
 
 // noContent is what a poll that waits for messages alone is answered when there
 // are none.
-func noContent() *backend.Answer {
-	return &backend.Answer{Status: http.StatusNoContent, Header: http.Header{"Cache-Control": {"no-store"}}}
+func noContent() *ask.Answer {
+	return &ask.Answer{Status: http.StatusNoContent, Header: http.Header{"Cache-Control": {"no-store"}}}
 }
 
 // noContentAfter is the same in place of an answer, which may be nil: it is for the
 // origins that this was for.
-func noContentAfter(kept *backend.Answer) *backend.Answer {
+func noContentAfter(kept *ask.Answer) *ask.Answer {
 	a := noContent()
 	if kept != nil {
 		answer.AllowOrigins(a.Header, kept.Header)

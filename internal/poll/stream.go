@@ -11,12 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-parker/parker/brokers"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/eventstream"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/nothingnew"
-	"github.com/caddy-parker/parker/internal/passing"
-	"github.com/caddy-parker/parker/internal/share"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // The types of those events that parker itself has to tell.
@@ -32,7 +32,7 @@ const page = 256
 // goroutine that serves the request.
 type Stream struct {
 	poll   *Poll
-	out    *passing.Writer
+	out    *response.Writer
 	ended  bool
 	unstop func() bool // the stream is not told any more that the server stops
 
@@ -160,7 +160,7 @@ func (s *Stream) Take() {
 // deliver gives events: messages as they are, and for the last wake-up what the
 // backend has to say.
 func (s *Stream) deliver(events []*lot.Event) {
-	s.poll.why = share.Anew
+	s.poll.why = coalesce.Anew
 	lastWakeUp := len(events) - 1
 	for lastWakeUp >= 0 && events[lastWakeUp].Message != nil {
 		lastWakeUp--
@@ -189,7 +189,7 @@ func (s *Stream) wake(event *lot.Event) {
 	last := s.last
 	s.replay(event.Position)
 	if s.last == last {
-		s.poll.why = share.InVain
+		s.poll.why = coalesce.InVain
 	}
 }
 
@@ -254,7 +254,7 @@ func (s *Stream) present(r Reply, at brokers.Position) {
 	}
 }
 
-func (s *Stream) presentAnswer(a *backend.Answer, at brokers.Position) {
+func (s *Stream) presentAnswer(a *ask.Answer, at brokers.Position) {
 	if !fit(a) {
 		s.fail(a.Status)
 		return

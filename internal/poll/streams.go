@@ -12,8 +12,8 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/passing"
-	"github.com/caddy-parker/parker/internal/words"
+	"github.com/caddy-parker/parker/internal/option"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // Streams says how events are streamed. [Streams.Provision] comes first.
@@ -64,11 +64,11 @@ func (s *Streams) Provision(maxMessage int64) error {
 //	    max_age   <duration>
 //	}
 func (s *Streams) Read(d *caddyfile.Dispenser) error {
-	_, err := words.Read(d, words.Options{
-		"heartbeat": words.Duration(&s.Heartbeat, time.Millisecond),
-		"retry":     words.Duration(&s.Retry, time.Millisecond),
-		"queue":     words.Sequence(words.Integer(&s.Queue, 1), words.Optional(words.Size(&s.QueueBytes))),
-		"max_age":   words.Duration(&s.MaxAge, 0),
+	_, err := option.Read(d, option.Options{
+		"heartbeat": option.Duration(&s.Heartbeat, time.Millisecond),
+		"retry":     option.Duration(&s.Retry, time.Millisecond),
+		"queue":     option.Sequence(option.Integer(&s.Queue, 1), option.Optional(option.Size(&s.QueueBytes))),
+		"max_age":   option.Duration(&s.MaxAge, 0),
 	})
 	return err
 }
@@ -95,8 +95,8 @@ func (s *Streams) retry() time.Duration {
 // heartbeat is spread as well.
 func (s *Streams) heartbeat() time.Duration { return shortened(time.Duration(s.Heartbeat)) }
 
-// Attend takes care of an answer that was never a poll's: see [passing.Attend].
-func (s *Streams) Attend(client http.ResponseWriter, r *http.Request, status int) *passing.Writer {
+// Attend takes care of an answer that was never a poll's: see [response.Attend].
+func (s *Streams) Attend(client http.ResponseWriter, r *http.Request, status int) *response.Writer {
 	limits := answer.LimitsOf(client, r)
-	return passing.Attend(client, r, &limits, status, s.heartbeat())
+	return response.Attend(client, r, &limits, status, s.heartbeat())
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/backend"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
-	"github.com/caddy-parker/parker/internal/passing"
-	"github.com/caddy-parker/parker/internal/share"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // walk is one ask of a poll that leads.
@@ -26,8 +26,8 @@ type walk struct {
 	poll   *Poll
 	ctx    context.Context
 	cancel func()
-	ask    *share.Ask // nil: nobody may join, or it has ended
-	leads  *share.Ask // the same, even when it has ended
+	ask    *coalesce.Ask // nil: nobody may join, or it has ended
+	leads  *coalesce.Ask // the same, even when it has ended
 	again  bool
 
 	unwatch func() bool // it is not told any more that the client leaves
@@ -205,13 +205,13 @@ func (w *walk) end() {
 	}
 	w.answered()
 	w.unhold()
-	w.land(share.Alone)
+	w.land(coalesce.Alone)
 }
 
-// Patience implements [backend.Walk].
-func (w *walk) Patience() backend.Patience { return w.poll.patienceFor() }
+// Patience implements [ask.Walk].
+func (w *walk) Patience() ask.Patience { return w.poll.patienceFor() }
 
-// Header implements [backend.Walk].
+// Header implements [ask.Walk].
 func (w *walk) Header(_ int, header http.Header) {
 	w.answered()
 	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
@@ -220,7 +220,7 @@ func (w *walk) Header(_ int, header http.Header) {
 	}
 }
 
-// Keep implements [backend.Walk]: also an answer that is news is kept whole if
+// Keep implements [ask.Walk]: also an answer that is news is kept whole if
 // others wait for it.
 func (w *walk) Keep(status int, header http.Header, start []byte) bool {
 	if w.inner {
@@ -250,7 +250,7 @@ func (w *walk) cut(status int, header http.Header) bool {
 }
 
 // wasCut reports whether that is what came of the ask.
-func (w *walk) wasCut(r *backend.Result) bool {
+func (w *walk) wasCut(r *ask.Result) bool {
 	if r.Answer != nil {
 		return w.cut(r.Answer.Status, r.Answer.Header)
 	}
@@ -264,12 +264,12 @@ func (w *walk) overlap() {
 	w.poll.overlapped = true
 	w.answered()
 	w.unhold()
-	w.land(share.Alone)
+	w.land(coalesce.Alone)
 }
 
-// Stream implements [backend.Walk]: an answer that streams is this poll's own, and
+// Stream implements [ask.Walk]: an answer that streams is this poll's own, and
 // ends it.
-func (w *walk) Stream(status int, why backend.Reason) bool {
+func (w *walk) Stream(status int, why ask.Reason) bool {
 	p := w.poll
 	if w.inner {
 		return !w.elsewhere
@@ -291,7 +291,7 @@ func (w *walk) Stream(status int, why backend.Reason) bool {
 		}
 		w.holding = false
 	}
-	if w.ask != nil && !w.ask.Land(share.Alone) && w.leads.Served() != nil {
+	if w.ask != nil && !w.ask.Land(coalesce.Alone) && w.leads.Served() != nil {
 		w.cancel() // another's answer has come first
 		return false
 	}
@@ -306,26 +306,26 @@ func (w *walk) Stream(status int, why backend.Reason) bool {
 }
 
 // detail is why an answer that streams has its poll not held.
-func (w *walk) detail(status int, why backend.Reason) answer.Detail {
+func (w *walk) detail(status int, why ask.Reason) answer.Detail {
 	switch {
 	case !admits(status):
 		return answer.Status
-	case w.long || why == backend.TooLong:
+	case w.long || why == ask.TooLong:
 		return answer.Length
-	case why == backend.TooSlow:
+	case why == ask.TooSlow:
 		return answer.Slow
 	}
 	return answer.News
 }
 
-// Attend implements [backend.Walk].
-func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
+// Attend implements [ask.Walk].
+func (w *walk) Attend(client http.ResponseWriter, status int) *response.Writer {
 	p := w.poll
 	if w.inner {
 		return nil // the handler further in sees to it
 	}
 	p.finish(client.Header())
-	writer := passing.Attend(client, p.r, &p.limits, status, p.line.Streams.heartbeat())
+	writer := response.Attend(client, p.r, &p.limits, status, p.line.Streams.heartbeat())
 	if writer != nil {
 		w.unstop = context.AfterFunc(p.line.Stopping, func() { writer.Stop(w.cancel) })
 	}
@@ -333,7 +333,7 @@ func (w *walk) Attend(client http.ResponseWriter, status int) *passing.Writer {
 }
 
 // land ends the ask with what it brought for others.
-func (w *walk) land(r *share.Result) {
+func (w *walk) land(r *coalesce.Result) {
 	if w.ask != nil {
 		w.ask.Land(r)
 		w.ask = nil

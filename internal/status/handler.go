@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
-	"github.com/caddy-parker/parker/internal/words"
+	"github.com/caddy-parker/parker/internal/option"
 )
 
 func init() {
@@ -102,9 +102,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 // Both options may repeat.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	_, err := words.Read(d, words.Options{
-		"token": words.Secrets(&h.Tokens),
-		"allow": words.Addresses(&h.Allow),
+	_, err := option.Read(d, option.Options{
+		"token": option.Secrets(&h.Tokens),
+		"allow": option.Addresses(&h.Allow),
 	}, "token", "allow")
 	return err
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/eventstream"
-	"github.com/caddy-parker/parker/internal/passing"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // retry is how long a client waits that has lost its stream, as with each reload.
@@ -30,7 +30,7 @@ func (s *sampler) stream(w http.ResponseWriter, r *http.Request, configuration, 
 	header.Set("Content-Type", eventstream.MediaType)
 	header.Set("Cache-Control", "no-store")
 	limits := answer.LimitsOf(w, r)
-	out := passing.Attend(w, r, &limits, http.StatusOK, 0)
+	out := response.Attend(w, r, &limits, http.StatusOK, 0)
 	if out == nil {
 		return // an answer to HEAD
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-parker/parker/internal/words"
+	"github.com/caddy-parker/parker/internal/option"
 )
 
 // Replace replaces global placeholders, such as {env.PASSWORD}. One that stands for
@@ -25,8 +25,8 @@ func Replace(text string) (string, error) {
 }
 
 // Text reads one text that is not empty.
-func Text(target *string) words.Reader {
-	read := words.Text(target)
+func Text(target *string) option.Reader {
+	read := option.Text(target)
 	return func(d *caddyfile.Dispenser) error {
 		if err := read(d); err != nil || *target == "" {
 			return d.ArgErr()
@@ -63,11 +63,11 @@ type TLS struct {
 //	    insecure_skip_verify
 //	}
 func (t *TLS) Read(d *caddyfile.Dispenser) error {
-	_, err := words.Read(d, words.Options{
-		"ca":                   words.Strings(&t.CA),
-		"cert":                 words.Sequence(Text(&t.Certificate), Text(&t.Key)),
+	_, err := option.Read(d, option.Options{
+		"ca":                   option.Strings(&t.CA),
+		"cert":                 option.Sequence(Text(&t.Certificate), Text(&t.Key)),
 		"server_name":          Text(&t.ServerName),
-		"insecure_skip_verify": words.Flag(&t.InsecureSkipVerify),
+		"insecure_skip_verify": option.Flag(&t.InsecureSkipVerify),
 	})
 	return err
 }

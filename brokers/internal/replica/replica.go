@@ -20,7 +20,7 @@ import (
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/brokers/internal/delivery"
-	"github.com/caddy-parker/parker/internal/warn"
+	"github.com/caddy-parker/parker/internal/logging"
 )
 
 // Source says which log a broker has a copy of, and how to get at it.
@@ -55,7 +55,7 @@ type replica struct {
 	end      context.CancelFunc // nil: it has not begun
 	ended    chan struct{}
 	inStep   chan struct{} // closed when the copy is one for the first time
-	refused  warn.Rarely
+	refused  logging.Rarely
 
 	mu        sync.Mutex // guards all below; not held while an event is delivered
 	began     time.Time  // when it was started first

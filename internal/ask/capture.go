@@ -1,0 +1,316 @@
+package ask
+
+import (
+	"bufio"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/delay"
+	"github.com/caddy-parker/parker/internal/response"
+)
+
+// stage is what becomes of an answer.
+type stage uint8
+
+const (
+	keeping   stage = iota // it is held back until it has ended
+	streaming              // it goes to the client as it comes
+	dropping               // it goes nowhere
+)
+
+// capture is the ResponseWriter that the route writes to. The route has a header
+// of its own, so that an answer that is not sent leaves no trace in the client's.
+type capture struct {
+	*caddyhttp.ResponseWriterWrapper // the client's
+
+	patience Patience
+	walk     Walk
+	header   http.Header
+
+	mu     sync.Mutex // guards what follows but for waiting, and the client's writer while keeping: see Expired
+	stage  stage
+	status int      // 0: no final header yet
+	frozen *[]field // the header as the route wrote it, of an answer that was looked at; else nil
+	body   []byte
+	flush  bool // the route has flushed what is held back
+
+	attended *response.Writer // the client's writer, while it needs care; else nil
+
+	waiting delay.Entry // for the answer's end
+}
+
+func newCapture(client http.ResponseWriter, walk Walk) *capture {
+	return &capture{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
+		patience:              walk.Patience(),
+		walk:                  walk,
+		header:                client.Header().Clone(),
+	}
+}
+
+// Header is the route's header, not the client's.
+func (c *capture) Header() http.Header { return c.header }
+
+// WriteHeader sends an informational answer on and decides what becomes of a
+// final one.
+func (c *capture) WriteHeader(status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeHeader(status)
+}
+
+func (c *capture) writeHeader(status int) {
+	if c.status != 0 || c.stage == dropping {
+		return
+	}
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		c.inform(status)
+		return
+	}
+	c.status = status
+	c.walk.Header(status, c.header)
+	if status == http.StatusSwitchingProtocols || !c.walk.Keep(status, c.header, nil) {
+		c.stream(Unkept)
+		return
+	}
+	c.freeze()
+	c.patience.Time.Begin(&c.waiting, c)
+}
+
+// frozenHeaders are lists that are not in use.
+var frozenHeaders = sync.Pool{New: func() any { return new([]field) }}
+
+// freeze notes the header: what the route does to it from now on is too late. The
+// caller holds mu.
+func (c *capture) freeze() {
+	c.frozen = frozenHeaders.Get().(*[]field)
+	for name, values := range c.header {
+		*c.frozen = append(*c.frozen, field{name, values})
+	}
+}
+
+// thaw puts the noted fields into a header, and ends the wait for the answer's end.
+// The caller holds mu.
+func (c *capture) thaw(header http.Header) {
+	c.settle()
+	for _, f := range *c.frozen {
+		header[f.name] = f.values
+	}
+	clear(*c.frozen)
+	*c.frozen = (*c.frozen)[:0]
+	frozenHeaders.Put(c.frozen)
+	c.frozen = nil
+}
+
+// inform sends a 1xx answer with the route's header, which the final answer does
+// not inherit.
+func (c *capture) inform(status int) {
+	client := c.ResponseWriter.Header()
+	before := maps.Clone(client)
+	clear(client)
+	maps.Copy(client, c.header)
+	client.Del(answer.Publish)
+	c.ResponseWriter.WriteHeader(status)
+	clear(client)
+	maps.Copy(client, before)
+}
+
+// Expired implements [delay.Owner]: it streams an answer that does not end. It runs on a
+// goroutine of its own, and so never touches the header that the route may be writing
+// to. An answer that is complete is kept on: on a busy machine the route may take a while
+// to return, and until then the server would not send the answer either.
+func (c *capture) Expired() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage != keeping || c.complete() && !c.flush {
+		return
+	}
+	c.flush = true
+	c.stream(TooSlow)
+}
+
+// complete reports whether nothing more can come of the body: RFC 9112, section 6.3. The
+// caller holds mu.
+func (c *capture) complete() bool {
+	if c.status == http.StatusNoContent || c.status == http.StatusNotModified {
+		return true
+	}
+	for _, f := range *c.frozen {
+		if f.name == "Content-Length" {
+			return len(f.values) == 1 && f.values[0] == strconv.Itoa(len(c.body))
+		}
+	}
+	return false
+}
+
+// stream sends the client what there is of the answer. The caller holds mu.
+func (c *capture) stream(why Reason) {
+	if !c.walk.Stream(c.status, why) {
+		c.drop()
+		return
+	}
+	c.stage = streaming
+	client := c.ResponseWriter.Header()
+	clear(client)
+	if c.frozen != nil {
+		c.thaw(client)
+	} else {
+		maps.Copy(client, c.header)
+	}
+	if c.attended = c.walk.Attend(c.ResponseWriter, c.status); c.attended != nil {
+		c.ResponseWriter = c.attended
+	}
+	c.ResponseWriter.WriteHeader(c.status)
+	if len(c.body) > 0 {
+		// A client that is gone shows in the route's next write.
+		_, _ = c.ResponseWriter.Write(c.body)
+		c.body = nil
+	}
+	if c.flush {
+		_ = http.NewResponseController(c.ResponseWriter).Flush()
+	}
+}
+
+// settle ends the wait for the answer's end. The caller holds mu.
+func (c *capture) settle() {
+	if c.frozen != nil {
+		c.patience.Time.End(&c.waiting)
+	}
+}
+
+// drop has nothing more of the answer go anywhere. The caller holds mu.
+func (c *capture) drop() {
+	c.settle()
+	c.stage, c.body = dropping, nil
+}
+
+// Write keeps, streams or drops.
+func (c *capture) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeHeader(http.StatusOK)
+	if c.stage == keeping {
+		if int64(len(c.body)+len(p)) <= c.patience.Bytes {
+			c.body = append(c.body, p...)
+			if !c.walk.Keep(c.status, c.header, c.body) {
+				c.stream(Unkept)
+			}
+			return len(p), nil
+		}
+		c.stream(TooLong)
+	}
+	if c.stage == dropping {
+		return len(p), nil
+	}
+	return c.ResponseWriter.Write(p)
+}
+
+// ReadFrom lets the client's writer copy, which may be much faster, once the
+// answer streams.
+func (c *capture) ReadFrom(r io.Reader) (n int64, err error) {
+	if c.at() != streaming {
+		n, err = io.Copy(struct{ io.Writer }{c}, io.LimitReader(r, c.patience.Bytes+1))
+		if err != nil || n <= c.patience.Bytes {
+			return n, err
+		}
+	}
+	var rest int64
+	if c.at() == streaming {
+		rest, err = c.ResponseWriterWrapper.ReadFrom(r)
+	} else {
+		rest, err = io.Copy(io.Discard, r)
+	}
+	return n + rest, err
+}
+
+func (c *capture) at() stage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stage
+}
+
+// FlushError flushes what streams. What is held back stays so until it is decided
+// on.
+func (c *capture) FlushError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeHeader(http.StatusOK)
+	if c.stage != streaming {
+		c.flush = true
+		return nil
+	}
+	return http.NewResponseController(c.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection over: the answer is the route's business from then
+// on.
+func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == keeping {
+		if !c.walk.Stream(http.StatusSwitchingProtocols, Unkept) {
+			return nil, nil, http.ErrNotSupported
+		}
+		c.settle()
+		c.stage = streaming
+	}
+	return http.NewResponseController(c.ResponseWriter).Hijack()
+}
+
+// end leaves nothing behind that would still write to the client, also where the
+// route panics.
+func (c *capture) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == keeping {
+		c.drop()
+	}
+	c.attended.Close()
+}
+
+// finish is called when the route has returned.
+func (c *capture) finish(err error, aborted bool) Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	result := Result{Err: err, Aborted: aborted}
+	switch c.stage {
+	case streaming:
+		result.Streamed = true
+		result.Aborted = aborted && !c.attended.Ended()
+		c.attended.Close() // before anything else is done with the header
+		maps.Copy(c.ResponseWriter.Header(), trailers(c.header))
+	case keeping:
+		if c.status == 0 && aborted {
+			break
+		}
+		if c.status == 0 && err != nil {
+			result.Prepared = newAnswer(0, c.ResponseWriter.Header(), c.header, nil, nil)
+			break
+		}
+		c.writeHeader(http.StatusOK)
+		if c.stage != keeping {
+			result.Streamed = c.stage == streaming
+			break
+		}
+		header := make(http.Header, len(*c.frozen))
+		c.thaw(header)
+		result.Answer = newAnswer(c.status, c.ResponseWriter.Header(), header, c.body, trailers(c.header))
+		c.stage = dropping
+	}
+	return result
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*capture)(nil)
+	_ io.ReaderFrom       = (*capture)(nil)
+	_ http.Hijacker       = (*capture)(nil)
+	_ delay.Owner         = (*capture)(nil)
+)

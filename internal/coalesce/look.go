@@ -1,0 +1,196 @@
+package coalesce
+
+import (
+	"time"
+
+	"github.com/caddy-parker/parker/internal/lot"
+)
+
+// Many applications answer a write before they show it: updates are deferred, a cache
+// or a replica lags. So a group whose members were woken and found nothing new looks
+// again after a while, one member for all.
+const (
+	// lookSample is how many groups look at first, for one event and at one of the
+	// times. Where most wake-ups of a channel are for others, looks are few beside
+	// replays.
+	lookSample = 64
+
+	// lookMore is how many more look for each that finds news: what concerns most
+	// groups soon reaches all.
+	lookMore = 8
+
+	// After fadeAfter events in a row whose looks have brought nothing, groups look
+	// for one event in fadeTo, until a look brings news.
+	fadeAfter = 16
+	fadeTo    = 16
+)
+
+// Parking says why a member of a group parks.
+type Parking uint8
+
+const (
+	// First: it has asked for the first time.
+	First Parking = iota
+	// InVain: an event had it ask, and there was nothing new.
+	InVain
+	// Anew: it was let go for another reason.
+	Anew
+)
+
+// look is what is to be looked at again because of one event.
+type look struct {
+	event lot.Moment
+	step  int // the next of the times
+	left  int // how many more may look
+	timer *lot.Waiter
+
+	next    map[*Group]struct{} // to look at that time
+	pending map[*Group]struct{} // that could look now, but are not in the sample
+
+	asked, news bool
+	over        bool // the last of the times was
+}
+
+// lookRest is how long an event is remembered that has been looked at: members that ask
+// late because of it count with those before.
+const lookRest = 10 * time.Second
+
+// joinLook has the group take part in what is looked at again because of an event. It
+// reports whether it does. The caller holds the groups' lock.
+func (g *Group) joinLook(event lot.Moment, why Parking) bool {
+	s := g.groups
+	e := s.looks[event]
+	switch {
+	case e == nil && (why == Anew || s.vain >= fadeAfter && !sampled(event)):
+		return false
+	case e == nil:
+		e = &look{event: event, left: lookSample * len(s.lookAgain), timer: s.lot.Register(nil, lot.WakeUps), next: make(map[*Group]struct{})}
+		s.looks[event] = e
+		s.lookLater(e, s.lookAgain[0])
+	case e.over && (why == Anew || e.left <= 0):
+		return false
+	case e.over:
+		e.over, e.step = false, 0
+		e.timer.Leave()
+		s.lookLater(e, s.lookAgain[0])
+	}
+	if g.look != e {
+		g.leaveLook()
+	}
+	e.next[g] = struct{}{}
+	g.look = e
+	return true
+}
+
+// leaveLook has the group take part no longer. The caller holds the groups' lock.
+func (g *Group) leaveLook() {
+	e := g.look
+	if e == nil {
+		return
+	}
+	g.look = nil
+	delete(e.next, g)
+	delete(e.pending, g)
+	if len(e.next)+len(e.pending) == 0 && !e.asked && g.groups.looks[e.event] == e {
+		delete(g.groups.looks, e.event) // it never was looked at
+		e.timer.Leave()
+	}
+}
+
+// sampled chooses one event in fadeTo.
+func sampled(event lot.Moment) bool {
+	return uint64(event)*0x9e3779b97f4a7c15>>32%fadeTo == 0
+}
+
+// recent reports whether a group that parks now is to look again for the last event on
+// its channels. One that came shortly before a first ask began may not show yet, too; one
+// that came since has the backend asked anyway.
+func (g *Group) recent(why Parking, asked time.Time) (event lot.Moment, ok bool) {
+	s := g.groups
+	if len(s.lookAgain) == 0 {
+		return 0, false
+	}
+	event = s.lot.LatestWakeUp(g.channels, s.interest)
+	if why != First {
+		return event, event != 0
+	}
+	before := s.lot.Ago(event) - time.Since(asked)
+	return event, event != 0 && before >= 0 && before < s.lookAgain[len(s.lookAgain)-1]
+}
+
+func (s *Groups) lookLater(e *look, after time.Duration) {
+	e.timer.Hold(time.Now().Add(after), func(lot.Outcome) { s.look(e) })
+}
+
+// look has a sample of the groups look, one member each, and waits for the next time.
+func (s *Groups) look(e *look) {
+	s.mu.Lock()
+	if s.looks[e.event] != e {
+		s.mu.Unlock()
+		return
+	}
+	if e.over {
+		delete(s.looks, e.event)
+		s.mu.Unlock()
+		return
+	}
+	for g := range e.pending {
+		e.next[g] = struct{}{}
+	}
+	e.pending, e.next = e.next, make(map[*Group]struct{})
+	chosen := s.choose(e, min(lookSample, e.left))
+	e.left -= len(chosen)
+	if e.step++; e.step < len(s.lookAgain) {
+		s.lookLater(e, s.lookAgain[e.step]-s.lookAgain[e.step-1])
+	} else {
+		e.over = true
+		if e.asked && !e.news {
+			s.vain++
+		}
+		s.lookLater(e, lookRest)
+	}
+	s.mu.Unlock()
+	lookAll(chosen)
+}
+
+// choose takes up to count groups that can look now: their members are parked, nobody
+// asks for them, and no event has come since. The caller holds the groups' lock.
+func (s *Groups) choose(e *look, count int) (chosen []*lot.Waiter) {
+	for g := range e.pending {
+		if len(chosen) == count {
+			break
+		}
+		delete(e.pending, g)
+		if g.flight != nil && !g.flight.overdue || s.lot.LatestWakeUp(g.channels, s.interest) != e.event {
+			continue
+		}
+		for w := range g.parked {
+			chosen = append(chosen, w)
+			g.last = nil // it asks, whatever the last answer was
+			e.asked = true
+			break
+		}
+	}
+	return chosen
+}
+
+// Found says that a member which looked has found news: all other members ask, and more
+// groups look.
+func (g *Group) Found() {
+	s := g.groups
+	s.mu.Lock()
+	all := g.all()
+	s.vain = 0
+	if e := g.look; e != nil {
+		e.news = true
+		all = append(all, s.choose(e, lookMore)...)
+	}
+	s.mu.Unlock()
+	lookAll(all)
+}
+
+func lookAll(all []*lot.Waiter) {
+	for _, w := range all {
+		w.Look()
+	}
+}

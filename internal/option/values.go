@@ -1,0 +1,184 @@
+package option
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
+)
+
+// Sequence reads values that follow each other on a line.
+func Sequence(readers ...Reader) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		for _, read := range readers {
+			if err := read(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// Optional reads a value that may be left out.
+func Optional(read Reader) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		if d.CountRemainingArgs() == 0 {
+			return nil
+		}
+		return read(d)
+	}
+}
+
+// OrOff reads a value, or the word off, which leaves the target as it is.
+func OrOff(read Reader) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		if d.NextArg() {
+			if d.Val() == "off" {
+				return nil
+			}
+			d.Prev()
+		}
+		return read(d)
+	}
+}
+
+// Duration reads one duration that is not shorter than least, in Caddy's
+// notation: 10ms, 55s, 1d.
+func Duration(target *caddy.Duration, least time.Duration) Reader {
+	return one(func(d *caddyfile.Dispenser) error {
+		duration, err := caddy.ParseDuration(d.Val())
+		if err != nil {
+			return d.Errf("bad duration '%s': %w", d.Val(), err)
+		}
+		if duration < least {
+			return d.Errf("bad duration '%s': the least is %s", d.Val(), least)
+		}
+		*target = caddy.Duration(duration)
+		return nil
+	})
+}
+
+// Ascending reads one or more durations, each longer than the one before, and puts them
+// in the target's place.
+func Ascending(target *[]caddy.Duration) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		*target = nil
+		return each(func(d *caddyfile.Dispenser) error {
+			var duration caddy.Duration
+			d.Prev()
+			if err := Duration(&duration, time.Nanosecond)(d); err != nil {
+				return err
+			}
+			if n := len(*target); n > 0 && duration <= (*target)[n-1] {
+				return d.Errf("%s stands behind %s: the order is ascending", time.Duration(duration), time.Duration((*target)[n-1]))
+			}
+			*target = append(*target, duration)
+			return nil
+		})(d)
+	}
+}
+
+// Integer reads one whole number that is not under least.
+func Integer(target *int, least int) Reader {
+	return one(func(d *caddyfile.Dispenser) error {
+		number, err := strconv.Atoi(d.Val())
+		if err != nil {
+			return d.Errf("bad number '%s': %w", d.Val(), err)
+		}
+		if number < least {
+			return d.Errf("bad number '%s': the least is %d", d.Val(), least)
+		}
+		*target = number
+		return nil
+	})
+}
+
+// Size reads one number of bytes above 0, in Caddy's notation: 64KB, 1MiB.
+func Size(target *int64) Reader {
+	return one(func(d *caddyfile.Dispenser) error {
+		size, err := humanize.ParseBytes(d.Val())
+		switch {
+		case err != nil:
+			return d.Errf("bad size '%s': %w", d.Val(), err)
+		case size == 0:
+			return d.Errf("bad size '%s': the least is one byte", d.Val())
+		case size > math.MaxInt64:
+			return d.Errf("bad size '%s': too large", d.Val())
+		}
+		*target = int64(size)
+		return nil
+	})
+}
+
+// Flag is an option that has no value: it is given or not.
+func Flag(target *bool) Reader {
+	return func(*caddyfile.Dispenser) error {
+		*target = true
+		return nil
+	}
+}
+
+// OneOf reads one of the choices.
+func OneOf(target *string, choices ...string) Reader {
+	return one(func(d *caddyfile.Dispenser) error {
+		if !slices.Contains(choices, d.Val()) {
+			return d.Errf("'%s' is none of: %s", d.Val(), strings.Join(choices, ", "))
+		}
+		*target = d.Val()
+		return nil
+	})
+}
+
+// Text reads one text, whatever it is.
+func Text(target *string) Reader {
+	return one(func(d *caddyfile.Dispenser) error {
+		*target = d.Val()
+		return nil
+	})
+}
+
+// String reads one text, whatever it is, and adds it to the target.
+func String(target *[]string) Reader {
+	return one(func(d *caddyfile.Dispenser) error {
+		*target = append(*target, d.Val())
+		return nil
+	})
+}
+
+// Strings reads one or more texts and adds them to the target.
+func Strings(target *[]string) Reader {
+	return each(func(d *caddyfile.Dispenser) error {
+		*target = append(*target, d.Val())
+		return nil
+	})
+}
+
+// one reads exactly one value; parse finds it in d.Val.
+func one(parse Reader) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		if !d.NextArg() {
+			return d.ArgErr()
+		}
+		return parse(d)
+	}
+}
+
+// each reads one or more values; parse finds each in d.Val.
+func each(parse Reader) Reader {
+	return func(d *caddyfile.Dispenser) error {
+		if d.CountRemainingArgs() == 0 {
+			return d.ArgErr()
+		}
+		for d.NextArg() {
+			if err := parse(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,187 @@
+package response
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/answer"
+)
+
+// protocols are those that can be served within a test's own time.
+var protocols = []string{"HTTP 1.1", "HTTP 2"}
+
+// site serves a handler over pipes that hold no bytes back, so that a client
+// which does not read is noticed at once. It belongs to a synctest bubble.
+type site struct {
+	server    http.Server
+	transport http.Transport
+	conns     chan net.Conn
+}
+
+// serve ends with stop, within the bubble.
+func serve(protocol string, handler http.HandlerFunc) *site {
+	s := &site{conns: make(chan net.Conn)}
+	s.server.Handler = handler
+	s.server.Protocols, s.transport.Protocols = new(http.Protocols), new(http.Protocols)
+	for _, p := range []*http.Protocols{s.server.Protocols, s.transport.Protocols} {
+		p.SetHTTP1(protocol == "HTTP 1.1")
+		p.SetUnencryptedHTTP2(protocol == "HTTP 2")
+	}
+	s.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		s.conns <- server
+		return client, nil
+	}
+	return s
+}
+
+func (s *site) start() *site {
+	go s.server.Serve(s)
+	return s
+}
+
+func (s *site) stop() {
+	s.transport.CloseIdleConnections()
+	s.server.Close()
+}
+
+// Accept makes the site its server's listener.
+func (s *site) Accept() (net.Conn, error) {
+	conn, ok := <-s.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+// Close is called once, by the server.
+func (s *site) Close() error {
+	close(s.conns)
+	return nil
+}
+
+// Addr is nobody's.
+func (*site) Addr() net.Addr { return &net.UnixAddr{Net: "pipe"} }
+
+func (s *site) get(t *testing.T, ctx context.Context) *http.Response {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://site.test/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := s.transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+// pass answers as a route does: header, then body, under Attend's care.
+func pass(client http.ResponseWriter, r *http.Request, header http.Header, heartbeat time.Duration, body func(w http.ResponseWriter)) {
+	for name, values := range header {
+		client.Header()[name] = values
+	}
+	limits := answer.LimitsOf(client, r)
+	w := Attend(client, r, &limits, http.StatusOK, heartbeat)
+	defer w.Close()
+	w.WriteHeader(http.StatusOK)
+	body(w)
+}
+
+// passed is a handler that passes.
+func passed(header http.Header, heartbeat time.Duration, body func(w http.ResponseWriter)) http.HandlerFunc {
+	return func(client http.ResponseWriter, r *http.Request) { pass(client, r, header, heartbeat, body) }
+}
+
+func stream() http.Header { return http.Header{"Content-Type": {"text/event-stream"}} }
+func chunked() http.Header {
+	return http.Header{"Content-Type": {"application/json"}, "Via": {"1.1 Caddy"}}
+}
+
+// read waits for the next bytes.
+func read(t *testing.T, response *http.Response) string {
+	t.Helper()
+	buffer := make([]byte, 4096)
+	n, err := response.Body.Read(buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(buffer[:n])
+}
+
+// memory is a client's writer that notes what reaches the client, and when.
+type memory struct {
+	header http.Header
+	start  time.Time
+
+	// accept, if there is one, is called with each write, which ends as it does.
+	accept func() error
+
+	mu       sync.Mutex // guards all below
+	buffered bytes.Buffer
+	arrived  []string
+	deadline time.Time
+	ended    bool // the request's handler has returned
+}
+
+func newMemory() *memory { return &memory{header: http.Header{}, start: time.Now()} }
+
+// get is a request whose answer the memory is.
+func get() *http.Request {
+	r, _ := http.NewRequest(http.MethodGet, "http://site.test/", nil)
+	return r
+}
+
+func (m *memory) Header() http.Header { return m.header }
+
+func (m *memory) WriteHeader(status int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fmt.Fprint(&m.buffered, status)
+}
+
+func (m *memory) Write(p []byte) (int, error) {
+	if m.accept != nil {
+		if err := m.accept(); err != nil {
+			return 0, err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.deadline.IsZero() {
+		return 0, errors.New("a write without a deadline")
+	}
+	return m.buffered.Write(p)
+}
+
+func (m *memory) FlushError() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.arrived = append(m.arrived, fmt.Sprintf("%v %s", time.Since(m.start), &m.buffered))
+	m.buffered.Reset()
+	return nil
+}
+
+func (m *memory) SetWriteDeadline(deadline time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		panic("a deadline is set after the end of the request")
+	}
+	m.deadline = deadline
+	return nil
+}
+
+// got is what has reached the client, each flush on its own.
+func (m *memory) got() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.arrived
+}
