@@ -161,7 +161,7 @@ type Handler struct {
 	metrics    *metrics.Handler
 	hub        hub.Hub
 	replaced   context.Context // it ends when another configuration is in force
-	line       *poll.Line
+	polls      *poll.Config
 	logger     *zap.Logger
 	badChannel logging.Rarely
 	full       logging.Rarely
@@ -281,7 +281,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return fmt.Errorf("sse: %w", err)
 	}
 	h.metrics = metrics.Of(h.Name)
-	h.line = &poll.Line{
+	h.polls = &poll.Config{
 		Lot:           h.hub.Lot,
 		Groups:        coalesce.New(h.hub.Lot, h.sharing()),
 		Rules:         h.NothingNew,
@@ -316,7 +316,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // hintAtShare logs a hint if an option that saves asks saves few, because nothing says
 // what clients have in common.
 func (h *Handler) hintAtShare() {
-	if !h.line.Share.Everything() {
+	if !h.polls.Share.Everything() {
 		return
 	}
 	for option, interval := range map[string]caddy.Duration{"watch": h.Watch, "reuse": h.Reuse} {

@@ -212,8 +212,8 @@ func (h *Handler) unfit(r *http.Request) (why answer.Detail) {
 // notHeld has the answer say why a request is not held, before the backend is asked.
 func (h *Handler) notHeld(w http.ResponseWriter, r *http.Request, why answer.Detail) {
 	delete(w.Header(), "Parker-Status") // of a handler further out, which does not hold it either
-	answer.Stamp{Release: answer.None, Detail: why, Wait: -1}.Put(w.Header())
-	h.line.DebugNotHeld(h.line.IDOf(r), why)
+	answer.Report{Release: answer.None, Detail: why, Wait: -1}.Put(w.Header())
+	h.polls.DebugNotHeld(h.polls.IDOf(r), why)
 }
 
 // admit starts a poll, if the request can be held. A poll that cannot is told so.
@@ -239,7 +239,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if len(h.Channels) == 0 && !h.AcrossSites {
 		h.warnOfCrossing(waitsOn[0], r.Host)
 	}
-	id := h.line.IDOf(r)
+	id := h.polls.IDOf(r)
 	resume := poll.ResumeOf(r)
 	stream, onlyStreams := poll.WantsStream(r)
 	if stream {
@@ -255,7 +255,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		wait = -1
 	}
 	clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return h.line.New(poll.Request{
+	return h.polls.New(poll.Request{
 		Client: w, Next: next, Kept: kept, HTTP: r,
 		Channels:  waitsOn,
 		ID:        id,

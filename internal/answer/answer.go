@@ -60,8 +60,8 @@ const (
 // Releases are all of them.
 var Releases = []Release{None, Replay, Message, History, Timeout, Watch, Full, Stop, Error, Left}
 
-// Stamp is what parker says of itself in each answer.
-type Stamp struct {
+// Report is what parker says of itself in each answer.
+type Report struct {
 	Release Release
 
 	// Detail is why it was not held, if Release is None.
@@ -82,7 +82,7 @@ type Stamp struct {
 
 // Put adds Parker-Status, in the manner of RFC 9211, Preference-Applied, RFC 7240,
 // section 3, and what the client needs to go on.
-func (s Stamp) Put(header http.Header) {
+func (s Report) Put(header http.Header) {
 	status := "parker; park=0.0; release=none; detail=news"
 	if s.Parked > 0 || s.Release != None || s.Detail != News {
 		status = "parker; park=" + Seconds(s.Parked) + "; release=" + string(s.Release)

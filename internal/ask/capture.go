@@ -31,7 +31,7 @@ type capture struct {
 	*caddyhttp.ResponseWriterWrapper // the client's
 
 	patience Patience
-	walk     Walk
+	observer Observer
 	header   http.Header
 
 	mu     sync.Mutex // guards what follows but for waiting, and the client's writer while keeping: see Expired
@@ -46,11 +46,11 @@ type capture struct {
 	waiting delay.Entry // for the answer's end
 }
 
-func newCapture(client http.ResponseWriter, walk Walk) *capture {
+func newCapture(client http.ResponseWriter, observer Observer) *capture {
 	return &capture{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
-		patience:              walk.Patience(),
-		walk:                  walk,
+		patience:              observer.Patience(),
+		observer:              observer,
 		header:                client.Header().Clone(),
 	}
 }
@@ -75,8 +75,8 @@ func (c *capture) writeHeader(status int) {
 		return
 	}
 	c.status = status
-	c.walk.Header(status, c.header)
-	if status == http.StatusSwitchingProtocols || !c.walk.Keep(status, c.header, nil) {
+	c.observer.Header(status, c.header)
+	if status == http.StatusSwitchingProtocols || !c.observer.Keep(status, c.header, nil) {
 		c.stream(Unkept)
 		return
 	}
@@ -99,7 +99,7 @@ func (c *capture) freeze() {
 // thaw puts the noted fields into a header, and ends the wait for the answer's end.
 // The caller holds mu.
 func (c *capture) thaw(header http.Header) {
-	c.settle()
+	c.stopTimer()
 	for _, f := range *c.frozen {
 		header[f.name] = f.values
 	}
@@ -152,7 +152,7 @@ func (c *capture) complete() bool {
 
 // stream sends the client what there is of the answer. The caller holds mu.
 func (c *capture) stream(why Reason) {
-	if !c.walk.Stream(c.status, why) {
+	if !c.observer.Stream(c.status, why) {
 		c.drop()
 		return
 	}
@@ -164,7 +164,7 @@ func (c *capture) stream(why Reason) {
 	} else {
 		maps.Copy(client, c.header)
 	}
-	if c.attended = c.walk.Attend(c.ResponseWriter, c.status); c.attended != nil {
+	if c.attended = c.observer.Attend(c.ResponseWriter, c.status); c.attended != nil {
 		c.ResponseWriter = c.attended
 	}
 	c.ResponseWriter.WriteHeader(c.status)
@@ -178,8 +178,8 @@ func (c *capture) stream(why Reason) {
 	}
 }
 
-// settle ends the wait for the answer's end. The caller holds mu.
-func (c *capture) settle() {
+// stopTimer ends the wait for the answer's end. The caller holds mu.
+func (c *capture) stopTimer() {
 	if c.frozen != nil {
 		c.patience.Time.End(&c.waiting)
 	}
@@ -187,7 +187,7 @@ func (c *capture) settle() {
 
 // drop has nothing more of the answer go anywhere. The caller holds mu.
 func (c *capture) drop() {
-	c.settle()
+	c.stopTimer()
 	c.stage, c.body = dropping, nil
 }
 
@@ -199,7 +199,7 @@ func (c *capture) Write(p []byte) (int, error) {
 	if c.stage == keeping {
 		if int64(len(c.body)+len(p)) <= c.patience.Bytes {
 			c.body = append(c.body, p...)
-			if !c.walk.Keep(c.status, c.header, c.body) {
+			if !c.observer.Keep(c.status, c.header, c.body) {
 				c.stream(Unkept)
 			}
 			return len(p), nil
@@ -255,10 +255,10 @@ func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stage == keeping {
-		if !c.walk.Stream(http.StatusSwitchingProtocols, Unkept) {
+		if !c.observer.Stream(http.StatusSwitchingProtocols, Unkept) {
 			return nil, nil, http.ErrNotSupported
 		}
-		c.settle()
+		c.stopTimer()
 		c.stage = streaming
 	}
 	return http.NewResponseController(c.ResponseWriter).Hijack()

@@ -21,7 +21,7 @@ func placeholdersOf(replacer *caddy.Replacer, all []variable) []variable {
 	return all
 }
 
-// restorePlaceholders has only those placeholders set that were before the first walk:
+// restorePlaceholders has only those placeholders set that were before the first ask:
 // what the last one set is of another answer.
 func (q *Request) restorePlaceholders(replacer *caddy.Replacer) {
 	for _, set := range placeholdersOf(replacer, nil) {

@@ -2,7 +2,7 @@
 // route, as often as needed, and tells answers that are to be kept from those
 // that stream on to the client.
 //
-// A route was made to be walked once. [Keep] notes all of a request that a walk
+// A route was made to be sent once. [Keep] notes all of a request that a walk
 // changes and [Request.Send] puts it back before each, so that rewrites, route
 // groups, variables and bodies are right each time.
 package ask
@@ -25,7 +25,7 @@ import (
 var ErrBodyTooLong = errors.New("the request's body is too long to be kept")
 
 // routeGroup is where Caddy remembers which route groups a request has been
-// through: a second walk would skip them.
+// through: a second ask would skip them.
 const routeGroup caddy.CtxKey = "route_group"
 
 // Request is a request that can be sent more than once. What it keeps for that, it
@@ -43,8 +43,8 @@ type Request struct {
 
 	placeholders []variable // that handlers further out have set
 	sent         bool
-	own          context.Context // the request's own, with the variables of the last walk
-	walked       context.Context // own as the last walk left it; nil: there was none
+	own          context.Context // the request's own, with the variables of the last ask
+	ended        context.Context // own as the last ask left it; nil: there was none
 }
 
 // field is one of the request's header fields.
@@ -100,7 +100,7 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 		q.fields = append(q.fields, field{name, lines[first:len(lines):len(lines)]})
 	}
 	q.own = r.Context()
-	vars, groups := way(q.own)
+	vars, groups := routeState(q.own)
 	q.vars = slices.Grow(q.vars, len(vars))
 	for name, value := range vars {
 		q.vars = append(q.vars, variable{name, value})
@@ -130,8 +130,8 @@ func (q *Request) Discard() {
 	requests.Put(q)
 }
 
-// way is what Caddy keeps about a request's way, besides the request.
-func way(ctx context.Context) (vars map[string]any, groups map[string]struct{}) {
+// routeState is what Caddy keeps about a request's way, besides the request.
+func routeState(ctx context.Context) (vars map[string]any, groups map[string]struct{}) {
 	vars, _ = ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
 	groups, _ = ctx.Value(routeGroup).(map[string]struct{})
 	return vars, groups
@@ -154,8 +154,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Header is the request's header as each walk begins with it. What is changed in
-// it, counts for the walks to come.
+// Header is the request's header as each ask begins with it. What is changed in
+// it, counts for the asks to come.
 func (q *Request) Header() http.Header {
 	if q.header == nil {
 		q.header = make(http.Header, len(q.fields))
@@ -194,7 +194,7 @@ func (q *Request) Field(name string) []string {
 	return nil
 }
 
-// Variables yields the variables as each walk begins with them, in no order.
+// Variables yields the variables as each ask begins with them, in no order.
 func (q *Request) Variables(yield func(name string, value any) bool) {
 	for _, v := range q.vars {
 		if !yield(v.name, v.value) {
@@ -203,7 +203,7 @@ func (q *Request) Variables(yield func(name string, value any) bool) {
 	}
 }
 
-// Placeholders yields those that handlers further out have set, as each walk begins
+// Placeholders yields those that handlers further out have set, as each ask begins
 // with them, in no order.
 func (q *Request) Placeholders(yield func(name string, value any) bool) {
 	for _, p := range q.placeholders {
@@ -219,10 +219,10 @@ func (q *Request) Body() []byte { return q.body }
 // Size is how many bytes its header and body take.
 func (q *Request) Size() int64 { return int64(len(q.body)) + sizeOf(q.Fields) }
 
-// Restore makes the request what it was before the first walk. It does so in
+// Restore makes the request what it was before the first ask. It does so in
 // place, as Caddy's placeholders are bound to the very pointers. The variables
 // alone come in a new map: a connection to the backend may still be dialled for
-// the walk before, though that has ended, and reads them.
+// the ask before, though that has ended, and reads them.
 func (q *Request) Restore() {
 	*q.request = q.saved
 	*q.request.URL = q.url
@@ -233,7 +233,7 @@ func (q *Request) Restore() {
 	}
 	q.own = context.WithValue(q.saved.Context(), caddyhttp.VarsCtxKey, vars)
 	*q.request = *q.request.WithContext(q.own)
-	_, groups := way(q.own)
+	_, groups := routeState(q.own)
 	clear(groups)
 	for _, group := range q.groups {
 		groups[group] = struct{}{}
@@ -258,11 +258,11 @@ func (q *Request) Anew(ctx context.Context) *http.Request {
 	return r
 }
 
-// begin readies the request for a walk under ctx.
+// begin readies the request for an ask under ctx.
 func (q *Request) begin(ctx context.Context) {
 	if q.sent {
 		q.Restore()
-		vars, _ := way(q.own)
+		vars, _ := routeState(q.own)
 		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, vars)
 	}
 	q.sent = true
@@ -275,14 +275,14 @@ func (q *Request) begin(ctx context.Context) {
 // end gives the request its own context back: Caddy goes on with it, in error
 // routes for one.
 func (q *Request) end() {
-	q.walked = q.own
+	q.ended = q.own
 	*q.request = *q.request.WithContext(q.own)
 }
 
-// Finish leaves the request with the variables that its last walk set: handlers
+// Finish leaves the request with the variables that its last ask set: handlers
 // further out and the access log go by them.
 func (q *Request) Finish() {
-	if q.walked != nil {
-		*q.request = *q.request.WithContext(q.walked)
+	if q.ended != nil {
+		*q.request = *q.request.WithContext(q.ended)
 	}
 }

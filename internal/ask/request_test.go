@@ -26,7 +26,7 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 	for range 3 {
 		q.Send(r.Context(), httptest.NewRecorder(), route(func(_ http.ResponseWriter, seen *http.Request) error {
 			body, _ := io.ReadAll(seen.Body)
-			vars, groups := way(seen.Context())
+			vars, groups := routeState(seen.Context())
 			if seen != r || seen.Method != http.MethodPost || seen.URL.String() != "/a/b?c=d" || seen.RequestURI != "/a/b?c=d" || seen.Host != "example.com" ||
 				string(body) != "body" || len(seen.Header) != 1 || len(vars) != 1 || len(groups) != 1 {
 				t.Errorf("saw %s %s %s %q %v %v %v", seen.Method, seen.URL, seen.RequestURI, body, seen.Header, vars, groups)
@@ -38,12 +38,12 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 			vars["added"], groups["group0"] = true, struct{}{}
 			return nil
 		}), walk{keep: always})
-		if vars, _ := way(r.Context()); vars["added"] != true || r.Context().Err() != nil {
+		if vars, _ := routeState(r.Context()); vars["added"] != true || r.Context().Err() != nil {
 			t.Errorf("the request was left with the variables %v and a context that ended with %v", vars, r.Context().Err())
 		}
 	}
 	q.Restore()
-	if vars, _ := way(r.Context()); len(vars) != 1 {
+	if vars, _ := routeState(r.Context()); len(vars) != 1 {
 		t.Errorf("restored to the variables %v", vars)
 	}
 	if r.URL.Path != "/a/b" || r.Header.Get("X-Added") != "" || r.Header.Get("X-Client") != "yes" {
@@ -124,7 +124,7 @@ func TestADiscardedRequestLeavesNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		q.Restore()
-		vars, groups := way(other.Context())
+		vars, groups := routeState(other.Context())
 		if len(other.Header) != 1 || q.Field("Cookie") != nil || q.Body() != nil || len(vars) != 0 || len(groups) != 0 || other.URL.String() != "/other" || other.Method != http.MethodGet {
 			t.Fatalf("another's request is restored to %s %s %v with %q, %v, %v", other.Method, other.URL, other.Header, q.Body(), vars, groups)
 		}

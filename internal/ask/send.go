@@ -20,11 +20,11 @@ type Patience struct {
 	Time *delay.Queue
 }
 
-// Walk says what becomes of the answer of one walk through the route. Its methods
+// Observer says what becomes of the answer of one ask. Its methods
 // are called one at a time, on the goroutine of the route or, for an answer that
 // is silent, on another.
-type Walk interface {
-	// Patience is called once, before the walk.
+type Observer interface {
+	// Patience is called once, before the observer.
 	Patience() Patience
 
 	// Header is called with the answer's header when it is there, once, and
@@ -51,12 +51,12 @@ type Walk interface {
 type Reason uint8
 
 const (
-	Unkept  Reason = iota // [Walk] does not keep it
+	Unkept  Reason = iota // [Observer] does not keep it
 	TooLong               // it is longer than may be kept
 	TooSlow               // it takes too long to end
 )
 
-// Result is how a walk ended.
+// Result is how an ask ended.
 type Result struct {
 	// Answer is what was kept, or nil: it streamed, was dropped, or there was
 	// none because of Err.
@@ -76,12 +76,12 @@ type Result struct {
 	Aborted bool
 }
 
-// Send walks the request through next once. Only where the answer streams, w is
+// Send sends the request through next once. Only where the answer streams, w is
 // written to.
-func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, walk Walk) (result Result) {
+func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, observer Observer) (result Result) {
 	q.begin(ctx)
 	defer q.end()
-	c := newCapture(w, walk)
+	c := newCapture(w, observer)
 	defer c.end()
 	var err error
 	defer func() {

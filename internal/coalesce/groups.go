@@ -35,11 +35,11 @@ type Group struct {
 	groups   *Groups
 	key      Key
 	channels []string // of all members
-	begun    lot.Mark // when the last flight began
+	begun    lot.Mark // when the last call began
 
 	members int
-	flight  *Flight // the youngest, if it has not ended
-	last    *Result // the youngest flight's, if it can be shared
+	call    *Call   // the youngest, if it has not ended
+	last    *Result // the youngest call's, if it can be shared
 
 	reuseUntil time.Time   // last serves first asks too until then
 	reuse      *lot.Waiter // on no channel: it tells when that time is over
@@ -117,27 +117,27 @@ func (g *Group) exit() {
 	g.groups.count.Dec()
 }
 
-// moved reports whether anything happened on the channels since the last flight began.
+// moved reports whether anything happened on the channels since the last call began.
 // The caller holds the groups' lock.
 func (g *Group) moved() bool { return g.groups.lot.Mark(g.channels) != g.begun }
 
-// Meet joins a flight, or is served at once by the result of one that has ended,
-// or leads a flight of its own: just one of the three is not nil. An ended flight
+// JoinOrLead joins a call, or is served at once by the result of one that has ended,
+// or leads a call of its own: just one of the three is not nil. An ended call
 // serves all that ask again, and first asks as long as its answer is for reuse.
-// What is on the way or was brought before the last event serves nobody. A flight that
+// What is on the way or was brought before the last event serves nobody. A call that
 // is overdue is led by the caller, too.
 //
 // cancel is called if the caller leads, and either another's answer has come first, or
 // its client leaves and nobody else waits.
-func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, lead *Ask) {
+func (g *Group) JoinOrLead(again bool, cancel func()) (join *Call, ready *Result, lead *Leader) {
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case g.flight == nil && g.last == nil || g.moved():
-	case g.flight != nil && g.flight.overdue:
-		return nil, nil, g.flight.lead(cancel)
-	case g.flight != nil:
+	case g.call == nil && g.last == nil || g.moved():
+	case g.call != nil && g.call.overdue:
+		return nil, nil, g.call.lead(cancel)
+	case g.call != nil:
 		return g.join(), nil, nil
 	case again || g.last.NothingNew && time.Now().Before(g.reuseUntil):
 		return nil, g.last, nil
@@ -145,25 +145,25 @@ func (g *Group) Meet(again bool, cancel func()) (join *Flight, ready *Result, le
 	return nil, nil, g.begin(again, cancel)
 }
 
-// begin starts a flight. From here on events count against it.
-func (g *Group) begin(again bool, cancel func()) *Ask {
+// begin starts a call. From here on events count against it.
+func (g *Group) begin(again bool, cancel func()) *Leader {
 	g.begun = g.groups.lot.Mark(g.channels)
 	g.last = nil
-	g.flight = &Flight{group: g, again: again, begun: time.Now()}
-	g.flight.asks = g.flight.one[:0]
-	return g.flight.lead(cancel)
+	g.call = &Call{group: g, again: again, begun: time.Now()}
+	g.call.leaders = g.call.one[:0]
+	return g.call.lead(cancel)
 }
 
-func (g *Group) join() *Flight {
-	f := g.flight
-	f.joiners++
-	if f.done == nil {
-		f.done, f.more = make(chan struct{}), make(chan struct{}, 1)
+func (g *Group) join() *Call {
+	c := g.call
+	c.joiners++
+	if c.done == nil {
+		c.done, c.more = make(chan struct{}), make(chan struct{}, 1)
 	}
-	return f
+	return c
 }
 
-// keep holds on to a flight's result for all that it may serve later.
+// keep holds on to a call's result for all that it may serve later.
 func (g *Group) keep(r *Result) {
 	g.last = r
 	if !r.NothingNew || g.groups.reuse <= 0 {

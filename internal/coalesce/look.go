@@ -161,7 +161,7 @@ func (s *Groups) choose(e *look, count int) (chosen []*lot.Waiter) {
 			break
 		}
 		delete(e.pending, g)
-		if g.flight != nil && !g.flight.overdue || s.lot.LatestWakeUp(g.channels, s.interest) != e.event {
+		if g.call != nil && !g.call.overdue || s.lot.LatestWakeUp(g.channels, s.interest) != e.event {
 			continue
 		}
 		for w := range g.parked {

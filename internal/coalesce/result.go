@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/ask"
 )
 
-// Result is what a flight brought, for all that joined it.
+// Result is what a call brought, for all that joined it.
 type Result struct {
 	// Answer can be shared. It is nil if each has to ask alone, unless Err is
 	// set: to that it may hold header fields.
@@ -32,12 +32,12 @@ type Result struct {
 	Retry time.Time
 }
 
-// Alone is the result of a flight that has nothing to share: each has to ask alone.
+// Alone is the result of a call that has nothing to share: each has to ask alone.
 var Alone = new(Result)
 
-// Suits reports whether a request with these fields would have got the answer.
+// Matches reports whether a request with these fields would have got the answer.
 // RFC 9110, section 12.5.5.
-func (r *Result) Suits(field func(name string) []string) bool {
+func (r *Result) Matches(field func(name string) []string) bool {
 	for name, values := range r.Varies {
 		if !slices.Equal(field(name), values) {
 			return false

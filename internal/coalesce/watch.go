@@ -78,7 +78,7 @@ func (g *Group) tick(lot.Outcome) {
 	s.mu.Lock()
 	g.ticking = false
 	var chosen *lot.Waiter
-	if g.flight == nil || g.flight.overdue {
+	if g.call == nil || g.call.overdue {
 		for w := range g.parked {
 			chosen = w
 			break

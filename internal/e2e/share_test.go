@@ -42,7 +42,7 @@ func release(t *testing.T, caddy *caddytest.Caddy, channel string, want int) {
 // that are parked.
 const (
 	joined  = "poll.(*Poll).await"
-	queued  = "poll.(*walk).queue"
+	queued  = "poll.(*attempt).queue"
 	waiting = "poll.(*Poll).Wait"
 )
 

@@ -76,7 +76,7 @@ http://{$HOOK} {
 	for range 20 {
 		caddy.Publish(t, "events", "text/plain", string(large))
 	}
-	caddy.AwaitInside(t, "passing.(*Writer).send", 1)
+	caddy.AwaitInside(t, "response.(*Writer).send", 1)
 	if took := caddy.Stop(t); took > atOnce {
 		t.Errorf("Caddy took %v to stop", took)
 	}

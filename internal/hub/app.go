@@ -118,7 +118,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.hub.own = module.(brokers.Broker)
 	if first {
-		a.settle() // requests may come before all apps have started
+		a.putInForce() // requests may come before all apps have started
 	}
 
 	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
@@ -191,7 +191,7 @@ type started struct{ app *App }
 
 // Handle implements [caddyevents.Handler].
 func (s started) Handle(context.Context, caddy.Event) error {
-	s.app.settle()
+	s.app.putInForce()
 	s.app.warnOfMistakes()
 	return nil
 }
@@ -224,8 +224,8 @@ func (s stopping) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
-// settle puts the configuration's settings in force.
-func (a *App) settle() {
+// putInForce puts the configuration's settings in force.
+func (a *App) putInForce() {
 	held := a.hub.Lot.Parked() // a broker that starts may have them all look for news
 	a.hub.Lot.SetMaxParked(a.MaxParked)
 	a.hub.Memory.SetLimit(a.MaxParkedBytes)

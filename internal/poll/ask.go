@@ -72,17 +72,17 @@ func (p *Poll) Again() Reply {
 	return reply
 }
 
-// ask asks the backend, or has what another's ask brings. From here to the walk, frames
+// ask asks the backend, or has what another's ask brings. From here to the attempt, frames
 // are kept small: a goroutine's stack doubles where a route is a little too deep for it,
 // and stays so as long as the poll is parked.
 func (p *Poll) ask(again bool) Reply {
 	for {
-		w := p.newWalk(again)
-		if reply, ok := p.join(w); ok {
-			w.cancel()
+		a := p.newAttempt(again)
+		if reply, ok := p.join(a); ok {
+			a.cancel()
 			return reply
 		}
-		if reply := p.lead(w); reply.Kind != anew {
+		if reply := p.lead(a); reply.Kind != anew {
 			return reply
 		}
 	}
@@ -90,47 +90,47 @@ func (p *Poll) ask(again bool) Reply {
 
 // join has the poll share what others ask, or have asked. It is not ok where the poll
 // has to ask itself.
-func (p *Poll) join(w *walk) (reply Reply, ok bool) {
+func (p *Poll) join(a *attempt) (reply Reply, ok bool) {
 	for {
 		p.waiter.Note()
-		join, ready, lead := p.group.Meet(w.again, w.cancel)
+		join, ready, lead := p.group.JoinOrLead(a.again, a.cancel)
 		if lead != nil {
-			w.ask = lead
+			a.ask = lead
 			return Reply{}, false
 		}
 		if join != nil {
-			if reply = p.await(join, w); reply.Kind != 0 || w.ask != nil {
-				return reply, w.ask == nil
+			if reply = p.await(join, a); reply.Kind != 0 || a.ask != nil {
+				return reply, a.ask == nil
 			}
 			ready = join.Result()
-			if !w.again && ready.Answer == nil && !ready.Retry.IsZero() {
+			if !a.again && ready.Answer == nil && !ready.Retry.IsZero() {
 				continue // it was given up, or a replay that failed: no answer to a first ask
 			}
 		}
-		if ready.Suits(p.request.Field) {
-			return p.shared(ready, w)
+		if ready.Matches(p.request.Field) {
+			return p.shared(ready, a)
 		}
 		p.regroup(ready.Varies)
 	}
 }
 
-// await waits for a flight's end, for which the reply has no kind. A replay's deadline
+// await waits for a call's end, for which the reply has no kind. A replay's deadline
 // may come first, and the client may leave. If the backend does not answer, the poll may
-// be the next to ask it: then w has the ask.
-func (p *Poll) await(join *coalesce.Flight, w *walk) Reply {
+// be the next to ask it: then a has the ask.
+func (p *Poll) await(join *coalesce.Call, a *attempt) Reply {
 	p.limits.Lift()
 	until := time.Now().Add(forever)
-	if w.again {
+	if a.again {
 		until = p.replayUntil()
 	}
-	defer w.unhold()
+	defer a.unhold()
 	var heard time.Time // of an event; zero: none
-	for free := !w.heed(until); ; {
+	for free := !a.heed(until); ; {
 		if free {
 			if heard.IsZero() {
 				heard = time.Now()
 			}
-			if reply := p.hears(join, w, heard, until); reply.Kind != 0 || w.ask != nil {
+			if reply := p.hears(join, a, heard, until); reply.Kind != 0 || a.ask != nil {
 				return reply
 			}
 		}
@@ -141,12 +141,12 @@ func (p *Poll) await(join *coalesce.Flight, w *walk) Reply {
 			join.JoinerLeft()
 			return Reply{Kind: Left}
 		case <-join.More():
-			if w.ask = join.Lead(w.cancel); w.ask != nil {
+			if a.ask = join.Lead(a.cancel); a.ask != nil {
 				return Reply{}
 			}
 			free = false
 		case o := <-p.outcomes:
-			w.holding = false
+			a.holding = false
 			if free = o.Cause == lot.Published || time.Now().Before(until); !free {
 				join.JoinerLeft()
 				return Reply{Kind: TimedOut}
@@ -158,30 +158,30 @@ func (p *Poll) await(join *coalesce.Flight, w *walk) Reply {
 // hears has an event free a poll that waits for another's ask, as it would free one that
 // is parked: it has a message for answer, or asks itself if the backend is slow. Else it
 // waits on.
-func (p *Poll) hears(join *coalesce.Flight, w *walk, heard, until time.Time) Reply {
-	if w.again && p.kept != nil && p.waiter.HasMessage() && (!p.streams || join.Slow()) {
+func (p *Poll) hears(join *coalesce.Call, a *attempt, heard, until time.Time) Reply {
+	if a.again && p.kept != nil && p.waiter.HasMessage() && (!p.streams || join.Slow()) {
 		join.JoinerLeft()
 		if p.streams {
 			return p.refused(time.Time{}) // the replay is made up for later
 		}
 		return Reply{Kind: NothingNew}
 	}
-	ask, wait := join.Free(heard, w.cancel)
-	if w.ask = ask; ask == nil {
+	ask, wait := join.LeadOnEvent(heard, a.cancel)
+	if a.ask = ask; ask == nil {
 		if wait > 0 {
 			until = earlier(until, time.Now().Add(wait))
 		}
-		w.hold(until, func() {})
+		a.hold(until, func() {})
 	}
 	return Reply{}
 }
 
 // shared makes the result of another's ask the poll's own. It is not ok where there is
 // none for others.
-func (p *Poll) shared(r *coalesce.Result, w *walk) (reply Reply, ok bool) {
+func (p *Poll) shared(r *coalesce.Result, a *attempt) (reply Reply, ok bool) {
 	failed := !r.Retry.IsZero() || refused(r.Err)
 	switch {
-	case w.again && failed:
+	case a.again && failed:
 		return p.refused(r.Retry), true
 	case r.Err != nil:
 		return Reply{Kind: Failed, Answer: r.Answer, Err: r.Err}, true
@@ -191,27 +191,27 @@ func (p *Poll) shared(r *coalesce.Result, w *walk) (reply Reply, ok bool) {
 	if r.Personal {
 		p.warnOfPersonal()
 	}
-	w.asks().Shared.Inc()
+	a.asks().Shared.Inc()
 	return p.took(r.Answer, r.NothingNew), true
 }
 
 // lead asks the backend.
-func (p *Poll) lead(w *walk) Reply {
-	defer w.end() // also where the route panics
-	w.begin()
-	return p.conclude(w, p.pass(w))
+func (p *Poll) lead(a *attempt) Reply {
+	defer a.end() // also where the route panics
+	a.begin()
+	return p.conclude(a, p.pass(a))
 }
 
 // pass sends the request, whenever there is a place for it at the backend.
-func (p *Poll) pass(w *walk) (result ask.Result) {
-	for cuts := 0; w.queue(); cuts++ {
-		w.asks().Sent.Inc()
+func (p *Poll) pass(a *attempt) (result ask.Result) {
+	for cuts := 0; a.queue(); cuts++ {
+		a.asks().Sent.Inc()
 		p.passes++
-		w.begun.Store(false)
-		p.line.Slow.Begin(&w.slow, w)
-		result = p.request.Send(w.ctx, p.client, p.next, w)
-		w.answered()
-		if cuts == mostCuts || w.inner || !w.wasCut(&result) {
+		a.begun.Store(false)
+		p.config.Slow.Begin(&a.slow, a)
+		result = p.request.Send(a.ctx, p.client, p.next, a)
+		a.answered()
+		if cuts == mostCuts || a.inner || !a.wasCut(&result) {
 			break
 		}
 	}
@@ -219,30 +219,30 @@ func (p *Poll) pass(w *walk) (result ask.Result) {
 }
 
 // conclude ends an ask, for the poll and for all that joined it.
-func (p *Poll) conclude(w *walk, result ask.Result) Reply {
-	w.unhold()
-	if w.inner {
+func (p *Poll) conclude(a *attempt, result ask.Result) Reply {
+	a.unhold()
+	if a.inner {
 		if result.Prepared != nil {
 			result.Prepared.Apply(p.client.Header())
 		}
 		return Reply{Kind: Streamed, Err: result.Err}
 	}
-	if reply, ok := p.overtaken(w, result); ok {
+	if reply, ok := p.overtaken(a, result); ok {
 		return reply
 	}
-	if w.freed.Load() && !result.Streamed && p.r.Context().Err() == nil {
-		w.giveUp(0)
+	if a.freed.Load() && !result.Streamed && p.r.Context().Err() == nil {
+		a.giveUp(0)
 		return p.refused(time.Now())
 	}
-	reply, landing := p.judge(result, w)
+	reply, finished := p.judge(result, a)
 	if reply.Kind == Refused {
-		p.line.Metrics.FailedReplays.Inc()
+		p.config.Metrics.FailedReplays.Inc()
 	}
-	p.announce(w, reply.Kind)
-	if landing == nil {
-		w.giveUp(p.backoff())
+	p.announce(a, reply.Kind)
+	if finished == nil {
+		a.giveUp(p.backoff())
 	}
-	w.land(landing)
+	a.finish(finished)
 	if reply.Kind == News {
 		p.wakeOthers()
 	}
@@ -252,20 +252,20 @@ func (p *Poll) conclude(w *walk, result ask.Result) Reply {
 	return reply
 }
 
-// overtaken has the poll take what another ask of its flight has brought, if its own was
+// overtaken has the poll take what another ask of its call has brought, if its own was
 // cancelled for that.
-func (p *Poll) overtaken(w *walk, result ask.Result) (reply Reply, ok bool) {
-	if w.leads == nil || w.ctx.Err() == nil || result.Streamed || p.r.Context().Err() != nil {
+func (p *Poll) overtaken(a *attempt, result ask.Result) (reply Reply, ok bool) {
+	if a.leads == nil || a.ctx.Err() == nil || result.Streamed || p.r.Context().Err() != nil {
 		return Reply{}, false
 	}
-	served := w.leads.Served()
+	served := a.leads.Served()
 	if served == nil {
 		return Reply{}, false
 	}
-	w.giveUp(0)
-	if !served.Suits(p.request.Field) {
+	a.giveUp(0)
+	if !served.Matches(p.request.Field) {
 		p.regroup(served.Varies)
 		return Reply{Kind: anew}, true
 	}
-	return p.shared(served, w)
+	return p.shared(served, a)
 }

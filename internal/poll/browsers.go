@@ -96,14 +96,14 @@ func (p *Poll) browse() {
 		p.site = p.visitor.key(p.clientIP, p.r.Host, "")
 		p.browser = p.visitor.key(p.clientIP, p.r.Host, p.clientPath())
 	}
-	p.line.Browsers.enter(p.browser, p.waiter, p.line.PerBrowser)
-	p.line.Browsers.enter(p.site, p.waiter, browserConnections-1)
+	p.config.Browsers.enter(p.browser, p.waiter, p.config.PerBrowser)
+	p.config.Browsers.enter(p.site, p.waiter, browserConnections-1)
 }
 
 func (p *Poll) unbrowse() {
 	if p.browser != (Key{}) {
-		p.line.Browsers.exit(p.browser, p.waiter)
-		p.line.Browsers.exit(p.site, p.waiter)
+		p.config.Browsers.exit(p.browser, p.waiter)
+		p.config.Browsers.exit(p.site, p.waiter)
 	}
 }
 

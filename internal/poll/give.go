@@ -28,9 +28,9 @@ func (p *Poll) Give(r Reply) error {
 	case TimedOut:
 		return p.giveTimeout()
 	}
-	p.stamp.Detail = answer.News
+	p.report.Detail = answer.News
 	if r.Kind != News || !admits(r.Answer.Status) {
-		p.stamp.Detail = answer.Status
+		p.report.Detail = answer.Status
 		p.deny()
 	}
 	if r.Answer != nil {
@@ -53,7 +53,7 @@ func (p *Poll) AtOnce() (why answer.Detail, ok bool) {
 	switch {
 	case p.lost:
 		return answer.Lost, true
-	case p.stamp.Wait == 0: // Prefer: wait=0
+	case p.report.Wait == 0: // Prefer: wait=0
 		return answer.Wait, true
 	}
 	return "", false
@@ -61,13 +61,13 @@ func (p *Poll) AtOnce() (why answer.Detail, ok bool) {
 
 // GiveAtOnce ends a poll that is not held with its nothing-new answer.
 func (p *Poll) GiveAtOnce(why answer.Detail) error {
-	p.stamp.Detail = why
+	p.report.Detail = why
 	return p.GiveKept(answer.None)
 }
 
 // GiveKept ends the poll with the nothing-new answer that the backend gave last.
 func (p *Poll) GiveKept(release answer.Release) error {
-	p.stamp.Release = release
+	p.report.Release = release
 	if p.kept == nil {
 		header := p.client.Header()
 		header.Set("Retry-After", "1")
@@ -86,19 +86,19 @@ func (p *Poll) giveTimeout() error {
 	if !p.retry.IsZero() {
 		release = answer.Error
 	}
-	if p.line.TimeoutStatus == 0 {
+	if p.config.TimeoutStatus == 0 {
 		return p.GiveKept(release)
 	}
-	p.stamp.Release = release
+	p.report.Release = release
 	a := noContentAfter(p.kept)
-	a.Status = p.line.TimeoutStatus
+	a.Status = p.config.TimeoutStatus
 	p.write(a)
 	return nil
 }
 
 // GiveMessage ends the poll with a published message.
 func (p *Poll) GiveMessage(event *lot.Event) error {
-	p.stamp.Release = answer.Message
+	p.report.Release = answer.Message
 	message := event.Event
 	message.Position = p.resume.Position.Merge(message.Position)
 	return p.giveMessages([]brokers.Event{message})
@@ -117,7 +117,7 @@ func (p *Poll) giveMessages(events []brokers.Event) error {
 
 // Released says why the poll was let go, should its next ask bring news.
 func (p *Poll) Released(why answer.Release) {
-	p.stamp.Release = why
+	p.report.Release = why
 	p.why = coalesce.Anew
 	if p.ended.Cause == lot.Published {
 		p.why = coalesce.InVain // unless it does
@@ -147,22 +147,22 @@ func admits(status int) bool { return status/100 == 2 || status == http.StatusNo
 // deny has the answer say nothing of events: the client keeps the position that it
 // has until it gets what came after it.
 func (p *Poll) deny() {
-	p.resume, p.lost, p.stamp.Position = Resume{}, false, ""
+	p.resume, p.lost, p.report.Position = Resume{}, false, ""
 }
 
 // finish readies the client's answer to be written: it adds what parker has to
 // say to its header, and has the server's time limits count again.
 func (p *Poll) finish(header http.Header) {
 	p.limits.Impose()
-	p.stampOn(header)
+	p.reportTo(header)
 }
 
-// stampOn adds what parker has to say to an answer's header.
-func (p *Poll) stampOn(header http.Header) {
+// reportTo adds what parker has to say to an answer's header.
+func (p *Poll) reportTo(header http.Header) {
 	p.cookies.Give(header)
 	answer.VaryByAccept(header)
 	if p.lostPosition() {
-		p.stamp.Lost, p.stamp.Position = true, p.start.String()
+		p.report.Lost, p.report.Position = true, p.start.String()
 	}
-	p.stamp.Put(header)
+	p.report.Put(header)
 }

@@ -10,7 +10,7 @@ import (
 
 // key returns the key of the group that fits the poll's request as it is now.
 func (p *Poll) key() coalesce.Key {
-	return p.line.Share.Key(coalesce.Request{
+	return p.config.Share.Key(coalesce.Request{
 		HTTP:     p.r,
 		Kept:     p.request,
 		Channels: p.channels,
@@ -28,7 +28,7 @@ func (p *Poll) ownPosition() bool {
 		return false
 	}
 	position, err := brokers.ParsePosition(lines[0])
-	return err == nil && position.Epoch == p.line.Broker.Position().Epoch
+	return err == nil && position.Epoch == p.config.Broker.Position().Epoch
 }
 
 // regroup makes the poll a member of the group that fits its request now, given
@@ -43,6 +43,6 @@ func (p *Poll) regroup(varies http.Header) {
 	}
 	p.request.Restore()
 	old := p.group
-	p.group = p.line.Groups.Enter(p.key(), p.channels)
+	p.group = p.config.Groups.Enter(p.key(), p.channels)
 	old.Exit()
 }

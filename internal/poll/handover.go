@@ -101,13 +101,13 @@ func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
 // send sends a poll through the server that it is to move to, and returns the status
 // of what that answered, or 0.
 func (p *Poll) send(h *Handover) int {
-	client := http.ResponseWriter(aside{make(http.Header)}) // of a stream, the header is sent
+	client := http.ResponseWriter(discard{make(http.Header)}) // of a stream, the header is sent
 	if h.stream == nil {
 		client = innermost(p.client)
 	}
 	clear(client.Header())
 	h.skips = h.from.depth
-	w := &landing{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client}}
+	w := &statusRecorder{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client}}
 	h.to.ServeHTTP(w, h.from.request.Anew(context.WithValue(p.r.Context(), handoverKey{}, h)))
 	return w.status
 }
@@ -127,20 +127,20 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// landing notes whether a server answers.
-type landing struct {
+// statusRecorder notes whether a server answers.
+type statusRecorder struct {
 	*caddyhttp.ResponseWriterWrapper
 	status int
 }
 
-func (l *landing) WriteHeader(status int) {
+func (l *statusRecorder) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		l.status = status
 	}
 	l.ResponseWriter.WriteHeader(status)
 }
 
-func (l *landing) Write(p []byte) (int, error) {
+func (l *statusRecorder) Write(p []byte) (int, error) {
 	if l.status == 0 {
 		l.status = http.StatusOK
 	}
@@ -155,7 +155,7 @@ func (p *Poll) take(h *Handover) {
 	own := p.waiter
 	switch {
 	case p.streams != from.streams:
-	case p.line.Interest == from.line.Interest && slices.Equal(p.channels, from.channels):
+	case p.config.Interest == from.config.Interest && slices.Equal(p.channels, from.channels):
 		p.waiter, from.waiter = from.waiter, own
 	default:
 		p.waiter.Inherit(from.waiter)
@@ -166,12 +166,12 @@ func (p *Poll) take(h *Handover) {
 	p.resume, p.start, p.lost, p.checked = from.resume, from.start, from.lost, from.checked
 	p.kept, p.cookies, p.failures, p.passes = from.kept, from.cookies, from.failures, from.passes
 	p.askedAt, p.why, p.retry = from.askedAt, coalesce.Anew, from.retry
-	p.stamp = from.stamp
+	p.report = from.report
 	if h.stream != nil && p.streams {
 		p.stream = h.stream
 		p.stream.continueAs(p, h.again)
 	}
-	if p.waiter == own && p.supersede == from.supersede && p.supersede != (Key{}) && !p.line.Newest.Replace(p.supersede, from.waiter, own) {
+	if p.waiter == own && p.supersede == from.supersede && p.supersede != (Key{}) && !p.config.Newest.Replace(p.supersede, from.waiter, own) {
 		own.Supersede(nil) // a newer poll came meanwhile
 	}
 	from.leave()
@@ -182,7 +182,7 @@ func (p *Poll) take(h *Handover) {
 func (s *Stream) continueAs(p *Poll, again bool) {
 	s.poll, s.again = p, again || s.away
 	p.client.WriteHeader(http.StatusOK) // for the access log: the client has it
-	p.client = aside{p.client.Header().Clone()}
+	p.client = discard{p.client.Header().Clone()}
 	if !p.waiter.IsOpen() {
 		s.full = !p.waiter.Open()
 	}

@@ -18,20 +18,20 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// judge says what a walk's result means for the poll, and for others that wait for its
-// flight: nil if the ask was cancelled.
-func (p *Poll) judge(result ask.Result, w *walk) (Reply, *coalesce.Result) {
-	kept, cancelled := result.Answer, w.ctx.Err() != nil
+// judge says what an attempt's result means for the poll, and for others that wait for its
+// call: nil if the ask was cancelled.
+func (p *Poll) judge(result ask.Result, a *attempt) (Reply, *coalesce.Result) {
+	kept, cancelled := result.Answer, a.ctx.Err() != nil
 	switch {
 	case result.Streamed && result.Aborted:
 		return Reply{Kind: Broken}, coalesce.Alone
 	case result.Streamed:
 		return Reply{Kind: Streamed, Err: result.Err}, coalesce.Alone
-	case w.unfit:
+	case a.unfit:
 		return Reply{Kind: Unfit}, coalesce.Alone
 	case cancelled:
 		return Reply{Kind: TimedOut}, nil
-	case w.again && (w.wasCut(&result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || p.isFailure(kept)):
+	case a.again && (a.wasCut(&result) || result.Aborted || refused(result.Err) || kept == nil && result.Err == nil || p.isFailure(kept)):
 		retry := time.Now().Add(p.backoff())
 		return p.refused(retry), &coalesce.Result{Retry: retry}
 	case result.Aborted:
@@ -42,8 +42,8 @@ func (p *Poll) judge(result ask.Result, w *walk) (Reply, *coalesce.Result) {
 		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, coalesce.Alone
 	}
 	kept, nothingNew := p.tell(kept)
-	landing := p.sharable(kept, nothingNew) // before the poll takes over its cookies
-	return p.took(kept, nothingNew), landing
+	finished := p.sharable(kept, nothingNew) // before the poll takes over its cookies
+	return p.took(kept, nothingNew), finished
 }
 
 // tell decides whether an answer is nothing new, and gives it a validator where
@@ -54,7 +54,7 @@ func (p *Poll) tell(a *ask.Answer) (*ask.Answer, bool) {
 	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody && p.messagesOnly() {
 		return noContentAfter(a), true // there is no backend
 	}
-	rules := p.line.Rules
+	rules := p.config.Rules
 	var request http.Header
 	if rules.Unchanged != nil {
 		request = p.request.Header()
@@ -76,7 +76,7 @@ func (p *Poll) tell(a *ask.Answer) (*ask.Answer, bool) {
 // from it all the same.
 func (p *Poll) differs(a *ask.Answer) bool {
 	k := p.kept
-	return k != nil && k.Status == a.Status && p.line.Rules.Differ(a.Status, a.Header, a.Body, k.Header, k.Body)
+	return k != nil && k.Status == a.Status && p.config.Rules.Differ(a.Status, a.Header, a.Body, k.Header, k.Body)
 }
 
 // takesNotModified reports whether the client asked in a way that a 304 answers, whatever
@@ -90,14 +90,14 @@ func (p *Poll) takesNotModified() bool {
 func (p *Poll) sharable(a *ask.Answer, nothingNew bool) *coalesce.Result {
 	varies, ok := coalesce.Varied(a.Header, p.request.Field)
 	if len(a.Header["Set-Cookie"]) > 0 {
-		ok = ok && p.line.Share.Public()
+		ok = ok && p.config.Share.Public()
 		a = a.Without("Set-Cookie")
 	}
 	if !ok {
 		return coalesce.Alone
 	}
 	r := &coalesce.Result{Answer: a, NothingNew: nothingNew, Varies: varies}
-	r.Personal = p.line.Share.Public() && personal(a.Header)
+	r.Personal = p.config.Share.Public() && personal(a.Header)
 	if unavailable(a.Status) && !nothingNew {
 		r.Retry = time.Now().Add(p.backoff())
 	}
@@ -114,7 +114,7 @@ func personal(header http.Header) bool {
 }
 
 func (p *Poll) warnOfPersonal() {
-	p.line.Personal.Warn(p.line.Logger, "an answer that the backend marks private or no-store was shared",
+	p.config.Personal.Warn(p.config.Logger, "an answer that the backend marks private or no-store was shared",
 		fmt.Errorf("share public shares all answers to %s %q", p.r.Method, p.clientPath()))
 }
 
@@ -178,7 +178,7 @@ func (p *Poll) backoff() time.Duration {
 // brought news. What is news on a stream is known once it is an event.
 func (p *Poll) wakeOthers() {
 	switch {
-	case p.stamp.Release == answer.Watch:
+	case p.report.Release == answer.Watch:
 		p.asked.WakeAll()
 	case p.ended.Cause == lot.Looked && !p.streams:
 		p.asked.Found()
@@ -189,23 +189,23 @@ func (p *Poll) wakeOthers() {
 // leaves the poll waiting, or the stream open, an announcement counts for nothing: two
 // that wait on each other's channels would wake each other for ever. Nor is it news to
 // the poll itself.
-func (p *Poll) announce(w *walk, kind Kind) {
-	channels := w.announced
+func (p *Poll) announce(a *attempt, kind Kind) {
+	channels := a.announced
 	if kind == NothingNew || kind == Refused || p.streams {
-		if w.again {
+		if a.again {
 			return
 		}
 		channels = slices.DeleteFunc(channels, func(name string) bool { return slices.Contains(p.channels, name) })
 	}
 	if len(channels) > 0 {
-		p.line.Announce(channels)
+		p.config.Announce(channels)
 	}
 }
 
 // isFailure reports whether an answer to a replay says that the backend is not there for
 // now. What the operator takes for nothing new is no failure.
 func (p *Poll) isFailure(a *ask.Answer) bool {
-	return a != nil && unavailable(a.Status) && !p.line.Rules.Met(p.request.Header(), a.Status, a.Header, a.Body)
+	return a != nil && unavailable(a.Status) && !p.config.Rules.Met(p.request.Header(), a.Status, a.Header, a.Body)
 }
 
 // unavailable tells which statuses a backend that restarts answers with, itself

@@ -15,8 +15,8 @@ import (
 // IDOf is what debug lines call a request: {http.request.uuid}, which its access log
 // has as well from then on. It is empty where no debug lines are written. It must be
 // asked for before the request is kept: a replay would have another.
-func (l *Line) IDOf(r *http.Request) string {
-	if !l.Logger.Core().Enabled(zap.DebugLevel) {
+func (c *Config) IDOf(r *http.Request) string {
+	if !c.Logger.Core().Enabled(zap.DebugLevel) {
 		return ""
 	}
 	id, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).GetString("http.request.uuid")
@@ -26,16 +26,16 @@ func (l *Line) IDOf(r *http.Request) string {
 // MarshalLogObject implements [zapcore.ObjectMarshaler]: it is what access logs say of
 // the poll once that has ended.
 func (p *Poll) MarshalLogObject(fields zapcore.ObjectEncoder) error {
-	fields.AddString("outcome", string(p.stamp.Release))
-	fields.AddFloat64("held", p.stamp.Parked.Seconds())
+	fields.AddString("outcome", string(p.report.Release))
+	fields.AddFloat64("held", p.report.Parked.Seconds())
 	fields.AddInt("passes", p.passes)
 	fields.AddInt("channels", len(p.channels))
 	return nil
 }
 
 // DebugNotHeld says why a request is not held, before the backend is asked.
-func (l *Line) DebugNotHeld(id string, why answer.Detail) {
-	if line := l.Logger.Check(zap.DebugLevel, "not held"); line != nil {
+func (c *Config) DebugNotHeld(id string, why answer.Detail) {
+	if line := c.Logger.Check(zap.DebugLevel, "not held"); line != nil {
 		line.Write(zap.String("uuid", id), zap.String("detail", string(why)))
 	}
 }
@@ -48,32 +48,32 @@ type sight struct {
 
 // looked notes what was seen of an answer that is news, if debug lines are written.
 func (p *Poll) looked(status int, header http.Header, body []byte) {
-	if p.line.Logger.Core().Enabled(zap.DebugLevel) {
-		p.seen = sight{len(body), p.line.Rules.WhyNews(p.request.Header(), status, header, body)}
+	if p.config.Logger.Core().Enabled(zap.DebugLevel) {
+		p.seen = sight{len(body), p.config.Rules.WhyNews(p.request.Header(), status, header, body)}
 	}
 }
 
 // debugNotHeld says why the poll is not held: what the backend's answer was, and what it
 // would take for it to be nothing new.
 func (p *Poll) debugNotHeld(status int) {
-	if p.stamp.Release != answer.None {
+	if p.report.Release != answer.None {
 		return
 	}
-	if line := p.line.Logger.Check(zap.DebugLevel, "not held"); line != nil {
-		line.Write(p.fields(zap.String("detail", string(p.stamp.Detail)), zap.Int("status", status), zap.Int("size", p.seen.size), zap.String("missing", p.seen.missing))...)
+	if line := p.config.Logger.Check(zap.DebugLevel, "not held"); line != nil {
+		line.Write(p.fields(zap.String("detail", string(p.report.Detail)), zap.Int("status", status), zap.Int("size", p.seen.size), zap.String("missing", p.seen.missing))...)
 	}
 }
 
 // debugParked says that the poll is parked, and for how long at the most.
 func (p *Poll) debugParked(until time.Time) {
-	if line := p.line.Logger.Check(zap.DebugLevel, "parked"); line != nil {
+	if line := p.config.Logger.Check(zap.DebugLevel, "parked"); line != nil {
 		line.Write(p.fields(zap.Duration("for", time.Until(until)))...)
 	}
 }
 
 // debugReleased says what ended a park, and on which channel it was published.
 func (p *Poll) debugReleased(cause string, o lot.Outcome, held time.Duration) {
-	if line := p.line.Logger.Check(zap.DebugLevel, "released"); line != nil {
+	if line := p.config.Logger.Check(zap.DebugLevel, "released"); line != nil {
 		fields := p.fields(zap.String("cause", cause), zap.Duration("held", held))
 		if o.Event != nil && o.Event.Channel != "" {
 			fields = append(fields, zap.String("channel", o.Event.Channel))
@@ -84,14 +84,14 @@ func (p *Poll) debugReleased(cause string, o lot.Outcome, held time.Duration) {
 
 // debugReplayed says what came of a replay.
 func (p *Poll) debugReplayed(r Reply) {
-	if line := p.line.Logger.Check(zap.DebugLevel, "replayed"); line != nil {
+	if line := p.config.Logger.Check(zap.DebugLevel, "replayed"); line != nil {
 		line.Write(p.fields(zap.Stringer("reply", r.Kind), zap.Error(r.Err))...)
 	}
 }
 
 // debugMoved says that the poll goes on in another configuration, as another request.
 func (p *Poll) debugMoved() {
-	if line := p.line.Logger.Check(zap.DebugLevel, "goes on in the new configuration"); line != nil {
+	if line := p.config.Logger.Check(zap.DebugLevel, "goes on in the new configuration"); line != nil {
 		line.Write(p.fields()...)
 	}
 }

@@ -17,7 +17,7 @@ var errMaxParkedBytes = errors.New("the size of max_parked is reached")
 // weigh counts what the poll holds while it is parked. An answer that is shared counts
 // once. The error is that there is no room.
 func (p *Poll) weigh() error {
-	m := p.line.Memory
+	m := p.config.Memory
 	weight := p.request.Size()
 	if m.used.Add(weight+p.kept.Hold()) > m.limit.Load() {
 		m.used.Add(-weight - p.kept.Drop())
@@ -29,6 +29,6 @@ func (p *Poll) weigh() error {
 
 // unweigh gives it back.
 func (p *Poll) unweigh() {
-	p.line.Memory.used.Add(-p.weight - p.weighed.Drop())
+	p.config.Memory.used.Add(-p.weight - p.weighed.Drop())
 	p.weight, p.weighed = 0, nil
 }

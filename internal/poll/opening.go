@@ -77,7 +77,7 @@ func (p *Poll) FirstOfStream() Reply {
 			reply = p.First()
 		case <-p.r.Context().Done():
 			return Reply{Kind: Left}
-		case <-p.line.Stopping.Done():
+		case <-p.config.Stopping.Done():
 			return reply
 		}
 	}
@@ -145,24 +145,24 @@ func (p *Poll) Open(first Reply) *Stream {
 	}
 	s := &Stream{poll: p, given: p.resume.Position, woken: p.start, away: !opens(first)}
 	client, header := p.client, p.client.Header()
-	p.client = aside{header.Clone()}
+	p.client = discard{header.Clone()}
 	if said != nil {
 		answer.AllowOrigins(header, said.Header)
 	}
 	header.Set("Content-Type", eventstream.MediaType)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	s.stampOn(header)
+	s.reportTo(header)
 
-	s.out = response.Attend(client, p.r, &p.limits, http.StatusOK, p.line.Streams.heartbeat())
-	s.unstop = context.AfterFunc(p.line.Stopping, func() { s.out.Stop(nil) })
+	s.out = response.Attend(client, p.r, &p.limits, http.StatusOK, p.config.Streams.heartbeat())
+	s.unstop = context.AfterFunc(p.config.Stopping, func() { s.out.Stop(nil) })
 	s.out.WriteHeader(http.StatusOK)
 	if s.full = !p.waiter.Open(); !s.full {
-		s.open = p.line.Metrics.Streams
+		s.open = p.config.Metrics.Streams
 		s.open.Inc()
 	}
 	s.frame = eventstream.AppendComment(s.frame, "parker")
-	s.frame = eventstream.AppendRetry(s.frame, p.line.Streams.retry())
+	s.frame = eventstream.AppendRetry(s.frame, p.config.Streams.retry())
 	s.send(s.frame)
 	if s.away {
 		s.await()
@@ -172,19 +172,19 @@ func (p *Poll) Open(first Reply) *Stream {
 	return s
 }
 
-// stampOn adds what parker has to say. A client that the backend has not let in is told
+// reportTo adds what parker has to say. A client that the backend has not let in is told
 // nothing of events.
-func (s *Stream) stampOn(header http.Header) {
+func (s *Stream) reportTo(header http.Header) {
 	p := s.poll
 	if !s.away {
-		p.stampOn(header)
+		p.reportTo(header)
 		return
 	}
 	p.cookies.Give(header)
 	answer.VaryByAccept(header)
-	stamp := p.stamp
-	stamp.Position = ""
-	stamp.Put(header)
+	report := p.report
+	report.Position = ""
+	report.Put(header)
 }
 
 // begin gives what the backend has let the client in for.
@@ -221,7 +221,7 @@ func (s *Stream) await() {
 func (s *Stream) tryToBegin() {
 	p := s.poll
 	p.waiter.Take()
-	p.start, p.checked = p.line.Broker.Position(), false
+	p.start, p.checked = p.config.Broker.Position(), false
 	reply := p.Again()
 	switch {
 	case opens(reply):

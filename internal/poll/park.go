@@ -25,7 +25,7 @@ func (p *Poll) Park() (parked bool) {
 		}
 		return false
 	}
-	full := p.seat()
+	full := p.countClient()
 	if full == nil {
 		full = p.weigh()
 	}
@@ -47,7 +47,7 @@ func (p *Poll) Park() (parked bool) {
 		why = coalesce.Anew
 	}
 	p.listed = p.group.Parked(p.waiter, why, p.askedAt)
-	p.ended, parked = p.waiter.Park(lot.Parking{Until: until, Spread: p.line.Spread, Release: p.outcome})
+	p.ended, parked = p.waiter.Park(lot.Parking{Until: until, Spread: p.config.Spread, Release: p.outcome})
 	if !parked {
 		p.unlist()
 		p.unweigh()
@@ -58,8 +58,8 @@ func (p *Poll) Park() (parked bool) {
 	p.limits.Lift()
 	p.debugParked(until)
 	if !p.streams {
-		p.line.Metrics.Parks.Inc()
-		p.line.Metrics.Parked.Inc()
+		p.config.Metrics.Parks.Inc()
+		p.config.Metrics.Parked.Inc()
 	}
 	return true
 }
@@ -92,10 +92,10 @@ func (p *Poll) Outcome() (o lot.Outcome, ok bool) {
 	p.unweigh()
 	held := time.Since(p.since)
 	p.since = time.Time{}
-	p.stamp.Parked += held
+	p.report.Parked += held
 	p.debugReleased(cause, p.ended, held)
 	if !p.streams {
-		m := p.line.Metrics
+		m := p.config.Metrics
 		m.Parked.Dec()
 		m.Held.Observe(held.Seconds())
 		m.Ended(cause)
@@ -138,33 +138,33 @@ var (
 // that.
 func (p *Poll) Full() error { return cmp.Or(p.full, errMaxParked) }
 
-// seat counts the poll as one of its client's. The error is that those are as many
+// countClient counts the poll as one of its client's. The error is that those are as many
 // as may be, or wait on as many channels.
-func (p *Poll) seat() error {
-	if p.seated {
+func (p *Poll) countClient() error {
+	if p.counted {
 		return nil
 	}
-	if p.line.PerClient > 0 && !p.line.Clients.Enter(p.clientIP, p.line.PerClient) {
+	if p.config.PerClient > 0 && !p.config.Clients.Enter(p.clientIP, p.config.PerClient) {
 		return errPerClient
 	}
-	if !p.line.Channels.Enter(p.clientIP, p.channels, p.line.MaxChannels) {
-		if p.line.PerClient > 0 {
-			p.line.Clients.Exit(p.clientIP)
+	if !p.config.Channels.Enter(p.clientIP, p.channels, p.config.MaxChannels) {
+		if p.config.PerClient > 0 {
+			p.config.Clients.Exit(p.clientIP)
 		}
 		return errMaxChannels
 	}
-	p.seated = true
+	p.counted = true
 	return nil
 }
 
-func (p *Poll) unseat() {
-	if !p.seated {
+func (p *Poll) uncountClient() {
+	if !p.counted {
 		return
 	}
-	p.seated = false
-	p.line.Channels.Exit(p.clientIP, p.channels)
-	if p.line.PerClient > 0 {
-		p.line.Clients.Exit(p.clientIP)
+	p.counted = false
+	p.config.Channels.Exit(p.clientIP, p.channels)
+	if p.config.PerClient > 0 {
+		p.config.Clients.Exit(p.clientIP)
 	}
 }
 
@@ -188,7 +188,7 @@ func NewPatience(poll time.Duration) Patience {
 // patienceFor says which of the backend's answers can be kept.
 func (p *Poll) patienceFor() ask.Patience {
 	if p.streams {
-		return ask.Patience{Bytes: p.line.MaxEvent, Time: p.line.Patience.stream}
+		return ask.Patience{Bytes: p.config.MaxEvent, Time: p.config.Patience.stream}
 	}
-	return ask.Patience{Bytes: p.line.MaxBody, Time: p.line.Patience.poll}
+	return ask.Patience{Bytes: p.config.MaxBody, Time: p.config.Patience.poll}
 }

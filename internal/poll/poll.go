@@ -21,7 +21,7 @@ import (
 // Poll is one client's request on its way. It belongs to the goroutine that
 // serves the request.
 type Poll struct {
-	line     *Line
+	config   *Config
 	id       string // what debug lines call it
 	client   http.ResponseWriter
 	next     caddyhttp.Handler
@@ -47,13 +47,13 @@ type Poll struct {
 	lost    bool             // not all that came after the client's position is known
 	checked bool             // lost is known
 
-	outer      *walk // of a handler further out that would hold the request, too; else nil
-	depth      int   // how many such handlers there are
-	overlapped bool  // a handler further in holds it
+	outer      *attempt // of a handler further out that would hold the request, too; else nil
+	depth      int      // how many such handlers there are
+	overlapped bool     // a handler further in holds it
 
 	alone     bool // see [Request.Alone]
 	clientIP  string
-	seated    bool  // it counts as one of the client's that are parked
+	counted   bool  // it counts as one of the client's that are parked
 	full      error // which limit keeps it from that
 	weight    int64 // of what it holds while it is parked, without the answer
 	weighed   *ask.Answer
@@ -77,7 +77,7 @@ type Poll struct {
 	behind   atomic.Bool // the stream has events to give after its replay
 	retry    time.Time   // when to replay again after one, else zero
 
-	stamp  answer.Stamp // how it ends, as far as is known
+	report answer.Report // how it ends, as far as is known
 	passes int
 
 	seen sight // of the backend's last answer
@@ -98,7 +98,7 @@ type Request struct {
 	HTTP     *http.Request
 	Channels []string
 
-	// ID is what debug lines call the request: see [Line.IDOf].
+	// ID is what debug lines call the request: see [Config.IDOf].
 	ID string
 
 	// Stream says that the client wants an event stream, Only that it accepts nothing
@@ -140,10 +140,10 @@ type Description struct {
 
 // New starts a poll: from now on it hears of events on its channels.
 // [Poll.Close] must follow.
-func (l *Line) New(q Request) *Poll {
+func (c *Config) New(q Request) *Poll {
 	now := time.Now()
 	p := &Poll{
-		line:      l,
+		config:    c,
 		id:        q.ID,
 		client:    q.Client,
 		next:      q.Next,
@@ -160,19 +160,19 @@ func (l *Line) New(q Request) *Poll {
 		clientIP:  q.ClientIP,
 		supersede: q.Supersede,
 		alone:     q.Alone,
-		stamp:     answer.Stamp{Release: answer.None, Wait: -1},
+		report:    answer.Report{Release: answer.None, Wait: -1},
 	}
 	if q.Stream {
-		p.waiter = l.Lot.Subscribe(q.Channels, l.Interest, l.Streams.room())
-		p.deadline = l.Streams.end(now)
+		p.waiter = c.Lot.Subscribe(q.Channels, c.Interest, c.Streams.room())
+		p.deadline = c.Streams.end(now)
 	} else {
-		p.waiter = l.Lot.RegisterAfter(q.Resume.Position, q.Channels, l.Interest)
+		p.waiter = c.Lot.RegisterAfter(q.Resume.Position, q.Channels, c.Interest)
 		if q.Wait >= 0 && q.Wait <= q.Timeout {
 			p.deadline = now.Add(q.Wait)
-			p.stamp.Wait = q.Wait
+			p.report.Wait = q.Wait
 		}
 	}
-	if l.PerBrowser > 0 && !q.Stream {
+	if c.PerBrowser > 0 && !q.Stream {
 		p.visitor = visitorOf(q.HTTP)
 	}
 	if p.outer = outerOf(q.HTTP); p.outer != nil {
@@ -181,20 +181,20 @@ func (l *Line) New(q Request) *Poll {
 	}
 	p.waiter.Describe(&Description{Method: q.HTTP.Method, Path: p.clientPath(), Remote: q.HTTP.RemoteAddr, Came: now})
 	if q.Stream || q.Resume.Given || p.messagesOnly() {
-		p.start = l.Broker.Position()
+		p.start = c.Broker.Position()
 	}
 	if p.messagesOnly() {
 		p.kept = noContent()
-		p.stamp.Position = p.resume.Position.Merge(p.start).String()
+		p.report.Position = p.resume.Position.Merge(p.start).String()
 	}
 	var from *Poll
 	if q.Handover != nil {
 		from = q.Handover.from
 		p.take(q.Handover)
 	}
-	p.group = l.Groups.Enter(p.key(), p.channels)
+	p.group = c.Groups.Enter(p.key(), p.channels)
 	if p.supersede != (Key{}) && (from == nil || p.supersede != from.supersede) {
-		if older, ok := l.Newest.Put(p.supersede, p.waiter); ok {
+		if older, ok := c.Newest.Put(p.supersede, p.waiter); ok {
 			older.Supersede(p.waiter)
 		}
 	}
@@ -224,16 +224,16 @@ func (p *Poll) leave() {
 	}
 	p.left = true
 	if p.supersede != (Key{}) {
-		p.line.Newest.Drop(p.supersede, p.waiter)
+		p.config.Newest.Drop(p.supersede, p.waiter)
 	}
-	p.unseat()
+	p.uncountClient()
 	p.group.Exit()
 	p.waiter.Close()
 }
 
 // messagesOnly reports whether the poll waits for messages, whatever the backend
 // has to say.
-func (p *Poll) messagesOnly() bool { return p.line.Interest == lot.MessagesOnly }
+func (p *Poll) messagesOnly() bool { return p.config.Interest == lot.MessagesOnly }
 
 // Overlapped reports whether another handler further in has held the request, and this
 // one has let its answer pass.
@@ -246,13 +246,13 @@ func (p *Poll) Streams() bool { return p.streams }
 func (p *Poll) Channels() []string { return p.channels }
 
 // Parked is for how long the poll has been parked so far.
-func (p *Poll) Parked() time.Duration { return p.stamp.Parked }
+func (p *Poll) Parked() time.Duration { return p.report.Parked }
 
 // Passes counts how often the poll itself has asked the backend.
 func (p *Poll) Passes() int { return p.passes }
 
 // Release is how it ends, as far as is known.
-func (p *Poll) Release() answer.Release { return p.stamp.Release }
+func (p *Poll) Release() answer.Release { return p.report.Release }
 
 // clientPath is the path that the client asked for, whatever the route has made
 // of it since: its cookies are for paths as it knows them.

@@ -74,7 +74,7 @@ func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
 	}
 	events := p.read(p.resume.Position, limit)
 	for _, event := range events {
-		if event.Message != nil && p.line.Interest != lot.WakeUps {
+		if event.Message != nil && p.config.Interest != lot.WakeUps {
 			missed = append(missed, event)
 		}
 	}
@@ -83,7 +83,7 @@ func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
 
 // read is what the history has for the poll after a position, unless that is lost.
 func (p *Poll) read(position brokers.Position, limit int) []brokers.Event {
-	events, complete, err := p.line.Broker.Events(p.r.Context(), p.channels, position, limit)
+	events, complete, err := p.config.Broker.Events(p.r.Context(), p.channels, position, limit)
 	p.checked, p.lost = true, err != nil || !complete
 	if p.lost {
 		return nil
@@ -117,7 +117,7 @@ func (p *Poll) GiveMissed(missed []brokers.Event) error {
 	if p.lost {
 		return p.GiveAtOnce(answer.Lost)
 	}
-	p.stamp.Release = answer.History
+	p.report.Release = answer.History
 	return p.giveMessages(missed)
 }
 

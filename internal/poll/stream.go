@@ -49,13 +49,13 @@ type Stream struct {
 	frame []byte            // reused for what this client alone is sent
 }
 
-// aside is what replays are answered to: nothing of theirs goes to the client but
+// discard is what replays are answered to: nothing of theirs goes to the client but
 // as an event. They find the header as the first ask did.
-type aside struct{ header http.Header }
+type discard struct{ header http.Header }
 
-func (a aside) Header() http.Header         { return a.header }
-func (a aside) Write(p []byte) (int, error) { return len(p), nil }
-func (a aside) WriteHeader(int)             {}
+func (a discard) Header() http.Header         { return a.header }
+func (a discard) Write(p []byte) (int, error) { return len(p), nil }
+func (a discard) WriteHeader(int)             {}
 
 // Close ends the stream.
 func (s *Stream) Close() {
@@ -115,7 +115,7 @@ func (s *Stream) giveHistory(first Reply) {
 }
 
 func (s *Stream) isMessage(event brokers.Event) bool {
-	return event.Message != nil && s.poll.line.Interest != lot.WakeUps
+	return event.Message != nil && s.poll.config.Interest != lot.WakeUps
 }
 
 // makeUpFor gives the backend's present answer for a wake-up that was missed. The
@@ -132,7 +132,7 @@ func (s *Stream) makeUpFor(wakeUp brokers.Event, first Reply) {
 // backend has to say at present.
 func (s *Stream) startAnew() {
 	s.poll.waiter.Take()
-	s.lose(s.poll.line.Broker.Position())
+	s.lose(s.poll.config.Broker.Position())
 }
 
 // lose has the stream begin anew from a position.
@@ -150,7 +150,7 @@ func (s *Stream) Take() {
 		return // the history gives it, once the client is let in
 	}
 	if overflowed {
-		s.poll.line.Metrics.SlowReaders.Inc()
+		s.poll.config.Metrics.SlowReaders.Inc()
 		s.ended = true
 		return
 	}
@@ -204,7 +204,7 @@ func (s *Stream) message(event *lot.Event) {
 		s.event(at, event.Message.Type, textOf(event.Message)) // the client knows more than this process does
 		return
 	}
-	s.poll.line.Metrics.StreamEvents.Inc()
+	s.poll.config.Metrics.StreamEvents.Inc()
 	s.send(event.Encoded(encodeMessage))
 	s.id = event.Position
 }
@@ -259,7 +259,7 @@ func (s *Stream) presentAnswer(a *ask.Answer, at brokers.Position) {
 		s.fail(a.Status)
 		return
 	}
-	body, err := nothingnew.Decode(a.Header, a.Body, s.poll.line.MaxEvent)
+	body, err := nothingnew.Decode(a.Header, a.Body, s.poll.config.MaxEvent)
 	if err != nil {
 		s.fail(http.StatusBadGateway)
 		return
@@ -301,7 +301,7 @@ func (s *Stream) GoOn() {
 	if !p.retry.IsZero() {
 		return // a wake-up is still to be made up for
 	}
-	now := p.line.Broker.Position()
+	now := p.config.Broker.Position()
 	if s.id.Epoch != now.Epoch {
 		return
 	}
@@ -314,7 +314,7 @@ func (s *Stream) GoOn() {
 // event sends an event of this stream alone. Without a position the client keeps
 // the one that it has.
 func (s *Stream) event(at brokers.Position, eventType string, data []byte) {
-	s.poll.line.Metrics.StreamEvents.Inc()
+	s.poll.config.Metrics.StreamEvents.Inc()
 	e := eventstream.Event{Type: eventType, Data: data}
 	if at != (brokers.Position{}) {
 		s.id, e.ID = at, at.String()

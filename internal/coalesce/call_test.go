@@ -11,14 +11,14 @@ import (
 
 // led is an ask that counts how often it is cancelled.
 type led struct {
-	*Ask
+	*Leader
 	cancelled *int
 }
 
-func meet(t *testing.T, g *Group) (f *Flight, a led) {
+func meet(t *testing.T, g *Group) (f *Call, a led) {
 	t.Helper()
 	cancelled := 0
-	join, ready, ask := g.Meet(false, func() { cancelled++ })
+	join, ready, ask := g.JoinOrLead(false, func() { cancelled++ })
 	if ready != nil {
 		t.Fatal("a result was ready")
 	}
@@ -29,7 +29,7 @@ func TestOneWhoJoinedLeadsAFlightThatIsOverdue(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, first := meet(t, g)
 	join, _ := meet(t, g)
-	g.Meet(false, func() {})
+	g.JoinOrLead(false, func() {})
 	if join.Lead(func() {}) != nil {
 		t.Error("it leads, though the backend may still answer")
 	}
@@ -41,17 +41,17 @@ func TestOneWhoJoinedLeadsAFlightThatIsOverdue(t *testing.T) {
 		t.Fatalf("not just one more leads")
 	}
 	if f, _ := meet(t, g); f != join {
-		t.Error("the flight is not joined any more")
+		t.Error("the call is not joined any more")
 	}
 
 	// The second's answer serves all, the first's ask is cancelled.
-	second.Land(news())
+	second.Finish(news())
 	<-join.Done()
 	if r := join.Result(); r.Answer == nil || *first.cancelled != 1 || cancelled != 0 || first.Served() != r {
 		t.Errorf("the result is %+v, the first was cancelled %d times, the second %d", r, *first.cancelled, cancelled)
 	}
 	first.GiveUp(time.Now())
-	if _, ready, _ := g.Meet(true, func() {}); ready != join.Result() {
+	if _, ready, _ := g.JoinOrLead(true, func() {}); ready != join.Result() {
 		t.Error("the result does not serve all that come later")
 	}
 }
@@ -61,13 +61,13 @@ func TestAMemberThatComesLeadsAFlightThatIsOverdue(t *testing.T) {
 	_, first := meet(t, g)
 	first.Overdue()
 	_, second := meet(t, g)
-	if second.Ask == nil {
+	if second.Leader == nil {
 		t.Fatal("the next to come does not lead")
 	}
 	if f, _ := meet(t, g); f == nil {
 		t.Error("the one after leads, too")
 	}
-	first.Land(Alone)
+	first.Finish(Alone)
 	if *second.cancelled != 0 {
 		t.Error("an answer for the first alone has ended the second's ask")
 	}
@@ -82,7 +82,7 @@ func TestAFlightEndsWithoutAnAnswerOnlyWhenNobodyAsks(t *testing.T) {
 	join, _ = meet(t, g)
 	first.GiveUp(time.Now())
 	if join.Result() != nil {
-		t.Error("the flight ended though the second asks")
+		t.Error("the call ended though the second asks")
 	}
 	second.GiveUp(time.Now())
 	<-join.Done()
@@ -100,15 +100,15 @@ func TestAnAskIsCancelledThatNobodyWaitsFor(t *testing.T) {
 	if *first.cancelled != 1 || *second.cancelled != 0 {
 		t.Errorf("cancelled: the first %d times, the second %d", *first.cancelled, *second.cancelled)
 	}
-	if f, _ := meet(t, g); f != second.flight {
-		t.Error("the flight is not joined any more, though the second leads it")
+	if f, _ := meet(t, g); f != second.call {
+		t.Error("the call is not joined any more, though the second leads it")
 	}
 }
 
 func TestAnAskWhoseAnswerStreamsIsCancelledWhenItsClientLeaves(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, ask := meet(t, g)
-	ask.Land(Alone)
+	ask.Finish(Alone)
 	ask.LeaderLeft()
 	if *ask.cancelled != 1 {
 		t.Errorf("cancelled %d times", *ask.cancelled)
@@ -123,19 +123,19 @@ func TestAnEventHasOneThatJoinedLeadASlowFlight(t *testing.T) {
 		meet(t, g)
 		time.Sleep(300 * time.Millisecond)
 		heard := time.Now()
-		ask, wait := join.Free(heard, func() {})
+		ask, wait := join.LeadOnEvent(heard, func() {})
 		if ask != nil || wait != slowAfter-300*time.Millisecond || join.Slow() {
 			t.Errorf("at first: %v, %s", ask, wait)
 		}
 		time.Sleep(wait)
-		if ask, _ := join.Free(heard, func() {}); ask == nil {
+		if ask, _ := join.LeadOnEvent(heard, func() {}); ask == nil {
 			t.Error("none leads")
 		}
-		if ask, wait := join.Free(heard, func() {}); ask != nil || wait != 0 {
+		if ask, wait := join.LeadOnEvent(heard, func() {}); ask != nil || wait != 0 {
 			t.Error("another leads for the same event")
 		}
 		time.Sleep(time.Millisecond)
-		if ask, _ := join.Free(time.Now(), func() {}); ask == nil {
+		if ask, _ := join.LeadOnEvent(time.Now(), func() {}); ask == nil {
 			t.Error("none leads for the next event")
 		}
 	})
@@ -147,11 +147,11 @@ func TestAFailureEndsNoFlightForWhichOthersAsk(t *testing.T) {
 	join, _ := meet(t, g)
 	first.Overdue()
 	_, second := meet(t, g)
-	second.Land(&Result{Answer: &ask.Answer{Status: 503}})
+	second.Finish(&Result{Answer: &ask.Answer{Status: 503}})
 	if join.Result() != nil || *first.cancelled != 0 {
-		t.Fatal("a failure has ended the flight, though the first may still be answered")
+		t.Fatal("a failure has ended the call, though the first may still be answered")
 	}
-	first.Land(news())
+	first.Finish(news())
 	<-join.Done()
 	if join.Result().Answer.Status != 200 {
 		t.Errorf("the result is %+v", join.Result())

@@ -18,8 +18,8 @@ import (
 	"github.com/caddy-parker/parker/internal/nothingnew"
 )
 
-// Line is what the polls of one handler have in common.
-type Line struct {
+// Config is what the polls of one handler have in common.
+type Config struct {
 	Lot    *lot.Lot
 	Groups *coalesce.Groups
 	Rules  *nothingnew.Rules

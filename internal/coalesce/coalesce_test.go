@@ -23,9 +23,9 @@ func nothingNew() *Result { return &Result{Answer: &ask.Answer{Status: 204}, Not
 func news() *Result { return &Result{Answer: &ask.Answer{Status: 200}} }
 
 // lead is a meeting that must end with leading.
-func lead(t *testing.T, g *Group, again bool) *Ask {
+func lead(t *testing.T, g *Group, again bool) *Leader {
 	t.Helper()
-	join, ready, f := g.Meet(again, func() {})
+	join, ready, f := g.JoinOrLead(again, func() {})
 	if join != nil || ready != nil || f == nil {
 		t.Fatalf("Meet = %v, %v, %v; want to lead", join, ready, f)
 	}
@@ -37,20 +37,20 @@ func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 	s := New(l, Options{Count: new(gauge)})
 	g, other := s.Enter(Key{1}, channels), s.Enter(Key{2}, channels)
 	f := lead(t, g, false)
-	if join, _, _ := g.Meet(false, func() {}); join != f.flight {
-		t.Error("the flight was not joined")
+	if join, _, _ := g.JoinOrLead(false, func() {}); join != f.call {
+		t.Error("the call was not joined")
 	}
 	lead(t, other, false) // another key has nothing to do with it
 
 	l.Release(brokers.Event{Channel: "a"})
 	younger := lead(t, g, true)
-	f.Land(news())
-	if join, _, _ := g.Meet(true, func() {}); join != younger.flight {
-		t.Error("the younger flight was not joined")
+	f.Finish(news())
+	if join, _, _ := g.JoinOrLead(true, func() {}); join != younger.call {
+		t.Error("the younger call was not joined")
 	}
-	younger.Land(news())
-	if _, ready, _ := g.Meet(true, func() {}); ready != younger.flight.Result() {
-		t.Error("the younger flight's result does not serve")
+	younger.Finish(news())
+	if _, ready, _ := g.JoinOrLead(true, func() {}); ready != younger.call.Result() {
+		t.Error("the younger call's result does not serve")
 	}
 }
 
@@ -58,11 +58,11 @@ func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
 	l := lot.New()
 	g := New(l, Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, true)
-	f.Land(news())
-	if _, ready, _ := g.Meet(true, func() {}); ready != f.flight.Result() {
+	f.Finish(news())
+	if _, ready, _ := g.JoinOrLead(true, func() {}); ready != f.call.Result() {
 		t.Error("a replay is not served by the one before")
 	}
-	lead(t, g, false).Land(nothingNew()) // a first ask is not
+	lead(t, g, false).Finish(nothingNew()) // a first ask is not
 	l.Release(brokers.Event{Channel: "a"})
 	lead(t, g, true)
 }
@@ -72,14 +72,14 @@ func TestAnEventDuringAFlightMakesItsResultStale(t *testing.T) {
 	g := New(l, Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, true)
 	l.Release(brokers.Event{Channel: "a"})
-	f.Land(news())
+	f.Finish(news())
 	lead(t, g, true)
 }
 
 func TestAResultWithoutAnAnswerServesNobodyElse(t *testing.T) {
 	g := New(lot.New(), Options{Reuse: time.Hour, Count: new(gauge)}).Enter(Key{}, channels)
-	lead(t, g, true).Land(Alone)
-	lead(t, g, true).Land(&Result{Retry: time.Now()})
+	lead(t, g, true).Finish(Alone)
+	lead(t, g, true).Finish(&Result{Retry: time.Now()})
 	lead(t, g, false)
 }
 
@@ -87,12 +87,12 @@ func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
 		s := New(l, Options{Reuse: time.Second, Count: new(gauge)})
-		visit := func() (*Result, *Ask) {
+		visit := func() (*Result, *Leader) {
 			g := s.Enter(Key{}, channels)
 			defer g.Exit()
-			_, ready, f := g.Meet(false, func() {})
+			_, ready, f := g.JoinOrLead(false, func() {})
 			if f != nil {
-				f.Land(nothingNew())
+				f.Finish(nothingNew())
 			}
 			return ready, f
 		}
@@ -131,7 +131,7 @@ func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 		f := lead(t, old, false)
 		old.Exit()
 		younger := s.Enter(Key{}, channels)
-		f.Land(nothingNew())
+		f.Finish(nothingNew())
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if s.groups[Key{}] != younger {
@@ -146,15 +146,15 @@ func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 
 func TestNewsAreNotReused(t *testing.T) {
 	g := New(lot.New(), Options{Reuse: time.Hour, Count: new(gauge)}).Enter(Key{}, channels)
-	lead(t, g, false).Land(news())
+	lead(t, g, false).Finish(news())
 	lead(t, g, false)
 }
 
 func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	cancelled := 0
-	_, _, f := g.Meet(false, func() { cancelled++ })
-	join, _, _ := g.Meet(false, func() {})
+	_, _, f := g.JoinOrLead(false, func() { cancelled++ })
+	join, _, _ := g.JoinOrLead(false, func() {})
 	f.LeaderLeft()
 	if cancelled != 0 {
 		t.Error("cancelled though another waits")
@@ -169,11 +169,11 @@ func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
 func TestALeaderThatIsAloneClosesItsFlight(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, false)
-	g.Meet(false, func() {})
+	g.JoinOrLead(false, func() {})
 	if f.Alone() {
 		t.Error("alone in spite of a joiner")
 	}
-	f.Land(Alone)
+	f.Finish(Alone)
 	f = lead(t, g, false)
 	if !f.Alone() {
 		t.Error("not alone")
@@ -188,7 +188,7 @@ func TestVaryTellsWhomAnAnswerSuits(t *testing.T) {
 	german := of(http.Header{"Accept-Language": {"de"}})
 	varies, ok := Varied(http.Header{"Vary": {"accept-language, ", "X-Absent"}}, german)
 	r := Result{Varies: varies}
-	if !ok || !r.Suits(german) || r.Suits(of(nil)) || r.Suits(of(http.Header{"Accept-Language": {"de"}, "X-Absent": {"there"}})) {
+	if !ok || !r.Matches(german) || r.Matches(of(nil)) || r.Matches(of(http.Header{"Accept-Language": {"de"}, "X-Absent": {"there"}})) {
 		t.Errorf("Varied = %v, %v", varies, ok)
 	}
 	if _, ok := Varied(http.Header{"Vary": {"Accept, *"}}, german); ok {
@@ -201,7 +201,7 @@ func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
 		l := lot.New()
 		s := New(l, Options{Watch: time.Second, Count: new(gauge)})
 		g := s.Enter(Key{}, channels)
-		lead(t, g, false).Land(nothingNew())
+		lead(t, g, false).Finish(nothingNew())
 		woken := make(chan *lot.Waiter, 10)
 		for range 3 {
 			w := l.Register(channels, lot.Messages)
@@ -220,11 +220,11 @@ func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
 		if len(woken) != 0 {
 			t.Error("another was woken while the first asks")
 		}
-		f.Land(news())
+		f.Finish(news())
 		g.WakeAll()
 		for range 2 {
 			g.Unparked(<-woken)
-			if _, ready, _ := g.Meet(true, func() {}); ready != f.flight.Result() {
+			if _, ready, _ := g.JoinOrLead(true, func() {}); ready != f.call.Result() {
 				t.Error("the others are not served by what the first brought")
 			}
 		}
