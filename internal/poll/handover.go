@@ -162,11 +162,8 @@ func (p *Poll) take(h *Handover) {
 	}
 	p.continues = true
 	p.depth = from.depth
-	p.deadline, p.patience = from.deadline, from.patience
-	p.resume, p.start, p.lost, p.checked = from.resume, from.start, from.lost, from.checked
-	p.kept, p.cookies, p.failures, p.passes = from.kept, from.cookies, from.failures, from.passes
-	p.askedAt, p.why, p.retry = from.askedAt, coalesce.Anew, from.retry
-	p.report = from.report
+	p.state = from.state
+	p.why = coalesce.Anew
 	if h.stream != nil && p.streams {
 		p.stream = h.stream
 		p.stream.continueAs(p, h.again)

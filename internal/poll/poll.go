@@ -18,76 +18,100 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Poll is one client's request on its way. It belongs to the goroutine that
-// serves the request.
+// Poll is one client's request on its way. It belongs to the goroutine that serves the
+// request.
 type Poll struct {
 	config   *Config
-	id       string // what debug lines call it
-	client   http.ResponseWriter
-	next     caddyhttp.Handler
-	r        *http.Request
-	request  *ask.Request
+	id       string // in debug lines
 	channels []string
-	waiter   *lot.Waiter
-	group    *coalesce.Group
-	asked    *coalesce.Group // the group as which it asked last
-	askedAt  time.Time       // when it did so
-	varies   []string        // fields by which answers varied that did not suit, sorted
-	limits   answer.Limits
+	streams  bool // the client wants an event stream
+	only     bool // the client accepts nothing else
 
+	state
+	transport
+	sharing
+	place
+	moving
+}
+
+// state is what a poll has come to. It is what remains of the poll in another
+// configuration.
+type state struct {
 	// deadline is when the client wants its answer, patience when a first ask
 	// that still queues is given up.
 	deadline, patience time.Time
-	timeout            time.Duration // of one replay, on a stream
 
-	streams bool
-	only    bool // the client accepts nothing but streams
 	resume  Resume
 	start   brokers.Position // where events stood when it began; only where it may be told
 	lost    bool             // not all that came after the client's position is known
 	checked bool             // lost is known
 
-	outer      *attempt // of a handler further out that would hold the request, too; else nil
-	depth      int      // how many such handlers there are
-	overlapped bool     // a handler further in holds it
-
-	alone     bool // see [Request.Alone]
-	clientIP  string
-	counted   bool  // it counts as one of the client's that are parked
-	full      error // which limit keeps it from that
-	weight    int64 // of what it holds while it is parked, without the answer
-	weighed   *ask.Answer
-	supersede Key     // zero: none
-	visitor   visitor // none: there is no limit for it
-	browser   Key     // digest of what it is known by, once it is needed
-	site      Key     // the same for all paths
-
-	why      coalesce.Parking  // it parks next
-	listed   bool              // its group knows that it is parked
-	outcomes chan lot.Outcome  // the waiter's; at most one is under way
-	outcome  func(lot.Outcome) // sends one
-	since    time.Time         // it is parked; zero: it is not
-	ended    lot.Outcome       // of the last park
-	gone     bool              // the client left while it was parked
-
 	kept     *ask.Answer // the last nothing-new answer
 	cookies  answer.Cookies
-	failures int         // replays that failed, in a row
-	freed    atomic.Bool // an event has freed it from a replay that hung
-	behind   atomic.Bool // the stream has events to give after its replay
-	retry    time.Time   // when to replay again after one, else zero
+	askedAt  time.Time // when it last asked
+	failures int       // replays that failed, in a row
+	retry    time.Time // when to replay again after one, or zero
+	passes   int       // how often it has asked
 
 	report answer.Report // how it ends, as far as is known
-	passes int
+}
 
-	seen sight // of the backend's last answer
+// transport is how a poll reaches the backend and its client.
+type transport struct {
+	client  http.ResponseWriter
+	next    caddyhttp.Handler
+	r       *http.Request
+	request *ask.Request
+	limits  answer.Limits
+	timeout time.Duration // of one replay, on a stream
 
+	outer      *attempt // of a handler further out that would hold the request, too; or nil
+	depth      int      // how many such handlers there are
+	overlapped bool     // a handler further in holds it
+}
+
+// sharing is what a poll has to do with others that ask for the same answer.
+type sharing struct {
+	group  *coalesce.Group
+	asked  *coalesce.Group // the group as which it asked last
+	varies []string        // fields by which answers varied that did not suit, sorted
+	alone  bool            // see [Request.Alone]
+
+	freed  atomic.Bool // an event has freed it from a replay that hung
+	behind atomic.Bool // the stream has events to give after its replay
+	seen   sight       // of the backend's last answer
+}
+
+// place is where a poll is parked, and what it counts for there.
+type place struct {
+	waiter    *lot.Waiter
+	supersede Key               // zero: none
+	why       coalesce.Parking  // it parks next
+	listed    bool              // its group knows that it is parked
+	outcomes  chan lot.Outcome  // the waiter's; at most one is under way
+	outcome   func(lot.Outcome) // sends one
+	since     time.Time         // when it was parked; zero: it is not
+	ended     lot.Outcome       // of the last park
+	gone      bool              // the client left while it was parked
+
+	clientIP string
+	counted  bool  // as one of the client's that are parked
+	full     error // which limit keeps it from that
+	weight   int64 // of what it holds while it is parked, without the answer
+	weighed  *ask.Answer
+	visitor  visitor // none: there is no limit for it
+	browser  Key     // digest of what it is known by, once it is needed
+	site     Key     // the same for all paths
+}
+
+// moving is how a poll goes from one configuration to the next.
+type moving struct {
 	continues bool      // it has taken over from a poll of an older configuration
 	came      *Handover // as this
 	stream    *Stream   // that was one of these
 	moved     bool      // a poll of a newer configuration has taken over, or is about to
 	sentBack  bool      // it is the first of its line that sees to that
-	left      bool
+	left      bool      // it is a member of nothing any more
 }
 
 // Request is what a poll starts from.
@@ -143,24 +167,20 @@ type Description struct {
 func (c *Config) New(q Request) *Poll {
 	now := time.Now()
 	p := &Poll{
-		config:    c,
-		id:        q.ID,
-		client:    q.Client,
-		next:      q.Next,
-		r:         q.HTTP,
-		request:   q.Kept,
-		channels:  q.Channels,
-		limits:    answer.LimitsOf(q.Client, q.HTTP),
-		deadline:  now.Add(shortened(q.Timeout)),
-		patience:  now.Add(q.Timeout),
-		timeout:   q.Timeout,
-		streams:   q.Stream,
-		only:      q.Only,
-		resume:    q.Resume,
-		clientIP:  q.ClientIP,
-		supersede: q.Supersede,
-		alone:     q.Alone,
-		report:    answer.Report{Release: answer.None, Wait: -1},
+		config:   c,
+		id:       q.ID,
+		channels: q.Channels,
+		streams:  q.Stream,
+		only:     q.Only,
+		state: state{
+			deadline: now.Add(shortened(q.Timeout)),
+			patience: now.Add(q.Timeout),
+			resume:   q.Resume,
+			report:   answer.Report{Release: answer.None, Wait: -1},
+		},
+		transport: transport{client: q.Client, next: q.Next, r: q.HTTP, request: q.Kept, limits: answer.LimitsOf(q.Client, q.HTTP), timeout: q.Timeout},
+		sharing:   sharing{alone: q.Alone},
+		place:     place{clientIP: q.ClientIP, supersede: q.Supersede},
 	}
 	if q.Stream {
 		p.waiter = c.Lot.Subscribe(q.Channels, c.Interest, c.Streams.room())
