@@ -16,10 +16,6 @@ import (
 // never see it.
 const Publish = "Parker-Publish"
 
-// StatusClientClosed is what access logs show for a client that has left, as Caddy's
-// reverse_proxy has it.
-const StatusClientClosed = 499
-
 // Release says in Parker-Status why a request was let go.
 type Release string
 

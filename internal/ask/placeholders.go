@@ -1,23 +1,16 @@
 package ask
 
 import (
-	"reflect"
-
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 )
 
-// placeholdersOf adds the placeholders that handlers have set for a request, as
-// forward_auth does with what it was answered. Caddy does not list them, so their names
-// are read where it has them; if they are no longer there, none are added.
+// placeholdersOf adds the placeholders that handlers have set for a request.
 func placeholdersOf(replacer *caddy.Replacer, all []variable) []variable {
-	names := reflect.ValueOf(replacer).Elem().FieldByName("static")
-	if names.Kind() != reflect.Map || names.Len() == 0 {
-		return all
-	}
-	for _, name := range names.MapKeys() {
-		value, _ := replacer.Get(name.String())
-		all = append(all, variable{name.String(), value})
-	}
+	caddyinternals.Placeholders(replacer, func(name string, value any) {
+		all = append(all, variable{name, value})
+	})
 	return all
 }
 

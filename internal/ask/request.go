@@ -19,14 +19,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 )
 
 // ErrBodyTooLong says that a request's body is longer than may be kept.
 var ErrBodyTooLong = errors.New("the request's body is too long to be kept")
-
-// routeGroup is where Caddy remembers which route groups a request has been
-// through: a second ask would skip them.
-const routeGroup caddy.CtxKey = "route_group"
 
 // Request is a request that can be sent more than once. What it keeps for that, it
 // keeps in lists: they cost less than the maps that Caddy and net/http have it in,
@@ -133,8 +131,7 @@ func (q *Request) Discard() {
 // routeState is what Caddy keeps about a request's way, besides the request.
 func routeState(ctx context.Context) (vars map[string]any, groups map[string]struct{}) {
 	vars, _ = ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
-	groups, _ = ctx.Value(routeGroup).(map[string]struct{})
-	return vars, groups
+	return vars, caddyinternals.RouteGroups(ctx)
 }
 
 // putBack is the body of which a start has been read, and perhaps the error that

@@ -10,8 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
+
+// routeGroup is the key of the set that Caddy puts into a request's context.
+const routeGroup caddy.CtxKey = "route_group"
 
 func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 	vars, groups := map[string]any{"root": "/srv"}, map[string]struct{}{"before": {}}

@@ -1,13 +1,13 @@
 package mistakes
 
 import (
-	"reflect"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 )
 
 // site is a site block of a Caddyfile.
@@ -29,19 +29,13 @@ type directive struct {
 	matcher bool // it has a matcher, or may have had one
 }
 
-// siteOf returns the block in which a directive stands. Caddy does not show it to
-// directives, so this looks where Caddy has it; if it is no longer there, the block is
-// not known. Nor is that of a named route, which is part of several.
+// siteOf returns the block in which a directive stands. That of a named route is not
+// known: it is part of several.
 func siteOf(h httpcaddyfile.Helper) (s site, known bool) {
-	if h.IsNamedRoute() {
+	block, ok := caddyinternals.SiteBlock(h)
+	if !ok || h.IsNamedRoute() {
 		return site{}, false
 	}
-	helper := reflect.ValueOf(&h).Elem()
-	field := helper.FieldByName("parentBlock")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[caddyfile.ServerBlock]() {
-		return site{}, false
-	}
-	block := (*caddyfile.ServerBlock)(unsafe.Pointer(field.UnsafeAddr()))
 	for _, key := range block.Keys {
 		s.key += place(key) + " " + key.Text + "\n"
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/response"
 )
@@ -63,7 +64,7 @@ func PassWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, w
 		if o.status == 0 && !failed {
 			o.status = http.StatusOK
 		}
-		if wrote(o.status) || ctx.Err() != nil || o.status == answer.StatusClientClosed {
+		if wrote(o.status) || ctx.Err() != nil || o.status == caddyinternals.StatusClientClosed {
 			done()
 		}
 		if len(o.announced) > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/field"
@@ -246,7 +247,7 @@ func (a *attempt) Keep(status int, header http.Header, start []byte) bool {
 // a body may still be closed by the client of that answer when it leaves, and so end
 // the request that has come after (seen with net/http of Go 1.26).
 func (a *attempt) cut(status int, header http.Header) bool {
-	return status == answer.StatusClientClosed && len(header["Via"]) == 0 && a.ctx.Err() == nil
+	return caddyinternals.Canceled(status, header) && a.ctx.Err() == nil
 }
 
 // wasCut reports whether that is what came of the ask.

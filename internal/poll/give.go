@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/lot"
 )
@@ -23,7 +24,7 @@ func (p *Poll) Give(r Reply) error {
 		return r.Err
 	case Left:
 		p.Released(answer.Left)
-		p.client.WriteHeader(answer.StatusClientClosed)
+		p.client.WriteHeader(caddyinternals.StatusClientClosed)
 		return nil
 	case TimedOut:
 		return p.giveTimeout()

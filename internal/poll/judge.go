@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/lot"
@@ -51,7 +52,7 @@ func (p *Poll) judge(result ask.Result, a *attempt) (Reply, *coalesce.Result) {
 // validator, gets to know just that, unless its method is not one that a 304 answers:
 // then the answer is nothing new as it is. RFC 9110, section 13.1.2.
 func (p *Poll) tell(a *ask.Answer) (*ask.Answer, bool) {
-	if nobody, _ := caddyhttp.GetVar(p.r.Context(), "unhandled").(bool); nobody && p.messagesOnly() {
+	if p.messagesOnly() && caddyinternals.Unhandled(p.r.Context()) {
 		return noContentAfter(a), true // there is no backend
 	}
 	rules := p.config.Rules

@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-parker/parker/internal/caddyinternals"
 )
 
 // claim is a directive whose channels are named by the path alone.
@@ -54,27 +55,18 @@ func (c claim) conflicts(other claim) bool {
 	return !(c.shared && other.shared) && !slices.Equal(c.sites, other.sites) && overlap(c.paths, other.paths)
 }
 
-// sitesOf returns the sites of the block in which a directive stands, sorted. Caddy
-// does not tell directives, so this looks for the addresses where Caddy has them; if
-// they are no longer there, all directives are taken for one site's.
+// sitesOf returns the sites of the block in which a directive stands, sorted. If the
+// block is not known, all directives are taken for one site's.
 func sitesOf(h httpcaddyfile.Helper) []string {
-	block := reflect.ValueOf(h).FieldByName("parentBlock")
-	if block.Kind() != reflect.Struct {
-		return nil
-	}
-	keys := block.FieldByName("Keys")
-	if keys.Kind() != reflect.Slice {
+	block, ok := caddyinternals.SiteBlock(h)
+	if !ok {
 		return nil
 	}
 	defaultPorts := []string{fmt.Sprint(h.Option("http_port")), fmt.Sprint(h.Option("https_port"))}
 	var sites []string
-	for i := range keys.Len() {
-		text := reflect.Indirect(keys.Index(i)).FieldByName("Text")
-		if text.Kind() != reflect.String {
-			return nil
-		}
-		site := text.String()
-		if address, err := httpcaddyfile.ParseAddress(text.String()); err == nil {
+	for _, key := range block.Keys {
+		site := key.Text
+		if address, err := httpcaddyfile.ParseAddress(key.Text); err == nil {
 			site = address.Host
 			if address.Port != "" && !slices.Contains(defaultPorts, address.Port) {
 				site = net.JoinHostPort(address.Host, address.Port)
