@@ -54,7 +54,7 @@ func parse(args []string, complaints io.Writer) (*options, error) {
 	flags.Func("pid", "the `processes` of that server, whose memory is measured, with commas between them", o.readPids)
 	flags.DurationVar(&o.settle, "settle", time.Second, "how `long` after the last request all are taken to be held there")
 	if err := flags.Parse(args); err != nil {
-		if err == flag.ErrHelp {
+		if errors.Is(err, flag.ErrHelp) {
 			return nil, err
 		}
 		return nil, errUsage // the flag set has said what is wrong

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func (r *reader) receive(b replica.Batch) {
 func (r *reader) read() []replica.Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.entries[:len(r.entries):len(r.entries)]
+	return slices.Clip(r.entries)
 }
 
 // await returns what was read once it is so many entries.

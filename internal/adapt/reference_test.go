@@ -51,8 +51,7 @@ func TestTheReferenceHasEveryJSONField(t *testing.T) {
 // jsonFields are the members that a struct has in JSON, those of members with dots in
 // between. Of a struct within itself the members are not told once more.
 func jsonFields(of reflect.Type, around ...reflect.Type) (names []string) {
-	for i := range of.NumField() {
-		field := of.Field(i)
+	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue

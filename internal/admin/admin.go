@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,10 +112,8 @@ func refuse(status int, message string) error {
 }
 
 func only(r *http.Request, methods ...string) error {
-	for _, method := range methods {
-		if r.Method == method {
-			return nil
-		}
+	if slices.Contains(methods, r.Method) {
+		return nil
 	}
 	return refuse(http.StatusMethodNotAllowed, "method not allowed")
 }

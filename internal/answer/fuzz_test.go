@@ -45,7 +45,7 @@ func FuzzCookies(f *testing.F) {
 		if before := strings.Count(own, ";") + 1; len(pairs) > before+2 {
 			t.Fatalf("%q with %q and %q became %q", own, first, second, pairs)
 		}
-		for _, pair := range strings.Split(own, ";") {
+		for pair := range strings.SplitSeq(own, ";") {
 			pair = strings.TrimSpace(pair)
 			name, _, _ := strings.Cut(pair, "=")
 			if pair != "" && !slices.Contains(pairs, pair) && !names(first, name) && !names(second, name) && !strings.Contains(pair, "; ") {

@@ -1,6 +1,7 @@
 package caddytest
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,9 +60,7 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	for name, values := range page.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), page.Header)
 	if page.Status != 0 {
 		w.WriteHeader(page.Status)
 	}

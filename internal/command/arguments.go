@@ -38,7 +38,7 @@ func adminAddress(given string) (string, error) {
 	parsed, err := caddy.ParseNetworkAddress(address)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("--address %s: %v: %w", given, err, errNoAdminURL)
+		return "", fmt.Errorf("--address %s: %w: %w", given, err, errNoAdminURL)
 	case !parsed.IsUnixNetwork() && !parsed.IsFdNetwork() && parsed.StartPort == 0:
 		return "", fmt.Errorf("--address %s: there is no port: %w", given, errNoAdminURL)
 	}

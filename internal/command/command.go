@@ -46,7 +46,7 @@ func addressOf(fl caddycmd.Flags) (string, error) {
 	}
 	address, err := caddycmd.DetermineAdminAPIAddress("", nil, fl.String("config"), fl.String("adapter"))
 	if err != nil {
-		return "", fmt.Errorf("couldn't determine admin API address: %v", err)
+		return "", fmt.Errorf("couldn't determine admin API address: %w", err)
 	}
 	return address, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -176,9 +177,7 @@ func (t *tail) ask(ctx context.Context, header http.Header) (*http.Response, err
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range t.header {
-		header[name] = values
-	}
+	maps.Copy(header, t.header)
 	if t.position != "" {
 		header.Set("Last-Event-ID", t.position)
 	}

@@ -75,7 +75,7 @@ func TestOnePollOfEachPageIsLeftAfterAReload(t *testing.T) {
 	awaitNewest := func() {
 		t.Helper()
 		caddytest.Await(t, "the newest polls have come", func() bool {
-			for n := range len(polls) {
+			for n := range polls {
 				if _, ok := came.Load(strconv.Itoa(n)); !ok {
 					return false
 				}

@@ -216,7 +216,7 @@ func (b *recorder) reset() {
 func (b *recorder) seen() []fields {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.requests[:len(b.requests):len(b.requests)]
+	return slices.Clip(b.requests)
 }
 
 // ServeHTTP records and answers.

@@ -289,13 +289,11 @@ func (p *Poll) hold(until time.Time, ended func()) {
 	})
 }
 
-// unhold ends a hold or a park early. False means that it had ended already, and
-// how.
-func (p *Poll) unhold() (lot.Outcome, bool) {
-	if p.waiter.Leave() {
-		return lot.Outcome{}, true
+// unhold ends a hold or a park, which may have ended already.
+func (p *Poll) unhold() {
+	if !p.waiter.Leave() {
+		<-p.outcomes
 	}
-	return <-p.outcomes, false
 }
 
 func (p *Poll) readyOutcomes() {

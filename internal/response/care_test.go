@@ -1,6 +1,7 @@
 package response
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 	"testing"
@@ -96,9 +97,7 @@ func TestTheHeaderTellsServersInFrontNotToHoldBytesBack(t *testing.T) {
 			m.header = test.header.Clone()
 			// Whoever keeps the answer may have the same lines.
 			kept := http.Header{}
-			for name, lines := range m.header {
-				kept[name] = lines
-			}
+			maps.Copy(kept, m.header)
 			attend(m, "GET", 200, test.heartbeat).Close()
 			if !reflect.DeepEqual(m.header, test.want) {
 				t.Errorf("the header is %v, want %v", m.header, test.want)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -85,9 +86,7 @@ func (s *site) get(t *testing.T, ctx context.Context) *http.Response {
 
 // pass answers as a route does: header, then body, under Attend's care.
 func pass(client http.ResponseWriter, r *http.Request, header http.Header, heartbeat time.Duration, body func(w http.ResponseWriter)) {
-	for name, values := range header {
-		client.Header()[name] = values
-	}
+	maps.Copy(client.Header(), header)
 	limits := answer.LimitsOf(client, r)
 	w := Attend(client, r, &limits, http.StatusOK, heartbeat)
 	defer w.Close()
