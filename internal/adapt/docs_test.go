@@ -19,7 +19,7 @@ const root = "../.."
 // pages are the texts of all Markdown pages of the project, by their paths from root.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
-	paths := []string{"README.md"}
+	paths := []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 	examples, err := filepath.Glob(root + "/examples/*/README.md")
 	if err != nil {
 		t.Fatal(err)
