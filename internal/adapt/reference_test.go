@@ -142,8 +142,8 @@ func sourceOf(path string) *ast.File {
 	return file
 }
 
-// optionsIn are the keys of the [words.Options] in a type's methods, and the choices
-// of those that are read by [words.OneOf].
+// optionsIn are the keys of the [option.Options] in a type's methods, and the choices
+// of those that are read by [option.OneOf].
 func optionsIn(file *ast.File, receiver string) map[string][]string {
 	options := make(map[string][]string)
 	for _, declaration := range file.Decls {
@@ -153,7 +153,7 @@ func optionsIn(file *ast.File, receiver string) map[string][]string {
 		}
 		ast.Inspect(method, func(n ast.Node) bool {
 			literal, ok := n.(*ast.CompositeLit)
-			if !ok || !isWords(literal.Type, "Options") {
+			if !ok || !isOfOption(literal.Type, "Options") {
 				return true
 			}
 			for _, element := range literal.Elts {
@@ -167,7 +167,7 @@ func optionsIn(file *ast.File, receiver string) map[string][]string {
 }
 
 func choicesOf(reader ast.Expr) (choices []string) {
-	if call, ok := reader.(*ast.CallExpr); ok && isWords(call.Fun, "OneOf") {
+	if call, ok := reader.(*ast.CallExpr); ok && isOfOption(call.Fun, "OneOf") {
 		for _, choice := range call.Args[1:] {
 			choices = append(choices, unquoted(choice))
 		}
@@ -184,13 +184,13 @@ func isPointerTo(expression ast.Expr, name string) bool {
 	return ok && identifier.Name == name
 }
 
-func isWords(expression ast.Expr, name string) bool {
+func isOfOption(expression ast.Expr, name string) bool {
 	selector, ok := expression.(*ast.SelectorExpr)
 	if !ok {
 		return false
 	}
 	from, ok := selector.X.(*ast.Ident)
-	return ok && from.Name == "words" && selector.Sel.Name == name
+	return ok && from.Name == "option" && selector.Sel.Name == name
 }
 
 func unquoted(literal ast.Expr) string {
