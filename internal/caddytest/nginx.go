@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -26,12 +27,7 @@ http {
 	fastcgi_temp_path     %[1]s/fastcgi;
 	uwsgi_temp_path       %[1]s/uwsgi;
 	scgi_temp_path        %[1]s/scgi;
-	server {
-		listen %[2]s reuseport;
-		location / {
-			proxy_pass http://%[3]s;
-		}
-	}
+	%[2]s
 }
 `
 
@@ -39,10 +35,18 @@ http {
 // ends, and returns a client of it.
 func StartNginx(t testing.TB, site string) *Client {
 	t.Helper()
+	return StartNginxWith(t, "server {\n\tlisten 80;\n\tlocation / {\n\t\tproxy_pass http://"+site+";\n\t}\n}")
+}
+
+// StartNginxWith runs an nginx until the test ends, and returns a client of it. servers
+// is what stands in its http block; "listen 80;" in it becomes an address of the test's.
+func StartNginxWith(t testing.TB, servers string) *Client {
+	t.Helper()
 	nginx := Need(t, "nginx is not installed; on Debian: apt-get install nginx", "nginx", "/usr/sbin/nginx")
 	dir, address := t.TempDir(), FreePorts(t, 1)[0]
+	servers = strings.ReplaceAll(servers, "listen 80;", "listen "+address+" reuseport;")
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, address, site), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, servers), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	errors := new(Log)
