@@ -1,5 +1,4 @@
-// Package main is Caddy's standard build with parker in it: what
-// xcaddy build --with github.com/caddy-parker/parker makes.
+// Command caddy is Caddy's standard build with parker and the Redis and NATS brokers.
 package main
 
 import (
