@@ -133,6 +133,8 @@ func TestTheStatusPageIsLiveInAnyScheme(t *testing.T) {
 	caddytest.Listen(t, "http://"+caddy.Site+"/rooms/stream")
 	for scheme, page := range map[string]*statusPage{"light": light, "dark": dark} {
 		page.await(t, "live", "Parked requests", "12", "Open streams", "1", "Busiest channels", "rooms/<b>3", "9", "rooms/<b>0", "1", "broker reachable")
+		// Nobody asks while they wait, so each second makes this greater.
+		page.await(t, "Waiting time for each ask", `\n[1-9][\d.]* s\s+on average`, "spared by sharing")
 		if bright := brightness(page.picture(t, scheme)) > 128; bright != (scheme == "light") {
 			t.Errorf("%s: the background is bright: %v", scheme, bright)
 		}

@@ -23,8 +23,9 @@ func statusCommand() *cobra.Command {
 		Short: "Shows what is parked and released, and the busiest channels",
 		Long: `
 Shows what parker does: how many requests are parked and streams open, how many
-requests are released a second, how many asks the backend is sent and spared, how
-the broker fares, and the channels on which most wait.
+requests are released a second, how many asks the backend is sent and how many
+sharing spares it, how long clients waited for each ask in the last five minutes,
+how the broker fares, and the channels on which most wait.
 
 On a terminal it is drawn anew each second until you press Ctrl+C. With --once, or
 where the output is no terminal, it is printed once.`,

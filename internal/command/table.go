@@ -20,9 +20,9 @@ func (f *figures) write(w io.Writer) {
 	if f.trouble != nil {
 		fmt.Fprintf(w, "  -  %v", f.trouble)
 	}
-	fmt.Fprintf(w, "\n\n%10s %10s %10s %12s %10s %10s %14s\n", "PARKED", "STREAMS", "GROUPS", "RELEASED/S", "ASKS/S", "SAVED/S", "SAVED, 5 MIN")
-	fmt.Fprintf(w, "%10s %10s %10s %12s %10s %10s %14s\n", comma(now.Requests), comma(now.Streams), comma(now.Groups),
-		rate(now.Released), rate(now.Asks), rate(now.Saved), savedShare(f.past))
+	fmt.Fprintf(w, "\n\n%10s %10s %10s %12s %10s %10s %15s\n", "PARKED", "STREAMS", "GROUPS", "RELEASED/S", "ASKS/S", "SHARED/S", "WAITED PER ASK")
+	fmt.Fprintf(w, "%10s %10s %10s %12s %10s %10s %15s\n", comma(now.Requests), comma(now.Streams), comma(now.Groups),
+		rate(now.Released), rate(now.Asks), rate(now.Saved), waitedPerAsk(f.past))
 	reachable := "reachable"
 	if !broker.Reachable {
 		reachable = "NOT REACHABLE"
@@ -51,17 +51,32 @@ func rate(n float64) string {
 	return humanize.Comma(int64(n + .5))
 }
 
-// savedShare is how much of what the backend would have been asked it was not.
-func savedShare(samples []status.Sample) string {
-	var sent, saved float64
+// waitedPerAsk says how long clients waited for each ask that the backend was sent. The
+// samples are a second apart, so their counts are seconds of waiting.
+func waitedPerAsk(samples []status.Sample) string {
+	var waited, asks float64
 	for _, s := range samples {
-		sent += s.Asks
-		saved += s.Saved
+		waited += float64(s.Requests + s.Streams)
+		asks += s.Asks
 	}
-	if sent+saved == 0 {
+	switch {
+	case waited == 0:
 		return "-"
+	case asks == 0:
+		return "> " + seconds(waited)
 	}
-	return fmt.Sprintf("%.1f %%", 100*saved/(sent+saved))
+	return seconds(waited / asks)
+}
+
+// seconds formats a number of seconds, in minutes or hours where these are many.
+func seconds(n float64) string {
+	switch {
+	case n < 600:
+		return rate(n) + " s"
+	case n < 7200:
+		return rate(n/60) + " min"
+	}
+	return rate(n/3600) + " h"
 }
 
 // screen is a terminal's, on which the same is drawn again and again. What stood there

@@ -14,7 +14,7 @@ import (
 
 func TestTheTableReadsWell(t *testing.T) {
 	f := figures{address: "localhost:2019", now: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), trouble: errors.New("gone")}
-	f.past = []status.Sample{{Asks: 1, Saved: 3}, {Asks: 9, Saved: 87}}
+	f.past = []status.Sample{{Requests: 240, Asks: 1, Saved: 3}, {Requests: 300, Streams: 10, Asks: 9, Saved: 87}}
 	f.newest = status.Now{
 		Sample: status.Sample{Requests: 10204, Streams: 312, Groups: 1204, Released: 1033.6, Asks: 9.25, Saved: 87},
 		View: status.View{
@@ -25,8 +25,8 @@ func TestTheTableReadsWell(t *testing.T) {
 	}
 	const want = `parker at localhost:2019, 15:04:05  -  gone
 
-    PARKED    STREAMS     GROUPS   RELEASED/S     ASKS/S    SAVED/S   SAVED, 5 MIN
-    10,204        312      1,204        1,034        9.2         87         90.0 %
+    PARKED    STREAMS     GROUPS   RELEASED/S     ASKS/S   SHARED/S  WAITED PER ASK
+    10,204        312      1,204        1,034        9.2         87            55 s
 
 broker NOT REACHABLE, 2.5 s behind, 1,234 events waiting to be sent, history 34 kB
 
@@ -37,6 +37,24 @@ broker NOT REACHABLE, 2.5 s behind, 1,234 events waiting to be sent, history 34 
 	var out bytes.Buffer
 	if f.write(&out); out.String() != want {
 		t.Errorf("it is\n%s", &out)
+	}
+}
+
+func TestWaitedPerAskDividesTheTimeOfClientsByAsks(t *testing.T) {
+	for _, c := range []struct {
+		samples []status.Sample
+		want    string
+	}{
+		{nil, "-"},
+		{[]status.Sample{{Asks: 5}}, "-"},
+		{[]status.Sample{{Requests: 200}, {Requests: 200}}, "> 400 s"},
+		{[]status.Sample{{Requests: 2, Streams: 1, Asks: 2}}, "1.5 s"},
+		{[]status.Sample{{Requests: 10_000, Asks: 1}, {Requests: 10_000}}, "5.6 h"},
+		{[]status.Sample{{Streams: 1200, Asks: 1}}, "20 min"},
+	} {
+		if got := waitedPerAsk(c.samples); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.samples, got, c.want)
+		}
 	}
 }
 

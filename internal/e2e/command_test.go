@@ -54,7 +54,7 @@ func TestTheStatusCommandShowsWhoWaits(t *testing.T) {
 	for _, where := range [][]string{{"--address", caddy.Admin()}, {"--config", caddy.Config(), "--adapter", "caddyfile"}} {
 		stdout, stderr, code := parker(t, caddy, "", append([]string{"status", "--once"}, where...)...)
 		for _, line := range []string{
-			`(?m)^ +3 +1 +2 +0 +0 +0 +-$`,
+			`(?m)^ +3 +1 +2 +0 +0 +0 +> 4\.0 s$`,
 			`(?m)^broker reachable, 0\.0 s behind, 0 events waiting to be sent, history 0 B$`,
 			`(?m)^ +3 +1   everybody\n +3 +0   /rooms/7\n +0 +1   /rooms/8$`,
 		} {
