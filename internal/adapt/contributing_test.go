@@ -46,21 +46,3 @@ func packageFolders(t *testing.T) map[string]bool {
 	}
 	return folders
 }
-
-func TestPagesStateTheVersionsOfGoMod(t *testing.T) {
-	module := read(t, "go.mod")
-	for what, required := range map[string]string{
-		"Go":    `(?m)^go (\d+\.\d+)`,
-		"Caddy": `(?m)^\s+github\.com/caddyserver/caddy/v2 (v\S+)`,
-	} {
-		version := regexp.MustCompile(required).FindStringSubmatch(module)
-		if version == nil {
-			t.Fatalf("go.mod requires no version of %s", what)
-		}
-		for _, page := range []string{"README.md", "CONTRIBUTING.md"} {
-			if stated := what + " " + version[1]; !strings.Contains(read(t, page), stated) {
-				t.Errorf("%s does not state %q, which go.mod requires", page, stated)
-			}
-		}
-	}
-}

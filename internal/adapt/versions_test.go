@@ -14,6 +14,7 @@ func TestVersionsInTheDocsAreThoseOfGoMod(t *testing.T) {
 	language := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(module)[1]
 	for path, texts := range map[string][]string{
 		"README.md":                  {"Caddy " + caddy + " and newer", "(https://go.dev/dl/) " + language + " or newer"},
+		"CONTRIBUTING.md":            {"Go " + language, "Caddy v" + caddy},
 		"examples/docker/Dockerfile": {"FROM caddy:" + caddy + "-builder", "FROM caddy:" + caddy + "\n"},
 	} {
 		for _, text := range texts {
