@@ -15,7 +15,7 @@ type Cookies struct {
 	lines []string // Set-Cookie fields, no two for the same cookie
 }
 
-// Hold takes over the cookies that an answer sets. It tells whether there were
+// Hold takes over the cookies that an answer sets. It reports whether there were
 // any.
 func (c *Cookies) Hold(header http.Header) bool {
 	set := header["Set-Cookie"]
@@ -130,7 +130,7 @@ func (c setCookie) placeAmong(pairs []string, replaced map[int]bool) int {
 	return place
 }
 
-// same tells whether a Set-Cookie field is for the same cookie as line: one of
+// same reports whether a Set-Cookie field is for the same cookie as line: one of
 // the same name, domain and path. RFC 6265, section 5.3.
 func same(line string) func(string) bool {
 	name, domain, path := identity(line)

@@ -150,7 +150,7 @@ func (c *capture) complete() bool {
 	return false
 }
 
-// stream sends the client what there is of the answer. The caller holds mu.
+// stream sends the client the answer as far as it has come. The caller holds mu.
 func (c *capture) stream(why Reason) {
 	if !c.observer.Stream(c.status, why) {
 		c.drop()

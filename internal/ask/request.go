@@ -60,7 +60,7 @@ type variable struct {
 // Keep notes the request as it is now. Its body is read to the end, which
 // net/http also needs to notice a client that leaves. A body of more than
 // maxBody bytes is [ErrBodyTooLong], and a broken one an error too; either way
-// the request can still be sent on once, by whoever holds it.
+// the request can still be sent on once.
 func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	q := requests.Get().(*Request)
 	q.request = r

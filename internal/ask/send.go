@@ -32,9 +32,8 @@ type Observer interface {
 	// not called for a route that ends without an answer.
 	Header(status int, header http.Header)
 
-	// Keep tells whether an answer that starts like this is still to be kept.
-	// Where it says no, or the answer grows too long or takes too long to end,
-	// the answer streams.
+	// Keep reports whether an answer that starts like this is still to be kept.
+	// If not, or if the answer is too long or takes too long to end, it streams.
 	Keep(status int, header http.Header, start []byte) bool
 
 	// Stream is called once, before an answer streams to the client, and why. False

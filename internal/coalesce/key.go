@@ -179,7 +179,7 @@ func appendAddress(b []byte, address any) []byte {
 	return b
 }
 
-// value is one that the operator has requests agree on.
+// value is one of those that the operator has named in share.
 type value struct {
 	field string // of the request; empty: it is made of placeholders
 	text  string

@@ -72,5 +72,5 @@ func (r *Result) fails() bool {
 	return r.Err != nil || !r.Retry.IsZero() || r.Answer != nil && !r.NothingNew && r.Answer.Status >= http.StatusInternalServerError
 }
 
-// serves reports whether the result is one for all who wait for it.
+// serves reports whether the result is for all members that wait for it.
 func (r *Result) serves() bool { return r.Answer != nil || r.Err != nil }

@@ -93,7 +93,7 @@ func (l *Lot) seat() bool {
 // Parked counts the waiters that are parked now, and the streams.
 func (l *Lot) Parked() int { return int(l.parked.Load()) }
 
-// Waiting counts who waits on a channel: the requests that are parked now, and
+// Waiting counts what waits on a channel: the requests that are parked now, and
 // the streams that are open.
 type Waiting struct{ Requests, Streams int }
 
@@ -101,7 +101,7 @@ func (ch *channel) waiting() Waiting {
 	return Waiting{Requests: int(ch.parked.Load()), Streams: ch.streams}
 }
 
-// Waiting counts who waits on the channel now.
+// Waiting counts the requests that wait on the channel now.
 func (l *Lot) Waiting(name string) Waiting {
 	s := l.shardOf(name)
 	s.mu.Lock()

@@ -6,11 +6,11 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Event is one event as all who wait for it get it.
+// Event is one event as all its waiters get it.
 type Event struct {
 	brokers.Event
 
-	came    uint64 // the how manieth of the lot's it is
+	came    uint64 // how many events the lot had received by then
 	once    sync.Once
 	encoded []byte
 }

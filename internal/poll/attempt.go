@@ -47,8 +47,8 @@ type attempt struct {
 	announced []string
 }
 
-// attemptContext is the context of an attempt. The client's leaving ends the ask only where
-// nobody else waits for it.
+// attemptContext is the context of an attempt. If the client leaves, the ask goes on as
+// long as others wait for it.
 type attemptContext struct {
 	context.Context // the request's
 	attempt         *attempt
@@ -87,7 +87,7 @@ func (p *Poll) newAttempt(again bool) *attempt {
 	return a
 }
 
-// begin has the attempt end early where the deadline passes or the client leaves.
+// begin makes the attempt end early if the deadline passes or the client leaves.
 func (a *attempt) begin() {
 	p := a.poll
 	if a.again {
@@ -112,7 +112,8 @@ func (a *attempt) asks() metrics.Asks {
 	}
 }
 
-// queue waits for a place at the backend. It fails when the ask ends before.
+// queue waits for one of the slots that [Config.Asks] has. It reports whether the backend
+// is to be asked: false means that the ask has ended before.
 func (a *attempt) queue() bool {
 	if a.poll.config.Asks.TryAcquire(1) || a.wait() {
 		a.slot.Store(true)
@@ -122,8 +123,8 @@ func (a *attempt) queue() bool {
 	return a.ctx.Err() == nil
 }
 
-// wait waits for one until the ask is ended. A first ask does so for as long as its
-// patience lasts, and goes to the backend without a place then: nobody is refused.
+// wait waits for a slot until the ask is canceled. A first ask goes to the backend without
+// one once its patience is over: no request is refused.
 func (a *attempt) wait() bool {
 	p := a.poll
 	p.config.Metrics.Queued.Inc()
@@ -139,8 +140,7 @@ func (a *attempt) wait() bool {
 	return p.config.Asks.Acquire(ctx, 1) == nil
 }
 
-// answered is called when the answer's header is there, or there will be none: what
-// bounds the wait for it is over.
+// answered ends the limits on the wait for the answer's header: it has come, or will not.
 func (a *attempt) answered() {
 	a.begun.Store(true)
 	a.poll.config.Slow.End(&a.slow)
@@ -148,7 +148,7 @@ func (a *attempt) answered() {
 }
 
 // Expired implements [delay.Owner]: the backend should have begun to answer by now. The
-// next in the queue has its turn, and one more of the call asks.
+// slot goes to the next ask in the queue, and one more member of the call asks.
 func (a *attempt) Expired() {
 	a.release()
 	if a.leads != nil {
@@ -168,7 +168,7 @@ func (a *attempt) Expired() {
 	a.poll.config.Slow.Begin(&a.slow, a)
 }
 
-// release gives the place at the backend to the next in the queue.
+// release gives the slot to the next ask in the queue.
 func (a *attempt) release() {
 	if a.slot.Swap(false) {
 		a.poll.config.Metrics.Running.Dec()
@@ -176,13 +176,13 @@ func (a *attempt) release() {
 	}
 }
 
-// hold has the waiter call ended when a deadline passes.
+// hold makes the waiter call ended when a deadline passes.
 func (a *attempt) hold(until time.Time, ended func()) {
 	a.poll.hold(until, ended)
 	a.holding = true
 }
 
-// heed has the waiter tell of a deadline, and of an event. It reports whether none has
+// heed makes the waiter report a deadline, and an event. It reports whether no event has
 // come yet.
 func (a *attempt) heed(until time.Time) bool {
 	a.poll.readyOutcomes()
@@ -259,7 +259,8 @@ func (a *attempt) wasCut(r *ask.Result) bool {
 	return errors.As(r.Err, &handlerErr) && a.cut(handlerErr.StatusCode, nil)
 }
 
-// overlap has a handler further in hold the request: this one lets its answer pass.
+// overlap leaves the request to a handler further in that holds it: this one lets the
+// answer pass.
 func (a *attempt) overlap() {
 	a.inner = true
 	a.poll.overlapped = true
@@ -333,7 +334,7 @@ func (a *attempt) Attend(client http.ResponseWriter, status int) *response.Write
 	return writer
 }
 
-// land ends the ask with what it brought for others.
+// finish ends the ask with what it brought for others.
 func (a *attempt) finish(r *coalesce.Result) {
 	if a.ask != nil {
 		a.ask.Finish(r)
@@ -341,8 +342,8 @@ func (a *attempt) finish(r *coalesce.Result) {
 	}
 }
 
-// giveUp ends an ask that was cancelled. If nobody else asks for others that joined, they
-// do so themselves after a while.
+// giveUp ends an ask that was canceled. If no other leader is left, the members that
+// joined ask after a while.
 func (a *attempt) giveUp(after time.Duration) {
 	if a.ask != nil {
 		a.ask.GiveUp(time.Now().Add(after))

@@ -41,8 +41,8 @@ func (p *Poll) Give(r Reply) error {
 		p.finish(p.client.Header())
 	}
 	if r.Kind == Broken {
-		// The client is to see what there was of the answer, as it would without
-		// parker: else it could take the request for one that never arrived.
+		// The client is to see the part of the answer that came, as it would without
+		// parker. Otherwise it could think that the request never arrived.
 		_ = http.NewResponseController(p.client).Flush()
 		panic(http.ErrAbortHandler)
 	}
@@ -132,21 +132,21 @@ func (p *Poll) write(a *ask.Answer) {
 	written(a.WriteTo(p.client))
 }
 
-// written breaks an answer off of which the client could not be sent all, as
-// reverse_proxy does: HTTP/3 would pass for whole what there is of it. A body that
-// the status or the declared length rules out is no such case.
+// written aborts an answer that could not be sent whole, as reverse_proxy does: over
+// HTTP/3 the part that was sent would pass for all of it. A body that the status or the
+// declared length rules out is no such case.
 func written(err error) {
 	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) && !errors.Is(err, http.ErrContentLength) {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// admits reports whether an answer lets the request in: a client that is refused
-// hears nothing of what was published.
+// admits reports whether an answer lets the request in: a client that is refused is told
+// nothing of what was published.
 func admits(status int) bool { return status/100 == 2 || status == http.StatusNotModified }
 
-// deny has the answer say nothing of events: the client keeps the position that it
-// has until it gets what came after it.
+// deny removes all that the answer would say of events: the client keeps the position
+// that it has.
 func (p *Poll) deny() {
 	p.resume, p.lost, p.report.Position = Resume{}, false, ""
 }

@@ -33,9 +33,9 @@ const (
 	positionParameterOfOthers = "lastEventId"
 )
 
-// ResumeOf reads it from a request: the field Last-Event-ID, else the query's
-// last_event_id or lastEventId; and batch=true for a client that takes JSON. What is no
-// position of parker's, such as an ID of the backend's own events, names none.
+// ResumeOf reads it from a request: from the field Last-Event-ID, or from last_event_id or
+// lastEventId in the query; and batch=true for a client that accepts JSON. A value that is
+// not a position of parker's, such as an ID of the backend's own events, is ignored.
 func ResumeOf(r *http.Request) Resume {
 	var resume Resume
 	resume.name(r.Header.Get("Last-Event-Id")) // as net/http has it: it costs to look for another
@@ -59,8 +59,8 @@ func (resume *Resume) name(text string) {
 	}
 }
 
-// Missed reports whether there is something to be given that came while the client
-// was away: messages, or that nobody knows any more what came.
+// Missed reports whether the client missed something while it was away: messages, or
+// events that are no longer known.
 func (p *Poll) Missed() (missed []brokers.Event, ok bool) {
 	if !p.resume.Given {
 		return nil, false
@@ -94,8 +94,8 @@ func (p *Poll) read(position brokers.Position, limit int) []brokers.Event {
 	return events
 }
 
-// lostPosition reports whether what came after the client's position is not known
-// any more.
+// lostPosition reports whether the events after the client's position are no longer all
+// known.
 func (p *Poll) lostPosition() bool {
 	if p.resume.Given && !p.checked {
 		p.read(p.resume.Position, 1)
@@ -103,16 +103,16 @@ func (p *Poll) lostPosition() bool {
 	return p.lost
 }
 
-// Lose has the poll begin anew: events were lost, nobody knows which. A client that
-// has a position is told so, with where to go on from.
+// Lose makes the poll begin anew after events were lost. A client that has a position is
+// told so, and from which position to go on.
 func (p *Poll) Lose(at brokers.Position) {
 	if p.resume.Given || p.messagesOnly() {
 		p.checked, p.lost, p.start = true, true, at
 	}
 }
 
-// GiveMissed ends the poll with what it missed. Where that is not known the client
-// gets the backend's answer, is told so, and where to go on from.
+// GiveMissed ends the poll with what it missed. If that is not known, the client gets the
+// backend's answer, which says so, and from which position to go on.
 func (p *Poll) GiveMissed(missed []brokers.Event) error {
 	if p.lost {
 		return p.GiveAtOnce(answer.Lost)
@@ -127,8 +127,8 @@ func noContent() *ask.Answer {
 	return &ask.Answer{Status: http.StatusNoContent, Header: http.Header{"Cache-Control": {"no-store"}}}
 }
 
-// noContentAfter is the same in place of an answer, which may be nil: it is for the
-// origins that this was for.
+// noContentAfter is the same in place of an answer, which may be nil. Pages of the origins
+// that may read that answer may read this one.
 func noContentAfter(kept *ask.Answer) *ask.Answer {
 	a := noContent()
 	if kept != nil {

@@ -66,16 +66,16 @@ func (s *Stream) Close() {
 	}
 }
 
-// Ended reports whether there is nothing more to be sent: the client is too slow or
-// gone, or the backend refused.
+// Ended reports whether nothing more can be sent: the client is too slow or has left, or
+// the backend refused.
 func (s *Stream) Ended() bool { return s.ended }
 
-// Full reports whether the stream has no place in the lot. Its client has got what
-// there is, and comes back after a while.
+// Full reports whether the stream has no place in the lot. Its client has got all events
+// up to now, and comes back after a while.
 func (s *Stream) Full() bool { return s.full }
 
-// catchUp gives what the client missed, in order: the messages, and where there was
-// a wake-up the backend's present answer, which is an event once.
+// catchUp gives what the client missed, in order: the messages, and for wake-ups the
+// backend's present answer, once.
 func (s *Stream) catchUp(first Reply) {
 	p := s.poll
 	for overflowed := true; overflowed && !s.ended; {
@@ -128,8 +128,8 @@ func (s *Stream) makeUpFor(wakeUp brokers.Event, first Reply) {
 	}
 }
 
-// startAnew tells the client that it missed nobody knows what, and what the
-// backend has to say at present.
+// startAnew tells the client that it missed events that are no longer known, and gives it
+// the backend's present answer.
 func (s *Stream) startAnew() {
 	s.poll.waiter.Take()
 	s.lose(s.poll.config.Broker.Position())
@@ -183,7 +183,7 @@ func (s *Stream) deliver(events []*lot.Event) {
 	}
 }
 
-// wake has the backend asked for a wake-up. If it has nothing new, it is to be asked
+// wake asks the backend because of a wake-up. If it has nothing new, it is to be asked
 // again after a while.
 func (s *Stream) wake(event *lot.Event) {
 	last := s.last
@@ -277,8 +277,8 @@ func (s *Stream) presentAnswer(a *ask.Answer, at brokers.Position) {
 	s.event(at, "", body)
 }
 
-// fail tells the client why the stream ends. When it comes again it is answered as
-// the backend will.
+// fail tells the client why the stream ends. When the client comes again, it gets the
+// backend's answer.
 func (s *Stream) fail(status int) {
 	s.event(brokers.Position{}, errorEvent, fmt.Appendf(nil, `{"status":%d}`, status))
 	s.ended = true
@@ -294,8 +294,7 @@ func (s *Stream) advance(to brokers.Position) {
 	s.send(s.frame)
 }
 
-// GoOn lets a client that has heard nothing for long go on from where events stand
-// now.
+// GoOn moves a client that has heard nothing for long to the present position.
 func (s *Stream) GoOn() {
 	p := s.poll
 	if !p.retry.IsZero() {

@@ -17,7 +17,7 @@ type care struct {
 }
 
 // careFor tells what an answer needs, and whether it needs anything: it is an
-// event stream, or a backend's and nobody knows how long it becomes.
+// event stream, or a backend's of unknown length.
 func careFor(method string, status int, header http.Header, heartbeat time.Duration) (c care, needed bool) {
 	if !hasBody(method, status) {
 		return care{}, false
@@ -29,7 +29,7 @@ func careFor(method string, status int, header http.Header, heartbeat time.Durat
 	return c, c.stream || header.Get("Content-Length") == "" && isProxied(header)
 }
 
-// isProxied tells whether an answer comes from a backend (RFC 9110, 7.6.3). What
+// isProxied reports whether an answer comes from a backend (RFC 9110, 7.6.3). What
 // Caddy's own handlers answer is there at once, and its length soon known.
 func isProxied(header http.Header) bool { return len(header["Via"]) > 0 }
 
@@ -50,7 +50,7 @@ func isEventStream(header http.Header) bool {
 // it names, while the route may be setting them.
 var exact = []string{"Content-Digest", "Content-Range", "Repr-Digest", "Trailer"}
 
-// isExact tells whether nothing can be put in between the bytes of an answer.
+// isExact reports whether nothing can be put in between the bytes of an answer.
 func isExact(header http.Header) bool {
 	return slices.ContainsFunc(exact, func(name string) bool { return len(header[name]) > 0 }) ||
 		slices.ContainsFunc(field.List(header["Content-Encoding"]), isCoding)

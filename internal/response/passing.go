@@ -65,7 +65,7 @@ type Writer struct {
 
 // Attend takes care of an answer with this status, whose header is in the
 // client's writer and has not been sent: it changes the header, lifts the limits,
-// and returns what to write the answer to, its header first. Whoever calls it
+// and returns what to write the answer to, its header first. The caller
 // closes the Writer before the request's handler returns, panicking or not.
 //
 // An answer that needs no care is left alone, and the Writer is nil.

@@ -47,7 +47,7 @@ func (w *Writer) endBetween() {
 	}
 }
 
-// Ended tells whether Stop has ended the stream between two events. A nil Writer
+// Ended reports whether Stop has ended the stream between two events. A nil Writer
 // has not.
 func (w *Writer) Ended() bool {
 	if w == nil {
