@@ -1,6 +1,7 @@
 package lot
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,17 @@ func TestANewerWaiterInheritsWhatTheOlderOneHasNotTold(t *testing.T) {
 			t.Errorf("the older one, whose client may be the last that waits, is told %q", got)
 		}
 	})
+}
+
+func TestSupersedeMayRunBesideOthersOfTheChannel(t *testing.T) {
+	l := New()
+	older, newer := l.Register([]string{"a"}, Messages), l.Register([]string{"a"}, Messages)
+	l.Release(message("a", "hello"))
+	var all sync.WaitGroup
+	all.Go(func() { l.Register([]string{"a"}, Messages).Close() })
+	all.Go(func() { newer.Supersede(l.Register([]string{"a"}, Messages)) })
+	all.Go(func() { older.Supersede(newer) })
+	all.Wait()
 }
 
 func TestEndByEndsAParkEarly(t *testing.T) {

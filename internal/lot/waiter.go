@@ -63,7 +63,8 @@ type Waiter struct {
 	known    brokers.Position // of messages; zero: none
 	open     bool             // it is counted as a stream
 
-	// links is fixed by Register; what they point to belongs to the shards.
+	// links and their channels are fixed by Register; all else of them belongs to
+	// the shards.
 	links []link
 	one   [1]link
 
@@ -248,9 +249,18 @@ func (w *Waiter) Supersede(newer *Waiter) {
 	w.end(Superseded)
 }
 
-// hears reports whether the event concerns the waiter.
+// hears reports whether the event, which may be nil, concerns the waiter. Of its links it
+// reads only the channels: all else of them belongs to the shards.
 func (w *Waiter) hears(e *Event) bool {
-	return e != nil && (e.Lost() || slices.ContainsFunc(w.links, func(k link) bool { return k.channel.name == e.Channel }))
+	if e == nil || e.Lost() {
+		return e != nil
+	}
+	for i := range w.links {
+		if w.links[i].channel.name == e.Channel {
+			return true
+		}
+	}
+	return false
 }
 
 // EndBy has a park end with [Superseded] at the time given, or now if that has passed,
