@@ -9,12 +9,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/field"
 )
 
 // Publish is the field in which a backend names channels to publish on. Clients
 // never see it.
 const Publish = "Parker-Publish"
+
+// lastEventID is the field Last-Event-ID as net/http spells it.
+const lastEventID = "Last-Event-Id"
 
 // Release says in Parker-Status why a request was let go.
 type Release string
@@ -69,8 +73,8 @@ type Report struct {
 	// Wait is the client's wait preference, if one was applied: not negative.
 	Wait time.Duration
 
-	// Position is where the client is to go on from, or empty.
-	Position string
+	// Position is where the client is to go on from, or zero.
+	Position brokers.Position
 
 	// Lost says that not all is known that came after the client's own position.
 	Lost bool
@@ -81,17 +85,19 @@ type Report struct {
 func (s Report) Put(header http.Header) {
 	status := "parker; park=0.0; release=none; detail=news"
 	if s.Parked > 0 || s.Release != None || s.Detail != News {
-		status = "parker; park=" + Seconds(s.Parked) + "; release=" + string(s.Release)
+		text := appendSeconds([]byte("parker; park="), s.Parked)
+		text = append(append(text, "; release="...), s.Release...)
 		if s.Release == None && s.Detail != "" {
-			status += "; detail=" + string(s.Detail)
+			text = append(append(text, "; detail="...), s.Detail...)
 		}
+		status = string(text)
 	}
 	header["Parker-Status"] = append(header["Parker-Status"], status)
 	if s.Wait >= 0 {
 		header.Add("Preference-Applied", "wait="+strconv.FormatInt(int64(s.Wait/time.Second), 10))
 	}
-	if s.Position != "" {
-		header.Set("Last-Event-ID", s.Position)
+	if s.Position != (brokers.Position{}) {
+		header[lastEventID] = []string{s.Position.String()}
 	}
 	if s.Lost {
 		header.Set("Parker-Recovered", "false")
@@ -111,6 +117,8 @@ func VaryByAccept(header http.Header) {
 }
 
 // Seconds is a duration in seconds, as a decimal of RFC 9651.
-func Seconds(d time.Duration) string {
-	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64)
+func Seconds(d time.Duration) string { return string(appendSeconds(nil, d)) }
+
+func appendSeconds(text []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(text, d.Seconds(), 'f', 1, 64)
 }

@@ -1,7 +1,6 @@
 package ask
 
 import (
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -43,18 +42,23 @@ func (a *Answer) Drop() (size int64) {
 }
 
 func (a *Answer) size() int64 {
-	return int64(len(a.Body)) + sizeOf(maps.All(a.Header)) + sizeOf(maps.All(a.Trailer))
+	return int64(len(a.Body)) + sizeOf(a.Header) + sizeOf(a.Trailer)
 }
 
-// sizeOf is how many bytes fields take, without what Go needs for them besides.
-func sizeOf(fields iter.Seq2[string, []string]) (size int64) {
-	for name, lines := range fields {
-		size += int64(len(name))
-		for _, line := range lines {
-			size += int64(len(line))
-		}
+// sizeOf returns how many bytes fields take, without what Go needs for them besides.
+func sizeOf(header http.Header) (size int64) {
+	for name, lines := range header {
+		size += sizeOfField(name, lines)
 	}
 	return size
+}
+
+func sizeOfField(name string, lines []string) int64 {
+	size := len(name)
+	for _, line := range lines {
+		size += len(line)
+	}
+	return int64(size)
 }
 
 // Apply puts the answer's fields into the header of a client's answer.

@@ -213,8 +213,14 @@ func (q *Request) Placeholders(yield func(name string, value any) bool) {
 // Body is the request's body, or nil.
 func (q *Request) Body() []byte { return q.body }
 
-// Size is how many bytes its header and body take.
-func (q *Request) Size() int64 { return int64(len(q.body)) + sizeOf(q.Fields) }
+// Size returns how many bytes its header and body take.
+func (q *Request) Size() int64 {
+	size := int64(len(q.body)) + sizeOf(q.header)
+	for _, f := range q.fields {
+		size += sizeOfField(f.name, f.values)
+	}
+	return size
+}
 
 // Restore makes the request what it was before the first ask. It does so in
 // place, as Caddy's placeholders are bound to the very pointers. The variables

@@ -107,6 +107,7 @@ func (p *Poll) GiveMessage(event *lot.Event) error {
 
 // giveMessages answers with one message, or with several as the client wants it.
 func (p *Poll) giveMessages(events []brokers.Event) error {
+	p.report.Position = brokers.Position{} // that of the last message counts
 	p.finish(p.client.Header())
 	write := answer.WriteMessage
 	if p.resume.Batch {
@@ -148,7 +149,7 @@ func admits(status int) bool { return status/100 == 2 || status == http.StatusNo
 // deny removes all that the answer would say of events: the client keeps the position
 // that it has.
 func (p *Poll) deny() {
-	p.resume, p.lost, p.report.Position = Resume{}, false, ""
+	p.resume, p.lost, p.report.Position = Resume{}, false, brokers.Position{}
 }
 
 // finish readies the client's answer to be written: it adds what parker has to
@@ -163,7 +164,7 @@ func (p *Poll) reportTo(header http.Header) {
 	p.cookies.Give(header)
 	answer.VaryByAccept(header)
 	if p.lostPosition() {
-		p.report.Lost, p.report.Position = true, p.start.String()
+		p.report.Lost, p.report.Position = true, p.start
 	}
 	p.report.Put(header)
 }

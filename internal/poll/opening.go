@@ -183,7 +183,7 @@ func (s *Stream) reportTo(header http.Header) {
 	p.cookies.Give(header)
 	answer.VaryByAccept(header)
 	report := p.report
-	report.Position = ""
+	report.Position = brokers.Position{}
 	report.Put(header)
 }
 

@@ -204,8 +204,8 @@ func (c *Config) New(q Request) *Poll {
 		p.start = c.Broker.Position()
 	}
 	if p.messagesOnly() {
-		p.kept = noContent()
-		p.report.Position = p.resume.Position.Merge(p.start).String()
+		p.kept = noContent
+		p.report.Position = p.resume.Position.Merge(p.start)
 	}
 	var from *Poll
 	if q.Handover != nil {

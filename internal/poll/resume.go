@@ -121,16 +121,14 @@ func (p *Poll) GiveMissed(missed []brokers.Event) error {
 	return p.giveMessages(missed)
 }
 
-// noContent is what a poll that waits for messages alone is answered when there
-// are none.
-func noContent() *ask.Answer {
-	return &ask.Answer{Status: http.StatusNoContent, Header: http.Header{"Cache-Control": {"no-store"}}}
-}
+// noContent is the answer of polls that wait for messages alone when there are none. It
+// is not changed.
+var noContent = &ask.Answer{Status: http.StatusNoContent, Header: http.Header{"Cache-Control": {"no-store"}}}
 
 // noContentAfter is the same in place of an answer, which may be nil. Pages of the origins
 // that may read that answer may read this one.
 func noContentAfter(kept *ask.Answer) *ask.Answer {
-	a := noContent()
+	a := &ask.Answer{Status: noContent.Status, Header: noContent.Header.Clone()}
 	if kept != nil {
 		answer.AllowOrigins(a.Header, kept.Header)
 	}

@@ -75,6 +75,9 @@ func ApartBy(sites ...string) (channel string) {
 // ports is one.
 func siteOf(host string) string {
 	host = strings.ToLower(host)
+	if !strings.Contains(host, ":") {
+		return host
+	}
 	if name, port, err := net.SplitHostPort(host); err == nil && (port == "80" || port == "443") {
 		return name
 	}
