@@ -26,7 +26,7 @@ http://{$HOOK} {
 }
 `
 
-func TestAWriteThroughTheProxyReleasesWhatIsParked(t *testing.T) {
+func TestParkerReleasesPollsOnWriteThroughProxy(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	url := "http://" + caddy.Site + "/messages?since="
@@ -47,7 +47,7 @@ func TestAWriteThroughTheProxyReleasesWhatIsParked(t *testing.T) {
 	}
 }
 
-func TestAMessageIsTheAnswer(t *testing.T) {
+func TestParkerAnswersPollWithPublishedMessage(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
@@ -72,7 +72,7 @@ func TestAMessageIsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAtTheTimeoutTheClientGetsTheBackendsOwnAnswer(t *testing.T) {
+func TestParkerAnswersTimeoutWithBackendsAnswer(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	g := <-caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0", "Prefer: wait=1")
@@ -90,7 +90,7 @@ func TestAtTheTimeoutTheClientGetsTheBackendsOwnAnswer(t *testing.T) {
 	}
 }
 
-func TestNewsThatWereLookedAtWholeAnnounceOnTheirPollsOwnChannel(t *testing.T) {
+func TestNotifyPublishesHeaderOfNewsReadWhole(t *testing.T) {
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Cookie") == "user=writer" {
 			w.Header().Set("Parker-Publish", "messages")
@@ -112,7 +112,7 @@ func TestNewsThatWereLookedAtWholeAnnounceOnTheirPollsOwnChannel(t *testing.T) {
 	}
 }
 
-func TestAPollThatCannotBeHeldSaysSo(t *testing.T) {
+func TestParkerStatusIsNoneWithoutChannel(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, strings.Replace(site, "parker /messages", "parker /messages {query.room}", 1), backend.Address)
 	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/messages", "")
@@ -121,7 +121,7 @@ func TestAPollThatCannotBeHeldSaysSo(t *testing.T) {
 	}
 }
 
-func TestAStopAnswersWhatIsParkedAndEndsPromptly(t *testing.T) {
+func TestStopAnswersParkedPollsPromptly(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
@@ -132,7 +132,7 @@ func TestAStopAnswersWhatIsParkedAndEndsPromptly(t *testing.T) {
 	}
 }
 
-func TestAClientThatLeavesIsForgotten(t *testing.T) {
+func TestParkerForgetsClientThatDisconnects(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	ctx, leave := context.WithCancel(t.Context())
@@ -146,7 +146,7 @@ func TestAClientThatLeavesIsForgotten(t *testing.T) {
 	}
 }
 
-func TestAReloadLeavesParkedWhatIsParked(t *testing.T) {
+func TestReloadKeepsPollsParked(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
@@ -159,7 +159,7 @@ func TestAReloadLeavesParkedWhatIsParked(t *testing.T) {
 	}
 }
 
-func TestAReloadWithoutParkerReleasesWhatIsParked(t *testing.T) {
+func TestReloadWithoutParkerReleasesPolls(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?since=0")
@@ -170,7 +170,7 @@ func TestAReloadWithoutParkerReleasesWhatIsParked(t *testing.T) {
 	}
 }
 
-func TestPositionsGoOnThroughAReload(t *testing.T) {
+func TestReloadKeepsPositions(t *testing.T) {
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, site, backend.Address)
 	before := position(t, caddy.Publish(t, "messages", "", ""))
@@ -191,7 +191,7 @@ func position(t *testing.T, answer string) string {
 	return a.Position
 }
 
-func TestWhatIsNewsStreamsThroughUnbuffered(t *testing.T) {
+func TestParkerStreamsNewsUnbuffered(t *testing.T) {
 	proceed := make(chan struct{})
 	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "first")

@@ -131,7 +131,7 @@ func (b *tab) reload() interruption {
 	}
 }
 
-func TestAPageMissesNothing(t *testing.T) {
+func TestBrowserPageHearsEveryEvent(t *testing.T) {
 	t.Parallel()
 	chromium := browser(t)
 	for protocol, name := range map[caddytest.Protocol]string{caddytest.HTTP1: "http/1.1", caddytest.HTTP2: "h2"} {
@@ -151,7 +151,7 @@ func TestAPageMissesNothing(t *testing.T) {
 	}
 }
 
-func TestAPageIsToldThatItMissedWhatNobodyKnowsAnyMore(t *testing.T) {
+func TestBrowserPageIsResetAfterLostHistory(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, 5)
 	wire, url := r.wire(t, caddytest.HTTP1)
@@ -176,7 +176,7 @@ func TestAPageIsToldThatItMissedWhatNobodyKnowsAnyMore(t *testing.T) {
 }
 
 // Parker itself sends the page away, again and again, while the backend is down.
-func TestAnEventSourceOutlastsARestartOfTheBackend(t *testing.T) {
+func TestEventSourceSurvivesBackendRestart(t *testing.T) {
 	t.Parallel()
 	r := newRoomOfAge(t, 10_000, "300ms")
 	page := open(t, browser(t), nil, "http://"+r.Site, "EventSource", r.from)
@@ -200,7 +200,7 @@ func TestAnEventSourceOutlastsARestartOfTheBackend(t *testing.T) {
 	r.awaitHeard(t, page.listener, "all came to an end")
 }
 
-func TestTwentyEventSourcesOfOnePageHearAMessageByHTTP2(t *testing.T) {
+func TestHTTP2CarriesTwentyEventSourcesOfOnePage(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, 10)
 	page := open(t, browser(t), nil, "https://"+r.TLSSite, "20 EventSources", r.from)
@@ -215,7 +215,7 @@ func TestTwentyEventSourcesOfOnePageHearAMessageByHTTP2(t *testing.T) {
 	}
 }
 
-func TestTwoTabsThatPollBothHearAll(t *testing.T) {
+func TestBrowserTabsPollingTogetherHearAllEvents(t *testing.T) {
 	t.Parallel()
 	chromium := browser(t)
 	for _, how := range []string{"long-poll", "long-poll in batches"} {

@@ -48,7 +48,7 @@ func run(t *testing.T, cumulative bool, program string, args ...string) *listene
 	return l
 }
 
-func TestCurlMissesNothing(t *testing.T) {
+func TestCurlHearsEveryEvent(t *testing.T) {
 	t.Parallel()
 	caddytest.Need(t, "curl is not installed (apt-get install curl)", "curl")
 	for protocol, option := range map[caddytest.Protocol]string{
@@ -73,7 +73,7 @@ func TestCurlMissesNothing(t *testing.T) {
 	}
 }
 
-func TestNpmsEventSourceMissesNothing(t *testing.T) {
+func TestNodeEventSourceHearsEveryEvent(t *testing.T) {
 	t.Parallel()
 	node := caddytest.Need(t, "node is not installed (apt-get install nodejs)", "node")
 	caddytest.Need(t, "npm's eventsource is not installed (npm ci in internal/clients/testdata/node)", "testdata/node/node_modules/eventsource")

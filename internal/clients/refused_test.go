@@ -32,7 +32,7 @@ var refused = map[string]string{"/news": "413", "/token/news": "401"}
 // refusal by luck.
 const times = 20
 
-func TestPythonsClientsSeeWhyALargeMessageIsRefused(t *testing.T) {
+func TestHookRefusesLargeMessageReadablyForPython(t *testing.T) {
 	t.Parallel()
 	python := caddytest.Need(t, "python3 is not installed (apt-get install python3)", "python3")
 	caddy := caddytest.Start(t, refusals, "")
@@ -53,7 +53,7 @@ func TestPythonsClientsSeeWhyALargeMessageIsRefused(t *testing.T) {
 	}
 }
 
-func TestCurlSeesWhyALargeMessageIsRefused(t *testing.T) {
+func TestHookRefusesLargeMessageReadablyForCurl(t *testing.T) {
 	t.Parallel()
 	curl := caddytest.Need(t, "curl is not installed (apt-get install curl)", "curl")
 	caddy := caddytest.Start(t, refusals, "")

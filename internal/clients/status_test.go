@@ -117,7 +117,7 @@ func brightness(picture image.Image) uint32 {
 	return (red + green + blue) / 3 >> 8
 }
 
-func TestTheStatusPageIsLiveInAnyScheme(t *testing.T) {
+func TestStatusPageUpdatesLiveInLightAndDark(t *testing.T) {
 	t.Parallel()
 	chromium := browser(t)
 	legacy := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })

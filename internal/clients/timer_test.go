@@ -79,7 +79,7 @@ func newTab(t *testing.T, opener context.Context, url string, options ...chromed
 	return ctx
 }
 
-func TestAPageWithATimerDoesNotFreeze(t *testing.T) {
+func TestPerBrowserKeepsTimerPageResponsive(t *testing.T) {
 	chromium := browser(t)
 	backend := new(legacyPages)
 	caddy := caddytest.Start(t, legacySite, caddytest.Serve(t, backend.ServeHTTP))
@@ -97,7 +97,7 @@ func TestAPageWithATimerDoesNotFreeze(t *testing.T) {
 	}
 }
 
-func TestTwoTabsThatPollInALoopDoNotChaseEachOther(t *testing.T) {
+func TestPerBrowserLetsTwoLoopingTabsPollCalmly(t *testing.T) {
 	chromium := browser(t)
 	backend := new(legacyPages)
 	caddy := caddytest.Start(t, legacySite, caddytest.Serve(t, backend.ServeHTTP))

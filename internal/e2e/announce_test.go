@@ -81,7 +81,7 @@ func announcements() []announcement {
 	}
 }
 
-func TestAnAnswersParkerPublishFieldPublishesAndNeverReachesTheClient(t *testing.T) {
+func TestNotifyPublishesAndStripsBackendHeader(t *testing.T) {
 	t.Parallel()
 	for _, route := range []struct {
 		method, path string
@@ -163,7 +163,7 @@ func offset(t *testing.T, caddy *caddytest.Secure) int {
 
 // The field of an answer that is nothing new names other channels too: those who
 // wait there are woken, the poll itself is not, or it would wake itself for ever.
-func TestANothingNewAnswerThatPublishesOnItsOwnChannelIsHeld(t *testing.T) {
+func TestNotifyHoldsPollThatPublishesOnOwnChannel(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.StartSecure(t, announceSite, pages.Address)

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestTheAdminEndpointMayBeGivenToCommandsAsAURL(t *testing.T) {
+func TestCommandAcceptsAdminAddressAsURL(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, nothingNew(t))
 	socket := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -42,7 +42,7 @@ func nothingNew(t *testing.T) string {
 	return caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 }
 
-func TestTheStatusCommandShowsWhoWaits(t *testing.T) {
+func TestCommandStatusShowsWaitingRequests(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, nothingNew(t))
 	for range 3 {
@@ -65,7 +65,7 @@ func TestTheStatusCommandShowsWhoWaits(t *testing.T) {
 	}
 }
 
-func TestTheStatusCommandFailsWhereThereIsNoParker(t *testing.T) {
+func TestCommandStatusFailsWithoutParker(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, "http://{$SITE} {\n\trespond hello\n}", "")
 	if _, stderr, code := parker(t, caddy, "", "status", "--address", caddy.Admin()); code != 1 || !strings.Contains(stderr, "parker is not configured") {
@@ -103,7 +103,7 @@ func terminal(t *testing.T) (program *os.File, written *caddytest.Log) {
 	return program, written
 }
 
-func TestTheStatusCommandDrawsOnATerminalAndComesThroughReloadsAndRestarts(t *testing.T) {
+func TestCommandStatusRedrawsThroughReloadsAndRestarts(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, nothingNew(t))
 	program, written := terminal(t)
@@ -138,7 +138,7 @@ func TestTheStatusCommandDrawsOnATerminalAndComesThroughReloadsAndRestarts(t *te
 	caddytest.Await(t, "the terminal is as it was", func() bool { return strings.Contains(written.String(), "\x1b[?1049lparker at ") })
 }
 
-func TestThePublishCommandPublishesAsTheHookDoes(t *testing.T) {
+func TestCommandPublishMatchesHook(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, nothingNew(t))
 	publish := func(input string, args ...string) (answer, trouble string, code int) {
@@ -195,7 +195,7 @@ func TestThePublishCommandPublishesAsTheHookDoes(t *testing.T) {
 	}
 }
 
-func TestTheAdminEndpointPublishesAsTheHookDoes(t *testing.T) {
+func TestAdminPublishMatchesHook(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, nothingNew(t))
 	poll := caddytest.Get(t.Context(), "http://"+caddy.Site+"/1")
@@ -261,7 +261,7 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-func TestTheTailCommandMissesNothing(t *testing.T) {
+func TestCommandTailHearsEveryEvent(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"stream", "poll"} {
 		t.Run(how, func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestTheTailCommandMissesNothing(t *testing.T) {
 	}
 }
 
-func TestTheTailCommandSaysWhereItMayHaveMissedSomething(t *testing.T) {
+func TestCommandTailReportsPossibleGaps(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, tailed, "")
 	now := position(t, caddy)
@@ -321,7 +321,7 @@ func TestTheTailCommandSaysWhereItMayHaveMissedSomething(t *testing.T) {
 	}
 }
 
-func TestTheTailCommandPollsAnOrdinaryURLAtAMeasuredPace(t *testing.T) {
+func TestCommandTailPollsPlainURLAtMeasuredPace(t *testing.T) {
 	t.Parallel()
 	var asks atomic.Int64
 	legacy := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -340,7 +340,7 @@ func TestTheTailCommandPollsAnOrdinaryURLAtAMeasuredPace(t *testing.T) {
 	}
 }
 
-func TestTheTailCommandEndsWhereItIsRefused(t *testing.T) {
+func TestCommandTailEndsWhenRefused(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `http://{$SITE} {
 	respond /forbidden 403

@@ -51,7 +51,7 @@ func (b *rotating) add(message string) {
 	b.messages = append(b.messages, message)
 }
 
-func TestASessionThatRotatesWithEveryAnswerSurvives(t *testing.T) {
+func TestCookiesKeepRotatingSessionAlive(t *testing.T) {
 	t.Parallel()
 	backend := new(rotating)
 	caddy := caddytest.Start(t, `
@@ -144,7 +144,7 @@ func held(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, has
 	return parked, backend.Next(t)
 }
 
-func TestTheReplayAndTheAnswerHaveTheCookiesThatWereHeldBack(t *testing.T) {
+func TestCookiesOfHeldAnswerReachReplayAndClient(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -213,7 +213,7 @@ func TestTheReplayAndTheAnswerHaveTheCookiesThatWereHeldBack(t *testing.T) {
 }
 
 // What streams is given the cookies, too.
-func TestAnAnswerThatStreamsHasTheCookiesThatWereHeldBack(t *testing.T) {
+func TestCookiesOfHeldAnswerReachStreamedAnswer(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("max_body 1KB"), backend.Address)
@@ -232,7 +232,7 @@ func TestAnAnswerThatStreamsHasTheCookiesThatWereHeldBack(t *testing.T) {
 }
 
 // Cookies are for paths as the client knows them.
-func TestCookiesAreForThePathThatTheClientAskedFor(t *testing.T) {
+func TestCookiesMatchPathOfClientsRequest(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
@@ -257,7 +257,7 @@ http://{$HOOK} {
 }
 
 // What browsers accept as a cookie's value is more than Go's own parser does.
-func TestACookieOfAnyValueThatRotatesIsSentWithEachReplay(t *testing.T) {
+func TestCookiesWithUnusualValuesReachEachReplay(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)

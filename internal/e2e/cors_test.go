@@ -24,7 +24,7 @@ func allows(t *testing.T, what string, g caddytest.Answer) {
 	}
 }
 
-func TestAnswersInPlaceOfTheBackendsAreForTheSameOrigins(t *testing.T) {
+func TestCORSHeadersAreKeptOnTimeoutAndMessage(t *testing.T) {
 	t.Parallel()
 	for _, nothing := range []caddytest.Page{{Body: "[]"}, {Status: http.StatusNoContent}} {
 		nothing.Header = maps.Clone(allowing)
@@ -43,7 +43,7 @@ func TestAnswersInPlaceOfTheBackendsAreForTheSameOrigins(t *testing.T) {
 	}
 }
 
-func TestATimeoutWhileTheBackendIsAwayIsForTheSameOrigins(t *testing.T) {
+func TestCORSHeadersAreKeptOnTimeoutWithBackendAway(t *testing.T) {
 	t.Parallel()
 	for _, status := range []string{"", "503"} {
 		backend := caddytest.NewScripted(t)
@@ -75,7 +75,7 @@ func TestATimeoutWhileTheBackendIsAwayIsForTheSameOrigins(t *testing.T) {
 }
 
 // Behind such a route there is nothing but what a handler says.
-func TestNoContentWithoutABackendIsForTheOriginsThatTheRouteNames(t *testing.T) {
+func TestCORSHeadersOfRouteApplyWithoutBackend(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `
 http://{$SITE} {

@@ -37,7 +37,7 @@ http://{$HOOK} {
 
 // A connection to the backend that is closed as another's client leaves ends nobody's
 // poll.
-func TestAnAskThatAnotherCutsIsMadeAgain(t *testing.T) {
+func TestRetryRepeatsAskCutByAnotherClient(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"answer", "error"} {
 		for name, what := range map[string]struct {
@@ -82,7 +82,7 @@ func TestAnAskThatAnotherCutsIsMadeAgain(t *testing.T) {
 }
 
 // What is always so is no accident.
-func TestAnAskThatIsAlwaysCutIsAnsweredSo(t *testing.T) {
+func TestRetryGivesUpOnAskThatIsAlwaysCut(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"answer", "error"} {
 		t.Run(how, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestAnAskThatIsAlwaysCutIsAnsweredSo(t *testing.T) {
 }
 
 // Nobody knows whether the backend had seen to a write when its connection was cut.
-func TestAWriteThatAnotherCutsIsPublished(t *testing.T) {
+func TestNotifyPublishesWriteCutByAnotherClient(t *testing.T) {
 	t.Parallel()
 	var written atomic.Bool
 	site := caddytest.Start(t, cuttingSite, caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +124,7 @@ func TestAWriteThatAnotherCutsIsPublished(t *testing.T) {
 
 // The same with what does it in truth: answers without a body, and clients that leave
 // just when they come.
-func TestNobodysPollEndsAsAnothersClientLeaves(t *testing.T) {
+func TestRetryKeepsPollsWhenOtherClientsDisconnect(t *testing.T) {
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		<-time.After(rand.N(2 * time.Millisecond))
 		w.Header().Set("X-Nothing", "new")

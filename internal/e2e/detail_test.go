@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestParkerStatusAndTheLogSayWhyARequestIsNotHeld(t *testing.T) {
+func TestStatusHeaderAndLogSayWhyRequestIsNotHeld(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

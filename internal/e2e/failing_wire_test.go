@@ -145,7 +145,7 @@ http://{$HOOK} {
 }
 `
 
-func TestAFirstAskThatFailsIsAsWithoutParker(t *testing.T) {
+func TestFirstAskFailsAsWithoutParker(t *testing.T) {
 	t.Parallel()
 	backend := newWire(t, func(path string, _ int) []string { return failing[path] })
 	plain := caddytest.FreePorts(t, 1)[0]
@@ -188,7 +188,7 @@ func seen(t *testing.T, url string) string {
 }
 
 // What is broken is tried again, unless the client has begun to get it.
-func TestAReplayThatFailsStaysParkedOrIsAsWithoutParker(t *testing.T) {
+func TestFailedReplayStaysParkedOrFailsAsWithoutParker(t *testing.T) {
 	t.Parallel()
 	final := "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal"
 	backend := newWire(t, func(path string, ask int) []string {

@@ -40,7 +40,7 @@ func readBatches(t *testing.T, target, at string) (all batch, answers int) {
 	}
 }
 
-func TestALongHistoryComesInBatchesOfAMegabyte(t *testing.T) {
+func TestHistoryBatchIsLimitedToOneMegabyte(t *testing.T) {
 	t.Parallel()
 	const messages, size = 100, 200_000
 	caddy, _ := startNews(t, `
@@ -78,7 +78,7 @@ http://{$HOOK} {
 }
 
 // A body grows in JSON: that of control characters six times.
-func TestABatchIsMeasuredAsItIsWritten(t *testing.T) {
+func TestHistoryBatchLimitCountsEncodedBytes(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	at := caddy.PublishWith(t, "news", "before").Position

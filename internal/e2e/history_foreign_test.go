@@ -19,7 +19,7 @@ var askedWith = map[string]func(id string) (query string, header []string){
 	"in the polyfills' query": func(id string) (string, []string) { return "?lastEventId=" + url.QueryEscape(id), nil },
 }
 
-func TestAnEventIDThatIsNoPositionIsTheBackendsOwn(t *testing.T) {
+func TestHistoryPassesForeignEventIDsToBackend(t *testing.T) {
 	t.Parallel()
 	for name, with := range askedWith {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestAnEventIDThatIsNoPositionIsTheBackendsOwn(t *testing.T) {
 }
 
 // A poll of a page whose API has IDs of its own is held as long as any other.
-func TestAPollWithAnIDOfTheBackendsWaitsForItsTimeout(t *testing.T) {
+func TestHistoryHoldsPollWithForeignEventID(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("timeout 300ms"))
 	caddy.Publish(t, "news", "", "before")
@@ -71,7 +71,7 @@ func TestAPollWithAnIDOfTheBackendsWaitsForItsTimeout(t *testing.T) {
 	}
 }
 
-func TestAPositionOfAnotherEpochIsNotTakenForAnIDOfTheBackends(t *testing.T) {
+func TestHistoryReportsPositionOfAnotherEpochAsLost(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	now := caddy.PublishWith(t, "news", "before").Position
@@ -88,7 +88,7 @@ func TestAPositionOfAnotherEpochIsNotTakenForAnIDOfTheBackends(t *testing.T) {
 	}
 }
 
-func TestPositionsAreUnderstoodWhereTheyAreFirstFound(t *testing.T) {
+func TestHistoryTakesPositionFromFirstPlaceFound(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	before := caddy.PublishWith(t, "news", "before").Position

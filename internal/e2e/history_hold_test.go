@@ -34,7 +34,7 @@ func position(t *testing.T, caddy *caddytest.Caddy) string {
 	return at
 }
 
-func TestMessagesAreHeldForWithoutABackend(t *testing.T) {
+func TestHistoryHoldsForMessagesWithoutBackend(t *testing.T) {
 	t.Parallel()
 	for name, behind := range map[string]string{"a backend": "reverse_proxy {$BACKEND}", "none": "", "respond": "respond nothing"} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestMessagesAreHeldForWithoutABackend(t *testing.T) {
 	}
 }
 
-func TestTheStatusAtTheTimeoutOfMessagesIsTheConfiguredOne(t *testing.T) {
+func TestHistoryTimeoutStatusIsConfigurable(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 404, 503} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestTheStatusAtTheTimeoutOfMessagesIsTheConfiguredOne(t *testing.T) {
 	}
 }
 
-func TestWhoLostItsPositionGetsTheFullStateOfTheBackendThereIs(t *testing.T) {
+func TestHistoryLostPositionGetsBackendsFullState(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	for behind, want := range map[string]string{
@@ -140,7 +140,7 @@ func TestWhoLostItsPositionGetsTheFullStateOfTheBackendThereIs(t *testing.T) {
 	}
 }
 
-func TestABackendBehindMessagesMayRefuseWhoLostItsPosition(t *testing.T) {
+func TestHistoryLostPositionPassesOnBackendRefusal(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.Start(t, holdSite("", "reverse_proxy {$BACKEND}"), pages.Address)

@@ -69,7 +69,7 @@ func publishBehind(t *testing.T, caddy *caddytest.Caddy, n int, body string) str
 	return position
 }
 
-func TestAPositionThatNobodyKnowsIsNeverSkippedInSilence(t *testing.T) {
+func TestHistoryReportsEveryUnknownPosition(t *testing.T) {
 	t.Parallel()
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestAPositionThatNobodyKnowsIsNeverSkippedInSilence(t *testing.T) {
 	}
 }
 
-func TestARefusalGivesNoHistory(t *testing.T) {
+func TestHistoryIsWithheldWhenBackendRefuses(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	at := caddy.PublishWith(t, "news", "before").Position

@@ -33,7 +33,7 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-func TestEachAnswerOfTheRouteTellsThePosition(t *testing.T) {
+func TestPiggybackAddsPositionToEveryAnswer(t *testing.T) {
 	t.Parallel()
 	long := fmt.Sprintf("%0100000d", 1)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +71,7 @@ func TestEachAnswerOfTheRouteTellsThePosition(t *testing.T) {
 	}
 }
 
-func TestAWritersAnswerTellsThePositionBeforeItsWrite(t *testing.T) {
+func TestPiggybackOnWriteGivesPositionBeforeIt(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, piggybackSite, backend.Address)
@@ -92,7 +92,7 @@ func TestAWritersAnswerTellsThePositionBeforeItsWrite(t *testing.T) {
 	}
 }
 
-func TestThePositionOfAnAnswerIsOneToGoOnFrom(t *testing.T) {
+func TestPiggybackPositionCanBeResumedFrom(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, `
 http://{$SITE} {

@@ -19,7 +19,7 @@ func batchAfter(t *testing.T, caddy *caddytest.Caddy, position string) (b batch,
 	return b, g
 }
 
-func TestAPublisherNamesTheTypeOfItsEvent(t *testing.T) {
+func TestHookPublishSetsEventType(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	before := caddy.PublishWith(t, "news", "before").Position
@@ -44,7 +44,7 @@ func TestAPublisherNamesTheTypeOfItsEvent(t *testing.T) {
 	}
 }
 
-func TestLinesOfAMessageReachAStreamWhateverEndsThem(t *testing.T) {
+func TestStreamEncodesMessagesWithAnyLineEnding(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	before := caddy.PublishWith(t, "news", "before").Position
@@ -65,7 +65,7 @@ func TestLinesOfAMessageReachAStreamWhateverEndsThem(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsNotToBeRememberedIsHeardByThoseWhoWaitOnly(t *testing.T) {
+func TestHookPublishWithoutHistoryReachesWaitingOnly(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	before := caddy.PublishWith(t, "news", "before").Position
@@ -89,7 +89,7 @@ func TestAMessageThatIsNotToBeRememberedIsHeardByThoseWhoWaitOnly(t *testing.T) 
 	}
 }
 
-func TestAPublisherSaysHowLongItsMessageIsRemembered(t *testing.T) {
+func TestHookPublishSetsRetention(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/news", emptyList)
@@ -117,7 +117,7 @@ func TestAPublisherSaysHowLongItsMessageIsRemembered(t *testing.T) {
 	}
 }
 
-func TestWhatIsPublishedTwiceUnderOneIDIsDeliveredOnce(t *testing.T) {
+func TestHookDeliversRepeatedIDOnce(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	before := caddy.PublishWith(t, "news", "before").Position
@@ -149,7 +149,7 @@ func TestWhatIsPublishedTwiceUnderOneIDIsDeliveredOnce(t *testing.T) {
 	}
 }
 
-func TestWithAnswerReplayAMessageOnlyWakes(t *testing.T) {
+func TestAnswerReplayWakesWithoutMessageBody(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite("answer replay"))
 	target := "http://" + caddy.Site + "/news"

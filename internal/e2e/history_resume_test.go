@@ -28,7 +28,7 @@ func resumed(t *testing.T, caddy *caddytest.Caddy, position string, header ...st
 // batch is what was missed, as a client gets it at one go.
 type batch []struct{ ID, Event, Data string }
 
-func TestMissedMessagesComeOneAnAnswerOldestFirst(t *testing.T) {
+func TestHistoryGivesOneMessagePerAnswerOldestFirst(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	at := caddy.PublishWith(t, "news", "before").Position
@@ -76,7 +76,7 @@ func TestMissedMessagesComeOneAnAnswerOldestFirst(t *testing.T) {
 	}
 }
 
-func TestAClientWithAPositionIsParkedAndGoesOnWithTheNextMessage(t *testing.T) {
+func TestHistoryParksUpToDateClientUntilNextMessage(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	at := caddy.PublishWith(t, "news", "before").Position
@@ -91,7 +91,7 @@ func TestAClientWithAPositionIsParkedAndGoesOnWithTheNextMessage(t *testing.T) {
 	}
 }
 
-func TestWithoutAPositionAPollHearsFromNowOn(t *testing.T) {
+func TestPollWithoutPositionHearsOnlyNewEvents(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	caddy.Publish(t, "news", "", "before")
@@ -107,7 +107,7 @@ func TestWithoutAPositionAPollHearsFromNowOn(t *testing.T) {
 	}
 }
 
-func TestABatchHasAllThatWasMissed(t *testing.T) {
+func TestHistoryBatchHoldsAllMissedMessages(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	at := caddy.PublishWith(t, "news", "before").Position
@@ -143,7 +143,7 @@ func TestABatchHasAllThatWasMissed(t *testing.T) {
 	}
 }
 
-func TestEventsOfSeveralChannelsComeInTheirOrder(t *testing.T) {
+func TestHistoryOrdersEventsOfSeveralChannels(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, `
 http://{$SITE} {
@@ -175,7 +175,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestNewsOfTheBackendComeBeforeWhatWasMissed(t *testing.T) {
+func TestBackendNewsComesBeforeHistory(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	at := caddy.PublishWith(t, "news", "before").Position

@@ -63,7 +63,7 @@ func writeThenRead(t *testing.T, network, address, request string) (status strin
 	return fmt.Sprint(answer.StatusCode), err
 }
 
-func TestWhoSendsAllBeforeReadingGetsTheRefusal(t *testing.T) {
+func TestHookRefusalReachesClientThatSendsBodyFirst(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, refusingSite, "")
 	admin := strings.TrimPrefix(caddy.Admin(), "unix/")
@@ -105,7 +105,7 @@ func TestWhoSendsAllBeforeReadingGetsTheRefusal(t *testing.T) {
 	}
 }
 
-func TestWhoIsRefusedCannotHoldTheHookBySendingSlowly(t *testing.T) {
+func TestHookCutsOffRefusedClientThatSendsSlowly(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, refusingSite, "")
 	ended := make(chan string)
@@ -139,7 +139,7 @@ func TestWhoIsRefusedCannotHoldTheHookBySendingSlowly(t *testing.T) {
 	}
 }
 
-func TestARefusalByHTTP2And3DoesNotWaitForTheBody(t *testing.T) {
+func TestHookRefusesHTTP2And3WithoutReadingBody(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.StartSecure(t, `
 https://{$TLS_SITE} {

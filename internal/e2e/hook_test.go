@@ -98,7 +98,7 @@ func (h hooks) park(t *testing.T, channel string) <-chan caddytest.Answer {
 	return parked
 }
 
-func TestTheHookRefusesWithAProblemBody(t *testing.T) {
+func TestHookRefusesWithProblemBody(t *testing.T) {
 	h := startHooks(t)
 	long, over := strings.Repeat("c", 256), strings.Repeat("x", 1001)
 	for _, x := range []struct {
@@ -170,7 +170,7 @@ func TestTheHookRefusesWithAProblemBody(t *testing.T) {
 	}
 }
 
-func TestTheHookOpensToEachOfItsTokens(t *testing.T) {
+func TestHookAcceptsEachToken(t *testing.T) {
 	h := startHooks(t)
 	for _, authorization := range []string{"Bearer one", "bearer two", "Bearer three"} {
 		parked := h.park(t, "a")
@@ -185,7 +185,7 @@ func TestTheHookOpensToEachOfItsTokens(t *testing.T) {
 	}
 }
 
-func TestTheHookIsOpenToLoopbackOnly(t *testing.T) {
+func TestHookAllowsLoopbackOnly(t *testing.T) {
 	h := startHooks(t)
 	for _, address := range loopbackAndOthers(t) {
 		want := http.StatusForbidden
@@ -215,7 +215,7 @@ func loopbackAndOthers(t *testing.T) []net.IP {
 	return addresses
 }
 
-func TestAUnixSocketMayPublishWhateverIsAllowed(t *testing.T) {
+func TestHookAllowsUnixSocket(t *testing.T) {
 	h := startHooks(t)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", h.socket)
@@ -230,7 +230,7 @@ func TestAUnixSocketMayPublishWhateverIsAllowed(t *testing.T) {
 	}
 }
 
-func TestAPublishReachesTheChannelThatItsURLNames(t *testing.T) {
+func TestHookPublishesOnChannelOfURL(t *testing.T) {
 	h := startHooks(t)
 	for path, channel := range map[string]string{
 		"/hook/a":                             "a",
@@ -261,7 +261,7 @@ func TestAPublishReachesTheChannelThatItsURLNames(t *testing.T) {
 	}
 }
 
-func TestAMessageHasTheTypeThatItWasPublishedWith(t *testing.T) {
+func TestHookKeepsContentTypeOfMessage(t *testing.T) {
 	h := startHooks(t)
 	for _, x := range []struct{ declared, body, want string }{
 		{"", `{"a":1}`, "application/json"},
@@ -285,7 +285,7 @@ func TestAMessageHasTheTypeThatItWasPublishedWith(t *testing.T) {
 	}
 }
 
-func TestTheHookListsTheChannelsThatAnyoneWaitsOn(t *testing.T) {
+func TestHookListsChannelsWithWaitingRequests(t *testing.T) {
 	h := startHooks(t)
 	const channels = 120
 	var names []string

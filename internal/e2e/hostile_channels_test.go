@@ -107,7 +107,7 @@ var tricks = []trick{
 	{"/team/%252e%252e/x", "teams/%2e%2e"},
 }
 
-func TestAClientCannotChooseAnyChannelBeyondWhatThePlaceholderGives(t *testing.T) {
+func TestChannelsStayWithinPlaceholdersForHostilePaths(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex // guards asked
 	var asked []string

@@ -70,7 +70,7 @@ func outside(t *testing.T) (addresses []net.IP) {
 	return addresses
 }
 
-func TestTheHookIsClosedToOtherAddressesWhateverTheySay(t *testing.T) {
+func TestHookStaysClosedToForgedAddresses(t *testing.T) {
 	t.Parallel()
 	caddy, open, _ := startOuter(t)
 	before := events(t, caddy)
@@ -96,7 +96,7 @@ func TestTheHookIsClosedToOtherAddressesWhateverTheySay(t *testing.T) {
 	}
 }
 
-func TestTheHookOpensToNothingButAWholeToken(t *testing.T) {
+func TestHookRequiresWholeToken(t *testing.T) {
 	t.Parallel()
 	caddy, _, port := startOuter(t)
 	hosts := []string{"127.0.0.1"}

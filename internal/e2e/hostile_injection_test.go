@@ -33,7 +33,7 @@ var smuggled = []string{
 	"\r\rdata: evil", "\x85evil", "\x8d\x8aevil: 1", "%0d%0aX-Evil: 1", `\r\nX-Evil: 1`, "\xe5\x98\x8a\xe5\x98\x8dX-Evil: 1",
 }
 
-func TestWhatIsPublishedAddsNoFieldToAnyAnswer(t *testing.T) {
+func TestPublishedFieldsCannotInjectHeaders(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	stream := caddytest.DialRaw(t, caddy.Site)
@@ -81,7 +81,7 @@ func TestWhatIsPublishedAddsNoFieldToAnyAnswer(t *testing.T) {
 }
 
 // What a client says is not said back but where it was understood.
-func TestWhatAClientSaysAddsNothingToItsAnswer(t *testing.T) {
+func TestClientFieldsCannotInjectHeaders(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("timeout 100ms"))
 	for _, end := range smuggled {
@@ -99,7 +99,7 @@ func TestWhatAClientSaysAddsNothingToItsAnswer(t *testing.T) {
 }
 
 // Nor does what a backend announces get into any answer.
-func TestWhatABackendAnnouncesAddsNothingToItsAnswer(t *testing.T) {
+func TestBackendAnnouncementsCannotInjectHeaders(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewRawBackend(t, "")
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -117,7 +117,7 @@ func TestWhatABackendAnnouncesAddsNothingToItsAnswer(t *testing.T) {
 }
 
 // The list of channels links to its next page, whatever their names.
-func TestANameOfAChannelDoesNotBreakTheListsLink(t *testing.T) {
+func TestHookListLinkSurvivesHostileChannelNames(t *testing.T) {
 	h := startHooks(t)
 	names := []string{`a>; rel="evil", <http://evil`, `b";c`, "c\u2028d", "d&after=z&limit=9", "e%0d%0aX-Evil: 1", "f<script>", "g, <x>", `h","next":"evil`}
 	for _, name := range names {

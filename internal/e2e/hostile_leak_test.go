@@ -201,7 +201,7 @@ func (v *visits) visit(t *testing.T, random *rand.Rand, user http.Header, target
 
 // Users come and go at random, poll and listen, write and time out; answers are
 // shared among those who are alike, and nobody ever gets another's.
-func TestNobodyHearsWhatIsForAnother(t *testing.T) {
+func TestShareKeepsSimilarUsersApart(t *testing.T) {
 	t.Parallel()
 	backend := new(echoing)
 	caddy := caddytest.Start(t, parking("nothing_new {\njson /Entries\n}\nreuse 20ms\nwatch 60ms\nasks 8\ntimeout 300ms"), caddytest.Serve(t, backend.ServeHTTP))
@@ -241,7 +241,7 @@ func TestNobodyHearsWhatIsForAnother(t *testing.T) {
 
 // The proxy takes a field out that Connection names. Who has it taken out is
 // answered otherwise, and shares with nobody who does not.
-func TestWhoHasAFieldTakenOutSharesWithNobodyElse(t *testing.T) {
+func TestShareKeepsRequestsWithRemovedFieldsApart(t *testing.T) {
 	t.Parallel()
 	backend := new(echoing)
 	caddy := caddytest.Start(t, parking("nothing_new {\njson /Entries\n}\nreuse 10s"), caddytest.Serve(t, backend.ServeHTTP))
@@ -263,7 +263,7 @@ func TestWhoHasAFieldTakenOutSharesWithNobodyElse(t *testing.T) {
 }
 
 // Some backends take the URL or the method from fields that any client can send.
-func TestWhoReplacesTheURLSharesWithNobodyElse(t *testing.T) {
+func TestShareKeepsRequestsWithReplacedURLApart(t *testing.T) {
 	t.Parallel()
 	fields := []string{
 		"X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",

@@ -48,7 +48,7 @@ http://{$HOOK} {
 `
 
 // The server is told to let them through. The backend here takes a megabyte and no more.
-func TestANameOfAMegabyteIsNoChannel(t *testing.T) {
+func TestChannelsOfMegabyteNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	var announced string
 	var mu sync.Mutex // guards announced
@@ -141,7 +141,7 @@ func from(t *testing.T, address string, connections int) *http.Transport {
 }
 
 // The limit is the default one.
-func TestOneClientWaitsOnAThousandChannelsAndNoMore(t *testing.T) {
+func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 	t.Parallel()
 	const limit, tries = 1000, 3000
 	caddy, pages := startNews(t, anyRoom)

@@ -91,7 +91,7 @@ var forged = []string{
 	"Parker-: forged",
 }
 
-func TestFieldsThatOnlyParkerWritesAreIgnoredWhereAClientSendsThem(t *testing.T) {
+func TestParkerIgnoresItsOwnFieldsFromClients(t *testing.T) {
 	t.Parallel()
 	backend := new(parrot)
 	caddy := caddytest.StartSecure(t, ownSite, caddytest.Serve(t, backend.ServeHTTP))
@@ -138,7 +138,7 @@ func TestFieldsThatOnlyParkerWritesAreIgnoredWhereAClientSendsThem(t *testing.T)
 }
 
 // What a client writes into a field of the hook's name does nothing on a stream.
-func TestAStreamIgnoresFieldsThatOnlyParkerWrites(t *testing.T) {
+func TestStreamIgnoresParkersFieldsFromClient(t *testing.T) {
 	t.Parallel()
 	backend := new(parrot)
 	caddy := caddytest.StartSecure(t, ownSite, caddytest.Serve(t, backend.ServeHTTP))
@@ -159,7 +159,7 @@ func TestAStreamIgnoresFieldsThatOnlyParkerWrites(t *testing.T) {
 	backend.unaware(t)
 }
 
-func TestTheHookFindsItsFieldsBehindTheOtherDirectives(t *testing.T) {
+func TestHookReadsItsFieldsBehindOtherDirectives(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `
 http://{$SITE} {

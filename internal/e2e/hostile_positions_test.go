@@ -12,7 +12,7 @@ import (
 
 // A client makes up positions, of another epoch or of what is yet to come. Each would
 // have the node wait for the broker's server, which might know them already.
-func TestMadeUpPositionsKeepNobodyElse(t *testing.T) {
+func TestForgedPositionsDelayNoOtherClient(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		const madeUp = 1500
 		node := s.nodes[0]

@@ -34,7 +34,7 @@ http://{$HOOK} {
 `
 
 // Slowloris: many clients that send a byte now and then.
-func TestWhoDripsARequestIsCutOffAndKeepsNobodyWaiting(t *testing.T) {
+func TestSlowRequestsAreCutOffAndDelayNobody(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, slowSite)
 	before := events(t, caddy)
@@ -95,7 +95,7 @@ func TestWhoDripsARequestIsCutOffAndKeepsNobodyWaiting(t *testing.T) {
 }
 
 // Who may not publish is refused before anything of the body is waited for.
-func TestWhoMayNotPublishIsRefusedWithoutTheBody(t *testing.T) {
+func TestHookRefusesUnauthorizedWithoutReadingBody(t *testing.T) {
 	h := startHooks(t)
 	for _, x := range []struct{ path, want string }{
 		{"/closed/a", "403"},

@@ -140,7 +140,7 @@ const (
 
 // What is read in two ways by two servers is the way in for requests that nobody
 // has checked: a poll is asked and replayed as it would be asked without parker.
-func TestABodyIsReplayedAsItCameAndNeverAsTwoRequests(t *testing.T) {
+func TestReplaySendsBodyUnchangedAndNeverSmuggles(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewRawBackend(t, rawNews)
 	caddy := caddytest.Start(t, smugglingSite, backend.Address)

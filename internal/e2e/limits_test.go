@@ -125,7 +125,7 @@ func (c *limited) path(name string) string {
 	return "/" + strings.ReplaceAll(string(c.Protocol), " ", "-") + "/" + name
 }
 
-func TestTimeLimitsDoNotCountWhileARequestIsHeldAndDoAfterwards(t *testing.T) {
+func TestTimeLimitsPauseWhileRequestIsHeld(t *testing.T) {
 	t.Parallel()
 	for _, limit := range limits {
 		t.Run(limit.name, func(t *testing.T) {
@@ -243,7 +243,7 @@ func (c *limited) expectRefusal(t *testing.T, caddy *caddytest.Secure) {
 	}
 }
 
-func TestAClientThatDoesNotReadItsMessageIsCutOff(t *testing.T) {
+func TestTimeLimitsCutOffClientThatStopsReadingMessage(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/feed", emptyList)

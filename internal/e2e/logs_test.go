@@ -57,7 +57,7 @@ func quietBackend(t *testing.T) string {
 	})
 }
 
-func TestDebugLinesTellEachStepOfAPollByItsID(t *testing.T) {
+func TestLogDebugLinesTraceEachStepOfPoll(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, "debug"), quietBackend(t))
 	poll := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages?secret=of-the-client", "Cookie: session=of-the-client")
@@ -97,7 +97,7 @@ func TestDebugLinesTellEachStepOfAPollByItsID(t *testing.T) {
 	}
 }
 
-func TestNothingIsLoggedOfARequestAboveDebug(t *testing.T) {
+func TestLogHasNoRequestAboveDebug(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, ""), quietBackend(t))
 	poll := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
@@ -118,7 +118,7 @@ func TestNothingIsLoggedOfARequestAboveDebug(t *testing.T) {
 }
 
 // A release of many requests is no flood in the log.
-func TestDebugLinesOfManyAreSampled(t *testing.T) {
+func TestLogSamplesDebugLinesOfManyReleases(t *testing.T) {
 	t.Parallel()
 	const many = 1000
 	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, "debug"), caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -139,7 +139,7 @@ func TestDebugLinesOfManyAreSampled(t *testing.T) {
 	}
 }
 
-func TestTheLogTellsOfClientsThatLeft(t *testing.T) {
+func TestLogShowsDisconnectedClients(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, ""), quietBackend(t))
 	for n, accept := range []string{"*/*", "text/event-stream"} {
@@ -158,7 +158,7 @@ func TestTheLogTellsOfClientsThatLeft(t *testing.T) {
 	}
 }
 
-func TestTheLogTellsWhatAReloadChangesForThoseWhoAreParked(t *testing.T) {
+func TestLogShowsWhatReloadChanges(t *testing.T) {
 	t.Parallel()
 	const handover, broker, stop = "what is held goes on in the new configuration", "another broker carries events from now on", "the server stops, so all that is held is answered"
 	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, ""), quietBackend(t))

@@ -44,7 +44,7 @@ func (b *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"last":%d}`, shown)
 }
 
-func TestAWriteThatShowsLateReachesThoseThatWait(t *testing.T) {
+func TestLookAgainFindsWriteThatShowsLate(t *testing.T) {
 	t.Parallel()
 	backend := &late{lag: 150 * time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
@@ -70,7 +70,7 @@ func TestAWriteThatShowsLateReachesThoseThatWait(t *testing.T) {
 	}
 }
 
-func TestAPollThatComesRightAfterAWriteLooksAgain(t *testing.T) {
+func TestLookAgainServesPollRightAfterWrite(t *testing.T) {
 	t.Parallel()
 	backend := &late{lag: 700 * time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
@@ -81,7 +81,7 @@ func TestAPollThatComesRightAfterAWriteLooksAgain(t *testing.T) {
 	}
 }
 
-func TestLookAgainTakesOtherTimesAndOff(t *testing.T) {
+func TestLookAgainIsConfigurableAndCanBeOff(t *testing.T) {
 	t.Parallel()
 	backend := &late{lag: 3 * time.Second}
 	for options, looks := range map[string]int32{"look_again 100ms": 1, "look_again 100ms 300ms": 2, "look_again off": 0} {
@@ -129,7 +129,7 @@ func (b *inboxes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "[]")
 }
 
-func TestLooksAreFewOnAChannelOfAThousandUsers(t *testing.T) {
+func TestLookAgainStaysRareWithAThousandUsers(t *testing.T) {
 	const users, writes = 1000, 24
 	backend := &inboxes{came: make(map[string][]time.Time)}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=look_again 50ms 100ms 150ms\nmax_body 64KB 10s")

@@ -38,7 +38,7 @@ var strangers = map[string]struct {
 	"others share the broker": {"{\n\t{$GLOBAL}\n\tparker {\n\t\tbroker redis\n\t}\n}\nhttp://{$SITE} {\n\tparker_notify /send*\n\tparker /messages\n}", false},
 }
 
-func TestWritesThatWakeNobodyAreWarnedOf(t *testing.T) {
+func TestMistakesWarnOfWritesWithoutListeners(t *testing.T) {
 	t.Parallel()
 	for name, test := range strangers {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestWritesThatWakeNobodyAreWarnedOf(t *testing.T) {
 	}
 }
 
-func TestWritesThatWakeNobodyAreWarnedOfAtAReloadAndInJSON(t *testing.T) {
+func TestMistakesWarnOfWritesOnReloadAndInJSON(t *testing.T) {
 	t.Parallel()
 	const message = "writes wake nobody"
 	caddy := caddytest.StartAdapted(t, strangers["another path"].caddyfile, "")

@@ -2,7 +2,7 @@ package e2e
 
 import "testing"
 
-func TestDirectivesThatCutOffASiteAreWarnedOf(t *testing.T) {
+func TestMistakesWarnOfDirectivesThatCutOffSite(t *testing.T) {
 	t.Parallel()
 	mistaken{
 		"a hook beside a backend": {"\tparker /p ch\n\tparker_publish\n\treverse_proxy localhost:1", []string{"3: parker_publish cuts off what stands behind it … so none reaches reverse_proxy ("}},
@@ -23,7 +23,7 @@ func TestDirectivesThatCutOffASiteAreWarnedOf(t *testing.T) {
 	}.check(t)
 }
 
-func TestDirectivesThatAreNeverReachedAreWarnedOf(t *testing.T) {
+func TestMistakesWarnOfUnreachableDirectives(t *testing.T) {
 	t.Parallel()
 	mistaken{
 		"behind respond":           {"\troute {\n\t\trespond hello\n\t\tparker /p ch\n\t}", []string{"4: parker is never reached … respond ("}},

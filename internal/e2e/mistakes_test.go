@@ -69,7 +69,7 @@ func mistakesIn(log string) (warnings []string) {
 	return warnings
 }
 
-func TestOptionsOnTheLineOfADirectiveAreWarnedOf(t *testing.T) {
+func TestMistakesWarnOfOptionsOnDirectiveLine(t *testing.T) {
 	t.Parallel()
 	mistaken{
 		"with a value": {"\n\tparker /p ch timeout 20s", []string{`3: an option is taken for a channel … parker takes "timeout", "20s" for channels`}},
@@ -93,7 +93,7 @@ func TestOptionsOnTheLineOfADirectiveAreWarnedOf(t *testing.T) {
 	}.check(t)
 }
 
-func TestPlaceholdersThatStandForNothingAreWarnedOf(t *testing.T) {
+func TestMistakesWarnOfUnknownPlaceholders(t *testing.T) {
 	t.Parallel()
 	unknown := func(line int, name string) string {
 		return fmt.Sprintf("%d: a placeholder stands for nothing … {%s} is none of Caddy's", line, name)
@@ -120,7 +120,7 @@ func TestPlaceholdersThatStandForNothingAreWarnedOf(t *testing.T) {
 	}.check(t)
 }
 
-func TestParkersThatHoldTheSameRequestsAreWarnedOf(t *testing.T) {
+func TestMistakesWarnOfOverlappingParkers(t *testing.T) {
 	t.Parallel()
 	const warning = "two parker directives hold the same requests"
 	mistaken{

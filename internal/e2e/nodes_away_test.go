@@ -57,7 +57,7 @@ func expectData(t *testing.T, who string, stream *caddytest.Stream, data ...stri
 	}
 }
 
-func TestWhatWaitedForTheBrokerComesInOrderAndOnce(t *testing.T) {
+func TestBrokerPublishesQueuedEventsInOrderOnReturn(t *testing.T) {
 	eachLoss(t, func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy)) {
 		here, there := s.listenAt(t, 0), s.listenAt(t, 1)
 		lose(s.wires[0])
@@ -88,7 +88,7 @@ func TestWhatWaitedForTheBrokerComesInOrderAndOnce(t *testing.T) {
 
 // A client at the node that is cut off goes to the other one and comes back, time and
 // again, and each has what the other has not.
-func TestAClientBetweenNodesThatAreCutOffHearsEachMessageOnce(t *testing.T) {
+func TestBrokerOutageGivesMovingClientEachMessageOnce(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		at := s.nodes[0].PublishWith(t, "messages", "before").Position
 		s.wires[0].Cut()
@@ -122,7 +122,7 @@ func TestAClientBetweenNodesThatAreCutOffHearsEachMessageOnce(t *testing.T) {
 	})
 }
 
-func TestANodeThatStartedWithoutItsBrokerJoinsTheOthers(t *testing.T) {
+func TestBrokerAcceptsNodeThatStartedWithoutIt(t *testing.T) {
 	eachServer(t, func(t *testing.T, option, address string) {
 		s := &severalNodes{legacy: caddytest.NewLegacy(t)}
 		for i := range s.nodes {
@@ -162,7 +162,7 @@ func TestANodeThatStartedWithoutItsBrokerJoinsTheOthers(t *testing.T) {
 	})
 }
 
-func TestWatchingGoesOnWhileTheBrokerIsAway(t *testing.T) {
+func TestBrokerOutageKeepsWatchRunning(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/page", emptyList)
@@ -184,7 +184,7 @@ func TestWatchingGoesOnWhileTheBrokerIsAway(t *testing.T) {
 // patienceOfBrokers is less than what any server is waited for.
 const patienceOfBrokers = 3 * time.Second
 
-func TestAStopIsPromptWhileTheBrokerIsAway(t *testing.T) {
+func TestBrokerOutageKeepsStopPrompt(t *testing.T) {
 	eachLoss(t, func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy)) {
 		stream, parked := s.listenAt(t, 0), s.rows(t, 0)
 		s.nodes[0].AwaitWaiting(t, "rows", 1)
@@ -207,7 +207,7 @@ func TestAStopIsPromptWhileTheBrokerIsAway(t *testing.T) {
 	})
 }
 
-func TestWhatABackendAnnouncesAtOneNodeReleasesWhatIsParkedAtAnother(t *testing.T) {
+func TestBrokerCarriesBackendAnnouncementToOtherNode(t *testing.T) {
 	eachServer(t, func(t *testing.T, option, address string) {
 		legacy := caddytest.NewLegacy(t)
 		announcing := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {

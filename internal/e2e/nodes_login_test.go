@@ -33,7 +33,7 @@ var guarded = map[string]func(t *testing.T) (option, address string){
 	},
 }
 
-func TestAWrongPasswordIsLoggedAndNothingElseIsWrong(t *testing.T) {
+func TestBrokerWrongPasswordIsLoggedAndPollsStillWork(t *testing.T) {
 	t.Parallel()
 	for name, server := range guarded {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestAWrongPasswordIsLoggedAndNothingElseIsWrong(t *testing.T) {
 	}
 }
 
-func TestPositionsAndThoseWhoWaitOutliveAReloadThatChangesHowTheBrokerIsUsed(t *testing.T) {
+func TestReloadOfBrokerSettingsKeepsPositionsAndPolls(t *testing.T) {
 	t.Parallel()
 	for name, server := range guarded {
 		t.Run(name, func(t *testing.T) {

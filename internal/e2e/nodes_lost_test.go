@@ -67,7 +67,7 @@ func streamsOf(t *testing.T, server *caddytest.NATS) jetstream.JetStream {
 	return js
 }
 
-func TestWhoWaitsWhenTheLogIsEmptiedIsToldOnce(t *testing.T) {
+func TestBrokerEmptiedLogResetsEachClientOnce(t *testing.T) {
 	t.Parallel()
 	for name, server := range emptied {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestWhoWaitsWhenTheLogIsEmptiedIsToldOnce(t *testing.T) {
 }
 
 // A purge leaves the count as it is: nothing that a position covers is missing.
-func TestAPurgedStreamGoesOn(t *testing.T) {
+func TestBrokerSurvivesPurgedStream(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartNATS(t)
 	s := startSeveral(t, natsOption, server.Address())

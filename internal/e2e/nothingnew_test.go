@@ -115,7 +115,7 @@ var ruleTrials = []ruleTrial{
 	},
 }
 
-func TestEachRuleHoldsWhatItSaysAndNothingElse(t *testing.T) {
+func TestNothingNewRulesHoldExactlyWhatTheyName(t *testing.T) {
 	t.Parallel()
 	var site strings.Builder
 	for i, x := range ruleTrials {

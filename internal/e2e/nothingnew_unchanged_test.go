@@ -38,7 +38,7 @@ type revisions struct {
 	weak                 bool // the tag promises not all of the bytes
 }
 
-func TestAnUnchangedAnswerIsHeldUntilItsBytesDiffer(t *testing.T) {
+func TestUnchangedHoldsUntilBytesDiffer(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.StartSecure(t, unchangedSite, pages.Address)
@@ -133,7 +133,7 @@ func (b *validated) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // With `unchanged`, a backend need not look at the conditions itself, and its
 // validators stay what they are.
-func TestAnAnswerWithTheBackendsOwnValidatorIsHeldUntilThatDiffers(t *testing.T) {
+func TestUnchangedUsesBackendsOwnValidator(t *testing.T) {
 	t.Parallel()
 	backend := new(validated)
 	site := strings.Replace(unchangedSite, "unchanged except", "status 304\n unchanged except", 1)
@@ -162,7 +162,7 @@ func TestAnAnswerWithTheBackendsOwnValidatorIsHeldUntilThatDiffers(t *testing.T)
 	}
 }
 
-func TestASecondChangeWithinTheSecondOfADateIsNews(t *testing.T) {
+func TestUnchangedSeesSecondChangeWithinOneSecond(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `

@@ -11,7 +11,7 @@ import (
 
 // By default the channel is the path, decoded once, and the same for a poll, a
 // write and the hook.
-func TestTheChannelIsThePathDecodedOnce(t *testing.T) {
+func TestChannelsDefaultToPathDecodedOnce(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -45,7 +45,7 @@ func TestTheChannelIsThePathDecodedOnce(t *testing.T) {
 }
 
 // Nothing can be published on what is no channel, and the request goes its way.
-func TestAWriteToWhatIsNoChannelIsPassedOn(t *testing.T) {
+func TestNotifyPassesOnWriteWithoutValidChannel(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -64,7 +64,7 @@ func TestAWriteToWhatIsNoChannelIsPassedOn(t *testing.T) {
 
 // The route rewrites inside of parker and parker_notify: they know the request as
 // it was.
-func TestTheChannelIsWhatTheRequestWasBeforeTheRouteRewroteIt(t *testing.T) {
+func TestChannelsUsePathBeforeRewrite(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
@@ -102,7 +102,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestChannelsOfAWriteComeFromPlaceholders(t *testing.T) {
+func TestNotifyFillsChannelsFromPlaceholders(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `

@@ -59,7 +59,7 @@ func awaitRelease(t *testing.T, backend *caddytest.Scripted, parked <-chan caddy
 	}
 }
 
-func TestAWriteThatSucceededIsPublishedAndNoOther(t *testing.T) {
+func TestNotifyPublishesSuccessfulWritesOnly(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	for _, test := range []struct {
@@ -122,7 +122,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestAWriteIsPublishedWhenItsAnswerIsComplete(t *testing.T) {
+func TestNotifyPublishesWhenAnswerIsComplete(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -160,7 +160,7 @@ func TestAWriteIsPublishedWhenItsAnswerIsComplete(t *testing.T) {
 	}
 }
 
-func TestAWriteWhoseClientHasLeftIsPublished(t *testing.T) {
+func TestNotifyPublishesWriteOfDisconnectedClient(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -258,7 +258,7 @@ func TestAWriteWhoseClientHasLeftIsPublished(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestAWriteWithALargeAnswerIsPublished(t *testing.T) {
+func TestNotifyPublishesWriteWithLargeAnswer(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)

@@ -36,7 +36,7 @@ func administer(t *testing.T, c *caddytest.Caddy, method, path string, status in
 	}
 }
 
-func TestTheAdminEndpointTellsWhoWaits(t *testing.T) {
+func TestAdminListsWaitingRequests(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	for i := range 3 {
@@ -87,7 +87,7 @@ func TestTheAdminEndpointTellsWhoWaits(t *testing.T) {
 	}
 }
 
-func TestTheAdminEndpointReleasesAChannel(t *testing.T) {
+func TestAdminReleasesChannel(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	one := caddytest.Get(t.Context(), "http://"+caddy.Site+"/1")
@@ -106,7 +106,7 @@ func TestTheAdminEndpointReleasesAChannel(t *testing.T) {
 	}
 }
 
-func TestTheAdminEndpointRefusesWhatIsNotForIt(t *testing.T) {
+func TestAdminRefusesInvalidRequests(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, operated, "127.0.0.1:1")
 	for request, status := range map[string]int{
@@ -150,7 +150,7 @@ func figures(t *testing.T, c *caddytest.Caddy) map[string]float64 {
 	return all
 }
 
-func TestMetricsCountWhatHappens(t *testing.T) {
+func TestMetricsCountPollsStreamsAndPublishes(t *testing.T) {
 	t.Parallel()
 	legacy := caddytest.NewLegacy(t)
 	site := strings.Replace(operated, "{path}", "messages", 1)

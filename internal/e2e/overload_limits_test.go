@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestALimitThatIsReachedIsLoggedOnceAMinute(t *testing.T) {
+func TestLimitsLogReachedLimitOncePerMinute(t *testing.T) {
 	t.Parallel()
 	for limit, c := range map[string]struct{ globals, options string }{
 		"max_parked":              {"parker {\n max_parked 1\n}", ""},
@@ -47,7 +47,7 @@ func TestALimitThatIsReachedIsLoggedOnceAMinute(t *testing.T) {
 	}
 }
 
-func TestBeyondTheHistorysSizePollsAreToldSo(t *testing.T) {
+func TestHistorySizeLimitIsReportedToPolls(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	caddy := caddytest.Start(t, configuration("parker {\n history 1000 1h 100KB\n}", "parker", backend), "")
@@ -63,7 +63,7 @@ func TestBeyondTheHistorysSizePollsAreToldSo(t *testing.T) {
 }
 
 // A connection to the backend needs a file descriptor, and so does one of a client.
-func TestWithoutFileDescriptorsThoseWhoWaitStayParked(t *testing.T) {
+func TestParkerKeepsPollsParkedWithoutFileDescriptors(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewPages(t)
 	backend.Put("/messages", caddytest.Page{Header: http.Header{"Connection": {"close"}}, Body: "[]"})

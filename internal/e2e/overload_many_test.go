@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestTimeoutsOfThoseWhoCameTogetherAreSpread(t *testing.T) {
+func TestParkerSpreadsTimeoutsOfPollsParkedTogether(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	caddy := caddytest.Start(t, configuration("", "parker {\n timeout 10s\n}", backend), "")
@@ -36,7 +36,7 @@ func TestTimeoutsOfThoseWhoCameTogetherAreSpread(t *testing.T) {
 	}
 }
 
-func TestMemoryReturnsAfterManyWereParked(t *testing.T) {
+func TestParkerFreesMemoryAfterManyPolls(t *testing.T) {
 	const clients, rounds = 2000, 4
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	caddy := caddytest.StartSecure(t, `

@@ -22,7 +22,7 @@ http://{$HOOK} {
 }
 `
 
-func TestPerBrowserEndsTheOldestPollOfABrowser(t *testing.T) {
+func TestPerBrowserEndsOldestPollOfBrowser(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, browserSite, "", "OPTIONS=")
 	poll := func(header ...string) <-chan caddytest.Answer {
@@ -59,7 +59,7 @@ func TestPerBrowserEndsTheOldestPollOfABrowser(t *testing.T) {
 	}
 }
 
-func TestPerBrowserTakesAnotherNumberAndNone(t *testing.T) {
+func TestPerBrowserAcceptsOtherNumberAndZero(t *testing.T) {
 	t.Parallel()
 	for options, want := range map[string]int{"per_browser 1": 1, "per_browser 5": 5, "per_browser 0": 6} {
 		t.Run(options, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestPerBrowserTakesAnotherNumberAndNone(t *testing.T) {
 	}
 }
 
-func TestPerBrowserLeavesManyThatLookAlikeAlone(t *testing.T) {
+func TestPerBrowserSparesManySimilarBrowsers(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, browserSite, "", "OPTIONS=")
 	const devices = 50
@@ -97,7 +97,7 @@ func TestPerBrowserLeavesManyThatLookAlikeAlone(t *testing.T) {
 	}
 }
 
-func TestPerBrowserIsForHTTP1Alone(t *testing.T) {
+func TestPerBrowserAppliesToHTTP1Only(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.StartSecure(t, strings.Replace(browserSite, "http://{$SITE} {", "http://{$SITE}, https://{$TLS_SITE} {\nbind 127.0.0.1", 1), "", "OPTIONS=")
 	client := caddy.Client(t, caddytest.HTTP2)
@@ -107,7 +107,7 @@ func TestPerBrowserIsForHTTP1Alone(t *testing.T) {
 	caddy.AwaitWaiting(t, "news", 6)
 }
 
-func TestPerBrowserLeavesAConnectionForOtherPaths(t *testing.T) {
+func TestPerBrowserLeavesOneConnectionFreeAcrossPaths(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, strings.Replace(browserSite, "parker {", "parker /* news {", 1), "", "OPTIONS=")
 	for i := range 6 {

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAPHPPageWithOneWorkerIsHeldUnderItsBuiltInServer(t *testing.T) {
+func TestPHPBuiltInServerWithOneWorkerServesManyPolls(t *testing.T) {
 	t.Parallel()
 	root := guestBook(t)
 	php := caddytest.Need(t, "PHP is missing: install php-cli.", "php")
@@ -40,7 +40,7 @@ http://{$HOOK} {
 	pollGuestBook(t, caddy)
 }
 
-func TestAPHPPageWithOneWorkerIsHeldUnderFPM(t *testing.T) {
+func TestPHPFPMWithOneWorkerServesManyPolls(t *testing.T) {
 	t.Parallel()
 	root := guestBook(t)
 	socket := startFPM(t, root)

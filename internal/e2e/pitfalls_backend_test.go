@@ -20,7 +20,7 @@ const beatingRoute = `
 	reverse_proxy {$BACKEND}
 `
 
-func TestABackendsOwnStreamIsTakenCareOf(t *testing.T) {
+func TestBackendStreamGetsHeadersAndHeartbeats(t *testing.T) {
 	t.Parallel()
 	s, caddy := setStage(t, beatingRoute)
 	for _, protocol := range caddytest.Protocols {
@@ -64,7 +64,7 @@ func (p *passage) beats(t *testing.T, more int) {
 	caddytest.Await(t, p.String()+" has heartbeats", func() bool { return p.heartbeats() >= before+more })
 }
 
-func TestAHeartbeatIsNeverWithinAnEvent(t *testing.T) {
+func TestBackendStreamHeartbeatNeverSplitsEvent(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, beatingRoute)
 	beating := s.begin(t, kinds[0], "identity").opened(t)
@@ -110,7 +110,7 @@ func (b *old) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestABackendThatSpeaksHTTP10IsAsGood(t *testing.T) {
+func TestBackendSpeakingHTTP10Works(t *testing.T) {
 	t.Parallel()
 	backend := &old{events: make(chan string)}
 	nothing, news := "[]", "[1]"

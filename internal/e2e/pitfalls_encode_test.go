@@ -32,7 +32,7 @@ var encodeRoutes = map[string]string{
 `,
 }
 
-func TestCompressionHoldsNothingBack(t *testing.T) {
+func TestEncodeDelaysNothing(t *testing.T) {
 	t.Parallel()
 	for where, route := range encodeRoutes {
 		t.Run(where, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestCompressionHoldsNothingBack(t *testing.T) {
 	}
 }
 
-func TestACompressedAnswerToAPollIsWhole(t *testing.T) {
+func TestEncodeLeavesPollAnswersWhole(t *testing.T) {
 	t.Parallel()
 	for where, route := range encodeRoutes {
 		t.Run(where, func(t *testing.T) {

@@ -20,7 +20,7 @@ const heldRoute = `
 	reverse_proxy {$BACKEND}
 `
 
-func TestAClientThatLeavesIsForgotten(t *testing.T) {
+func TestParkerForgetsDisconnectedPollsAndStreams(t *testing.T) {
 	t.Parallel()
 	s, caddy := setStage(t, heldRoute)
 	for _, protocol := range caddytest.Protocols {
@@ -85,7 +85,7 @@ func awaitGone(t *testing.T, ask *caddytest.Ask, what string) {
 	ask.End()
 }
 
-func TestOneConnectionHoldsFiftyStreamsAndFiftyPolls(t *testing.T) {
+func TestHTTP2CarriesFiftyStreamsAndFiftyPolls(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/feed", emptyList)

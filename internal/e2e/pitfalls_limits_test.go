@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAnAnswerThatGoesOnOutlastsEachTimeLimitOfTheServer(t *testing.T) {
+func TestTimeLimitsSpareAnswersInProgress(t *testing.T) {
 	t.Parallel()
 	for name, servers := range map[string]string{
 		"each":     "read_header 4s\n read_body 4s\n write 5s\n idle 4s\n read_body_idle 4s 100000\n write_idle 5s 100000000",

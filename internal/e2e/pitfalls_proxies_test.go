@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestWhatComesBitByBitArrivesAtOnceWhateverTheFlushIntervalIs(t *testing.T) {
+func TestProxyFlushIntervalDelaysNothing(t *testing.T) {
 	t.Parallel()
 	for name, interval := range map[string]string{"unset": "", "at once": "flush_interval -1", "long": "flush_interval 1h"} {
 		t.Run(name, func(t *testing.T) {
@@ -19,7 +19,7 @@ func TestWhatComesBitByBitArrivesAtOnceWhateverTheFlushIntervalIs(t *testing.T) 
 	}
 }
 
-func TestBufferedBackendsHoldBackNeitherPollsNorStreamsOfParkersOwn(t *testing.T) {
+func TestProxyBuffersDelayNeitherPollsNorStreams(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, `
 	parker
@@ -56,7 +56,7 @@ func (s stage) pollIsReleasedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAnotherProxyInFrontHoldsNothingBack(t *testing.T) {
+func TestProxyInFrontDelaysNothing(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, bareRoute)
 	s.client = caddytest.StartNginx(t, s.caddy.Site)
@@ -64,7 +64,7 @@ func TestAnotherProxyInFrontHoldsNothingBack(t *testing.T) {
 	s.arrivesAtOnce(t)
 }
 
-func TestAClientThatLeavesAnotherProxyInFrontIsForgotten(t *testing.T) {
+func TestProxyInFrontPassesOnDisconnects(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, bareRoute)
 	s.client = caddytest.StartNginx(t, s.caddy.Site)
@@ -78,7 +78,7 @@ func TestAClientThatLeavesAnotherProxyInFrontIsForgotten(t *testing.T) {
 	s.leavesEach(t)
 }
 
-func TestHeadersThatAProxyChangesAreChangedOnceAnAsk(t *testing.T) {
+func TestProxyHeaderChangesApplyOncePerAsk(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, `
 	parker {

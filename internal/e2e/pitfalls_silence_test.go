@@ -76,7 +76,7 @@ func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) 
 	}
 }
 
-func TestMoreThanAMinuteOfSilenceEndsNothing(t *testing.T) {
+func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes more than a minute")

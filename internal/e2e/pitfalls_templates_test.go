@@ -39,7 +39,7 @@ var executingRoutes = map[string]string{
 `,
 }
 
-func TestAMessageIsNeitherExecutedNorHeldBack(t *testing.T) {
+func TestTemplatesNeverExecuteOrDelayMessage(t *testing.T) {
 	t.Parallel()
 	s, caddy := setStage(t, executingRoutes["inside"])
 	for _, protocol := range caddytest.Protocols {
@@ -62,7 +62,7 @@ func TestAMessageIsNeitherExecutedNorHeldBack(t *testing.T) {
 	}
 }
 
-func TestABackendsAnswerIsStillExecuted(t *testing.T) {
+func TestTemplatesStillExecuteBackendsAnswer(t *testing.T) {
 	t.Parallel()
 	for where, route := range executingRoutes {
 		t.Run(where, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestABackendsAnswerIsStillExecuted(t *testing.T) {
 	}
 }
 
-func TestHandlersThatExecuteHoldNothingElseBack(t *testing.T) {
+func TestTemplatesDelayNoOtherAnswer(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, `
 	route {

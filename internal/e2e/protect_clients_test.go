@@ -9,7 +9,7 @@ import (
 )
 
 // A customer of an IPv6 provider has 2^64 addresses, and takes another at will.
-func TestAClientIsCountedByItsPartOfIPv6(t *testing.T) {
+func TestLimitsCountIPv6ClientsByPrefix(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]struct{ global, option string }{
 		"per_client":              {"", "per_client 2"},

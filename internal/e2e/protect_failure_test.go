@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestABackendsRestartIsInvisibleToThoseWhoWait(t *testing.T) {
+func TestBackendRestartIsInvisibleToParkedPolls(t *testing.T) {
 	t.Parallel()
 	address := caddytest.FreePorts(t, 1)[0]
 	says := func(body string) http.HandlerFunc {
@@ -37,7 +37,7 @@ func TestABackendsRestartIsInvisibleToThoseWhoWait(t *testing.T) {
 	}
 }
 
-func TestAReplayThatFailsIsTriedAgain(t *testing.T) {
+func TestReplayIsRetriedAfterFailure(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(*caddytest.Ask){
 		"502":                      func(a *caddytest.Ask) { a.Answer(502, "Bad Gateway") },
@@ -68,7 +68,7 @@ func TestAReplayThatFailsIsTriedAgain(t *testing.T) {
 }
 
 // Any other answer says what there is to say.
-func TestAReplayThatIsRefusedForGoodIsPassedOn(t *testing.T) {
+func TestReplayPassesOnFinalRefusal(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -85,7 +85,7 @@ func TestAReplayThatIsRefusedForGoodIsPassedOn(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestAFirstAskThatFailsIsPassedOn(t *testing.T) {
+func TestFirstAskPassesOnFailure(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -116,7 +116,7 @@ func TestAFirstAskThatFailsIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestWhileReplaysFailTheClientGetsItsNothingNewAnswerAtTheTimeout(t *testing.T) {
+func TestReplayFailureEndsInNothingNewAnswerAtTimeout(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(http.ResponseWriter, *http.Request){
 		"503":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
@@ -156,7 +156,7 @@ func TestWhileReplaysFailTheClientGetsItsNothingNewAnswerAtTheTimeout(t *testing
 	}
 }
 
-func TestReplaysThatFailForAllAreFew(t *testing.T) {
+func TestReplayFailuresCauseFewAsks(t *testing.T) {
 	t.Parallel()
 	var replays atomic.Int32
 	var published atomic.Bool

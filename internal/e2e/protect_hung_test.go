@@ -39,7 +39,7 @@ func answerIn(t *testing.T, answers <-chan caddytest.Answer) caddytest.Answer {
 	}
 }
 
-func TestAnAskThatHangsHoldsBackNobodyWhoShares(t *testing.T) {
+func TestShareSurvivesAskThatHangs(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
@@ -66,7 +66,7 @@ func TestAnAskThatHangsHoldsBackNobodyWhoShares(t *testing.T) {
 	<-hung.Gone() // nobody waits for it any more
 }
 
-func TestOneMoreAsksForEachWhileThatTheBackendDoesNotAnswer(t *testing.T) {
+func TestShareAsksOnceMorePerIntervalWhileBackendHangs(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=asks 1")
@@ -91,7 +91,7 @@ func TestOneMoreAsksForEachWhileThatTheBackendDoesNotAnswer(t *testing.T) {
 	}
 }
 
-func TestAnEventFreesPollsThatWaitForAnotherAsk(t *testing.T) {
+func TestShareLetsPollsLeaveHungAskOnEvent(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
@@ -113,7 +113,7 @@ func TestAnEventFreesPollsThatWaitForAnotherAsk(t *testing.T) {
 	}
 }
 
-func TestAMessageReachesPollsWhoseReplayHangs(t *testing.T) {
+func TestReplayThatHangsDelaysNoMessage(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=timeout 8s")
@@ -137,7 +137,7 @@ func TestAMessageReachesPollsWhoseReplayHangs(t *testing.T) {
 	}
 }
 
-func TestAnEventFreesAPollWhoseOwnReplayHangs(t *testing.T) {
+func TestReplayThatHangsIsReplacedOnEvent(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"a message": "hello", "a wake-up": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestAnEventFreesAPollWhoseOwnReplayHangs(t *testing.T) {
 }
 
 // A stream takes all that has come at once, and gives it in order.
-func TestAMessageBehindAWakeUpReachesAStreamWhoseReplayHangs(t *testing.T) {
+func TestStreamGetsMessageWhileReplayHangs(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, strings.Replace(sharedSite, "share public", "", 1), backend.Address, "OPTIONS=")
@@ -196,7 +196,7 @@ func holding(t *testing.T, hold time.Duration) string {
 	})
 }
 
-func TestAsksRefusesNobody(t *testing.T) {
+func TestAsksQueueRefusesNobody(t *testing.T) {
 	t.Parallel()
 	site := strings.Replace(sharedSite, "share public", "asks 4", 1)
 	caddy := caddytest.Start(t, site, holding(t, 7*time.Second), "OPTIONS=timeout 6s")
@@ -212,7 +212,7 @@ func TestAsksRefusesNobody(t *testing.T) {
 	clients.Wait()
 }
 
-func TestAStatusThatTheRulesNameIsHeldAlsoWhereItSpeaksOfAFailure(t *testing.T) {
+func TestNothingNewHoldsConfiguredErrorStatus(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=nothing_new {\nstatus 503\n}")
@@ -235,7 +235,7 @@ func TestAStatusThatTheRulesNameIsHeldAlsoWhereItSpeaksOfAFailure(t *testing.T) 
 	}
 }
 
-func TestAnnouncementsOnNothingNewAnswersDoNotChaseEachOther(t *testing.T) {
+func TestNotifyAnnouncementsDoNotWakeEachOtherEndlessly(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAClientParksOnlyAsManyAsItMay(t *testing.T) {
+func TestLimitsPerClientCapsParkedRequests(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, "{\n{$GLOBAL}\nservers {\ntrusted_proxies static 127.0.0.1\n}\n}\n"+parking("per_client 2"), backend.Address)
@@ -38,7 +38,7 @@ func TestAClientParksOnlyAsManyAsItMay(t *testing.T) {
 	}
 }
 
-func TestBeyondMaxParkedRequestsGetTheBackendsAnswer(t *testing.T) {
+func TestLimitsMaxParkedGivesBackendsAnswer(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, "{\n{$GLOBAL}\nparker {\nmax_parked 3\n}\n}\n"+parking(""), backend.Address)
@@ -60,7 +60,7 @@ func TestBeyondMaxParkedRequestsGetTheBackendsAnswer(t *testing.T) {
 }
 
 // A page polls by setInterval, whatever became of its last poll.
-func TestANewerPollOfAPageEndsTheOlderOne(t *testing.T) {
+func TestSupersedeEndsOlderPollOfPage(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, parking("supersede {remote_host} {header.User-Agent}"), backend.Address)
@@ -91,7 +91,7 @@ func TestANewerPollOfAPageEndsTheOlderOne(t *testing.T) {
 	}
 }
 
-func TestOfPollsThatComeTogetherOneIsHeld(t *testing.T) {
+func TestSupersedeHoldsOneOfSimultaneousPolls(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("supersede {header.User-Agent}"), backend.Address)

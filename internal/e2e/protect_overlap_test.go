@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestHandlersThatOverlapHoldARequestOnce(t *testing.T) {
+func TestOverlappingHandlersHoldRequestOnce(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
@@ -55,7 +55,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestHandlersThatOverlapHandARequestOverInAReload(t *testing.T) {
+func TestOverlappingHandlersPassRequestOnAtReload(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	site := `
@@ -105,7 +105,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestAStreamGoesOnWhereAReloadPutsAnotherHandlerInItsWay(t *testing.T) {
+func TestReloadKeepsStreamWhenHandlersAreNested(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	const one = `
@@ -139,7 +139,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestAnErrorBehindHandlersThatOverlapKeepsItsHeader(t *testing.T) {
+func TestOverlappingHandlersKeepErrorHeaders(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `
 http://{$SITE} {

@@ -72,7 +72,7 @@ http://{$HOOK} {
 }
 `
 
-func TestAThousandClientsCostAOneThreadBackendAFewAsks(t *testing.T) {
+func TestShareServesAThousandClientsWithFewAsks(t *testing.T) {
 	backend := &oneThread{work: 5 * time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
 	transport := crowdTransport()
@@ -132,7 +132,7 @@ func TestAThousandClientsCostAOneThreadBackendAFewAsks(t *testing.T) {
 	clients.Wait()
 }
 
-func TestAThousandUsersAreReplayedWithoutAFlood(t *testing.T) {
+func TestAsksLimitsReplaysOfAThousandUsers(t *testing.T) {
 	const asks = 16
 	backend := &oneThread{work: time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), fmt.Sprintf("OPTIONS=asks %d", asks))
@@ -179,7 +179,7 @@ func pollAs(ctx context.Context, caddy *caddytest.Caddy, user int, header ...str
 	return caddytest.Get(ctx, "http://"+caddy.Site+"/feed", append(header, fmt.Sprintf("Cookie: user=%d", user))...)
 }
 
-func TestNoMoreThanAsksAreAtTheBackendUntilTheHeaderIsThere(t *testing.T) {
+func TestAsksLimitHoldsUntilAnswersHeader(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("asks 2"), backend.Address)
@@ -229,7 +229,7 @@ func TestNoMoreThanAsksAreAtTheBackendUntilTheHeaderIsThere(t *testing.T) {
 	}
 }
 
-func TestAQueuedPollWhoseClientLeavesFreesItsPlace(t *testing.T) {
+func TestAsksQueueFreesPlaceOfDisconnectedPoll(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("asks 1"), backend.Address)
@@ -256,7 +256,7 @@ func TestAQueuedPollWhoseClientLeavesFreesItsPlace(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestAQueuedReplayTimesOutWithItsNothingNewAnswer(t *testing.T) {
+func TestAsksQueueTimesOutWithNothingNewAnswer(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, strings.Replace(parking("asks 1"), "parker {", "parker {path.0} {query.also} {", 1), backend.Address)
@@ -281,7 +281,7 @@ func TestAQueuedReplayTimesOutWithItsNothingNewAnswer(t *testing.T) {
 	}
 }
 
-func TestSpreadReleasesOverTime(t *testing.T) {
+func TestSpreadReleasesPollsOverTime(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, parking("spread 5s"), backend.Address)
@@ -319,7 +319,7 @@ func TestSpreadReleasesOverTime(t *testing.T) {
 }
 
 // The backend changes, and nobody publishes.
-func TestWatchAsksOnceForAllOfAShare(t *testing.T) {
+func TestWatchAsksOnceForAllSharingPolls(t *testing.T) {
 	t.Parallel()
 	const interval = 50 * time.Millisecond
 	const polls = 50

@@ -55,7 +55,7 @@ func eachProtocol(t *testing.T, caddyfile string, test func(t *testing.T, s scen
 	}
 }
 
-func TestTheStoryIsTheSameByEachProtocol(t *testing.T) {
+func TestProtocolsGiveSameAnswers(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		parked := s.client.Get(t.Context(), s.path)
 		s.caddy.AwaitWaiting(t, s.channel, 1)
@@ -91,7 +91,7 @@ func TestTheStoryIsTheSameByEachProtocol(t *testing.T) {
 	})
 }
 
-func TestAClientThatLeavesIsForgottenByEachProtocol(t *testing.T) {
+func TestProtocolsForgetDisconnectedPolls(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			ctx, leave := context.WithCancel(t.Context())
@@ -112,7 +112,7 @@ func TestAClientThatLeavesIsForgottenByEachProtocol(t *testing.T) {
 	})
 }
 
-func TestAllRequestsOfAConnectionThatClosesAreForgotten(t *testing.T) {
+func TestProtocolsForgetAllRequestsOfClosedConnection(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		const polls = 5
 		var parked []<-chan caddytest.Answer
@@ -128,7 +128,7 @@ func TestAllRequestsOfAConnectionThatClosesAreForgotten(t *testing.T) {
 	})
 }
 
-func TestAStopAnswersWhatIsParkedByEachProtocol(t *testing.T) {
+func TestProtocolsAnswerParkedPollsOnStop(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/feed", emptyList)
@@ -148,7 +148,7 @@ func TestAStopAnswersWhatIsParkedByEachProtocol(t *testing.T) {
 
 // The wait that is applied is said in the answer, and none that is longer than
 // the timeout is applied.
-func TestTheTimeoutIsCappedOnHTTP3Only(t *testing.T) {
+func TestProtocolsCapTimeoutOnHTTP3Only(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		for _, wait := range []string{"wait=22", "wait=26"} {
 			parked := s.client.Get(t.Context(), s.path, "Prefer: "+wait)
@@ -165,7 +165,7 @@ func TestTheTimeoutIsCappedOnHTTP3Only(t *testing.T) {
 	})
 }
 
-func TestASilentPollOnHTTP3IsAnsweredBeforeItsConnectionIsCut(t *testing.T) {
+func TestProtocolsAnswerHTTP3PollBeforeIdleTimeout(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes 25 seconds")
@@ -188,7 +188,7 @@ func TestASilentPollOnHTTP3IsAnsweredBeforeItsConnectionIsCut(t *testing.T) {
 	}
 }
 
-func TestFiftyRequestsAreParkedOnOneHTTP2Connection(t *testing.T) {
+func TestProtocolsParkFiftyPollsOnOneHTTP2Connection(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/feed", emptyList)
@@ -233,7 +233,7 @@ func plainConn(t *testing.T, caddy *caddytest.Caddy) (*net.TCPConn, *bufio.Reade
 	return conn.(*net.TCPConn), bufio.NewReader(conn)
 }
 
-func TestAClientThatClosesItsHalfOfTheConnectionIsForgotten(t *testing.T) {
+func TestProtocolsForgetHalfClosedConnection(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/feed", emptyList)
@@ -253,7 +253,7 @@ func TestAClientThatClosesItsHalfOfTheConnectionIsForgotten(t *testing.T) {
 	}
 }
 
-func TestPipelinedPollsAreAnsweredInTurn(t *testing.T) {
+func TestProtocolsAnswerPipelinedPollsInOrder(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/one", emptyList)

@@ -81,7 +81,7 @@ var realTrials = []ruleTrial{
 	},
 }
 
-func TestRealBodiesThatSayNothingAreHeld(t *testing.T) {
+func TestNothingNewRecognisesRealWorldBodies(t *testing.T) {
 	t.Parallel()
 	var site strings.Builder
 	site.WriteString("http://{$SITE} {\n")
@@ -143,7 +143,7 @@ http://{$HOOK} {
 
 // Servers that compress what passes them mark the tags that they let pass, and
 // clients send them back with the mark: Apache, Jetty and others, each in its way.
-func TestATagThatAServerOnTheWayHasMarkedIsKnown(t *testing.T) {
+func TestUnchangedKnowsTagMarkedByServerInBetween(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.Start(t, realUnchangedSite, pages.Address)
@@ -178,7 +178,7 @@ func TestATagThatAServerOnTheWayHasMarkedIsKnown(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWhoseDateIsNoneIsCompared(t *testing.T) {
+func TestUnchangedComparesAnswerWithInvalidDate(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.Start(t, realUnchangedSite, pages.Address)
@@ -218,7 +218,7 @@ func TestAnAnswerWhoseDateIsNoneIsCompared(t *testing.T) {
 }
 
 // A 304 answers a GET or HEAD only (RFC 9110, 13.1.2).
-func TestAPostThatBringsNothingNewIsAnsweredInFull(t *testing.T) {
+func TestUnchangedAnswersPostInFull(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.Start(t, realUnchangedSite, pages.Address)

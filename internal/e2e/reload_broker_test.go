@@ -90,7 +90,7 @@ func (w *waiter) check(t *testing.T, polled <-chan caddytest.Answer) bool {
 	}
 }
 
-func TestAReloadThatChangesTheBrokerLosesNothing(t *testing.T) {
+func TestReloadOfBrokerLosesNoEvent(t *testing.T) {
 	t.Parallel()
 	const waiters, rounds = 8, 3
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)

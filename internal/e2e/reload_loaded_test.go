@@ -17,7 +17,7 @@ var crowds = []struct {
 	polls, streams int
 }{{caddytest.HTTP1, 250, 100}, {caddytest.HTTP2, 250, 100}, {caddytest.HTTP3, 20, 10}}
 
-func TestNothingIsLostThroughTwentyReloads(t *testing.T) {
+func TestReloadTwentyTimesUnderLoadLosesNothing(t *testing.T) {
 	const rooms, reloads, every = 50, 20, 10 * time.Millisecond
 	s := &storm{known: make(map[string]bool), hook: &http.Transport{DisableKeepAlives: true}}
 	upstreams := []string{caddytest.Serve(t, s.serve), caddytest.Serve(t, s.serve)}

@@ -18,7 +18,7 @@ func dialAt(network, address string) func(context.Context, string, string) (net.
 	}
 }
 
-func TestOneRequestGoesThroughManyConfigurations(t *testing.T) {
+func TestReloadCarriesRequestThroughManyConfigurations(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	text := func(i int) string {
@@ -55,7 +55,7 @@ func TestOneRequestGoesThroughManyConfigurations(t *testing.T) {
 	}
 }
 
-func TestAReplayThatIsUnderWayEndsInItsOwnConfiguration(t *testing.T) {
+func TestReloadLetsRunningReplayFinishInItsConfiguration(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
@@ -79,7 +79,7 @@ func TestAReplayThatIsUnderWayEndsInItsOwnConfiguration(t *testing.T) {
 	old.Unasked(t)
 }
 
-func TestAnAskThatQueuesGetsItsTurnAfterAReload(t *testing.T) {
+func TestReloadKeepsQueuedAsks(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages {\n asks 1\n}", old.Address), "")
@@ -103,7 +103,7 @@ func TestAnAskThatQueuesGetsItsTurnAfterAReload(t *testing.T) {
 	}
 }
 
-func TestAReplayThatWasRefusedIsTriedAgainInTheNewConfiguration(t *testing.T) {
+func TestReloadRetriesRefusedReplayInNewConfiguration(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
@@ -126,7 +126,7 @@ func TestAReplayThatWasRefusedIsTriedAgainInTheNewConfiguration(t *testing.T) {
 	old.Unasked(t)
 }
 
-func TestReloadsLeaveNothingBehind(t *testing.T) {
+func TestReloadLeaksNothing(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAStreamKeepsNothingOfTheConfigurationsThatItWentThrough(t *testing.T) {
+func TestReloadFreesConfigurationsThatStreamLeft(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
@@ -47,7 +47,7 @@ func TestAStreamKeepsNothingOfTheConfigurationsThatItWentThrough(t *testing.T) {
 	awaitStreams(t, caddy, "messages", streams)
 }
 
-func TestAfterItsSiteVanishedARequestGoesOnWhereItWasLast(t *testing.T) {
+func TestReloadKeepsLastRouteOfVanishedSite(t *testing.T) {
 	t.Parallel()
 	const held = "parker /messages {\n look_again off\n}"
 	first, second, last := caddytest.NewScripted(t), caddytest.NewScripted(t), caddytest.NewScripted(t)

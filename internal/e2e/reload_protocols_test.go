@@ -47,7 +47,7 @@ func (v *visitor) hears(t *testing.T, want string) {
 
 // Each poll is parked before a reload and released after it, so that none is held for
 // longer than HTTP/3 lets it be.
-func TestWhoeverWaitsByAnyProtocolGoesThroughEachKindOfReload(t *testing.T) {
+func TestReloadKeepsPollsAndStreamsOnEveryProtocol(t *testing.T) {
 	const polls, streams = 3, 2
 	s := &storm{known: make(map[string]bool), hook: &http.Transport{DisableKeepAlives: true}}
 	r := &room{name: "rooms/all"}

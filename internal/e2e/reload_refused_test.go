@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAConfigurationThatIsRefusedChangesNothing(t *testing.T) {
+func TestReloadRefusedChangesNothing(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	good := configuration("", "parker /messages", backend.Address)

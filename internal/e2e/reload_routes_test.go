@@ -31,7 +31,7 @@ func stay(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, url
 	return s
 }
 
-func TestWhoMayNotAskAnyMoreHearsNothing(t *testing.T) {
+func TestReloadRevokesAccessOfParkedRequests(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", backend.Address), "")
@@ -52,7 +52,7 @@ func TestWhoMayNotAskAnyMoreHearsNothing(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestWithoutParkerOnTheRouteTheBackendAnswers(t *testing.T) {
+func TestReloadWithoutParkerOnRouteGivesBackendsAnswer(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
@@ -72,7 +72,7 @@ func TestWithoutParkerOnTheRouteTheBackendAnswers(t *testing.T) {
 	young.Unasked(t)
 }
 
-func TestWhenParkerIsGoneAltogetherAllAreAnswered(t *testing.T) {
+func TestReloadWithoutAppAnswersAllRequests(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	site := configuration("", "parker /messages", backend.Address)
@@ -101,7 +101,7 @@ func TestWhenParkerIsGoneAltogetherAllAreAnswered(t *testing.T) {
 	}
 }
 
-func TestAVanishedSitesStreamsGoOnInTheirOldRoute(t *testing.T) {
+func TestReloadWithoutSiteKeepsStreamsInOldRoute(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	site := configuration("", "parker /messages", backend.Address)
@@ -124,7 +124,7 @@ func TestAVanishedSitesStreamsGoOnInTheirOldRoute(t *testing.T) {
 	}
 }
 
-func TestSitesOfOnePortGoOnEachInItsOwn(t *testing.T) {
+func TestReloadKeepsSitesOnSharedPortApart(t *testing.T) {
 	t.Parallel()
 	const sites = `{
 	{$GLOBAL}
@@ -179,7 +179,7 @@ func askAs(t *testing.T, address, host string) caddytest.Answer {
 	return caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://"+host+"/messages", "")
 }
 
-func TestAPollOverAUnixSocketGoesOnInTheNewConfiguration(t *testing.T) {
+func TestReloadKeepsPollOverUnixSocket(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "pk")
 	if err != nil {

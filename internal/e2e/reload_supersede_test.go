@@ -11,7 +11,7 @@ import (
 
 // The older poll of a page came through a reload, and is parked on the same
 // channels, or on others.
-func TestANewerPollEndsAnOlderOneThatCameThroughAReload(t *testing.T) {
+func TestSupersedeEndsOlderPollAfterReload(t *testing.T) {
 	t.Parallel()
 	for _, channels := range []string{"messages", "messages more"} {
 		t.Run(channels, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestANewerPollEndsAnOlderOneThatCameThroughAReload(t *testing.T) {
 }
 
 // Of polls that come while others go through a reload, one of each page is left.
-func TestOnePollOfEachPageIsLeftAfterAReload(t *testing.T) {
+func TestSupersedeLeavesOnePollPerPageAfterReload(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	text := func(i int) string {

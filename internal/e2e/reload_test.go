@@ -27,7 +27,7 @@ func configuration(globals, route, upstream string) string {
 	return strings.NewReplacer("GLOBALS", globals, "ROUTE", route, "UPSTREAM", upstream).Replace(reloaded)
 }
 
-func TestWhatWasParkedBeforeAReloadIsReplayedThroughTheNewConfiguration(t *testing.T) {
+func TestReloadReplaysParkedPollThroughNewRoute(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "header X-Generation old\nparker /messages", old.Address), "")
@@ -60,7 +60,7 @@ func TestWhatWasParkedBeforeAReloadIsReplayedThroughTheNewConfiguration(t *testi
 	caddy.AwaitWaiting(t, "messages", 0)
 }
 
-func TestWithoutItsSiteAParkedRequestIsReplayedThroughItsOldRoute(t *testing.T) {
+func TestReloadWithoutSiteReplaysThroughOldRoute(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	site := configuration("", "parker /messages", backend.Address)
@@ -76,7 +76,7 @@ func TestWithoutItsSiteAParkedRequestIsReplayedThroughItsOldRoute(t *testing.T) 
 	}
 }
 
-func TestAStreamGoesOnInTheNewConfiguration(t *testing.T) {
+func TestReloadMovesStreamToNewConfiguration(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestARequestWaitsOnEachOfItsChannels(t *testing.T) {
+func TestParkerWaitsOnEachChannelOfRequest(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
 	caddy := caddytest.Start(t, `
@@ -44,7 +44,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestARequestWhoseChannelIsNoneIsNotHeldAndAWarningSaysSoOnceAMinute(t *testing.T) {
+func TestChannelsThatAreInvalidWarnAndDoNotPark(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
 	caddy := caddytest.Start(t, `
@@ -87,7 +87,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestAPollByPostOverMaxBodyArrivesWholeAndIsNotHeld(t *testing.T) {
+func TestPostPollLargerThanMaxBodyIsPassedOnWhole(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
 	caddy := caddytest.Start(t, `

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestThoseWhoShareAFailureGetAllOfIt(t *testing.T) {
+func TestShareGivesFailureWholeToAll(t *testing.T) {
 	t.Parallel()
 	var asks atomic.Int32
 	asked, proceed := make(chan struct{}, 10), make(chan struct{})
@@ -46,7 +46,7 @@ http://{$SITE} {
 	}
 }
 
-func TestAFailureThatAFirstAskMeetsIsNoReplaysAnswer(t *testing.T) {
+func TestShareRetriesReplayAfterFirstAskFails(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)

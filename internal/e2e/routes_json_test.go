@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestOptionsDoTheSameInJSON(t *testing.T) {
+func TestOptionsBehaveTheSameInJSON(t *testing.T) {
 	t.Parallel()
 	for form, start := range forms {
 		t.Run(form, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestTheAccessLogTellsHowAPollWent(t *testing.T) {
+func TestAccessLogShowsParkedPoll(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
 	caddy := caddytest.Start(t, `

@@ -257,7 +257,7 @@ var notHeld = []struct {
 	},
 }
 
-func TestWhatIsNotHeldIsAsWithoutParker(t *testing.T) {
+func TestRoutesPassOnUnheldAnswersAsWithoutParker(t *testing.T) {
 	t.Parallel()
 	files := t.TempDir()
 	write(t, filepath.Join(files, "big.txt"), strings.Repeat("0123456789", 100_000))

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestForwardAuthInsideIsAskedAtEachPassAndItsRefusalIsPassedOn(t *testing.T) {
+func TestRoutesRunForwardAuthOnEachPass(t *testing.T) {
 	t.Parallel()
 	var asks atomic.Int32
 	var revoked atomic.Bool
@@ -58,7 +58,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestAMessageIsGivenAsItIsWhateverTheRouteDoesToAnswers(t *testing.T) {
+func TestRoutesLeaveMessagesUnchanged(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
 	caddy := caddytest.Start(t, `
@@ -107,7 +107,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestFilesAndRespondAreBackendsToo(t *testing.T) {
+func TestRoutesHoldFileServerAndRespond(t *testing.T) {
 	t.Parallel()
 	files := t.TempDir()
 	news := filepath.Join(files, "news.json")

@@ -29,7 +29,7 @@ type passes struct {
 // secret is the password "secret", hashed by bcrypt.
 const secret = "$2a$04$Ywyvv/nkgYkaVxcZcYDIZemkhPrJsPguLcgxz7pY84uze3IqPd1wa"
 
-func TestEachPassThroughARouteIsLikeTheOneWithoutParker(t *testing.T) {
+func TestRoutesSeeEachPassAsWithoutParker(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
 	auth := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {

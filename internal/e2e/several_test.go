@@ -107,7 +107,7 @@ func (s *severalNodes) messages(t *testing.T, node int, header ...string) <-chan
 	return caddytest.Get(t.Context(), "http://"+s.nodes[node].Site+"/messages", header...)
 }
 
-func TestAWriteAtOneNodeReleasesWhatIsParkedAtAnother(t *testing.T) {
+func TestBrokerWriteReleasesPollAtOtherNode(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		parked := s.rows(t, 1)
 		s.nodes[1].AwaitWaiting(t, "rows", 1)
@@ -118,7 +118,7 @@ func TestAWriteAtOneNodeReleasesWhatIsParkedAtAnother(t *testing.T) {
 	})
 }
 
-func TestAClientThatGoesFromNodeToNodeMissesNothing(t *testing.T) {
+func TestBrokerClientMovingBetweenNodesMissesNothing(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		parked := s.messages(t, 1)
 		s.nodes[1].AwaitWaiting(t, "messages", 1)
@@ -144,7 +144,7 @@ func TestAClientThatGoesFromNodeToNodeMissesNothing(t *testing.T) {
 	})
 }
 
-func TestTheSameIDAtTwoNodesIsOneEvent(t *testing.T) {
+func TestBrokerDeliversRepeatedIDAcrossNodesOnce(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		first := s.nodes[0].PublishWith(t, "messages", "once", "Parker-Id: 7")
 		second := s.nodes[1].PublishWith(t, "messages", "once", "Parker-Id: 7")
@@ -154,7 +154,7 @@ func TestTheSameIDAtTwoNodesIsOneEvent(t *testing.T) {
 	})
 }
 
-func TestNobodyNoticesMuchThatTheBrokerIsAway(t *testing.T) {
+func TestBrokerOutageKeepsServingEachNode(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		start := s.nodes[0].PublishWith(t, "messages", "before").Position
 		here, there := s.rows(t, 0), s.rows(t, 1)
@@ -206,7 +206,7 @@ func TestNobodyNoticesMuchThatTheBrokerIsAway(t *testing.T) {
 	})
 }
 
-func TestANodeStartsWithoutItsBroker(t *testing.T) {
+func TestBrokerOutageLetsNodeStart(t *testing.T) {
 	t.Parallel()
 	for name, option := range map[string]string{
 		"redis": strings.Replace(redisOption, "redis://", "redis://:opensesame@", 1),
@@ -235,7 +235,7 @@ func TestANodeStartsWithoutItsBroker(t *testing.T) {
 	}
 }
 
-func TestWhatIsForgottenByAnEmptiedBrokerIsSaid(t *testing.T) {
+func TestBrokerEmptiedIsReportedToClients(t *testing.T) {
 	t.Parallel()
 	redis := caddytest.StartRedis(t)
 	s := startSeveral(t, redisOption, redis.Address())
@@ -282,7 +282,7 @@ func TestWhatIsForgottenByAnEmptiedBrokerIsSaid(t *testing.T) {
 	}
 }
 
-func TestAnApplicationPublishesByTheBroker(t *testing.T) {
+func TestBrokerPublishesForApplications(t *testing.T) {
 	t.Parallel()
 	trial := func(t *testing.T, s *severalNodes, publish func(body string)) {
 		for node := range s.nodes {
@@ -341,7 +341,7 @@ func channelFor(body string) string {
 	return "messages"
 }
 
-func TestPositionsOutliveAReloadWithABroker(t *testing.T) {
+func TestReloadKeepsPositionsWithBroker(t *testing.T) {
 	t.Parallel()
 	redis := caddytest.StartRedis(t, "--requirepass", "one")
 	legacy := caddytest.NewLegacy(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestSharePublicWarnsOnceOfAnswersThatAreMarkedPrivate(t *testing.T) {
+func TestSharePublicWarnsOnceOfPrivateAnswers(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("share public"), backend.Address)
@@ -27,7 +27,7 @@ func TestSharePublicWarnsOnceOfAnswersThatAreMarkedPrivate(t *testing.T) {
 	}
 }
 
-func TestOptionsThatSaveAsksHintAtShare(t *testing.T) {
+func TestShareIsHintedAtByWatchAndReuse(t *testing.T) {
 	t.Parallel()
 	for options, want := range map[string]string{
 		"watch 5s":                      `"option":"watch"`,
@@ -45,7 +45,7 @@ func TestOptionsThatSaveAsksHintAtShare(t *testing.T) {
 }
 
 // Handlers in front leave marks of each request, by which no answer differs.
-func TestPollsOfOneClientShareBehindHandlersThatMarkThem(t *testing.T) {
+func TestShareIgnoresMarksOfHandlersInFront(t *testing.T) {
 	t.Parallel()
 	auth := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Remote-User", "ada") })
 	for name, front := range map[string]string{
@@ -78,7 +78,7 @@ func TestPollsOfOneClientShareBehindHandlersThatMarkThem(t *testing.T) {
 }
 
 // What told people apart may be gone by then, but for a placeholder.
-func TestPollsThatDifferInAPlaceholderAreAskedForAsThemselves(t *testing.T) {
+func TestShareKeepsPollsApartByPlaceholder(t *testing.T) {
 	t.Parallel()
 	auth := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-User", r.Header.Get("Cookie")) })
 	for name, site := range map[string]string{
@@ -114,7 +114,7 @@ func TestPollsThatDifferInAPlaceholderAreAskedForAsThemselves(t *testing.T) {
 }
 
 // One handler stands before several routes, and what chose among them is gone.
-func TestPollsThatGoThroughDifferentRoutesBehindANamedOneDoNotShare(t *testing.T) {
+func TestShareKeepsPollsApartByRouteBehindNamedRoute(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `

@@ -245,7 +245,7 @@ func (c *audience) visit(t *testing.T, caddy *caddytest.Secure, meanwhile func()
 	t.Logf("%d asks were given, %d of them to several", len(c.asks), c.shared())
 }
 
-func TestNobodyIsEverGivenAnothersAnswer(t *testing.T) {
+func TestShareNeverGivesAnothersAnswer(t *testing.T) {
 	for name, options := range map[string]string{
 		"plainly":                  "timeout 55s",
 		"with reuse and watch":     "reuse 30ms\nwatch 50ms",
@@ -267,7 +267,7 @@ func TestNobodyIsEverGivenAnothersAnswer(t *testing.T) {
 	}
 }
 
-func TestNobodyIsEverGivenAnothersAnswerOfPHP(t *testing.T) {
+func TestShareNeverGivesAnothersAnswerFromPHP(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	write(t, root+"/index.php", personalPage)

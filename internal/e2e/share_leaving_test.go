@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestALeaderThatLeavesDoesNotTakeTheAnswerWithIt(t *testing.T) {
+func TestShareKeepsAnswerWhenLeaderDisconnects(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -39,7 +39,7 @@ func TestALeaderThatLeavesDoesNotTakeTheAnswerWithIt(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestPollsThatJoinedAnAskThatTimesOutShareTheNext(t *testing.T) {
+func TestShareAsksOnceAfterLeaderTimesOut(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -71,7 +71,7 @@ func TestPollsThatJoinedAnAskThatTimesOutShareTheNext(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestAnAskThatNobodyWaitsForIsEnded(t *testing.T) {
+func TestShareEndsAskThatNobodyWaitsFor(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -99,7 +99,7 @@ func TestAnAskThatNobodyWaitsForIsEnded(t *testing.T) {
 	}
 }
 
-func TestALeaderThatReadsSlowlyHoldsNobodyBack(t *testing.T) {
+func TestShareSurvivesLeaderThatReadsSlowly(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("large ", 2_000_000)
 	for name, maxBody := range map[string]string{"its answer is shared": "20MB", "its answer streams": "1KB"} {
@@ -147,7 +147,7 @@ func TestALeaderThatReadsSlowlyHoldsNobodyBack(t *testing.T) {
 	}
 }
 
-func TestAnAskThatHangsHoldsBackNobodyOfAnotherShare(t *testing.T) {
+func TestShareAskThatHangsDelaysNoOtherShare(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestANothingNewAnswerServesFurtherPollsUntilAPublish(t *testing.T) {
+func TestReuseServesNothingNewAnswerUntilPublish(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("reuse 1m"), backend.Address)
@@ -53,7 +53,7 @@ func TestANothingNewAnswerServesFurtherPollsUntilAPublish(t *testing.T) {
 }
 
 // Nobody waits when the publish comes.
-func TestANothingNewAnswerServesNobodyAfterAPublish(t *testing.T) {
+func TestReuseEndsAtPublishWithoutWaitingPolls(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("reuse 1m"), backend.Address)
@@ -75,7 +75,7 @@ func TestANothingNewAnswerServesNobodyAfterAPublish(t *testing.T) {
 	}
 }
 
-func TestANothingNewAnswerServesForTheTimeGivenOnly(t *testing.T) {
+func TestReuseEndsAfterConfiguredTime(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, parking("reuse 200ms"), backend.Address)

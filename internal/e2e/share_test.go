@@ -46,7 +46,7 @@ const (
 	waiting = "poll.(*Poll).Wait"
 )
 
-func TestPollsThatMeetShareOneAskAndOneReplay(t *testing.T) {
+func TestShareGivesMeetingPollsOneAskAndOneReplay(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -75,7 +75,7 @@ func TestPollsThatMeetShareOneAskAndOneReplay(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestAPollThatFollowsAWriteJoinsNoOlderAsk(t *testing.T) {
+func TestShareStartsNewAskAfterPublish(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking(""), backend.Address)
@@ -132,7 +132,7 @@ func asker(a *caddytest.Ask) string {
 	return fmt.Sprintf("%q", who)
 }
 
-func TestPollsThatDifferNeverShare(t *testing.T) {
+func TestShareKeepsDifferingPollsApart(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("methods GET POST"), backend.Address)
@@ -204,7 +204,7 @@ func TestPollsThatDifferNeverShare(t *testing.T) {
 
 // What an answer varied by shows only when it is there: a poll that had joined
 // asks again for itself.
-func TestPollsThatDifferInAVariedFieldDoNotShare(t *testing.T) {
+func TestShareKeepsPollsApartByVary(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("share public"), backend.Address)
@@ -244,7 +244,7 @@ func TestPollsThatDifferInAVariedFieldDoNotShare(t *testing.T) {
 
 // Each answer names another field than the one before, and with reuse there are
 // soon only answers that suit nobody.
-func TestABackendWhoseVaryKeepsChangingStillAnswersAll(t *testing.T) {
+func TestShareAnswersAllWhenVaryKeepsChanging(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", r.Header.Get("X-Vary"))
@@ -265,7 +265,7 @@ func TestABackendWhoseVaryKeepsChangingStillAnswersAll(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreForOneRequestAreNotShared(t *testing.T) {
+func TestShareExcludesPersonalAndLargeAnswers(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("max_body 2KB"), backend.Address)
@@ -313,7 +313,7 @@ func TestAnswersThatAreForOneRequestAreNotShared(t *testing.T) {
 	}
 }
 
-func TestWithSharePublicAllShareButTheCookies(t *testing.T) {
+func TestSharePublicSharesAllButCookies(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("share public"), backend.Address)

@@ -25,7 +25,7 @@ http://a.test:{$PORT}, http://b.test:{$PORT} {
 }
 `
 
-func TestHostsThatShareAChannelByPathAreWarnedOf(t *testing.T) {
+func TestMistakesWarnOfHostsSharingPathChannel(t *testing.T) {
 	t.Parallel()
 	for word, warned := range map[string]int{"#": 1, "across_sites": 0} {
 		for form, start := range forms {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAStopAnswersAllAndTheirClientsResume(t *testing.T) {
+func TestStopAnswersAllAndClientsResume(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*caddytest.Caddy, *testing.T) time.Duration{
 		"by a signal":      func(c *caddytest.Caddy, t *testing.T) time.Duration { return c.Stop(t) },
@@ -84,7 +84,7 @@ func TestAStopAnswersAllAndTheirClientsResume(t *testing.T) {
 	}
 }
 
-func TestARefusedReplayDoesNotKeepCaddyFromStopping(t *testing.T) {
+func TestStopIsNotDelayedByRefusedReplay(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker", backend.Address), "")
@@ -113,7 +113,7 @@ func TestARefusedReplayDoesNotKeepCaddyFromStopping(t *testing.T) {
 
 // A supervisor starts the new binary at the same address, and then stops the old
 // one.
-func TestOneCaddyTakesOverFromAnother(t *testing.T) {
+func TestStopHandsOverToNewProcess(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	site := configuration("", "parker {\n timeout 1s\n}", backend.Address)

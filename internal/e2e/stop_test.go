@@ -12,7 +12,7 @@ import (
 // atOnce is how soon Caddy has stopped, on a machine that does other things as well.
 const atOnce = 10 * time.Second
 
-func TestAStopEndsStreamsBetweenEvents(t *testing.T) {
+func TestStopEndsStreamsBetweenEvents(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, streamSite, backend.Address)
@@ -48,7 +48,7 @@ func TestAStopEndsStreamsBetweenEvents(t *testing.T) {
 	}
 }
 
-func TestAStopDoesNotWaitForThoseWhoDoNotRead(t *testing.T) {
+func TestStopIgnoresClientsThatDoNotRead(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `
 http://{$SITE} {

@@ -21,7 +21,7 @@ var written = []struct{ contentType, body, heard string }{
 	{"text/plain; charset=x-of-its-own", "bytes", "bytes"},
 }
 
-func TestAnswersInAnotherCharsetAreReadableOnAStream(t *testing.T) {
+func TestStreamConvertsAnswersToUTF8(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
@@ -40,7 +40,7 @@ func TestAnswersInAnotherCharsetAreReadableOnAStream(t *testing.T) {
 	}
 }
 
-func TestMessagesInAnotherCharsetAreReadableOnAStreamAndInABatch(t *testing.T) {
+func TestStreamAndBatchConvertMessagesToUTF8(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	url := "http://" + caddy.Site + "/news"

@@ -37,7 +37,7 @@ func listen(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, h
 	return s, s.NextID(t, "")
 }
 
-func TestAClientThatLeavesWhileTheBackendIsAwayMissesNothing(t *testing.T) {
+func TestStreamResumesWithoutGapWhileBackendIsAway(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -67,7 +67,7 @@ func TestAClientThatLeavesWhileTheBackendIsAwayMissesNothing(t *testing.T) {
 	}
 }
 
-func TestIDsOnlyEverGoForward(t *testing.T) {
+func TestStreamIDsOnlyMoveForward(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -89,7 +89,7 @@ func TestIDsOnlyEverGoForward(t *testing.T) {
 	}
 }
 
-func TestAClientThatLeavesInTheMidstOfCatchingUpMissesNothing(t *testing.T) {
+func TestStreamResumesWithoutGapDuringCatchUp(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)

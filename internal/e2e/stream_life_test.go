@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestASilentStreamHasAHeartbeat(t *testing.T) {
+func TestStreamSendsHeartbeatsWhenSilent(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("sse {\nheartbeat 50ms\n}"))
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
@@ -27,7 +27,7 @@ func TestASilentStreamHasAHeartbeat(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsAtItsAge(t *testing.T) {
+func TestStreamEndsAtConfiguredAge(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("sse {\nmax_age 5s\n}"))
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
@@ -44,7 +44,7 @@ func TestAStreamEndsAtItsAge(t *testing.T) {
 	}
 }
 
-func TestStreamsAreNotHeldAgainstTheTimeoutOfPolls(t *testing.T) {
+func TestStreamOutlivesPollTimeout(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("timeout 100ms"))
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
@@ -60,7 +60,7 @@ func TestStreamsAreNotHeldAgainstTheTimeoutOfPolls(t *testing.T) {
 	}
 }
 
-func TestStreamsEndCleanlyWhenCaddyStops(t *testing.T) {
+func TestStreamsEndCleanlyOnStop(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
 	pages.Put("/news", emptyList)
@@ -93,7 +93,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestStreamsGoOnThroughAReload(t *testing.T) {
+func TestStreamContinuesAfterReload(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
@@ -118,7 +118,7 @@ func TestStreamsGoOnThroughAReload(t *testing.T) {
 	}
 }
 
-func TestAClientThatLeavesItsStreamIsCountedNoMore(t *testing.T) {
+func TestStreamIsForgottenWhenClientDisconnects(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		first := caddytest.ListenWith(t, s.client.Transport, s.client.URL+s.path)
 		second := caddytest.ListenWith(t, s.client.Transport, s.client.URL+s.path)

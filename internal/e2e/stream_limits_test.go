@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestStreamsCountAsTheirClientsParkedRequests(t *testing.T) {
+func TestStreamCountsTowardPerClientLimit(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("per_client 2"))
 	target := "http://" + caddy.Site + "/news"
@@ -36,7 +36,7 @@ func TestStreamsCountAsTheirClientsParkedRequests(t *testing.T) {
 }
 
 // What comes while a stream opens must not be a way around the limit.
-func TestAMessageDoesNotSeatAStreamBeyondTheLimit(t *testing.T) {
+func TestStreamBeyondLimitStaysOutDespiteMessage(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite("per_client 1"), backend.Address)
@@ -53,7 +53,7 @@ func TestAMessageDoesNotSeatAStreamBeyondTheLimit(t *testing.T) {
 	awaitStreams(t, caddy, "news", 1)
 }
 
-func TestAFullLotOpensNoStreamAndEndsNone(t *testing.T) {
+func TestStreamIsRefusedWhenLotIsFull(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, `{
 	{$GLOBAL}
@@ -87,7 +87,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestANewerStreamTakesThePlaceOfTheOlder(t *testing.T) {
+func TestSupersedeReplacesOlderStream(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("supersede {http.request.header.Cookie}"))
 	target := "http://" + caddy.Site + "/news"

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAStreamIsForClientsThatWantNothingMore(t *testing.T) {
+func TestStreamOpensOnlyForClientsThatPreferIt(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	pages.Put("/news", caddytest.Page{Body: "news"})
@@ -45,7 +45,7 @@ var varied = []struct{ said, told []string }{
 	{[]string{"Origin, *"}, []string{"Origin, *"}},
 }
 
-func TestAnswersSayThatTheyVaryByAccept(t *testing.T) {
+func TestVaryNamesAcceptOnBackendAnswers(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite("timeout 50ms"))
 	url := "http://" + caddy.Site + "/news"
@@ -68,7 +68,7 @@ func TestAnswersSayThatTheyVaryByAccept(t *testing.T) {
 	}
 }
 
-func TestAnswersOfParkersOwnSayThatTheyVaryByAccept(t *testing.T) {
+func TestVaryNamesAcceptOnParkersAnswers(t *testing.T) {
 	t.Parallel()
 	varies := func(what string, header http.Header) {
 		t.Helper()
@@ -115,7 +115,7 @@ func acceptAll(t *testing.T) (backend string, asked func() []string) {
 	}
 }
 
-func TestAStreamOfABackendThatKnowsNoEventsAsksForAnything(t *testing.T) {
+func TestStreamRetriesRefusedAcceptWithAnyType(t *testing.T) {
 	t.Parallel()
 	backend, asked := acceptAll(t)
 	caddy := caddytest.Start(t, newsSite("look_again off"), backend)
@@ -145,7 +145,7 @@ func TestAStreamOfABackendThatKnowsNoEventsAsksForAnything(t *testing.T) {
 	}
 }
 
-func TestABackendThatHasNothingAtAllForAStreamIsAskedTwice(t *testing.T) {
+func TestStreamAsksBackendTwiceWhenNoTypeFits(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	pages.Put("/news", caddytest.Page{Status: http.StatusNotAcceptable, Body: "nothing"})
@@ -165,7 +165,7 @@ func TestABackendThatHasNothingAtAllForAStreamIsAskedTwice(t *testing.T) {
 	}
 }
 
-func TestStreamsThatAskForAnythingShareTheirAsks(t *testing.T) {
+func TestStreamsAcceptingAnyTypeShareAsks(t *testing.T) {
 	t.Parallel()
 	backend, asked := acceptAll(t)
 	caddy := caddytest.Start(t, newsSite("look_again off"), backend)

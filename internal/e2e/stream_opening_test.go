@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAStreamBeginsWithThePresentAnswerIfThatIsNews(t *testing.T) {
+func TestStreamOpensWithCurrentAnswerIfNews(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	target := "http://" + caddy.Site + "/news"
@@ -33,7 +33,7 @@ func TestAStreamBeginsWithThePresentAnswerIfThatIsNews(t *testing.T) {
 	}
 }
 
-func TestClientsAreToldDifferentTimesToComeBack(t *testing.T) {
+func TestStreamRetryTimesDifferBetweenClients(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("sse {\nretry 8s\n}"))
 	told := make(map[string]bool)
@@ -51,7 +51,7 @@ func TestClientsAreToldDifferentTimesToComeBack(t *testing.T) {
 	}
 }
 
-func TestARefusalOfTheFirstAskIsPassedOnAsItIs(t *testing.T) {
+func TestStreamPassesOnRefusalOfFirstAsk(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	for _, status := range []int{301, 302, 401, 403, 404, 429, 500, 501} {
@@ -67,7 +67,7 @@ func TestARefusalOfTheFirstAskIsPassedOnAsItIs(t *testing.T) {
 }
 
 // A client that takes other answers, too, sees that the backend is away.
-func TestABackendThatIsAwayAtFirstIsPassedOnToWhoAcceptsMoreThanStreams(t *testing.T) {
+func TestStreamPassesOnBackendFailureToMixedAccept(t *testing.T) {
 	t.Parallel()
 	ask := func(caddy *caddytest.Caddy) caddytest.Answer {
 		return caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: application/json, text/event-stream")
@@ -85,7 +85,7 @@ func TestABackendThatIsAwayAtFirstIsPassedOnToWhoAcceptsMoreThanStreams(t *testi
 	}
 }
 
-func TestTheBackendIsAskedForWhatItHas(t *testing.T) {
+func TestStreamAsksBackendForAnyTypeUncompressed(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -104,7 +104,7 @@ func TestTheBackendIsAskedForWhatItHas(t *testing.T) {
 	}
 }
 
-func TestWhatABackendCompressesAllTheSameIsReadable(t *testing.T) {
+func TestStreamDecodesCompressedBackendAnswers(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	coded := func(coding, body string) caddytest.Page {
@@ -132,7 +132,7 @@ func TestWhatABackendCompressesAllTheSameIsReadable(t *testing.T) {
 	}
 }
 
-func TestCookiesOfTheFirstAnswerReachTheClientOfAStream(t *testing.T) {
+func TestStreamGetsCookiesOfFirstAnswer(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	for _, body := range []string{"[]", "news"} {
@@ -149,7 +149,7 @@ func TestCookiesOfTheFirstAnswerReachTheClientOfAStream(t *testing.T) {
 	}
 }
 
-func TestCookiesOfLaterAnswersGoBackToTheBackend(t *testing.T) {
+func TestStreamReturnsCookiesOfLaterAnswersToBackend(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -168,7 +168,7 @@ func TestCookiesOfLaterAnswersGoBackToTheBackend(t *testing.T) {
 	}
 }
 
-func TestAStreamCanBeAskedForByPOST(t *testing.T) {
+func TestStreamOpensByPost(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, strings.Replace(newsSite("methods GET POST"), "parker_notify", "", 1), backend.Address)
@@ -188,7 +188,7 @@ func TestAStreamCanBeAskedForByPOST(t *testing.T) {
 	}
 }
 
-func TestAHEADRequestOpensNoStream(t *testing.T) {
+func TestStreamIsNotOpenedByHead(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite("methods GET HEAD\ntimeout 100ms"))
 	pages.Put("/news", caddytest.Page{Header: http.Header{"X-Legacy": {"yes"}}, Body: "news"})

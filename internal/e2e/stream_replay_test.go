@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestARefusalInTheMidstEndsTheStreamAndSaysWhy(t *testing.T) {
+func TestStreamEndsWithReasonWhenReplayIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 401, 403, 404, 429, 500} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestARefusalInTheMidstEndsTheStreamAndSaysWhy(t *testing.T) {
 	}
 }
 
-func TestABackendThatStartsAgainIsInvisibleToStreams(t *testing.T) {
+func TestStreamStaysOpenThroughBackendRestart(t *testing.T) {
 	t.Parallel()
 	address := caddytest.FreePorts(t, 1)[0]
 	answers := func(status int, body string) http.HandlerFunc {
@@ -70,7 +70,7 @@ func TestABackendThatStartsAgainIsInvisibleToStreams(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatCannotBeAnEventEndsTheStream(t *testing.T) {
+func TestStreamEndsWhenAnswerCannotBeEvent(t *testing.T) {
 	t.Parallel()
 	for name, page := range map[string]caddytest.Page{
 		"too long":            {Body: strings.Repeat("long ", 300_000)},
@@ -94,7 +94,7 @@ func TestAnAnswerThatCannotBeAnEventEndsTheStream(t *testing.T) {
 	}
 }
 
-func TestAnAnswerMayBeAsLongAsAMessage(t *testing.T) {
+func TestStreamEventMayBeAsLongAsMessage(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite(""))
 	long := strings.Repeat("long ", 199_000)
@@ -110,7 +110,7 @@ func TestAnAnswerMayBeAsLongAsAMessage(t *testing.T) {
 	}
 }
 
-func TestWatchingTheBackendBringsItsNewsToStreams(t *testing.T) {
+func TestStreamGetsNewsFoundByWatch(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, newsSite("watch 20ms"))
 	var streams []*caddytest.Stream

@@ -47,7 +47,7 @@ func comeBack(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted,
 	}
 }
 
-func TestAStreamThatComesBackToABackendThatRestartsGoesOn(t *testing.T) {
+func TestStreamResumesAfterBackendRestart(t *testing.T) {
 	t.Parallel()
 	for name, away := range away {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestAStreamThatComesBackToABackendThatRestartsGoesOn(t *testing.T) {
 }
 
 // Nobody knows who may hear it before the backend says so.
-func TestAStreamThatIsRefusedByABackendThatWasAwayHearsNothing(t *testing.T) {
+func TestStreamHearsNothingWhenReturningBackendRefuses(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -99,7 +99,7 @@ func TestAStreamThatIsRefusedByABackendThatWasAwayHearsNothing(t *testing.T) {
 	}
 }
 
-func TestAWakeUpThatWasMissedIsMadeUpForOnceTheBackendIsBack(t *testing.T) {
+func TestStreamCatchesUpMissedWakeUpAfterBackendRestart(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -119,7 +119,7 @@ func TestAWakeUpThatWasMissedIsMadeUpForOnceTheBackendIsBack(t *testing.T) {
 	backend.Unasked(t)
 }
 
-func TestWhoLostItsPositionIsToldSoOnceTheBackendIsBack(t *testing.T) {
+func TestStreamIsResetAfterBackendRestart(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -139,7 +139,7 @@ func TestWhoLostItsPositionIsToldSoOnceTheBackendIsBack(t *testing.T) {
 	}
 }
 
-func TestAnEventSourceThatComesForTheFirstTimeOutlastsARestart(t *testing.T) {
+func TestStreamOpensFirstTimeDuringBackendRestart(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -154,7 +154,7 @@ func TestAnEventSourceThatComesForTheFirstTimeOutlastsARestart(t *testing.T) {
 
 // A stream that brings more than its queue has room for, and a backend that is away for
 // longer than that takes, lose nothing.
-func TestMoreThanAQueueHoldsIsGivenOnceTheBackendIsBack(t *testing.T) {
+func TestStreamGivesMoreThanQueueAfterBackendRestart(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite("sse {\nqueue 2\n}"), backend.Address)
@@ -172,7 +172,7 @@ func TestMoreThanAQueueHoldsIsGivenOnceTheBackendIsBack(t *testing.T) {
 	}
 }
 
-func TestAStreamOfTheBackendsOwnIsGivenToWhoComesAgain(t *testing.T) {
+func TestStreamGivesBackendsOwnStreamOnReconnect(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -191,7 +191,7 @@ func TestAStreamOfTheBackendsOwnIsGivenToWhoComesAgain(t *testing.T) {
 	}
 }
 
-func TestAStreamThatWaitsForTheBackendSurvivesAReload(t *testing.T) {
+func TestStreamWaitingForBackendSurvivesReload(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -216,7 +216,7 @@ func TestAStreamThatWaitsForTheBackendSurvivesAReload(t *testing.T) {
 	}
 }
 
-func TestStreamsThatWaitForTheBackendShareItsAnswer(t *testing.T) {
+func TestStreamsWaitingForBackendShareItsAnswer(t *testing.T) {
 	t.Parallel()
 	address := caddytest.FreePorts(t, 1)[0]
 	caddy := caddytest.Start(t, newsSite(""), address)
@@ -238,7 +238,7 @@ func TestStreamsThatWaitForTheBackendShareItsAnswer(t *testing.T) {
 	}
 }
 
-func TestAStreamThatWaitsForTheBackendDoesNotKeepCaddyFromStopping(t *testing.T) {
+func TestStreamWaitingForBackendDoesNotDelayStop(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, newsSite(""), caddytest.FreePorts(t, 1)[0])
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
@@ -252,7 +252,7 @@ func TestAStreamThatWaitsForTheBackendDoesNotKeepCaddyFromStopping(t *testing.T)
 }
 
 // Only the backend can say that a page of another origin may read the answer.
-func TestAStreamOfAnotherOriginBeginsWhenTheBackendIsBack(t *testing.T) {
+func TestStreamForOtherOriginWaitsForBackend(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
@@ -273,7 +273,7 @@ func TestAStreamOfAnotherOriginBeginsWhenTheBackendIsBack(t *testing.T) {
 	}
 }
 
-func TestAStreamOfAnotherOriginThatTheRouteAllowsBeginsAtOnce(t *testing.T) {
+func TestStreamForOriginAllowedByRouteOpensAtOnce(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `
 http://{$SITE} {
@@ -291,7 +291,7 @@ http://{$HOOK} {
 	awaitStreams(t, caddy, "news", 1)
 }
 
-func TestAStreamOfAnotherOriginIsToldOfAFailureWhenItsTimeIsOver(t *testing.T) {
+func TestStreamForOtherOriginReportsFailureAtTimeout(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, newsSite("timeout 500ms"), caddytest.FreePorts(t, 1)[0])
 	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream", "Origin: https://page.test")

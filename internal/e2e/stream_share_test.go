@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestStreamsOfOneURLCostTheBackendOneReplay(t *testing.T) {
+func TestStreamsOfOneURLShareOneReplay(t *testing.T) {
 	t.Parallel()
 	const many = 200
 	caddy, pages := startNews(t, newsSite(""))
@@ -37,7 +37,7 @@ func TestStreamsOfOneURLCostTheBackendOneReplay(t *testing.T) {
 	}
 }
 
-func TestStreamsNeverHearWhatIsAnothers(t *testing.T) {
+func TestStreamsNeverHearAnothersEvents(t *testing.T) {
 	t.Parallel()
 	var asks atomic.Int32
 	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +65,7 @@ func TestStreamsNeverHearWhatIsAnothers(t *testing.T) {
 	}
 }
 
-func TestStreamsWork(t *testing.T) {
+func TestStreamsWorkOnEveryProtocol(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		var streams []*caddytest.Stream
 		for range 5 {

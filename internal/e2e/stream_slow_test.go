@@ -23,7 +23,7 @@ func swamp(t *testing.T, caddy *caddytest.Caddy, published func(text string)) (t
 	return texts
 }
 
-func TestAStreamThatIsReadTooSlowlyEndsAndIsResumedWithoutAGap(t *testing.T) {
+func TestStreamOfSlowReaderEndsAndResumesWithoutGap(t *testing.T) {
 	t.Parallel()
 	for name, queue := range map[string]string{"by count": "queue 3", "by size": "queue 1000 2MB"} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestAStreamThatIsReadTooSlowlyEndsAndIsResumedWithoutAGap(t *testing.T) {
 	}
 }
 
-func TestAClientThatDoesNotReadDoesNotKeepCaddyFromStopping(t *testing.T) {
+func TestStopIgnoresStreamThatIsNotRead(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
 	stall := caddytest.NewStall()

@@ -32,7 +32,7 @@ func awaitStreams(t *testing.T, c *caddytest.Caddy, channel string, n int) {
 	})
 }
 
-func TestAStreamBringsWhatAPollWould(t *testing.T) {
+func TestStreamCarriesPollAnswersAndMessages(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, streamSite, backend.Address)
@@ -66,7 +66,7 @@ func TestAStreamBringsWhatAPollWould(t *testing.T) {
 	awaitStreams(t, caddy, "messages", 0)
 }
 
-func TestOrdinaryAnswersTellWhetherThereIsNews(t *testing.T) {
+func TestPiggybackPositionChangesOnlyWithNews(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, `
@@ -97,7 +97,7 @@ http://{$HOOK} {
 
 // A client that loses its stream again in the midst of what it missed goes on from the
 // last ID: that may not lie behind a wake-up which is not made up for.
-func TestWhatWasMissedComesInOrder(t *testing.T) {
+func TestStreamResumesMissedEventsInOrder(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
 	caddy := caddytest.Start(t, streamSite, backend.Address)
@@ -119,7 +119,7 @@ func TestWhatWasMissedComesInOrder(t *testing.T) {
 
 // Other channels forget, in time, and then nobody could tell any more that nothing was
 // missed on a channel of which an old position is all that the client has.
-func TestAClientThatHearsNothingGoesOnFromWhereEventsStand(t *testing.T) {
+func TestStreamRefreshesPositionOfQuietClient(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes more than a minute")
@@ -134,7 +134,7 @@ func TestAClientThatHearsNothingGoesOnFromWhereEventsStand(t *testing.T) {
 	}
 }
 
-func TestAStreamDoesNotWakeItself(t *testing.T) {
+func TestStreamDoesNotWakeItself(t *testing.T) {
 	t.Parallel()
 	var asks atomic.Int32
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {

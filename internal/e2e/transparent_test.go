@@ -71,18 +71,18 @@ func eachTrial(t *testing.T, trials func() []trial, routes ...string) {
 	}
 }
 
-func TestWhatIsNewsPassesAsIfParkerWereNotThere(t *testing.T) {
+func TestTransparentNewsPassesUnchanged(t *testing.T) {
 	eachTrial(t, newsTrials, "/parker", "/both")
 }
 
-func TestRequestsWithBodiesPassAsIfParkerWereNotThere(t *testing.T) {
+func TestTransparentRequestBodiesPassUnchanged(t *testing.T) {
 	eachTrial(t, uploadTrials, "/parker", "/both", "/polls")
 }
 
-func TestAnswersToWritesAreNotHeld(t *testing.T) {
+func TestTransparentWriteAnswersAreNotHeld(t *testing.T) {
 	eachTrial(t, writeTrials, "/parker", "/both")
 }
 
-func TestNothingNewIsGivenAsIfParkerWereNotThereToWhoPrefersNoWait(t *testing.T) {
+func TestTransparentNothingNewPassesWithWaitZero(t *testing.T) {
 	eachTrial(t, nothingNewTrials, "/parker", "/both")
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAWebSocketPassesAsIfParkerWereNotThere(t *testing.T) {
+func TestTransparentWebSocketPassesUnchanged(t *testing.T) {
 	t.Parallel()
 	backend := websocket.Handler(func(conn *websocket.Conn) {
 		websocket.Message.Send(conn, "welcome")
@@ -54,7 +54,7 @@ func TestAWebSocketPassesAsIfParkerWereNotThere(t *testing.T) {
 
 // A backend that does not know the protocol answers as to any request: such a
 // request is not held either.
-func TestAnUpgradePassesAsIfParkerWereNotThere(t *testing.T) {
+func TestTransparentUpgradePassesUnchanged(t *testing.T) {
 	t.Parallel()
 	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/refused" {
@@ -109,7 +109,7 @@ func said(t *testing.T, conn *net.TCPConn, reader *bufio.Reader) string {
 	return fmt.Sprintf("%q %v", text, err)
 }
 
-func TestWithoutABackendTheErrorIsTheSameAsWithoutParker(t *testing.T) {
+func TestTransparentErrorWithoutBackendIsUnchanged(t *testing.T) {
 	t.Parallel()
 	handled := "handle_errors {\n respond \"sorry: {err.status_code}\" \n}\n"
 	for _, site := range []string{transparentSite, strings.Replace(transparentSite, "bind 127.0.0.1\n", "bind 127.0.0.1\n"+handled, 1)} {
@@ -132,7 +132,7 @@ func TestWithoutABackendTheErrorIsTheSameAsWithoutParker(t *testing.T) {
 	}
 }
 
-func TestALargeAnswerIsNotKeptInMemory(t *testing.T) {
+func TestTransparentLargeAnswerIsNotKeptInMemory(t *testing.T) {
 	t.Parallel()
 	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { writeLarge(w) })
 	caddy := caddytest.StartSecure(t, transparentSite, address)

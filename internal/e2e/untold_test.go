@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestANewerPollHearsTheMessageThatTheOlderOneHasNotTold(t *testing.T) {
+func TestSupersedeHandsUndeliveredMessageToNewerPoll(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
@@ -42,7 +42,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestAWatchThatFindsNewsWithACookieWakesThoseItWasFor(t *testing.T) {
+func TestWatchWakesAllWhenNewsSetsCookie(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, `
@@ -74,7 +74,7 @@ http://{$HOOK} {
 	}
 }
 
-func TestMaxParkedBoundsWhatRequestsHold(t *testing.T) {
+func TestLimitsMaxParkedBoundsBytesHeld(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `
 {

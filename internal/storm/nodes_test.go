@@ -66,7 +66,7 @@ type engine interface {
 	fail(t *testing.T)
 }
 
-func TestNobodyMissesAnythingWhileNodesAndTheBrokerFail(t *testing.T) {
+func TestStormNodesAndBrokerFailuresLoseNothing(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) engine{"redis": startRedis, "nats": startNATS} {
 		t.Run(name, func(t *testing.T) {
 			f := assemble(t, start(t))

@@ -139,7 +139,7 @@ func persist(t *testing.T, method, url, body string) (a caddytest.Answer) {
 }
 
 // A configuration answers before all of it has started, and its broker with it.
-func TestWhatIsPublishedWhileAReloadChangesTheBrokerIsDelivered(t *testing.T) {
+func TestStormReloadOfBrokerDeliversEveryEvent(t *testing.T) {
 	defer onStarting.Store(nil)
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)
 	addresses := caddytest.FreePorts(t, 2)

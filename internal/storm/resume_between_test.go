@@ -135,7 +135,7 @@ var forms = map[string]func(r *resumer){
 	},
 }
 
-func TestWhatIsPublishedBetweenTwoStepsIsHeardOnce(t *testing.T) {
+func TestHistoryDeliversEventBetweenAnyTwoStepsOnce(t *testing.T) {
 	const most = 30
 	for _, path := range []string{"/backend", "/messages"} {
 		for name, form := range forms {
@@ -162,7 +162,7 @@ func TestWhatIsPublishedBetweenTwoStepsIsHeardOnce(t *testing.T) {
 	}
 }
 
-func TestNobodyMissesAMessageOrHearsItTwice(t *testing.T) {
+func TestHistoryResumeDeliversEachMessageOnce(t *testing.T) {
 	const (
 		most    = 100
 		readers = 2 // of each form and path
@@ -204,7 +204,7 @@ func TestNobodyMissesAMessageOrHearsItTwice(t *testing.T) {
 
 // A stream that waits for messages alone must not ask the backend for a wake-up that it
 // finds in the history.
-func TestAWakeUpInTheHistoryIsNoNewsToWhoWaitsForMessagesAlone(t *testing.T) {
+func TestHistoryWakeUpDoesNotAskForMessagesOnly(t *testing.T) {
 	b := serveBoard(t, "")
 	before := b.post(t, "before")
 	b.post(t, "missed")

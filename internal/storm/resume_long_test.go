@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestALongHistoryReachesItsReadersWholeWhilePublishingGoesOn(t *testing.T) {
+func TestHistoryOfTenThousandReachesReadersWhole(t *testing.T) {
 	const (
 		long   = 10_000 // messages before the readers come
 		most   = 10_500 // with those meanwhile
@@ -50,7 +50,7 @@ func TestALongHistoryReachesItsReadersWholeWhilePublishingGoesOn(t *testing.T) {
 }
 
 // They share the question whether there is a backend.
-func TestWhoLostItsPositionTogetherWithOthersIsToldSo(t *testing.T) {
+func TestHistoryReportsLostPositionToManyAtOnce(t *testing.T) {
 	b := serveBoard(t, "")
 	lost := caddytest.OtherEpoch(b.post(t, "before"))
 	const many = 10
@@ -82,7 +82,7 @@ func TestWhoLostItsPositionTogetherWithOthersIsToldSo(t *testing.T) {
 
 // A client that watches must not be taken past a message by what the backend says
 // before it.
-func TestWhatWatchingBringsDoesNotHideAMessage(t *testing.T) {
+func TestWatchDoesNotHideMessage(t *testing.T) {
 	b := serveBoard(t, "watch 50ms")
 	s := caddytest.Listen(t, b.site+"/backend")
 	first := s.NextID(t, "")

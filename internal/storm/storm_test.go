@@ -57,7 +57,7 @@ http://%s {
 	}
 }`
 
-func TestNobodyMissesAnythingInAStorm(t *testing.T) {
+func TestStormOfPollsLosesNothing(t *testing.T) {
 	duration := 20 * time.Second
 	if testing.Short() {
 		duration = 3 * time.Second
@@ -65,7 +65,7 @@ func TestNobodyMissesAnythingInAStorm(t *testing.T) {
 	storm(t, "", duration)
 }
 
-func TestNobodyMissesAnythingWhateverStepIsSlow(t *testing.T) {
+func TestStormWithAnySlowStepLosesNothing(t *testing.T) {
 	for _, step := range steps {
 		t.Run(step, func(t *testing.T) { storm(t, step, 2*time.Second) })
 	}

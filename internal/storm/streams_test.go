@@ -43,7 +43,7 @@ http://{$HOOK} {
 
 // Readers stop reading for a while, so that their queues overflow, or leave, and
 // come back where they were.
-func TestEveryReaderHearsEveryEventOnceAndInOrder(t *testing.T) {
+func TestStormOfStreamsDeliversEachEventOnceInOrder(t *testing.T) {
 	caddy := caddytest.Start(t, streamsConfig, "127.0.0.1:1")
 	first := strings.Trim(caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/events", "", "Prefer: wait=0").Header.Get("Last-Event-ID"), " ")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
