@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// announceSite has a route for each way on which a backend's answer can name
-// channels, and one to watch any channel by.
+// announceSite has a route for each way in which a backend's answer can name channels,
+// and one that waits on any channel.
 const announceSite = `
 http://{$SITE}, https://{$TLS_SITE} {
 	bind 127.0.0.1
@@ -40,11 +40,11 @@ http://{$HOOK} {
 }
 `
 
-// announcement is an answer of the backend that names channels.
+// announcement is a backend answer that names channels to publish on.
 type announcement struct {
 	name  string
 	serve http.HandlerFunc
-	want  []string // the channels that are published on, each once
+	want  []string // the channels published on, once each
 }
 
 func announcements() []announcement {
@@ -85,7 +85,7 @@ func TestNotifyPublishesAndStripsBackendHeader(t *testing.T) {
 	t.Parallel()
 	for _, route := range []struct {
 		method, path string
-		also         []string // what is published besides, where the answer is that of a write
+		also         []string // also published where the answer is to a write
 	}{
 		{http.MethodGet, "/held/", nil},
 		{http.MethodHead, "/held/", nil},
@@ -127,8 +127,8 @@ func TestNotifyPublishesAndStripsBackendHeader(t *testing.T) {
 	}
 }
 
-// watch returns when each of the channels is published on, once begun, and how
-// many events there were on any.
+// watch calls begin, waits until each of the channels has been published on, and
+// returns the number of events on all channels.
 func watch(t *testing.T, caddy *caddytest.Secure, pages *caddytest.Pages, channels []string, begin func()) int {
 	t.Helper()
 	pages.Put("/watch", caddytest.Page{Body: "[]"})
@@ -142,13 +142,13 @@ func watch(t *testing.T, caddy *caddytest.Secure, pages *caddytest.Pages, channe
 	begin()
 	for i, answered := range parked {
 		if g := <-answered; g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("who waits on %q was answered %+v", channels[i], g)
+			t.Errorf("the poll on %q was answered %+v", channels[i], g)
 		}
 	}
 	return offset(t, caddy) - before
 }
 
-// offset is how many events there have been.
+// offset returns the number of events so far.
 func offset(t *testing.T, caddy *caddytest.Secure) int {
 	t.Helper()
 	listed := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+"/", "")
@@ -161,8 +161,8 @@ func offset(t *testing.T, caddy *caddytest.Secure) int {
 	return n
 }
 
-// The field of an answer that is nothing new names other channels too: those who
-// wait there are woken, the poll itself is not, or it would wake itself for ever.
+// A nothing-new answer whose header names several channels wakes the polls on the other
+// channels. It must not wake the poll that it answers, which would repeat for ever.
 func TestNotifyHoldsPollThatPublishesOnOwnChannel(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)

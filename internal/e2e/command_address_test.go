@@ -20,7 +20,7 @@ func TestCommandAcceptsAdminAddressAsURL(t *testing.T) {
 	address := caddytest.Serve(t, (&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "admin"
-			r.Out.Header.Del("Origin") // it names this proxy, which the socket does not know
+			r.Out.Header.Del("Origin") // it names this proxy, which the socket does not accept
 		},
 		Transport: socket,
 	}).ServeHTTP)

@@ -22,7 +22,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// parker runs `caddy parker` to its end.
+// parker runs `caddy parker` until it exits.
 func parker(t *testing.T, c *caddytest.Caddy, input string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	command := c.Command(t, append([]string{"parker"}, args...)...)
@@ -77,12 +77,13 @@ func TestCommandStatusFailsWithoutParker(t *testing.T) {
 	}
 }
 
-// terminal is one that a program can write to. What it has written is in the log.
+// terminal returns a pseudo-terminal for a program to write to, and a log of what it
+// writes.
 func terminal(t *testing.T) (program *os.File, written *caddytest.Log) {
 	t.Helper()
 	keeper, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("there are no terminals here: ", err)
+		t.Skip("this system has no pseudo-terminals: ", err)
 	}
 	t.Cleanup(func() { keeper.Close() })
 	unlocked := 0
@@ -133,7 +134,7 @@ func TestCommandStatusRedrawsThroughReloadsAndRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := command.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("the command ended with %v", err)
 	}
 	caddytest.Await(t, "the terminal is as it was", func() bool { return strings.Contains(written.String(), "\x1b[?1049lparker at ") })
 }
@@ -221,7 +222,7 @@ func TestAdminPublishMatchesHook(t *testing.T) {
 	}
 }
 
-// tail runs `caddy parker tail`. Its lines come one by one.
+// tail starts `caddy parker tail` and returns a reader of its lines.
 func tail(t *testing.T, c *caddytest.Caddy, args ...string) (*exec.Cmd, *bufio.Reader, *caddytest.Log) {
 	t.Helper()
 	command := c.Command(t, append([]string{"parker", "tail"}, args...)...)
@@ -237,7 +238,7 @@ func tail(t *testing.T, c *caddytest.Caddy, args ...string) (*exec.Cmd, *bufio.R
 	return command, bufio.NewReader(stdout), stderr
 }
 
-// next is the fields of a line.
+// next returns the fields of the next line.
 func next(t *testing.T, lines *bufio.Reader) []string {
 	t.Helper()
 	line, err := lines.ReadString('\n')
@@ -297,10 +298,10 @@ func TestCommandTailHearsEveryEvent(t *testing.T) {
 			hear("fourth")
 			command.Process.Signal(os.Interrupt)
 			if err := command.Wait(); err != nil {
-				t.Errorf("it ended with %v", err)
+				t.Errorf("the command ended with %v", err)
 			}
 			if want := "to go on from here: --last-event-id " + strings.Replace(position, "-2", "-5", 1); !strings.Contains(stderr.String(), want) {
-				t.Errorf("at its end it said %s, want %s", stderr, want)
+				t.Errorf("at its end it wrote %s, want %s", stderr, want)
 			}
 		})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// rotating is a backend that gives a new session id with every answer and takes
-// the old one for stolen.
+// rotating is a backend that sets a new session ID with every answer and rejects the
+// previous one as stolen.
 type rotating struct {
 	mu       sync.Mutex // guards all below
 	session  int
@@ -98,7 +98,7 @@ http://{$HOOK} {
 		t.Fatalf("the login was answered %+v", g)
 	}
 	for i := range 2 {
-		// Parked, woken for nothing, and replayed.
+		// Each poll is parked, woken without news, and replayed.
 		parked := get(fmt.Sprintf("/feed?since=%d", 2*i), "")
 		caddy.AwaitWaiting(t, "feed", 1)
 		for range 3 {
@@ -126,8 +126,8 @@ http://{$HOOK} {
 	}
 }
 
-// held has a poll parked, with the cookies that the client has and those that the
-// answer which is held back sets, and returns the poll and its replay.
+// held parks a poll that sends the client's cookies, and whose held answer sets others.
+// It returns the poll and its replay.
 func held(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, has string, set ...string) (<-chan caddytest.Answer, *caddytest.Ask) {
 	t.Helper()
 	header := []string{"Cookie: " + has}
@@ -150,7 +150,7 @@ func TestCookiesOfHeldAnswerReachReplayAndClient(t *testing.T) {
 	caddy := caddytest.Start(t, parking(""), backend.Address)
 	for name, test := range map[string]struct {
 		has   string   // the client's Cookie field
-		set   []string // by the answer that is held back
+		set   []string // by the held answer
 		sent  string   // the replay's Cookie field
 		own   []string // set by the replay's answer
 		given []string // to the client
@@ -212,7 +212,7 @@ func TestCookiesOfHeldAnswerReachReplayAndClient(t *testing.T) {
 	}
 }
 
-// What streams is given the cookies, too.
+// A streamed answer gets the cookies of the held answer, too.
 func TestCookiesOfHeldAnswerReachStreamedAnswer(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -231,7 +231,7 @@ func TestCookiesOfHeldAnswerReachStreamedAnswer(t *testing.T) {
 	}
 }
 
-// Cookies are for paths as the client knows them.
+// Cookie paths are matched against the path that the client asked for.
 func TestCookiesMatchPathOfClientsRequest(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -256,7 +256,7 @@ http://{$HOOK} {
 	}
 }
 
-// What browsers accept as a cookie's value is more than Go's own parser does.
+// Browsers accept cookie values that Go's parser rejects.
 func TestCookiesWithUnusualValuesReachEachReplay(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)

@@ -8,13 +8,13 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// allowing is what a backend says to pages of another origin.
+// allowing is the header by which a backend admits pages of another origin.
 var allowing = http.Header{
 	"Access-Control-Allow-Origin": {"https://page.test"}, "Access-Control-Allow-Credentials": {"true"}, "Access-Control-Expose-Headers": {"X-Legacy"},
 	"Cross-Origin-Resource-Policy": {"cross-origin"}, "Timing-Allow-Origin": {"*"},
 }
 
-// allows checks that a page of another origin may read an answer.
+// allows checks that a page of another origin may read the answer.
 func allows(t *testing.T, what string, g caddytest.Answer) {
 	t.Helper()
 	for name, values := range allowing {
@@ -34,7 +34,7 @@ func TestCORSHeadersAreKeptOnTimeoutAndMessage(t *testing.T) {
 		url := "http://" + caddy.Site + "/news"
 		g := caddytest.Do(t.Context(), http.MethodGet, url, "", "Origin: https://page.test")
 		if g.Status != http.StatusNoContent || g.Release() != "timeout" || g.Header["X-Legacy"] != nil || g.Header["Etag"] != nil {
-			t.Errorf("at the timeout: %+v", g)
+			t.Errorf("the answer at the timeout is %+v", g)
 		}
 		allows(t, "the answer at the timeout", g)
 		at := caddy.PublishWith(t, "news", "before").Position
@@ -68,13 +68,13 @@ func TestCORSHeadersAreKeptOnTimeoutWithBackendAway(t *testing.T) {
 		}()
 		g := <-parked
 		if g.Release() != "error" {
-			t.Errorf("it was answered %+v", g)
+			t.Errorf("the poll was answered %+v", g)
 		}
 		allows(t, "the answer", g)
 	}
 }
 
-// Behind such a route there is nothing but what a handler says.
+// There is no backend behind this route: only a handler sets the header.
 func TestCORSHeadersOfRouteApplyWithoutBackend(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `
@@ -92,6 +92,6 @@ http://{$HOOK} {
 	lost := caddytest.OtherEpoch(position(t, caddy))
 	g := resumed(t, caddy, lost)
 	if g.Status != http.StatusNoContent || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Access-Control-Allow-Origin") != "https://page.test" {
-		t.Errorf("who lost its position was answered %+v", g)
+		t.Errorf("a client whose position is lost was answered %+v", g)
 	}
 }

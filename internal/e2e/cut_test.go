@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// cuttingSite makes of an answer with X-Cut what reverse_proxy answers to a request
-// whose connection another's client has closed.
+// cuttingSite turns an answer with X-Cut into the one that reverse_proxy gives when the
+// backend connection of a request is closed because another client disconnected.
 const cuttingSite = `
 http://{$SITE} {
 	parker_notify
@@ -35,8 +35,8 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// A connection to the backend that is closed as another's client leaves ends nobody's
-// poll.
+// A backend connection that is closed because another client disconnected must not end
+// a poll.
 func TestRetryRepeatsAskCutByAnotherClient(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"answer", "error"} {
@@ -71,7 +71,7 @@ func TestRetryRepeatsAskCutByAnotherClient(t *testing.T) {
 					want++
 				}
 				if g := <-answered; g.Status != 200 || g.Body != "[1]" {
-					t.Errorf("it was answered %+v", g)
+					t.Errorf("the poll was answered %+v", g)
 				}
 				if n := int(asks.Load()); n != want {
 					t.Errorf("the backend was asked %d times, want %d", n, want)
@@ -81,7 +81,7 @@ func TestRetryRepeatsAskCutByAnotherClient(t *testing.T) {
 	}
 }
 
-// What is always so is no accident.
+// An ask that is always cut is not retried for ever.
 func TestRetryGivesUpOnAskThatIsAlwaysCut(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"answer", "error"} {
@@ -93,13 +93,13 @@ func TestRetryGivesUpOnAskThatIsAlwaysCut(t *testing.T) {
 				w.Header().Set("X-Cut", how)
 			}))
 			if g := <-caddytest.Get(t.Context(), "http://"+site.Site+"/feed"); g.Status != 499 || asks.Load() != 4 {
-				t.Errorf("after %d asks it was answered %+v", asks.Load(), g)
+				t.Errorf("after %d asks the poll was answered %+v", asks.Load(), g)
 			}
 		})
 	}
 }
 
-// Nobody knows whether the backend had seen to a write when its connection was cut.
+// The backend may have handled a write whose connection was cut.
 func TestNotifyPublishesWriteCutByAnotherClient(t *testing.T) {
 	t.Parallel()
 	var written atomic.Bool
@@ -122,8 +122,8 @@ func TestNotifyPublishesWriteCutByAnotherClient(t *testing.T) {
 	}
 }
 
-// The same with what does it in truth: answers without a body, and clients that leave
-// just when they come.
+// The same with the real cause: answers without a body, and clients that disconnect
+// right after connecting.
 func TestRetryKeepsPollsWhenOtherClientsDisconnect(t *testing.T) {
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		<-time.After(rand.N(2 * time.Millisecond))
@@ -154,7 +154,7 @@ http://{$HOOK} {
 				g := caddytest.DoWith(asking, client, http.MethodGet, "http://"+site.Site+"/polls/"+strconv.Itoa(i)+"/"+strconv.Itoa(j), "", "Prefer: wait=0")
 				leave()
 				if !leaves && ctx.Err() == nil && g.Status != http.StatusNoContent {
-					t.Errorf("a client that stays was answered %+v", g)
+					t.Errorf("a client that stayed connected was answered %+v", g)
 				}
 			}
 		})

@@ -70,7 +70,7 @@ http://{$SITE} {
 			t.Errorf("%s %s: Parker-Status is %q, want %q", test.method, test.path, a.Header.Values("Parker-Status"), want)
 		}
 		if test.detail == "wait" {
-			continue // as the client wants it
+			continue // not held because the client asked not to wait
 		}
 		caddytest.Await(t, "that the log says why "+test.path+" is not held", func() bool {
 			for line := range strings.Lines(caddy.Stderr.String()[before:]) {

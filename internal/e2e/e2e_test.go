@@ -1,5 +1,4 @@
-// Package e2e looks at parker from outside: a real Caddy, real backends, real
-// clients.
+// Package e2e tests parker from outside: a real Caddy, real backends and real clients.
 package e2e
 
 import (

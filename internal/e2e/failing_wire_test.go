@@ -21,8 +21,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// wire is a backend that answers each request with what is written for its path,
-// byte for byte, and ends the connection.
+// wire is a backend that answers each request with the bytes scripted for its path and
+// closes the connection.
 type wire struct {
 	address string
 
@@ -30,7 +30,7 @@ type wire struct {
 	asks map[string]int
 }
 
-// reset, as the last of what is written, ends the connection with a reset.
+// reset as the last part resets the connection.
 const reset = "reset"
 
 func newWire(t *testing.T, script func(path string, ask int) []string) *wire {
@@ -69,14 +69,14 @@ func (b *wire) answer(conn *net.TCPConn, script func(path string, ask int) []str
 			return
 		}
 		if i > 0 {
-			time.Sleep(2 * time.Millisecond) // slowly, and mostly a packet of its own
+			time.Sleep(2 * time.Millisecond) // slowly, so that most parts get their own packet
 		}
 		io.WriteString(conn, part)
 	}
 }
 
-// awaitRead returns when the other end, on this machine, has read all that was
-// written: a reset would take the rest from it.
+// awaitRead returns when the other end, on this machine, has read everything written: a
+// reset would discard the rest.
 func awaitRead(conn net.Conn) {
 	peer := fmt.Sprintf(" %s %s ", inTable(conn.RemoteAddr()), inTable(conn.LocalAddr()))
 	for deadline := time.Now().Add(caddytest.Patience); time.Now().Before(deadline); <-time.After(time.Millisecond) {
@@ -92,7 +92,7 @@ func awaitRead(conn net.Conn) {
 	}
 }
 
-// inTable is how /proc/net/tcp writes an address.
+// inTable returns the address as /proc/net/tcp writes it.
 func inTable(address net.Addr) string {
 	a := address.(*net.TCPAddr)
 	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(a.IP.To4()), a.Port)
@@ -106,8 +106,8 @@ func (b *wire) asked(path string) int {
 
 func byteByByte(text string) []string { return strings.Split(text, "") }
 
-// failing are answers that are slow, or wrong. Some are news, for parker, and some
-// would be nothing new if they were whole.
+// failing are answers that are slow or wrong. Some are news to parker, and some would
+// be nothing new if they were complete.
 var failing = map[string][]string{
 	"slow":                     byteByByte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews"),
 	"slow-chunks":              byteByByte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnews\r\n0\r\n\r\n"),
@@ -165,8 +165,8 @@ func TestFirstAskFailsAsWithoutParker(t *testing.T) {
 	}
 }
 
-// seen is all that a client sees of an answer, but for what parker adds, also by its
-// care for an answer that comes bit by bit.
+// seen returns everything that a client sees of an answer, except for what parker adds,
+// including the headers that it adds to streamed answers.
 func seen(t *testing.T, url string) string {
 	var all strings.Builder
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
@@ -187,7 +187,7 @@ func seen(t *testing.T, url string) string {
 	return all.String()
 }
 
-// What is broken is tried again, unless the client has begun to get it.
+// A broken answer is asked for again, unless part of it has reached the client.
 func TestFailedReplayStaysParkedOrFailsAsWithoutParker(t *testing.T) {
 	t.Parallel()
 	final := "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal"

@@ -10,11 +10,11 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// maxBatch is how many bytes an answer with several messages has at most.
+// maxBatch is the size limit, in bytes, of an answer with several messages.
 const maxBatch = 1_000_000
 
-// readBatches asks by ?batch=true, from each answer's position on, until nothing more
-// comes, and returns what all answers had.
+// readBatches asks with ?batch=true, each time from the position of the last answer,
+// until an answer is empty. It returns the messages of all answers.
 func readBatches(t *testing.T, target, at string) (all batch, answers int) {
 	t.Helper()
 	for {
@@ -54,7 +54,7 @@ http://{$HOOK} {
 	at := caddy.PublishWith(t, "news", "before").Position
 	filler := strings.Repeat("m", size)
 	for i := range messages {
-		// Where there is a wake-up, it is on the same channel, on the other, or on both.
+		// A wake-up is on the same channel, on the other one, or on both.
 		if i%3 > 0 {
 			caddy.Publish(t, "news", "", "")
 		}
@@ -65,7 +65,7 @@ http://{$HOOK} {
 	}
 	all, answers := readBatches(t, "http://"+caddy.Site+"/news?batch=true", at)
 	if len(all) != messages {
-		t.Errorf("%d messages came, want %d", len(all), messages)
+		t.Errorf("got %d messages, want %d", len(all), messages)
 	}
 	for i, e := range all {
 		if n, body, _ := strings.Cut(e.Data, " "); n != fmt.Sprint(i) || body != filler {
@@ -73,11 +73,11 @@ http://{$HOOK} {
 		}
 	}
 	if most := messages * size / maxBatch * 2; answers > most {
-		t.Errorf("they came in %d answers, more than %d", answers, most)
+		t.Errorf("the messages came in %d answers, more than %d", answers, most)
 	}
 }
 
-// A body grows in JSON: that of control characters six times.
+// Encoded as JSON, a body grows: one of control characters becomes six times as long.
 func TestHistoryBatchLimitCountsEncodedBytes(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
@@ -91,7 +91,7 @@ func TestHistoryBatchLimitCountsEncodedBytes(t *testing.T) {
 	}
 	all, _ := readBatches(t, "http://"+caddy.Site+"/news?batch=true", at)
 	if len(all) != len(want) {
-		t.Fatalf("%d messages came, want %d", len(all), len(want))
+		t.Fatalf("got %d messages, want %d", len(all), len(want))
 	}
 	for i, e := range all {
 		if e.Data != want[i] {

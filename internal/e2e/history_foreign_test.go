@@ -8,11 +8,11 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// foreign are event IDs that others than parker give: a backend that numbers its own
-// events, or a stream that the client had before.
+// foreign are event IDs that do not come from parker: a backend numbers its own events,
+// or the client used another stream before.
 var foreign = []string{"41", "-1", "0", "1-", "nonsense", `"nonsense"`, "evt_1a2b", "a b", "%41"}
 
-// askedWith are the ways in which a client says such an ID.
+// askedWith are the ways in which a client sends such an ID.
 var askedWith = map[string]func(id string) (query string, header []string){
 	"in the field":            func(id string) (string, []string) { return "", []string{"Last-Event-ID: " + id} },
 	"in the query":            func(id string) (string, []string) { return "?last_event_id=" + url.QueryEscape(id), nil },
@@ -31,7 +31,7 @@ func TestHistoryPassesForeignEventIDsToBackend(t *testing.T) {
 				parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news"+query, header...)
 				ask := backend.Next(t)
 				if told := ask.Request.Header.Get("Last-Event-Id") + ask.Request.URL.Query().Get("last_event_id") + ask.Request.URL.Query().Get("lastEventId"); told != id {
-					t.Errorf("of %q the backend was told %q", id, told)
+					t.Errorf("for %q the backend received %q", id, told)
 				}
 				ask.Answer(http.StatusOK, "[]")
 				caddy.AwaitWaiting(t, "news", 1)
@@ -60,14 +60,14 @@ func TestHistoryPassesForeignEventIDsToBackend(t *testing.T) {
 	}
 }
 
-// A poll of a page whose API has IDs of its own is held as long as any other.
+// A poll of a page whose API has its own IDs is held as long as any other.
 func TestHistoryHoldsPollWithForeignEventID(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("timeout 300ms"))
 	caddy.Publish(t, "news", "", "before")
 	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news?last_event_id=41&queue_id=1", "")
 	if g.Body != "[]" || g.Release() != "timeout" || g.Header["Last-Event-Id"] != nil || g.Header["Parker-Recovered"] != nil {
-		t.Errorf("it was answered %+v", g)
+		t.Errorf("the poll was answered %+v", g)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// holdSite is a site that waits for messages alone, before what is given.
+// holdSite returns a site that holds for messages only, in front of the given handlers.
 func holdSite(options, behind string) string {
 	return `
 http://{$SITE} {
@@ -25,7 +25,7 @@ http://{$HOOK} {
 `
 }
 
-// position is where events stand.
+// position returns the current position of the broker.
 func position(t *testing.T, caddy *caddytest.Caddy) string {
 	t.Helper()
 	report := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+"/news", "").Body
@@ -52,15 +52,15 @@ func TestHistoryHoldsForMessagesWithoutBackend(t *testing.T) {
 			}
 			g := <-parked
 			if g.Status != http.StatusNoContent || g.Body != "" || g.Release() != "timeout" || g.Header.Get("Last-Event-ID") != before || g.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("at the timeout: %+v, want to go on at %s", g, before)
+				t.Errorf("the answer at the timeout is %+v, want the position %s", g, before)
 			}
 			missed := caddy.PublishWith(t, "news", "missed").Position
 			g = caddytest.Do(t.Context(), http.MethodGet, target, "", "Last-Event-ID: "+g.Header.Get("Last-Event-ID"))
 			if g.Body != "missed" || g.Release() != "history" || g.Header.Get("Last-Event-ID") != missed {
-				t.Errorf("going on: %+v", g)
+				t.Errorf("the next poll was answered %+v", g)
 			}
 			if g := resumed(t, caddy, missed); g.Status != http.StatusNoContent || g.Release() != "none" || g.Header.Get("Last-Event-ID") != missed {
-				t.Errorf("not to be held: %+v", g)
+				t.Errorf("a poll with Prefer: wait=0 was answered %+v", g)
 			}
 			s := caddytest.Listen(t, target, "Last-Event-ID: "+before)
 			if e := s.Next(t); e.Data != "missed" || e.ID != missed {
@@ -71,7 +71,7 @@ func TestHistoryHoldsForMessagesWithoutBackend(t *testing.T) {
 			caddy.Publish(t, "news", "", "")
 			last := caddy.PublishWith(t, "news", "at last").Position
 			if g := <-parked; g.Body != "at last" || g.Release() != "message" || g.Header.Get("Last-Event-ID") != last {
-				t.Errorf("after a message: %+v", g)
+				t.Errorf("after a message, the poll was answered %+v", g)
 			}
 			if e := s.Next(t); e.Data != "at last" || e.ID != last {
 				t.Errorf("a stream heard %+v", e)
@@ -90,7 +90,7 @@ func TestHistoryTimeoutStatusIsConfigurable(t *testing.T) {
 			now := position(t, caddy)
 			g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "")
 			if g.Status != status || g.Release() != "timeout" || g.Header.Get("Last-Event-ID") != now {
-				t.Errorf("at the timeout: %+v, want to go on at %s", g, now)
+				t.Errorf("the answer at the timeout is %+v, want the position %s", g, now)
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestHistoryLostPositionGetsBackendsFullState(t *testing.T) {
 			for range 2 {
 				g := caddytest.Do(t.Context(), http.MethodGet, target, "", "Last-Event-ID: "+lost)
 				if g.Status != status || g.Body != want || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") != now {
-					t.Errorf("a poll: %+v", g)
+					t.Errorf("a poll was answered %+v", g)
 				}
 			}
 			s := caddytest.Listen(t, target, "Last-Event-ID: "+lost)
@@ -148,7 +148,7 @@ func TestHistoryLostPositionPassesOnBackendRefusal(t *testing.T) {
 	for _, status := range []int{302, 401, 403, 500} {
 		pages.Put("/news", caddytest.Page{Status: status, Body: "refused"})
 		if g := resumed(t, caddy, lost); g.Status != status || g.Header.Get("Parker-Recovered") != "" || g.Header.Get("Last-Event-ID") != "" {
-			t.Errorf("a refusal: %+v", g)
+			t.Errorf("the poll was answered %+v, want the refusal", g)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// lostSite keeps little, in number, age and bytes.
+// lostSite keeps a short history, in number, age and bytes.
 const lostSite = `{
 	{$GLOBAL}
 	parker {
@@ -24,42 +24,42 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// ways in which a position becomes one that nobody knows.
+// ways are the ways in which a position becomes unknown to the broker.
 var ways = map[string]struct {
 	history string
 	lose    func(t *testing.T, caddy *caddytest.Caddy) (position string)
 }{
-	"more came than are kept": {"2 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
+	"more messages than are kept": {"2 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
 		return publishBehind(t, caddy, 3, "m")
 	}},
-	"its time is over": {"100 1s", func(t *testing.T, caddy *caddytest.Caddy) string {
+	"the message is too old": {"100 1s", func(t *testing.T, caddy *caddytest.Caddy) string {
 		position := publishBehind(t, caddy, 1, "m")
 		caddytest.Await(t, "the message is forgotten", func() bool {
 			return resumed(t, caddy, position).Header.Get("Parker-Recovered") == "false"
 		})
 		return position
 	}},
-	"there is no more room": {"100 10m 50KB", func(t *testing.T, caddy *caddytest.Caddy) string {
+	"the history is full": {"100 10m 50KB", func(t *testing.T, caddy *caddytest.Caddy) string {
 		return publishBehind(t, caddy, 3, strings.Repeat("m", 20_000))
 	}},
-	"other channels took the room": {"100 10m 50KB", func(t *testing.T, caddy *caddytest.Caddy) string {
+	"other channels filled the history": {"100 10m 50KB", func(t *testing.T, caddy *caddytest.Caddy) string {
 		position := publishBehind(t, caddy, 1, "m")
 		for i := range 3 {
 			caddy.Publish(t, fmt.Sprint("other/", i), "", strings.Repeat("m", 20_000))
 		}
 		return position
 	}},
-	"it is another process's": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
+	"the position of another process": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
 		publishBehind(t, caddy, 3, "m")
 		another := caddytest.Start(t, newsSite(""), "127.0.0.1:1")
 		return another.PublishWith(t, "news", "m").Position
 	}},
-	"it is in the future": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
+	"a position in the future": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
 		return publishBehind(t, caddy, 3, "m") + "0"
 	}},
 }
 
-// publishBehind publishes so many messages and returns the position before them.
+// publishBehind publishes n messages and returns the position before them.
 func publishBehind(t *testing.T, caddy *caddytest.Caddy, n int, body string) string {
 	t.Helper()
 	position := caddy.PublishWith(t, "news", "before").Position
@@ -84,20 +84,20 @@ func TestHistoryReportsEveryUnknownPosition(t *testing.T) {
 			expect := func(what, body string, g caddytest.Answer) {
 				t.Helper()
 				if g.Status != http.StatusOK || g.Body != body || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") != now {
-					t.Errorf("%s: %+v, want %q and to go on at %s", what, g, body, now)
+					t.Errorf("%s: got %+v, want %q and the position %s", what, g, body, now)
 				}
 			}
 			expect("nothing new", "[]", caddytest.Do(t.Context(), http.MethodGet, target, "", "Last-Event-ID: "+position))
 			expect("nothing new, not to be held", "[]", resumed(t, caddy, position))
 			expect("nothing new, batch", "[]", caddytest.Do(t.Context(), http.MethodGet, target+"?batch=true", "", "Accept: application/json", "Last-Event-ID: "+position))
 			if g := resumed(t, caddy, now); g.Body != "[]" || g.Header.Get("Parker-Recovered") != "" {
-				t.Errorf("going on: %+v", g)
+				t.Errorf("the next poll was answered %+v", g)
 			}
 			for _, status := range []int{401, 403, 404, 500} {
 				pages.Put("/news", caddytest.Page{Status: status, Body: "refused"})
 				for _, at := range []string{position, now} {
 					if g := resumed(t, caddy, at); g.Status != status || g.Body != "refused" || g.Header.Get("Parker-Recovered") != "" || g.Header.Get("Last-Event-ID") != "" {
-						t.Errorf("a refusal after %s: %+v", at, g)
+						t.Errorf("after %s, the poll was answered %+v, want the refusal", at, g)
 					}
 				}
 			}

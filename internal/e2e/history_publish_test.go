@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// batchAfter is all that came after a position.
+// batchAfter returns all messages after a position, as one batch.
 func batchAfter(t *testing.T, caddy *caddytest.Caddy, position string) (b batch, g caddytest.Answer) {
 	t.Helper()
 	g = caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news?batch=true", "", "Prefer: wait=0", "Accept: application/json", "Last-Event-ID: "+position)
@@ -35,10 +35,10 @@ func TestHookPublishSetsEventType(t *testing.T) {
 			event = "message"
 		}
 		if heard.Type != event || heard.ID != at || heard.Data != "body" {
-			t.Errorf("of the type %q the stream heard %+v", event, heard)
+			t.Errorf("with the type %q the stream heard %+v", event, heard)
 		}
 		if b, _ := batchAfter(t, caddy, before); len(b) != 1 || b[0].Event != event || b[0].ID != at {
-			t.Errorf("of the type %q a batch has %+v", event, b)
+			t.Errorf("with the type %q a batch has %+v", event, b)
 		}
 		before = at
 	}
@@ -59,7 +59,7 @@ func TestStreamEncodesMessagesWithAnyLineEnding(t *testing.T) {
 		want := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(body, "\ufeff"))
 		for name, s := range map[string]*caddytest.Stream{"live": live, "late": late} {
 			if e := s.Next(t); e.Data != want {
-				t.Errorf("%s: of %.50q, heard %.50q", name, body, e.Data)
+				t.Errorf("%s: for %.50q, heard %.50q", name, body, e.Data)
 			}
 		}
 	}
@@ -76,16 +76,16 @@ func TestHookPublishWithoutHistoryReachesWaitingOnly(t *testing.T) {
 	caddy.AwaitWaiting(t, "news", 1)
 	at := caddy.PublishWith(t, "news", "fleeting", "Parker-Expires: 0").Position
 	if g := <-parked; g.Body != "fleeting" || g.Header.Get("Last-Event-ID") != at {
-		t.Errorf("a parked poll: %+v", g)
+		t.Errorf("the parked poll was answered %+v", g)
 	}
 	if e := s.Next(t); e.Data != "fleeting" || e.ID != at {
 		t.Errorf("a stream heard %+v", e)
 	}
 	if g := resumed(t, caddy, at); g.Header.Get("Parker-Recovered") != "" || g.Body != "[]" {
-		t.Errorf("who has heard it: %+v", g)
+		t.Errorf("a client that heard the message was answered %+v", g)
 	}
 	if g := resumed(t, caddy, before); g.Header.Get("Parker-Recovered") != "false" || g.Body != "[]" {
-		t.Errorf("who has missed it: %+v", g)
+		t.Errorf("a client that missed the message was answered %+v", g)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestHookPublishSetsRetention(t *testing.T) {
 			resumed(t, caddy, end).Header.Get("Parker-Recovered") == "false"
 	})
 	if g := resumed(t, caddy, before); g.Header.Get("Parker-Recovered") != "false" {
-		t.Errorf("with a gap: %+v", g)
+		t.Errorf("a client with a gap was answered %+v", g)
 	}
 	last := caddy.PublishWith(t, "news", "kept", "Parker-Expires: 3600").Position
 	again := caddy.PublishWith(t, "news", "kept too", "Parker-Expires: 99999999999").Position
@@ -113,7 +113,7 @@ func TestHookPublishSetsRetention(t *testing.T) {
 		return caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/other", "", "Prefer: wait=0", "Last-Event-ID: "+last).Header.Get("Parker-Recovered") == "false"
 	})
 	if g := resumed(t, caddy, last); g.Body != "kept too" || g.Header.Get("Last-Event-ID") != again {
-		t.Errorf("what is kept for long: %+v, after %s", g, forgotten)
+		t.Errorf("the long-lived message: %+v, after %s", g, forgotten)
 	}
 }
 
@@ -125,21 +125,21 @@ func TestHookDeliversRepeatedIDOnce(t *testing.T) {
 	s.NextID(t, "")
 	first := caddy.PublishWith(t, "news", "one", "Parker-Id: 1")
 	if first.Duplicate || first.Released != 1 {
-		t.Errorf("the first: %+v", first)
+		t.Errorf("the first publish returned %+v", first)
 	}
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news")
 	caddy.AwaitWaiting(t, "news", 1)
 	for _, body := range []string{"one", "another body", ""} {
 		if again := caddy.PublishWith(t, "news", body, "Parker-Id: 1"); !again.Duplicate || again.Position != first.Position || again.Released != 0 {
-			t.Errorf("once more: %+v", again)
+			t.Errorf("the repeated publish returned %+v", again)
 		}
 	}
 	if p := caddy.PublishWith(t, "other", "one", "Parker-Id: 1"); p.Duplicate {
-		t.Errorf("on another channel: %+v", p)
+		t.Errorf("the publish on another channel returned %+v", p)
 	}
 	second := caddy.PublishWith(t, "news", "two", "Parker-Id: 2")
 	if g := <-parked; g.Body != "two" || second.Duplicate || second.Released != 2 {
-		t.Errorf("under another ID: %+v: %+v", second, g)
+		t.Errorf("with another ID: %+v: %+v", second, g)
 	}
 	if a, b := s.Next(t), s.Next(t); a.Data != "one" || b.Data != "two" {
 		t.Errorf("the stream heard %+v and %+v", a, b)
@@ -164,14 +164,14 @@ func TestAnswerReplayWakesWithoutMessageBody(t *testing.T) {
 	pages.Put("/news", caddytest.Page{Body: "news"})
 	at := caddy.PublishWith(t, "news", "not to be heard either").Position
 	if g := <-parked; g.Body != "news" || g.Release() != "replay" {
-		t.Errorf("a parked poll: %+v", g)
+		t.Errorf("the parked poll was answered %+v", g)
 	}
 	if e := s.Next(t); e.Data != "news" || e.ID != at {
 		t.Errorf("the stream heard %+v after %s", e, id)
 	}
 	pages.Put("/news", emptyList)
 	if g := resumed(t, caddy, before); g.Body != "[]" || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "" {
-		t.Errorf("resumed: %+v", g)
+		t.Errorf("the resumed poll was answered %+v", g)
 	}
 	late := caddytest.Listen(t, target, "Last-Event-ID: "+before)
 	if id := late.NextID(t, ""); id != at {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// startNews starts a site whose page /news is an empty list at first.
+// startNews starts a site whose page /news is an empty list at the start.
 func startNews(t *testing.T, caddyfile string) (*caddytest.Caddy, *caddytest.Pages) {
 	t.Helper()
 	pages := caddytest.NewPages(t)
@@ -19,13 +19,13 @@ func startNews(t *testing.T, caddyfile string) (*caddytest.Caddy, *caddytest.Pag
 	return caddytest.Start(t, caddyfile, pages.Address), pages
 }
 
-// resumed polls at once from a position.
+// resumed polls from a position without waiting.
 func resumed(t *testing.T, caddy *caddytest.Caddy, position string, header ...string) caddytest.Answer {
 	t.Helper()
 	return caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", append(header, "Prefer: wait=0", "Last-Event-ID: "+position)...)
 }
 
-// batch is what was missed, as a client gets it at one go.
+// batch is the list of missed messages that a client gets in one answer.
 type batch []struct{ ID, Event, Data string }
 
 func TestHistoryGivesOneMessagePerAnswerOldestFirst(t *testing.T) {
@@ -63,7 +63,7 @@ func TestHistoryGivesOneMessagePerAnswerOldestFirst(t *testing.T) {
 			if g.Status != http.StatusOK || g.Body != p.body || g.Header.Get("Content-Type") != p.contentType || g.Release() != "history" ||
 				g.Header.Get("Last-Event-ID") != positions[i] || g.Header.Get("Cache-Control") != "no-store" ||
 				g.Header.Get("X-Content-Type-Options") != "nosniff" || g.Header.Get("Parker-Recovered") != "" {
-				t.Errorf("by %s after %s: %+v, want %+v at %s", form, at, g, p, positions[i])
+				t.Errorf("by %s after %s: got %+v, want %+v at %s", form, at, g, p, positions[i])
 			}
 			if pages.Asks("/news") != asks+1 {
 				t.Errorf("by %s after %s the backend was not asked first", form, at)
@@ -71,7 +71,7 @@ func TestHistoryGivesOneMessagePerAnswerOldestFirst(t *testing.T) {
 			at = positions[i]
 		}
 		if g := resumed(t, caddy, at); g.Body != "[]" || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "" {
-			t.Errorf("with nothing missed: %+v", g)
+			t.Errorf("with nothing missed, the poll was answered %+v", g)
 		}
 	}
 }
@@ -86,7 +86,7 @@ func TestHistoryParksUpToDateClientUntilNextMessage(t *testing.T) {
 		text := fmt.Sprint("message ", i)
 		at = caddy.PublishWith(t, "news", text).Position
 		if g := <-parked; g.Body != text || g.Header.Get("Last-Event-ID") != at || g.Release() != "message" {
-			t.Errorf("parked behind a position: %+v", g)
+			t.Errorf("a poll parked with a position was answered %+v", g)
 		}
 	}
 }
@@ -97,13 +97,13 @@ func TestPollWithoutPositionHearsOnlyNewEvents(t *testing.T) {
 	caddy.Publish(t, "news", "", "before")
 	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Prefer: wait=0")
 	if g.Body != "[]" || g.Release() != "none" {
-		t.Errorf("a poll without a position: %+v", g)
+		t.Errorf("a poll without a position was answered %+v", g)
 	}
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news")
 	caddy.AwaitWaiting(t, "news", 1)
 	caddy.Publish(t, "news", "", "after")
 	if g := <-parked; g.Body != "after" {
-		t.Errorf("a poll without a position: %+v", g)
+		t.Errorf("a poll without a position was answered %+v", g)
 	}
 }
 
@@ -166,7 +166,7 @@ http://{$HOOK} {
 	for _, text := range want {
 		g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news?more=three", "", "Last-Event-ID: "+at)
 		if g.Body != text {
-			t.Errorf("after %s: %+v, want %s", at, g, text)
+			t.Errorf("after %s: got %+v, want %s", at, g, text)
 		}
 		at = g.Header.Get("Last-Event-ID")
 		if e := stream.Next(t); e.Data != text || e.ID != at {
@@ -182,10 +182,10 @@ func TestBackendNewsComesBeforeHistory(t *testing.T) {
 	caddy.Publish(t, "news", "", "missed")
 	pages.Put("/news", caddytest.Page{Body: "news"})
 	if g := resumed(t, caddy, at); g.Body != "news" || g.Release() != "none" || g.Header.Get("Last-Event-ID") != "" || g.Header.Get("Parker-Recovered") != "" {
-		t.Errorf("with news: %+v", g)
+		t.Errorf("with news, the poll was answered %+v", g)
 	}
 	pages.Put("/news", emptyList)
 	if g := resumed(t, caddy, at); g.Body != "missed" || g.Release() != "history" {
-		t.Errorf("with nothing new: %+v", g)
+		t.Errorf("with nothing new, the poll was answered %+v", g)
 	}
 }

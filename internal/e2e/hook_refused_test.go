@@ -13,7 +13,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// refusingSite refuses publishes for each reason there is before the body is read.
+// refusingSite refuses publishes for each reason that is checked before the body is
+// read.
 const refusingSite = `
 http://{$SITE} {
 	handle_path /open/* {
@@ -38,7 +39,7 @@ http://{$HOOK} {
 }
 `
 
-// writeThenRead sends a whole request before it reads the answer, as many HTTP
+// writeThenRead sends the whole request before it reads the answer, as many HTTP
 // libraries do.
 func writeThenRead(t *testing.T, network, address, request string) (status string, err error) {
 	t.Helper()
@@ -134,7 +135,7 @@ func TestHookCutsOffRefusedClientThatSendsSlowly(t *testing.T) {
 		select {
 		case <-ended:
 		case <-time.After(caddytest.Patience):
-			t.Fatal("who sends slowly can go on")
+			t.Fatal("a slow sender was not cut off")
 		}
 	}
 }
@@ -163,7 +164,7 @@ http://{$SITE} {
 			continue
 		}
 		if answer.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: it was answered %+v", protocol, answer)
+			t.Errorf("%s: the publish was answered %+v", protocol, answer)
 		}
 		answer.Body.Close()
 	}

@@ -59,7 +59,7 @@ http://{$HOOK} {
 }
 `
 
-// hooks is a Caddy with hooks.
+// hooks is a Caddy that serves hookSite.
 type hooks struct {
 	*caddytest.Caddy
 	pages        *caddytest.Pages
@@ -69,7 +69,7 @@ type hooks struct {
 func startHooks(t *testing.T) hooks {
 	t.Parallel()
 	_, port, _ := net.SplitHostPort(caddytest.FreePorts(t, 1)[0])
-	// Socket paths are short; those of test directories may not be.
+	// Socket paths must be short, and those of test directories may not be.
 	dir, err := os.MkdirTemp("", "pk")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func startHooks(t *testing.T) hooks {
 	return h
 }
 
-// park parks a poll on the channel, by its path.
+// park parks a poll on the channel that its path names.
 func (h hooks) park(t *testing.T, channel string) <-chan caddytest.Answer {
 	t.Helper()
 	h.pages.Put("/"+channel, emptyList)
@@ -105,7 +105,7 @@ func TestHookRefusesWithProblemBody(t *testing.T) {
 		method, path, body string
 		header             []string
 		status             int
-		wants              string // a field of the answer and what it holds
+		wants              string // a field of the answer and a part of its value
 	}{
 		{"POST", "/hook/", "", nil, 400, ""},
 		{"POST", "/hook/" + long, "", nil, 400, ""},
@@ -150,16 +150,16 @@ func TestHookRefusesWithProblemBody(t *testing.T) {
 			t.Errorf("%s %s %q was answered with %s: %s", x.method, x.path, x.header, name, g.Header.Get(name))
 		}
 		if closed := strings.HasPrefix(x.path, "/closed/"); closed != strings.Contains(problem.Detail, "The option allow of parker_publish") {
-			t.Errorf("%s %s is told: %s", x.method, x.path, problem.Detail)
+			t.Errorf("%s %s got the detail: %s", x.method, x.path, problem.Detail)
 		}
 		for _, secret := range []string{"one", "two", "three"} {
 			if strings.Contains(g.Body, `"`+secret) {
-				t.Errorf("the refusal of %s %s tells a token: %s", x.method, x.path, g.Body)
+				t.Errorf("the refusal of %s %s contains a token: %s", x.method, x.path, g.Body)
 			}
 		}
 	}
 
-	// The length of a body in chunks shows only once it is there.
+	// The length of a chunked body is known only when it has been read.
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+h.Site+"/hook/a", io.MultiReader(strings.NewReader(over)))
 	if err != nil {
 		t.Fatal(err)
@@ -199,8 +199,8 @@ func TestHookAllowsLoopbackOnly(t *testing.T) {
 	}
 }
 
-// loopbackAndOthers are the addresses of this machine. To itself, it is seen by
-// the one that it connects to.
+// loopbackAndOthers returns the addresses of this machine. A connection to one of them
+// also comes from it.
 func loopbackAndOthers(t *testing.T) []net.IP {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -341,7 +341,7 @@ func TestHookListsChannelsWithWaitingRequests(t *testing.T) {
 	}
 }
 
-// listing is one page of the list of channels.
+// listing is a page of the list of channels.
 type listing struct {
 	Position string
 	Channels []struct {
@@ -350,7 +350,7 @@ type listing struct {
 	}
 	Next string
 
-	link string // what the Link field names as the next, relative to this
+	link string // the next page in the Link field, relative to this one
 }
 
 func (h hooks) list(t *testing.T, query string) (page listing) {

@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// guardedSite has a route that only who knows the password may use, and another
-// that is open. Where channels are the path, both name them; where they are
-// placeholders, a prefix keeps them apart.
+// guardedSite has a route that requires a password, and an open one. Where the path is
+// the channel, its prefix keeps the two apart; where channels come from placeholders, a
+// fixed prefix does.
 const guardedSite = `
 http://{$SITE} {
 	request_header X-User anonymous
@@ -38,13 +38,13 @@ http://{$HOOK} {
 }
 `
 
-// trick is a request line, and the one channel that it can be for. Without one it
-// is refused, or not held.
+// trick is a request target and the only channel that it may wait on. If the channel is
+// empty, the request must be refused or not held.
 type trick struct{ target, channel string }
 
 var tricks = []trick{
-	// The path is the channel, decoded once and never cleaned: what Caddy takes
-	// for the guarded path is refused, what is left is a channel of its own.
+	// The path is the channel, decoded once and never cleaned. Caddy refuses what it
+	// matches as the guarded path; anything else is a different channel.
 	{"/private", ""},
 	{"/private/7", ""},
 	{"/%70rivate/7", ""},
@@ -70,22 +70,22 @@ var tricks = []trick{
 	{"/private%EF%BC%8F7", "private／7"},      // a full-width slash
 	{"/%EF%BD%90rivate/7", "ｐrivate/7"},      // a full-width letter
 	{"/privat%D0%B5/7", "privatе/7"},         // a Cyrillic one
-	{`/private\7`, `private\7`},              // as it is
-	{"/private%5C7", `private\7`},            // encoded
-	{"/private%C0%AF7", ""},                  // an overlong slash is no UTF-8
+	{`/private\7`, `private\7`},              // a plain backslash
+	{"/private%5C7", `private\7`},            // an encoded backslash
+	{"/private%C0%AF7", ""},                  // an overlong slash is invalid UTF-8
 	{"/private%00/7", ""},                    // a control character
 	{"/private%0A/7", ""},                    //
-	{"/private%E2%80%A87", "private\u20287"}, // a line separator is none
+	{"/private%E2%80%A87", "private\u20287"}, // a line separator is not a control character
 	{"/caf%C3%A9", "caf\u00e9"},              // NFC
 	{"/cafe%CC%81", "cafe\u0301"},            // NFD
 	{"/public/7?channel=private/7", "public/7"},
-	{"/public/7#private/7", "public/7#private/7"}, // no fragment: clients send none
+	{"/public/7#private/7", "public/7#private/7"}, // clients send no fragment, so this is part of the path
 	{"/public/7%3Fchannel=private/7", "public/7?channel=private/7"},
 	{"/public/{env.HOME}", "public/{env.HOME}"},
 	{"/public/%7Bhttp.request.host%7D", "public/{http.request.host}"},
 	{"/public/..;/private/7", "public/..;/private/7"},
 
-	// A placeholder gives one channel with the prefix that was written before it.
+	// A placeholder gives one channel, with the prefix written before it.
 	{"/rooms?room=a", "rooms/a"},
 	{"/rooms?room=../private/7", "rooms/../private/7"},
 	{"/rooms?room=%2e%2e%2fprivate%2f7", "rooms/../private/7"},
@@ -136,7 +136,7 @@ func TestChannelsStayWithinPlaceholdersForHostilePaths(t *testing.T) {
 			if published := caddy.Publish(t, "?channel="+url.QueryEscape("private/7"), "", "secret"); !strings.Contains(published, `"released":0`) {
 				t.Errorf("%s was released: %s", x.target, published)
 			}
-			// A write releases just those who wait on the same.
+			// A write releases only polls that wait on the same channel.
 			write := caddytest.DialRaw(t, caddy.Site)
 			write.Send("POST " + x.target + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nContent-Length: 0\r\n\r\n")
 			if g := write.Answer(); g.Status != 200 {
@@ -162,8 +162,8 @@ func TestChannelsStayWithinPlaceholdersForHostilePaths(t *testing.T) {
 	}
 }
 
-// decodedOnce is a request target whose path is decoded: proxies may encode more
-// than a client has.
+// decodedOnce returns the request target with its path decoded, because proxies may
+// encode more than the client did.
 func decodedOnce(t *testing.T, target string) string {
 	parsed, err := url.ParseRequestURI(target)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// outerSite has hooks at all of the machine's addresses, and believes proxies of
-// each to say who the client is.
+// outerSite has hooks on all addresses of the machine, and trusts proxies on each of
+// them to name the client.
 const outerSite = `
 {
 	{$GLOBAL}
@@ -45,7 +45,7 @@ http://{$HOOK} {
 }
 `
 
-// startOuter starts it and returns the ports of the hooks.
+// startOuter starts outerSite and returns the ports of its hooks.
 func startOuter(t *testing.T) (caddy *caddytest.Caddy, open, token string) {
 	t.Helper()
 	ports := caddytest.FreePorts(t, 2)
@@ -56,8 +56,8 @@ func startOuter(t *testing.T) (caddy *caddytest.Caddy, open, token string) {
 	return caddy, open, token
 }
 
-// outside are the machine's own addresses but for loopback: to itself, it is seen
-// by the one that it connects to.
+// outside returns the machine's addresses other than loopback. A connection to one of
+// them also comes from it.
 func outside(t *testing.T) (addresses []net.IP) {
 	for _, address := range loopbackAndOthers(t) {
 		if !address.IsLoopback() {
@@ -65,7 +65,7 @@ func outside(t *testing.T) (addresses []net.IP) {
 		}
 	}
 	if len(addresses) == 0 {
-		t.Skip("the machine has no address but loopback")
+		t.Skip("this machine has only loopback addresses")
 	}
 	return addresses
 }
@@ -144,7 +144,7 @@ func TestHookRequiresWholeToken(t *testing.T) {
 				t.Errorf("%s%s was answered %+v", target, query, g)
 			}
 		}
-		// Of two, the first counts.
+		// Of two tokens, the first counts.
 		if g := caddytest.Do(t.Context(), http.MethodPost, target, "", "Authorization: Bearer wrong", "Authorization: Bearer s3cret-token"); g.Status != 401 {
 			t.Errorf("two tokens were answered %+v", g)
 		}

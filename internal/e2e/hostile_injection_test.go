@@ -10,12 +10,12 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// noEvil checks that no line of a header or of a stream, whose lines end with CR,
-// LF or both, is a field that somebody has smuggled in.
+// noEvil checks that no line of a header or a stream, whose lines end with CR, LF or
+// both, is an injected field.
 func noEvil(t *testing.T, what, text string) {
 	t.Helper()
 	if text == "" {
-		t.Errorf("%s: there is nothing", what)
+		t.Errorf("%s is empty", what)
 	}
 	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
 		line = strings.ToLower(line)
@@ -27,7 +27,7 @@ func noEvil(t *testing.T, what, text string) {
 	}
 }
 
-// smuggled are ways to end a line of a header or of a stream, and begin one.
+// smuggled are ways to end a line of a header or a stream and begin a new one.
 var smuggled = []string{
 	"\rX-Evil: 1", "\nX-Evil: 1", "\r\n\tX-Evil: 1", "\x00X-Evil: 1", "\r\r\nX-Evil: 1", "\x0bX-Evil: 1", "\u0085X-Evil: 1", "\u2028X-Evil: 1",
 	"\r\rdata: evil", "\x85evil", "\x8d\x8aevil: 1", "%0d%0aX-Evil: 1", `\r\nX-Evil: 1`, "\xe5\x98\x8a\xe5\x98\x8dX-Evil: 1",
@@ -69,18 +69,18 @@ func TestPublishedFieldsCannotInjectHeaders(t *testing.T) {
 		}
 		for _, target := range []string{"/news" + url.PathEscape(end), "/?channel=news" + url.QueryEscape(end), "/news?channel=" + url.QueryEscape(end), "/?limit=1&after=" + url.QueryEscape(end)} {
 			publish(target, "", "x")
-			noEvil(t, "what the hook says of "+target, caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+target, "").Body)
+			noEvil(t, "the hook's answer for "+target, caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+target, "").Body)
 		}
 	}
 	caddy.Stop(t)
 	heard := stream.Rest(t)
 	noEvil(t, "the stream", heard)
 	if !strings.Contains(heard, "data: event: evil") {
-		t.Errorf("the stream has not what was published: %s", heard)
+		t.Errorf("the stream lacks the published message: %s", heard)
 	}
 }
 
-// What a client says is not said back but where it was understood.
+// A value that a client sends is repeated only if it was understood.
 func TestClientFieldsCannotInjectHeaders(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite("timeout 100ms"))
@@ -92,13 +92,13 @@ func TestClientFieldsCannotInjectHeaders(t *testing.T) {
 			client.Send("GET /news?evil=" + url.QueryEscape(end) + "&last_event_id=parker.a-1" + url.QueryEscape(end) + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\n" + fields + "\r\nPrefer: wait=0\r\n\r\n")
 			answered := client.Rest(t)
 			if noEvil(t, "the answer to "+fields, answered); strings.Contains(strings.ToLower(answered), "evil") {
-				t.Errorf("%q is said back: %s", fields, answered)
+				t.Errorf("%q is repeated in the answer: %s", fields, answered)
 			}
 		}
 	}
 }
 
-// Nor does what a backend announces get into any answer.
+// What a backend announces does not appear in any answer.
 func TestBackendAnnouncementsCannotInjectHeaders(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewRawBackend(t, "")
@@ -116,7 +116,7 @@ func TestBackendAnnouncementsCannotInjectHeaders(t *testing.T) {
 	}
 }
 
-// The list of channels links to its next page, whatever their names.
+// The list of channels links to its next page for any channel names.
 func TestHookListLinkSurvivesHostileChannelNames(t *testing.T) {
 	h := startHooks(t)
 	names := []string{`a>; rel="evil", <http://evil`, `b";c`, "c\u2028d", "d&after=z&limit=9", "e%0d%0aX-Evil: 1", "f<script>", "g, <x>", `h","next":"evil`}

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// anyRoom lets clients name the channel in the query, in a header field, in a
-// cookie and by the path.
+// anyRoom lets clients name the channel in the query, in a header field, in a cookie
+// and in the path.
 const anyRoom = `
 {
 	{$GLOBAL}
@@ -47,7 +47,7 @@ http://{$HOOK} {
 }
 `
 
-// The server is told to let them through. The backend here takes a megabyte and no more.
+// The server is configured to accept such names. The backend accepts up to a megabyte.
 func TestChannelsOfMegabyteNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	var announced string
@@ -97,20 +97,20 @@ func TestChannelsOfMegabyteNamesAreRefused(t *testing.T) {
 		announced = ""
 		mu.Unlock()
 	}
-	// The hook's own name of 256/3 characters is one, and the write to rooms/a is
+	// The hook accepts the name of 256/3 characters, and the write to rooms/a is
 	// published each time.
 	if now := events(t, caddy); now-before > 1+5 {
 		t.Errorf("there were %d events", now-before)
 	}
 	if list := channels(t, caddy.Hook); len(list) != 0 {
-		t.Errorf("somebody waits on %d channels", len(list))
+		t.Errorf("there are requests waiting on %d channels", len(list))
 	}
 	if log := caddy.Stderr.String(); len(log) > 100_000 {
 		t.Errorf("the log has %d bytes", len(log))
 	}
 }
 
-// channels is all on which anybody waits, as the hook lists them.
+// channels returns the channels with waiting requests, as the hook lists them.
 func channels(t *testing.T, hook string) (names []string) {
 	t.Helper()
 	for query := "?limit=1000"; query != ""; {
@@ -132,7 +132,7 @@ func channels(t *testing.T, hook string) (names []string) {
 	return names
 }
 
-// from is a client at another address of the loopback network.
+// from returns a client at another address of the loopback network.
 func from(t *testing.T, address string, connections int) *http.Transport {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
@@ -140,7 +140,7 @@ func from(t *testing.T, address string, connections int) *http.Transport {
 	return transport
 }
 
-// The limit is the default one.
+// The limit is the default.
 func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 	t.Parallel()
 	const limit, tries = 1000, 3000
@@ -154,7 +154,7 @@ func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 	for room := range limit {
 		go func() {
 			g := caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "")
-			for g.Release() == "none" { // a busy machine took too long over it for it to be held
+			for g.Release() == "none" { // a busy machine was too slow for the poll to be held
 				g = caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "")
 			}
 			parked <- g
@@ -162,13 +162,13 @@ func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 	}
 	caddytest.Await(t, "the client waits on as many channels as may be", func() bool { return len(channels(t, caddy.Hook)) == limit })
 
-	// Beyond it, nothing is held: neither polls nor streams, whatever the client
-	// says of its address, and by no other way to name a channel.
+	// Beyond the limit nothing is held: neither polls nor streams, with any forged
+	// address, and with any way to name the channel.
 	refuse := func(room int, header ...string) {
 		ctx, cancel := context.WithTimeout(t.Context(), caddytest.Patience)
 		defer cancel()
 		if g := caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "", header...); g.Release() != "full" || g.Body != "[]" {
-			t.Errorf("on a channel more, the client was answered %+v", g)
+			t.Errorf("on one more channel, the client was answered %+v", g)
 		}
 	}
 	var trying sync.WaitGroup
@@ -184,16 +184,16 @@ func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 		refuse(tries, header)
 	}
 	if events, _, err := caddytest.ListenWith(t, greedy, target(tries)).All(t); len(events) > 0 || err != nil {
-		t.Errorf("on a channel more, a stream heard %v and then %v", events, err)
+		t.Errorf("on one more channel, a stream heard %v and then %v", events, err)
 	}
 	if n := len(channels(t, caddy.Hook)); n != limit {
-		t.Errorf("somebody waits on %d channels", n)
+		t.Errorf("there are requests waiting on %d channels", n)
 	}
-	// Two may wait on one channel.
+	// Two requests may wait on one channel.
 	go func() { parked <- caddytest.DoWith(ctx, greedy, http.MethodGet, target(0), "") }()
 	caddy.AwaitWaiting(t, "rooms/0", 2)
 
-	// Others do not suffer.
+	// Other clients are not affected.
 	answered := make(chan caddytest.Answer, 1)
 	go func() { answered <- caddytest.DoWith(t.Context(), other, http.MethodGet, target(tries), "") }()
 	caddy.AwaitWaiting(t, fmt.Sprint("rooms/", tries), 1)
@@ -203,7 +203,7 @@ func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 		t.Errorf("another client was answered %+v", g)
 	}
 
-	// Nothing is left of it, and the client may wait again.
+	// When the client has disconnected, nothing is left of it and it may wait again.
 	leave()
 	for range limit + 1 {
 		<-parked
@@ -215,6 +215,6 @@ func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 	caddy.AwaitWaiting(t, fmt.Sprint("rooms/", tries), 1)
 	caddy.Publish(t, fmt.Sprint("rooms/", tries), "", "hello")
 	if g := <-again; g.Body != "hello" {
-		t.Errorf("the client that has left was answered %+v", g)
+		t.Errorf("the client that disconnected before was answered %+v", g)
 	}
 }

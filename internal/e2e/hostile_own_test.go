@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// ownSite has a route for each way of a request through parker.
+// ownSite has a route for each path that a request can take through parker.
 const ownSite = `
 http://{$SITE}, https://{$TLS_SITE} {
 	bind 127.0.0.1
@@ -46,10 +46,10 @@ http://{$HOOK} {
 }
 `
 
-// parrot is a backend that copies the fields of a request into its answer.
+// parrot is a backend that copies the fields of the request into its answer.
 type parrot struct {
 	mu   sync.Mutex // guards all below
-	own  []string   // those of parker's own fields that it was sent
+	own  []string   // the fields of parker's own that it received
 	asks int
 }
 
@@ -59,13 +59,13 @@ func (b *parrot) asked() int {
 	return b.asks
 }
 
-// unaware checks that it was sent none of parker's own fields.
+// unaware checks that the backend received none of parker's own fields.
 func (b *parrot) unaware(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.own) > 0 {
-		t.Errorf("the backend was sent %q", b.own)
+		t.Errorf("the backend received %q", b.own)
 	}
 }
 
@@ -84,7 +84,7 @@ func (b *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "[]")
 }
 
-// forged are fields that only parker, its hook or a backend says.
+// forged are fields that only parker, its hook or a backend sets.
 var forged = []string{
 	"Parker-Publish: stolen, written", "parker-publish: stolen", "PARKER-PUBLISH: \"stolen\"", "Parker_Publish: stolen", "Parker.Publish: stolen",
 	"Parker-Event: stolen", "Parker-Id: 1", "Parker-Expires: 0", "Parker-Status: parker; park=0.0; release=forged", "Parker-Recovered: forged", "Parker-Position: parker.forged-1",
@@ -111,11 +111,11 @@ func TestParkerIgnoresItsOwnFieldsFromClients(t *testing.T) {
 			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, "PROPFIND"} {
 				check(fmt.Sprint(protocol, " ", method, " /", folder), client.Do(t.Context(), method, "/"+folder+"/x", "", header...))
 				if method == http.MethodPost && folder != "held" {
-					publishes++ // on the route's own channel
+					publishes++ // on the channel of the route
 				}
 			}
 		}
-		// A poll that is parked and replayed, and one that resumes.
+		// One poll is parked and replayed, another one resumes.
 		path := "held/" + url.PathEscape(string(protocol))
 		parked := client.Get(t.Context(), "/"+path, append([]string{"X-Other: yes"}, forged...)...)
 		caddy.AwaitWaiting(t, path, 1)
@@ -137,7 +137,7 @@ func TestParkerIgnoresItsOwnFieldsFromClients(t *testing.T) {
 	backend.unaware(t)
 }
 
-// What a client writes into a field of the hook's name does nothing on a stream.
+// A field of the hook that a client sends has no effect on a stream.
 func TestStreamIgnoresParkersFieldsFromClient(t *testing.T) {
 	t.Parallel()
 	backend := new(parrot)

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// A client makes up positions, of another epoch or of what is yet to come. Each would
-// have the node wait for the broker's server, which might know them already.
+// A client forges positions of another epoch or of the future. For each, the node would
+// wait for the broker's server, which might know it already.
 func TestForgedPositionsDelayNoOtherClient(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		const madeUp = 1500
@@ -35,13 +35,13 @@ func TestForgedPositionsDelayNoOtherClient(t *testing.T) {
 				}
 			}
 			if g := <-answers; g.Err != nil || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") == "" {
-				t.Fatalf("a client with a position that was made up was answered %+v", g)
+				t.Fatalf("a client with a forged position was answered %+v", g)
 			}
 		}
 	})
 }
 
-// ahead is a position so much further on than one.
+// ahead returns the position that is further on by the given number of events.
 func ahead(t *testing.T, position string, by int) string {
 	t.Helper()
 	at := strings.LastIndex(position, "-") + 1

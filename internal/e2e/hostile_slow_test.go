@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// slowSite has time limits that a test can wait for. Polls by POST are held, so
+// slowSite has time limits that are short enough for a test. It holds polls by POST, so
 // that their bodies are read too.
 const slowSite = `
 {
@@ -33,7 +33,7 @@ http://{$HOOK} {
 }
 `
 
-// Slowloris: many clients that send a byte now and then.
+// Slowloris: many clients that send a byte from time to time.
 func TestSlowRequestsAreCutOffAndDelayNobody(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startNews(t, slowSite)
@@ -60,17 +60,17 @@ func TestSlowRequestsAreCutOffAndDelayNobody(t *testing.T) {
 				client.Send(start)
 				dripping.Go(func() {
 					if !client.Drip(stop) {
-						t.Errorf("%s: who began with %q could go on", address, start)
+						t.Errorf("%s: the client that began with %q was not cut off", address, start)
 					}
 				})
 			}
 		}
 	}
 	if g := caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Hook+"/news", "hello"); g.Status != http.StatusOK {
-		t.Errorf("beside them, a publish was answered %+v", g)
+		t.Errorf("meanwhile, a publish was answered %+v", g)
 	}
 	if g := <-answered; g.Body != "hello" || g.Release() != "message" {
-		t.Errorf("beside them, the poll was answered %+v", g)
+		t.Errorf("meanwhile, the poll was answered %+v", g)
 	}
 	cut := make(chan struct{})
 	go func() {
@@ -94,7 +94,7 @@ func TestSlowRequestsAreCutOffAndDelayNobody(t *testing.T) {
 	}
 }
 
-// Who may not publish is refused before anything of the body is waited for.
+// A client that may not publish is refused without waiting for its body.
 func TestHookRefusesUnauthorizedWithoutReadingBody(t *testing.T) {
 	h := startHooks(t)
 	for _, x := range []struct{ path, want string }{

@@ -28,13 +28,13 @@ http://{$HOOK} {
 }
 `
 
-// within is a request that must never be taken for one of its own.
+// within is a request inside a body, which must never be read as a separate request.
 const within = "GET /within HTTP/1.1\r\nHost: a\r\n\r\n"
 
-// shape is what is sent behind the request line and the Host field of a poll.
+// shape is what a poll sends after its request line and Host field.
 type shape struct {
 	name, rest string
-	unfinished bool // the client closes its half of the connection
+	unfinished bool // the client closes its half of the connection early
 	long       bool // the body is too long to be kept
 }
 
@@ -89,12 +89,11 @@ func shapes() []shape {
 	}
 }
 
-// behind is the last request on a connection. Caddy answers it by itself, as it
-// does /within.
+// behind is the last request on a connection. Caddy answers it itself, as it would
+// /within.
 const behind = "GET /end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
-// send sends a poll of the shape, and returns when there is nothing more to be
-// said.
+// send sends a poll of the shape and all that follows it on the connection.
 func (s shape) send(t *testing.T, caddy *caddytest.Caddy, folder string) *caddytest.Raw {
 	client := caddytest.DialRaw(t, caddy.Site)
 	client.Send("POST /" + folder + "/poll HTTP/1.1\r\nHost: " + caddy.Site + "\r\n" + strings.ReplaceAll(s.rest, "%s", folder))
@@ -106,7 +105,7 @@ func (s shape) send(t *testing.T, caddy *caddytest.Caddy, folder string) *caddyt
 	return client
 }
 
-// statuses are those of a connection's answers.
+// statuses returns the statuses of the answers on a connection.
 func statuses(answers string) (statuses []string) {
 	for line := range strings.SplitSeq(answers, "\r\n") {
 		if _, after, ok := strings.Cut(line, "HTTP/1.1 "); ok && len(after) >= 3 {
@@ -116,8 +115,8 @@ func statuses(answers string) (statuses []string) {
 	return statuses
 }
 
-// whole is what the backend has seen whole: the line, the length and the body of
-// each request.
+// whole returns the complete requests that the backend received: the line, the length
+// and the body of each.
 func (s shape) whole(t *testing.T, backend *caddytest.RawBackend, folder string) (seen []string) {
 	t.Helper()
 	for _, r := range backend.Seen() {
@@ -138,8 +137,9 @@ const (
 	rawNothingNew = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 )
 
-// What is read in two ways by two servers is the way in for requests that nobody
-// has checked: a poll is asked and replayed as it would be asked without parker.
+// If two servers read a request differently, an unchecked request can be smuggled in.
+// So the first ask and the replay of a poll must be the request that is sent without
+// parker.
 func TestReplaySendsBodyUnchangedAndNeverSmuggles(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewRawBackend(t, rawNews)

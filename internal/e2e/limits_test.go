@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// limits are server time limits of five seconds, said in each way that Caddy knows.
-// Its own default, where nothing is said, is a minute.
+// limits are server time limits of five seconds, written in each way that Caddy knows.
+// Caddy's default is a minute.
 var limits = []struct{ name, servers, site string }{
 	{name: "hard", servers: "read_body 5s\n write 5s"},
 	{name: "hard only", servers: "read_body 5s\n write 5s\n read_body_idle -1s\n write_idle -1s"},
@@ -23,7 +23,7 @@ var limits = []struct{ name, servers, site string }{
 		site: "timeouts {\n read_timeout 5s 100000\n write_timeout 5s 100000000\n}"},
 }
 
-// limitedSite wants servers' timeouts and a directive of the site.
+// limitedSite takes the timeouts of the servers and a directive of the site.
 const limitedSite = `
 {
 	{$GLOBAL}
@@ -55,8 +55,8 @@ http://{$HOOK} {
 }
 `
 
-// endless answers each path without end, as long as the proxy takes it, but with
-// an empty list first where the path does not say next.
+// endless answers each path without end, as long as the proxy reads. Unless the path
+// contains next, the first answer is an empty list.
 type endless struct {
 	mu    sync.Mutex // guards asked and ended
 	asked map[string]bool
@@ -87,22 +87,22 @@ func (b *endless) hasEnded(path string) bool {
 	return b.ended[path]
 }
 
-// limited is a client with requests that are parked for longer than any limit.
+// limited is a client whose requests are parked for longer than any limit.
 type limited struct {
 	*caddytest.Client
 	answers map[string]<-chan caddytest.Answer // by the last part of their paths
 	unread  <-chan opened
-	upload  *io.PipeWriter // of which the client waits to send more
+	upload  *io.PipeWriter // which the client has not sent completely
 	refused <-chan opened
 }
 
-// opened is an answer of which nothing but the header has been read.
+// opened is an answer of which only the header has been read.
 type opened struct {
 	*http.Response
 	err error
 }
 
-// open gets no more of an answer than its header.
+// open reads only the header of the answer.
 func open(t *testing.T, client *caddytest.Client, path string) <-chan opened {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, client.URL+path, nil)
 	if err != nil {
@@ -120,7 +120,7 @@ func send(client *caddytest.Client, r *http.Request) <-chan opened {
 	return answered
 }
 
-// path is one of the client's own.
+// path returns a path that only this client asks for.
 func (c *limited) path(name string) string {
 	return "/" + strings.ReplaceAll(string(c.Protocol), " ", "-") + "/" + name
 }
@@ -144,7 +144,7 @@ func TestTimeLimitsPauseWhileRequestIsHeld(t *testing.T) {
 				clients = append(clients, c)
 				c.park(t, caddy, pages)
 			}
-			// The first to be answered are those that time out, after eight seconds.
+			// The polls that time out, after eight seconds, are answered first.
 			for _, c := range clients {
 				c.expect(t, "timeout", "[]", "timeout")
 			}
@@ -157,7 +157,7 @@ func TestTimeLimitsPauseWhileRequestIsHeld(t *testing.T) {
 			for _, c := range clients {
 				slow := []string{c.path("endless"), c.path("next/endless")}
 				if limit.name == "hard only" && c.Protocol == caddytest.HTTP3 {
-					slow = slow[:1] // Caddy itself has no limit there, and no hold to count from
+					slow = slow[:1] // Caddy itself has no such limit here, and there is no hold to measure from
 				} else {
 					c.expectRefusal(t, caddy)
 				}
@@ -169,7 +169,7 @@ func TestTimeLimitsPauseWhileRequestIsHeld(t *testing.T) {
 	}
 }
 
-// park parks a request for each way of being released.
+// park parks a request for each way in which one is released.
 func (c *limited) park(t *testing.T, caddy *caddytest.Secure, pages *caddytest.Pages) {
 	for _, name := range []string{"timeout", "replay", "message", "upload"} {
 		pages.Put(c.path(name), emptyList)
@@ -197,7 +197,7 @@ func (c *limited) expect(t *testing.T, name, body, release string) {
 	}
 }
 
-// release lets the others go, and uses their connections once more.
+// release releases the others and uses their connections again.
 func (c *limited) release(t *testing.T, caddy *caddytest.Secure, pages *caddytest.Pages) {
 	message := strings.Repeat("hello", 20_000)
 	for name, message := range map[string]string{"replay": "", "message": message, "upload": "", "endless": ""} {
@@ -218,8 +218,8 @@ func (c *limited) release(t *testing.T, caddy *caddytest.Secure, pages *caddytes
 	}
 }
 
-// beSlow goes on with requests of which one does not read the answer, and one
-// begins to send a poll's body and stops.
+// beSlow sends two requests: one does not read its answer, the other stops in the
+// middle of a poll's body.
 func (c *limited) beSlow(t *testing.T) {
 	open(t, c.Client, c.path("next/endless"))
 	body, upload := io.Pipe()
@@ -231,8 +231,8 @@ func (c *limited) beSlow(t *testing.T) {
 	upload.Write([]byte("since="))
 }
 
-// expectRefusal looks at Caddy's log first, as an HTTP/1.1 client that is refused
-// goes on waiting for its own body.
+// expectRefusal waits for Caddy's log first, because an HTTP/1.1 client that is refused
+// still waits for its own body.
 func (c *limited) expectRefusal(t *testing.T, caddy *caddytest.Secure) {
 	caddytest.Await(t, "Caddy gives up a slow upload by "+string(c.Protocol), func() bool {
 		return strings.Contains(caddy.Stderr.String(), `"uri":"`+c.path("slow")+`"`)

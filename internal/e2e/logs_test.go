@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// logged are the log entries with a message.
+// logged returns the log entries with the message.
 func logged(c *caddytest.Caddy, message string) (entries []map[string]any) {
 	for line := range strings.Lines(c.Stderr.String()) {
 		var entry map[string]any
@@ -23,7 +23,7 @@ func logged(c *caddytest.Caddy, message string) (entries []map[string]any) {
 	return entries
 }
 
-// awaitLogged returns the entries with a message when there are so many.
+// awaitLogged returns the log entries with the message once there are n of them.
 func awaitLogged(t *testing.T, c *caddytest.Caddy, message string, n int) []map[string]any {
 	t.Helper()
 	caddytest.Await(t, fmt.Sprintf("%q is logged %d times", message, n), func() bool { return len(logged(c, message)) == n })
@@ -44,7 +44,7 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// quietBackend has nothing new until the third time it is asked.
+// quietBackend starts a backend that has nothing new until the third ask.
 func quietBackend(t *testing.T) string {
 	asks := make(chan struct{}, 2)
 	return caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -86,7 +86,7 @@ func TestLogDebugLinesTraceEachStepOfPoll(t *testing.T) {
 				}
 			}
 			if strings.Contains(fmt.Sprint(entry), "of-the-client") {
-				t.Errorf("%s, entry %d has what only the client knows: %v", message, i, entry)
+				t.Errorf("%s, entry %d has a secret of the client: %v", message, i, entry)
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func TestLogHasNoRequestAboveDebug(t *testing.T) {
 	}
 	<-poll
 	if access := awaitLogged(t, caddy, "handled request", 1)[0]; access["uuid"] != nil {
-		t.Errorf("an ID was made that nobody asked for: %v", access)
+		t.Errorf("the access log has an ID that was not configured: %v", access)
 	}
 	for line := range strings.Lines(caddy.Stderr.String()) {
 		var entry struct{ Logger, Msg string }
@@ -117,7 +117,7 @@ func TestLogHasNoRequestAboveDebug(t *testing.T) {
 	}
 }
 
-// A release of many requests is no flood in the log.
+// Releasing many requests does not flood the log.
 func TestLogSamplesDebugLinesOfManyReleases(t *testing.T) {
 	t.Parallel()
 	const many = 1000
@@ -153,7 +153,7 @@ func TestLogShowsDisconnectedClients(t *testing.T) {
 		leave()
 		group := awaitLogged(t, caddy, "handled request", n+1)[n]["parker"].(map[string]any)
 		if group["outcome"] != "left" || group["held"] == 0.0 {
-			t.Errorf("of parker the access log has, for %s, %v", accept, group)
+			t.Errorf("for %s, parker's group in the access log is %v", accept, group)
 		}
 	}
 }
@@ -173,15 +173,15 @@ func TestLogShowsWhatReloadChanges(t *testing.T) {
 		}
 	}
 	if entry := awaitLogged(t, caddy, broker, 1)[0]; entry["level"] != "info" || entry["before"] != "memory" || entry["broker"] != "redis" {
-		t.Errorf("of the brokers it says %v", entry)
+		t.Errorf("the entry about the brokers is %v", entry)
 	}
 	caddy.Stop(t)
 	if entry := awaitLogged(t, caddy, stop, 1)[0]; entry["level"] != "info" || entry["held"] != 1.0 {
-		t.Errorf("of the stop it says %v", entry)
+		t.Errorf("the entry about the stop is %v", entry)
 	}
 }
 
-// expectLogged checks how often a message is in the log.
+// expectLogged checks how often the message is in the log.
 func expectLogged(t *testing.T, caddy *caddytest.Caddy, message string, want int) {
 	t.Helper()
 	logged := func() int { return strings.Count(caddy.Stderr.String(), message) }

@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// late is a backend that answers a write at once and shows it a while later, as one
-// with deferred updates, a cache or a replica does.
+// late is a backend that answers a write at once and shows it later, as one with
+// deferred updates, a cache or a replica does.
 type late struct {
 	lag     time.Duration
 	asks    atomic.Int32
@@ -49,7 +49,7 @@ func TestLookAgainFindsWriteThatShowsLate(t *testing.T) {
 	backend := &late{lag: 150 * time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
 	site := "http://" + caddy.Site + "/messages"
-	// Two clients that share nothing, and one that has a stream.
+	// Two clients that share nothing, and one stream.
 	stream := caddytest.Listen(t, site)
 	for i := range 15 {
 		var polls []<-chan caddytest.Answer
@@ -102,8 +102,8 @@ func TestLookAgainIsConfigurableAndCanBeOff(t *testing.T) {
 	}
 }
 
-// inboxes is a backend with an inbox for each user, all on one channel. A write shows at
-// once, or after lag.
+// inboxes is a backend with an inbox for each user, all on one channel. A write is
+// visible at once, or after lag.
 type inboxes struct {
 	lag  time.Duration
 	asks atomic.Int32
@@ -157,7 +157,7 @@ func TestLookAgainStaysRareWithAThousandUsers(t *testing.T) {
 			t.Fatalf("write %d: answered %+v", i, a)
 		}
 		polls[i] = poll(i, 1)
-		// All looks for this write are over when no further ask comes for a while.
+		// Looking again has ended for this write when no ask comes for a while.
 		asked := func() (n int32) {
 			n = backend.asks.Load()
 			<-time.After(300 * time.Millisecond)
@@ -172,13 +172,14 @@ func TestLookAgainStaysRareWithAThousandUsers(t *testing.T) {
 	}
 	all := float64(backend.asks.Load()-begin) / writes
 	t.Logf("asks for each write to one of %d users on one channel: %d at first, %.0f on average of %d, %d at last", users, first, all, writes, last)
-	// Each write has a replay for each user, and the first ask of the one who polls
-	// again. Looks add at most 64 at each of three times, and fade.
+	// Each write causes a replay for each user, and a first ask of the user that polls
+	// again. Looking again adds at most 64 asks at each of three times, and becomes
+	// rare.
 	if first > users+1+3*64 || all > users+1+3*64 || last > users+1+3*64 {
-		t.Error("looks multiply the asks")
+		t.Error("looking again multiplies the asks")
 	}
 	figures := caddy.Administer(t, http.MethodGet, "/metrics", "").Body
 	if !strings.Contains(figures, `parker_asks_total{handler="",kind="look"}`) {
-		t.Error("looks are not counted apart")
+		t.Error("looks are not counted separately")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// strangers are configurations, and whether nobody can hear of what is written in them.
+// strangers maps configurations to whether no poll in them can hear of the writes.
 var strangers = map[string]struct {
 	caddyfile string
 	warned    bool
@@ -34,7 +34,7 @@ var strangers = map[string]struct {
 	"an expression":           {"http://{$SITE} {\n\t@write path_regexp ^/send\n\tparker_notify @write\n\tparker /messages\n}", false},
 	"a named route":           {"&(poll) {\n\tparker\n}\nhttp://{$SITE} {\n\tparker_notify /send*\n\tinvoke /messages poll\n}", false},
 	"piggybacked":             {"http://{$SITE} {\n\tparker_notify /send* {\n\t\tpiggyback\n\t}\n\tparker /messages\n}", false},
-	"nobody waits at all":     {"http://{$SITE} {\n\tparker_notify /send*\n}", false},
+	"no polls at all":         {"http://{$SITE} {\n\tparker_notify /send*\n}", false},
 	"others share the broker": {"{\n\t{$GLOBAL}\n\tparker {\n\t\tbroker redis\n\t}\n}\nhttp://{$SITE} {\n\tparker_notify /send*\n\tparker /messages\n}", false},
 }
 
@@ -46,11 +46,11 @@ func TestMistakesWarnOfWritesWithoutListeners(t *testing.T) {
 			awaitLogged(t, caddy, "serving initial configuration", 1)
 			warnings := logged(caddy, "writes wake nobody")
 			if (len(warnings) == 1) != test.warned || len(warnings) > 1 {
-				t.Errorf("warned of: %v", warnings)
+				t.Errorf("the warnings are %v", warnings)
 			}
 			for _, entry := range warnings {
 				if at := fmt.Sprint(entry["at"]); entry["level"] != "warn" || !strings.HasPrefix(filepath.Base(at), "Caddyfile:") {
-					t.Errorf("warned of: %v", entry)
+					t.Errorf("the warnings are %v", entry)
 				}
 			}
 		})
@@ -62,11 +62,11 @@ func TestMistakesWarnOfWritesOnReloadAndInJSON(t *testing.T) {
 	const message = "writes wake nobody"
 	caddy := caddytest.StartAdapted(t, strangers["another path"].caddyfile, "")
 	if entry := awaitLogged(t, caddy, message, 1)[0]; fmt.Sprint(entry["publishes"], entry["waits"]) != "[send*] [messages]" || entry["at"] != nil {
-		t.Errorf("warned of: %v", entry)
+		t.Errorf("the warnings are %v", entry)
 	}
 	caddy.Reload(t, strangers["the same path"].caddyfile)
 	caddy.Reload(t, strangers["another name"].caddyfile)
 	if entry := awaitLogged(t, caddy, message, 2)[1]; fmt.Sprint(entry["publishes"], entry["waits"]) != "[message] [messages]" {
-		t.Errorf("warned of: %v", entry)
+		t.Errorf("the warnings are %v", entry)
 	}
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// mistaken are parts of sites, and what Caddy warns of in them: the line and how the
-// message begins, with a part of the hint behind it.
+// mistaken maps parts of sites to the expected warnings: the line and the start of the
+// message, then a part of the hint.
 type mistaken map[string]struct {
 	site  string
 	warns []string
 }
 
-// check has Caddy adapt each, alone in a Caddyfile.
+// check lets Caddy adapt each of them in a Caddyfile of its own.
 func (m mistaken) check(t *testing.T) {
 	t.Helper()
 	caddy := caddytest.Start(t, "http://{$SITE} {\n}", "")
@@ -56,7 +56,7 @@ func (m mistaken) check(t *testing.T) {
 	}
 }
 
-// mistakesIn returns the mistakes of which a log warns, each as its line, message and
+// mistakesIn returns the mistakes that a log warns of, each as its line, message and
 // hint.
 func mistakesIn(log string) (warnings []string) {
 	for line := range strings.Lines(log) {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// ways in which a node loses its broker.
+// lossOfBroker has the ways in which a node loses its broker.
 var lossOfBroker = map[string]func(*caddytest.Proxy){
 	"refused": (*caddytest.Proxy).Cut,
 	"silent":  (*caddytest.Proxy).Stall,
@@ -39,7 +39,7 @@ func eachServer(t *testing.T, test func(t *testing.T, option, address string)) {
 	})
 }
 
-// listenAt opens a stream of messages at a node, and returns when it hears them.
+// listenAt opens a stream of messages at a node and returns when the stream is ready.
 func (s *severalNodes) listenAt(t *testing.T, node int) *caddytest.Stream {
 	t.Helper()
 	stream := caddytest.Listen(t, "http://"+s.nodes[node].Site+"/messages")
@@ -47,7 +47,7 @@ func (s *severalNodes) listenAt(t *testing.T, node int) *caddytest.Stream {
 	return stream
 }
 
-// expectData checks what a stream hears next.
+// expectData checks the data of the next events of a stream.
 func expectData(t *testing.T, who string, stream *caddytest.Stream, data ...string) {
 	t.Helper()
 	for _, want := range data {
@@ -72,7 +72,7 @@ func TestBrokerPublishesQueuedEventsInOrderOnReturn(t *testing.T) {
 			}
 		}
 		if took := time.Since(begin); took > 10*time.Second {
-			t.Errorf("20 events took %v, though nobody is to be waited for any more", took)
+			t.Errorf("20 events took %v, although no server has to be waited for", took)
 		}
 		expectData(t, "who waits at the node", here, want...)
 		s.nodes[1].Publish(t, "messages", "text/plain", "elsewhere")
@@ -86,8 +86,8 @@ func TestBrokerPublishesQueuedEventsInOrderOnReturn(t *testing.T) {
 	})
 }
 
-// A client at the node that is cut off goes to the other one and comes back, time and
-// again, and each has what the other has not.
+// A client moves between the node that is cut off and the other one repeatedly. Each
+// node has messages that the other one lacks.
 func TestBrokerOutageGivesMovingClientEachMessageOnce(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		at := s.nodes[0].PublishWith(t, "messages", "before").Position
@@ -116,7 +116,7 @@ func TestBrokerOutageGivesMovingClientEachMessageOnce(t *testing.T) {
 		awaitReachable(t, s.nodes[0], true)
 		s.nodes[0].Publish(t, "messages", "text/plain", "after")
 		if answer := <-missed; answer.Body != "after" {
-			t.Errorf("once all is well it heard %+v", answer)
+			t.Errorf("after the broker returned, the client heard %+v", answer)
 		}
 		hear(0, "after")
 	})
@@ -141,23 +141,23 @@ func TestBrokerAcceptsNodeThatStartedWithoutIt(t *testing.T) {
 
 		s.wires[0].Heal()
 		expectData(t, "who waits at the other node", there, "alone")
-		// What was before the node knew the log, it cannot tell.
+		// The node cannot know the events before it reached the log.
 		if e := here.Next(t); e.Type != "parker.reset" || e.ID == own {
-			t.Errorf("who waits at the node heard %+v", e)
+			t.Errorf("the stream at the node heard %+v", e)
 		}
 		answer := <-told
 		if answer.Header.Get("Parker-Recovered") != "false" || answer.Body != "[]" {
-			t.Errorf("who has a position of the node was answered %+v", answer)
+			t.Errorf("a client with a position of the node was answered %+v", answer)
 		}
 		s.nodes[1].Publish(t, "messages", "text/plain", "together")
 		expectData(t, "who waits at the node", here, "together")
 		expectData(t, "who waits at the other node", there, "together")
 		if next := resumedAt(t, s.nodes[1], answer.Header.Get("Last-Event-ID")); next.Body != "together" {
-			t.Errorf("who goes on at the other node was answered %+v", next)
+			t.Errorf("a client that continues at the other node was answered %+v", next)
 		}
 		caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[1].Site+"/rows", "row")
 		if answer := <-parked; !strings.Contains(answer.Body, "row") {
-			t.Errorf("who is parked at the node was answered %+v", answer)
+			t.Errorf("the poll parked at the node was answered %+v", answer)
 		}
 	})
 }
@@ -181,7 +181,7 @@ func TestBrokerOutageKeepsWatchRunning(t *testing.T) {
 	expectData(t, "a stream", stream, "news")
 }
 
-// patienceOfBrokers is less than what any server is waited for.
+// patienceOfBrokers is shorter than any time that a server is waited for.
 const patienceOfBrokers = 3 * time.Second
 
 func TestBrokerOutageKeepsStopPrompt(t *testing.T) {
@@ -191,12 +191,13 @@ func TestBrokerOutageKeepsStopPrompt(t *testing.T) {
 		lose(s.wires[0])
 		publishAway(t, s.nodes[0], "messages", "away")
 		expectData(t, "a stream", stream, "away")
-		// The other node, which has its broker, tells how long it takes on this machine.
+		// The other node, which has its broker, shows how long a stop takes on this
+		// machine.
 		usual := make(chan time.Duration, 1)
 		go func() { usual <- s.nodes[1].Stop(t) }()
 		took := s.nodes[0].Stop(t)
 		if usual := <-usual; took > usual+patienceOfBrokers {
-			t.Errorf("it took %v to stop, and %v with its broker", took, usual)
+			t.Errorf("the stop took %v, and %v with the broker", took, usual)
 		}
 		if answer := <-parked; answer.Body != "[]" || answer.Release() != "stop" {
 			t.Errorf("a poll was answered %+v", answer)
@@ -220,10 +221,10 @@ func TestBrokerCarriesBackendAnnouncementToOtherNode(t *testing.T) {
 		other.AwaitWaiting(t, "rows", 1)
 		caddytest.Do(t.Context(), http.MethodPost, "http://"+legacy.Address, "row")
 		if answer := caddytest.Do(t.Context(), http.MethodGet, "http://"+one.Site+"/rows", ""); answer.Body != "news" || answer.Header.Get("Parker-Publish") != "" {
-			t.Errorf("the client sees %+v", answer)
+			t.Errorf("the client was answered %+v", answer)
 		}
 		if answer := <-parked; answer.Body != `["row"]` || answer.Release() != "replay" {
-			t.Errorf("who is parked at the other node was answered %+v", answer)
+			t.Errorf("the poll parked at the other node was answered %+v", answer)
 		}
 	})
 }

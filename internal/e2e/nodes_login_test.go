@@ -11,13 +11,13 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// severalSiteWith is the site with a broker's option and its server's address.
+// severalSiteWith returns severalSite with a broker option and the server's address.
 func severalSiteWith(option, address string) string {
 	return fmt.Sprintf(severalSite, fmt.Sprintf(option, address))
 }
 
-// guarded is a server that two passwords open, and the broker's option with %s for the
-// server's address and a placeholder for the password.
+// guarded starts a server that accepts two passwords, and returns the broker option
+// with a placeholder for the password.
 var guarded = map[string]func(t *testing.T) (option, address string){
 	"redis": func(t *testing.T) (string, string) {
 		redis := caddytest.StartRedis(t)
@@ -57,7 +57,7 @@ func TestBrokerWrongPasswordIsLoggedAndPollsStillWork(t *testing.T) {
 			awaitReachable(t, caddy, true)
 			caddy.Publish(t, "messages", "text/plain", "reached")
 			if log := caddy.Stderr.String(); strings.Contains(log, "guessed-secret") || strings.Contains(log, "open-sesame") {
-				t.Errorf("the log tells a secret:\n%s", log)
+				t.Errorf("the log contains a secret:\n%s", log)
 			}
 		})
 	}
@@ -93,15 +93,15 @@ func TestReloadOfBrokerSettingsKeepsPositionsAndPolls(t *testing.T) {
 				text := fmt.Sprint("after reload ", i)
 				caddy.Publish(t, "messages", "text/plain", text)
 				if answer := <-told; answer.Body != text || answer.Header.Get("Parker-Recovered") != "" {
-					t.Errorf("reload %d: who was parked before was answered %+v", i, answer)
+					t.Errorf("reload %d: the poll parked before was answered %+v", i, answer)
 				}
 				expectData(t, "a stream of before", stream, text)
 				if answer := resumedAt(t, caddy, start); answer.Body != "missed" || answer.Header.Get("Parker-Recovered") != "" {
-					t.Errorf("reload %d: who was away was answered %+v", i, answer)
+					t.Errorf("reload %d: the client that was away was answered %+v", i, answer)
 				}
 			}
 			if log := caddy.Stderr.String(); strings.Contains(log, "open-sesame") || strings.Contains(log, "another-secret") {
-				t.Errorf("the log tells a secret:\n%s", log)
+				t.Errorf("the log contains a secret:\n%s", log)
 			}
 		})
 	}

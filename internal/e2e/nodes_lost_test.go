@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// emptied is a server of a broker whose log somebody empties.
+// emptied is the server of a broker, with a function that empties its log.
 var emptied = map[string]func(t *testing.T) (option, address string, empty func()){
 	"FLUSHALL": func(t *testing.T) (string, string, func()) {
 		redis := caddytest.StartRedis(t)
@@ -40,7 +40,7 @@ var emptied = map[string]func(t *testing.T) (option, address string, empty func(
 			js := streamsOf(t, server)
 			stream, err := js.Stream(t.Context(), "PARKER")
 			if err == nil {
-				// The nodes are told of a message only to find that it has gone.
+				// The nodes are notified of a message that no longer exists.
 				err = stream.Purge(t.Context(), jetstream.WithPurgeSequence(1<<40))
 			}
 			if err == nil {
@@ -74,7 +74,7 @@ func TestBrokerEmptiedLogResetsEachClientOnce(t *testing.T) {
 			t.Parallel()
 			option, address, empty := server(t)
 			legacy := caddytest.NewLegacy(t)
-			var asks [2]atomic.Int32 // for who has no position, by node
+			var asks [2]atomic.Int32 // for clients without a position, by node
 			backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				var node int
 				if _, err := fmt.Sscan(r.URL.Query().Get("without"), &node); err == nil {
@@ -111,11 +111,11 @@ func TestBrokerEmptiedLogResetsEachClientOnce(t *testing.T) {
 					answer := <-told
 					at := answer.Header.Get("Last-Event-ID")
 					if answer.Header.Get("Parker-Recovered") != "false" || at == "" || at == start {
-						t.Errorf("node %d: who waits for %s was answered %+v", i, what, answer)
+						t.Errorf("node %d: the poll for %s was answered %+v", i, what, answer)
 					}
 					again := caddytest.Do(t.Context(), http.MethodGet, "http://"+s.nodes[1-i].Site+"/"+what+"?since=0", "", "Prefer: wait=0", "Last-Event-ID: "+at)
 					if again.Header.Get("Parker-Recovered") != "" {
-						t.Errorf("node %d: who waits for %s was told again: %+v", i, what, again)
+						t.Errorf("node %d: the poll for %s was reset a second time: %+v", i, what, again)
 					}
 				}
 				if e := w.stream.Next(t); e.Type != "parker.reset" {
@@ -132,20 +132,20 @@ func TestBrokerEmptiedLogResetsEachClientOnce(t *testing.T) {
 				expectData(t, "a stream", w.stream, "after", "after")
 				s.nodes[i].AwaitWaiting(t, "rows", 1)
 				if n := asks[i].Load(); n != 2 {
-					t.Errorf("node %d: for who has no position the backend was asked %d times", i, n)
+					t.Errorf("node %d: for the client without a position the backend was asked %d times", i, n)
 				}
 			}
 			caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[0].Site+"/rows", "row")
 			for i, w := range all {
 				if answer := <-w.without; answer.Body != `["row"]` {
-					t.Errorf("node %d: who has no position was answered %+v", i, answer)
+					t.Errorf("node %d: the client without a position was answered %+v", i, answer)
 				}
 			}
 		})
 	}
 }
 
-// A purge leaves the count as it is: nothing that a position covers is missing.
+// A purge does not change the count: no event after a known position is missing.
 func TestBrokerSurvivesPurgedStream(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartNATS(t)
@@ -163,14 +163,15 @@ func TestBrokerSurvivesPurgedStream(t *testing.T) {
 	}
 	s.nodes[0].Publish(t, "messages", "text/plain", "after")
 	if answer := <-parked; answer.Body != "after" && answer.Header.Get("Parker-Recovered") != "false" {
-		t.Errorf("who was parked was answered %+v", answer)
+		t.Errorf("the parked poll was answered %+v", answer)
 	}
-	// What it missed is either given from a node's own memory, or it is told.
+	// The client gets what it missed from the node's memory, or is told that it missed
+	// something.
 	if answer := resumedAt(t, s.nodes[1], start); answer.Body != "missed" && answer.Header.Get("Parker-Recovered") != "false" {
-		t.Errorf("who was away was answered %+v", answer)
+		t.Errorf("the client that was away was answered %+v", answer)
 	}
 	late := caddytest.Start(t, severalSiteWith(natsOption, server.Address()), s.legacy.Address)
 	if answer := resumedAt(t, late, start); answer.Header.Get("Parker-Recovered") != "false" {
-		t.Errorf("a node that came later answered %+v", answer)
+		t.Errorf("a node started later answered %+v", answer)
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// ruleTrial is a way to say that there is nothing new.
+// ruleTrial is a set of nothing_new rules with answers that do and do not meet them.
 type ruleTrial struct {
-	rules string // nothing_new's block; "": the default set
+	rules string // the nothing_new block; empty for the default set
 
-	held []caddytest.Page // each is nothing new
+	held []caddytest.Page // each is nothing new to the rules
 	news []caddytest.Page // each is news
 }
 
@@ -110,7 +110,7 @@ var ruleTrials = []ruleTrial{
 	},
 	{
 		rules: "unchanged",
-		held:  nil, // a client that has no answer yet has no news either way
+		held:  nil, // a client without an answer yet has no news either way
 		news:  []caddytest.Page{page(200, "[]"), page(200, ""), page(204, ""), page(200, "[1]")},
 	},
 }
@@ -130,7 +130,7 @@ func TestNothingNewRulesHoldExactlyWhatTheyName(t *testing.T) {
 	client := caddy.Client(t, caddytest.HTTP1)
 	const accept = "Accept-Encoding: gzip, deflate, zstd, br"
 
-	// All at once, as all wait for the same seconds.
+	// All run at once, because all wait for the same seconds.
 	parked, given := make(map[string]<-chan caddytest.Answer), make(map[string]<-chan caddytest.Answer)
 	for i, x := range ruleTrials {
 		for j, nothing := range x.held {
@@ -163,7 +163,7 @@ func TestNothingNewRulesHoldExactlyWhatTheyName(t *testing.T) {
 	}
 }
 
-// shows tells whether the client was given the page as it is.
+// shows reports whether the client got the page unchanged.
 func shows(g caddytest.Answer, p caddytest.Page) bool {
 	for name, values := range p.Header {
 		if fmt.Sprint(g.Header.Values(name)) != fmt.Sprint(values) {

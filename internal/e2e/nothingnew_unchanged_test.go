@@ -31,11 +31,11 @@ http://{$HOOK} {
 }
 `
 
-// revisions tells the body of each revision of a page, and of one revision as it
-// is told later.
+// revisions has the bodies of the revisions of a page, and the later body of an
+// unchanged revision.
 type revisions struct {
 	first, later, second string
-	weak                 bool // the tag promises not all of the bytes
+	weak                 bool // the tag is weak
 }
 
 func TestUnchangedHoldsUntilBytesDiffer(t *testing.T) {
@@ -76,7 +76,7 @@ func TestUnchangedHoldsUntilBytesDiffer(t *testing.T) {
 				t.Fatalf("the first poll was answered %+v", first)
 			}
 			if g := <-get(`If-None-Match: "other"`); g.Status != 200 || g.Body != first.Body || g.Header.Get("ETag") != tag {
-				t.Errorf("who has another revision was answered %+v", g)
+				t.Errorf("a client with another revision was answered %+v", g)
 			}
 
 			pages.Put(path, page(200, x.later, x.header...))
@@ -87,7 +87,7 @@ func TestUnchangedHoldsUntilBytesDiffer(t *testing.T) {
 			}
 			caddy.AwaitWaiting(t, x.path, 1)
 
-			// A publish without a change is no news.
+			// A publish without a change brings no news.
 			asked := pages.Asks(path)
 			caddy.Publish(t, x.path, "", "")
 			caddytest.Await(t, "the backend is asked again", func() bool { return pages.Asks(path) == asked+1 })
@@ -100,14 +100,13 @@ func TestUnchangedHoldsUntilBytesDiffer(t *testing.T) {
 				t.Errorf("after the change the poll was answered %+v", second)
 			}
 			if g := <-get("If-None-Match: " + tag); g.Status != 200 || g.Body != second.Body || g.Header.Get("ETag") != second.Header.Get("ETag") {
-				t.Errorf("poll %d, of who has the revision before, was answered %+v", i, g)
+				t.Errorf("poll %d, of a client with the previous revision, was answered %+v", i, g)
 			}
 		})
 	}
 }
 
-// validated is a backend with validators of its own, some of which it looks at in
-// requests and some not.
+// validated is a backend with its own validators, some of which it checks in requests.
 type validated struct {
 	revision atomic.Int32 // 0 or 1
 }
@@ -131,8 +130,8 @@ func (b *validated) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "revision %d", revision)
 }
 
-// With `unchanged`, a backend need not look at the conditions itself, and its
-// validators stay what they are.
+// With `unchanged`, a backend need not check conditional requests itself, and its
+// validators are kept.
 func TestUnchangedUsesBackendsOwnValidator(t *testing.T) {
 	t.Parallel()
 	backend := new(validated)
@@ -188,6 +187,6 @@ http://{$HOOK} {
 		backend.Next(t).Answer(200, body, "Last-Modified: "+date)
 	}
 	if a := answerIn(t, answers); a.Body != "one two" {
-		t.Errorf("answered %+v", a)
+		t.Errorf("the poll was answered %+v", a)
 	}
 }

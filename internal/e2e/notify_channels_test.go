@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// By default the channel is the path, decoded once, and the same for a poll, a
-// write and the hook.
+// By default the channel is the path, decoded once, for a poll, a write and the hook
+// alike.
 func TestChannelsDefaultToPathDecodedOnce(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -44,7 +44,7 @@ func TestChannelsDefaultToPathDecodedOnce(t *testing.T) {
 	}
 }
 
-// Nothing can be published on what is no channel, and the request goes its way.
+// Nothing can be published without a valid channel, and the request is passed on.
 func TestNotifyPassesOnWriteWithoutValidChannel(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -62,8 +62,7 @@ func TestNotifyPassesOnWriteWithoutValidChannel(t *testing.T) {
 	}
 }
 
-// The route rewrites inside of parker and parker_notify: they know the request as
-// it was.
+// The route rewrites behind parker and parker_notify, which use the original request.
 func TestChannelsUsePathBeforeRewrite(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)

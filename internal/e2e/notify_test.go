@@ -13,13 +13,13 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// eventsIn is how many events there were so far, as a report of the hook has it in
-// its position. The publish that is reported counts too.
+// eventsIn returns the number of events so far, taken from the position in a report of
+// the hook. It includes the reported publish.
 func eventsIn(t *testing.T, report string) (n int) {
 	t.Helper()
 	var said struct{ Position string }
 	if err := json.Unmarshal([]byte(report), &said); err != nil {
-		t.Fatalf("the hook said %s: %v", report, err)
+		t.Fatalf("the hook answered %s: %v", report, err)
 	}
 	_, count, _ := strings.Cut(said.Position, "-")
 	if _, err := fmt.Sscan(count, &n); err != nil {
@@ -28,7 +28,7 @@ func eventsIn(t *testing.T, report string) (n int) {
 	return n
 }
 
-// events is how many there were so far.
+// events returns the number of events so far.
 func events(t *testing.T, caddy *caddytest.Caddy) int {
 	t.Helper()
 	return eventsIn(t, caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+"/feed", "").Body)
@@ -41,7 +41,7 @@ func startWrite(t *testing.T, caddy *caddytest.Caddy, method, path string) <-cha
 	return answered
 }
 
-// park has a poll parked on the channel that is its path.
+// park parks a poll on the channel that is its path.
 func park(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, path string) <-chan caddytest.Answer {
 	t.Helper()
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+path)
@@ -50,7 +50,7 @@ func park(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, pat
 	return parked
 }
 
-// awaitRelease has the backend answer the replay, and the poll get the answer.
+// awaitRelease answers the replay and checks that the poll gets the answer.
 func awaitRelease(t *testing.T, backend *caddytest.Scripted, parked <-chan caddytest.Answer) {
 	t.Helper()
 	backend.Next(t).Answer(200, "[1]")
@@ -166,8 +166,8 @@ func TestNotifyPublishesWriteOfDisconnectedClient(t *testing.T) {
 	caddy := caddytest.Start(t, parking(""), backend.Address)
 	large := strings.Repeat("large ", 20_000_000/6)
 
-	// leaves has the client of a write leave after it has read so much of the
-	// answer, and returns when Caddy knows.
+	// leaves sends a write whose client disconnects after reading a part of the answer,
+	// and returns when Caddy has noticed.
 	leaves := func(t *testing.T, begin func(ask *caddytest.Ask), read int64) *caddytest.Ask {
 		t.Helper()
 		ctx, leave := context.WithCancel(t.Context())
@@ -192,9 +192,9 @@ func TestNotifyPublishesWriteOfDisconnectedClient(t *testing.T) {
 			leave()
 		}
 		if err := <-left; (err == nil) != (read > 0) {
-			t.Errorf("the client left with %v", err)
+			t.Errorf("the client disconnected with %v", err)
 		}
-		// Another that leaves after it is forgotten.
+		// A poll that disconnects later has been forgotten.
 		other, leaveToo := context.WithCancel(t.Context())
 		parked := caddytest.Get(other, "http://"+caddy.Site+"/other")
 		backend.Next(t).Answer(200, "[]")
@@ -245,7 +245,7 @@ func TestNotifyPublishesWriteOfDisconnectedClient(t *testing.T) {
 			test.goOn(ask)
 			select {
 			case <-ask.Gone():
-				t.Error("the backend was told that the client has left")
+				t.Error("the backend's request was cancelled")
 			default:
 			}
 			if now := events(t, caddy); now != before {

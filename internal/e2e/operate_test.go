@@ -23,8 +23,7 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// administer makes a request at the admin endpoint and reads the answer into
-// target.
+// administer sends a request to the admin endpoint and decodes the answer into target.
 func administer(t *testing.T, c *caddytest.Caddy, method, path string, status int, target any) {
 	t.Helper()
 	answer := c.Administer(t, method, path, "")
@@ -63,21 +62,21 @@ func TestAdminListsWaitingRequests(t *testing.T) {
 	list = admin.Channels{}
 	administer(t, caddy, http.MethodGet, "/parker/channels?prefix=ever", http.StatusOK, &list)
 	if len(list.Channels) != 1 {
-		t.Errorf("with that prefix there are %+v", list)
+		t.Errorf("the channels with the prefix are %+v", list)
 	}
 
 	var channel admin.Channel
 	administer(t, caddy, http.MethodGet, "/parker/channels?channel=/rooms/0", http.StatusOK, &channel)
 	if len(channel.Requests) != 3 || channel.Streams != 1 {
-		t.Fatalf("there wait %+v", channel)
+		t.Fatalf("the channel is %+v", channel)
 	}
 	for _, r := range channel.Requests {
 		if r.Method != http.MethodGet || r.Path != "/rooms/0" || !strings.HasPrefix(r.Remote, "127.0.0.1:") || r.Age < 0 {
-			t.Errorf("one who waits is %+v", r)
+			t.Errorf("a waiting request is %+v", r)
 		}
 	}
 	if text := fmt.Sprint(caddy.Administer(t, http.MethodGet, "/parker/channels/everybody", "").Body); strings.Contains(text, "secret") {
-		t.Errorf("a secret is told: %s", text)
+		t.Errorf("the answer contains a secret: %s", text)
 	}
 	first, rest := admin.Channel{}, admin.Channel{}
 	administer(t, caddy, http.MethodGet, "/parker/channels/everybody?limit=3", http.StatusOK, &first)
@@ -137,7 +136,7 @@ func TestAdminRefusesInvalidRequests(t *testing.T) {
 	administer(t, caddy, http.MethodGet, "/parker/", http.StatusNotFound, new(any))
 }
 
-// figures are Caddy's metrics: each by its name and labels, as they are exposed.
+// figures returns Caddy's metrics by name and labels, as they are exposed.
 func figures(t *testing.T, c *caddytest.Caddy) map[string]float64 {
 	t.Helper()
 	all := make(map[string]float64)
@@ -163,7 +162,7 @@ func TestMetricsCountPollsStreamsAndPublishes(t *testing.T) {
 	caddy.AwaitWaiting(t, "messages", 2)
 	caddytest.Await(t, "the stream is open", func() bool { return figures(t, caddy)[`parker_open_streams{handler="feed"}`] == 1 })
 	if parked := figures(t, caddy)[`parker_parked_requests{handler="feed"}`]; parked != 2 {
-		t.Errorf("%v requests are parked, by the metrics", parked)
+		t.Errorf("the metrics count %v parked requests", parked)
 	}
 	caddy.Publish(t, "messages", "text/plain", "hello")
 	for _, answer := range answers {
@@ -204,7 +203,7 @@ func TestMetricsCountPollsStreamsAndPublishes(t *testing.T) {
 		}
 		caddytest.Await(t, when+" the figures are right", right)
 		if t.Failed() {
-			t.Logf("they are %v", got)
+			t.Logf("the figures are %v", got)
 		}
 	}
 	check("after a message")

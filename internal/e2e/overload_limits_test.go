@@ -28,20 +28,20 @@ func TestLimitsLogReachedLimitOncePerMinute(t *testing.T) {
 			caddy.AwaitWaiting(t, "first", 1)
 			for range 10 {
 				if g := caddytest.Do(t.Context(), http.MethodGet, url+"/second", ""); g.Status != 204 || g.Release() != "full" {
-					t.Errorf("one too many was answered %+v", g)
+					t.Errorf("the poll beyond the limit was answered %+v", g)
 				}
 			}
 			stream := caddytest.Listen(t, url+"/second")
 			if rest, err := stream.Rest(t); stream.Status != 200 || len(rest) != 0 || err != nil {
-				t.Errorf("a stream too many was answered %d, %v, %v", stream.Status, rest, err)
+				t.Errorf("the stream beyond the limit was answered %d, %v, %v", stream.Status, rest, err)
 			}
 			log := caddy.Stderr.String()
 			if n := strings.Count(log, "the request is not held"); n != 1 || !strings.Contains(log, `"error":"`+limit+` is reached"`) {
-				t.Errorf("it is logged %d times:\n%s", n, log)
+				t.Errorf("the limit is logged %d times:\n%s", n, log)
 			}
 			caddy.Publish(t, "first", "", "news")
 			if g := <-parked; g.Body != "news" {
-				t.Errorf("the one that is parked was answered %+v", g)
+				t.Errorf("the parked poll was answered %+v", g)
 			}
 		})
 	}
@@ -58,11 +58,11 @@ func TestHistorySizeLimitIsReportedToPolls(t *testing.T) {
 	last := caddy.PublishWith(t, "messages", "last").Position
 	url := "http://" + caddy.Site + "/messages"
 	if g := <-caddytest.Get(t.Context(), url, "Last-Event-ID: "+first); g.Status != 204 || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") != last {
-		t.Errorf("with a position that is forgotten, answered %+v", g)
+		t.Errorf("with a forgotten position, the poll was answered %+v", g)
 	}
 }
 
-// A connection to the backend needs a file descriptor, and so does one of a client.
+// Connections to the backend and from clients need file descriptors.
 func TestParkerKeepsPollsParkedWithoutFileDescriptors(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewPages(t)
@@ -74,7 +74,7 @@ func TestParkerKeepsPollsParkedWithoutFileDescriptors(t *testing.T) {
 		polls = append(polls, caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages"))
 	}
 	caddy.AwaitWaiting(t, "messages", parked)
-	hook := &http.Transport{} // with a connection of its own
+	hook := &http.Transport{} // with its own connection
 	caddytest.DoWith(t.Context(), hook, http.MethodGet, "http://"+caddy.Hook+"/messages", "")
 
 	var before unix.Rlimit

@@ -56,7 +56,7 @@ http://{$HOOK} {
 			leaving.Go(func() {
 				for range rounds {
 					g := client.Do(t.Context(), http.MethodGet, "/messages", "")
-					for g.Err != nil && t.Context().Err() == nil && !t.Failed() { // a busy machine took too long to set up a connection
+					for g.Err != nil && t.Context().Err() == nil && !t.Failed() { // a busy machine was too slow to set up a connection
 						g = client.Do(t.Context(), http.MethodGet, "/messages", "")
 					}
 					if g.Body != "news" {

@@ -40,7 +40,8 @@ func TestPerBrowserEndsOldestPollOfBrowser(t *testing.T) {
 	}
 	caddy.AwaitWaiting(t, "news", 4)
 
-	// Others have nothing to do with it: another cookie, another program, no cookie.
+	// Polls with another cookie, from another program or without a cookie are not
+	// affected.
 	for i := range 5 {
 		poll("Cookie: session=2", "User-Agent: x")
 		poll("Cookie: session=1", "User-Agent: y")
@@ -85,8 +86,8 @@ func TestPerBrowserSparesManySimilarBrowsers(t *testing.T) {
 		}()
 	}
 	caddy.AwaitWaiting(t, "news", devices)
-	// The first were taken for one browser, and two of them end. They do not chase each
-	// other.
+	// The first polls were taken for one browser, and two of them end. They must not
+	// end each other again and again.
 	before := len(answers)
 	select {
 	case <-time.After(3 * time.Second):

@@ -77,7 +77,7 @@ func guestBook(t *testing.T) string {
 	return filepath.Join(dir, "public")
 }
 
-// runServer runs a server until the test ends, and returns what it logs.
+// runServer runs a server until the test ends and returns its log.
 func runServer(t *testing.T, program string, args ...string) *caddytest.Log {
 	t.Helper()
 	log := new(caddytest.Log)
@@ -96,7 +96,7 @@ func runServer(t *testing.T, program string, args ...string) *caddytest.Log {
 	return log
 }
 
-// pollGuestBook tells the story of one who waits, and of many.
+// pollGuestBook parks one poll and then many, and checks that all are released.
 func pollGuestBook(t *testing.T, caddy *caddytest.Caddy) {
 	site := "http://" + caddy.Site
 	sign := func(text string) {
@@ -108,7 +108,7 @@ func pollGuestBook(t *testing.T, caddy *caddytest.Caddy) {
 	}
 	released := func(given caddytest.Answer, body, visits string) {
 		t.Helper()
-		// The first ask began the session, the replays went on with it.
+		// The first ask began the session, and the replays used it.
 		session := given.Header.Values("Set-Cookie")
 		if given.Status != http.StatusOK || given.Body != body || given.Release() != "replay" || given.Header.Get("X-Visits") != visits ||
 			len(session) != 1 || !strings.HasPrefix(session[0], "PHPSESSID=") {
@@ -118,7 +118,7 @@ func pollGuestBook(t *testing.T, caddy *caddytest.Caddy) {
 
 	one := caddytest.Get(t.Context(), site+"/messages?since=0")
 	caddy.AwaitWaiting(t, "messages", 1)
-	caddy.Publish(t, "messages", "", "") // for nothing
+	caddy.Publish(t, "messages", "", "") // without news
 	caddy.AwaitWaiting(t, "messages", 1)
 	sign("Grüße & more")
 	released(<-one, `["Gr\u00fc\u00dfe & more"]`, "3")
@@ -130,7 +130,7 @@ func pollGuestBook(t *testing.T, caddy *caddytest.Caddy) {
 	}
 	caddy.AwaitWaiting(t, "messages", clients)
 	if about := caddytest.Do(t.Context(), http.MethodGet, site+"/about", ""); about.Body != "a guest book" {
-		t.Errorf("while %d wait, a plain request was answered %+v", clients, about)
+		t.Errorf("while %d polls wait, a plain request was answered %+v", clients, about)
 	}
 	caddy.AwaitWaiting(t, "messages", clients)
 	sign("again")

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// beatingRoute has heartbeats that tests can wait for.
+// beatingRoute has heartbeats that are frequent enough for a test.
 const beatingRoute = `
 	parker {
 		sse {
@@ -48,7 +48,7 @@ func TestBackendStreamGetsHeadersAndHeartbeats(t *testing.T) {
 			}
 			p.end(t)
 			if got := strings.ReplaceAll(p.got.String(), ": \n", ""); got != "data: first\n\ndata: second\n\n" {
-				t.Errorf("%s brought %q", p, got)
+				t.Errorf("%s delivered %q", p, got)
 			}
 			if !k.isStream() && p.heartbeats() > 0 {
 				t.Errorf("%s has comments in it: %q", p, &p.got)
@@ -57,7 +57,7 @@ func TestBackendStreamGetsHeadersAndHeartbeats(t *testing.T) {
 	}
 }
 
-// beats waits for so many heartbeats more.
+// beats waits for more heartbeats.
 func (p *passage) beats(t *testing.T, more int) {
 	t.Helper()
 	before := p.heartbeats()
@@ -83,15 +83,15 @@ func TestBackendStreamHeartbeatNeverSplitsEvent(t *testing.T) {
 		p.ask.Write("id: 7\n\n")
 		p.end(t)
 		if got := strings.ReplaceAll(p.got.String(), ": \n", ""); got != "data: 1\r\ndata: 2\n\nid: 7\n\n" || !strings.Contains(p.got.String(), "data: 1\r\ndata: 2\n\n") {
-			t.Errorf("%s brought %q", p, &p.got)
+			t.Errorf("%s delivered %q", p, &p.got)
 		}
 	}
 }
 
-// old is a backend that speaks HTTP/1.0, whose answers end with their connections.
+// old is a backend that speaks HTTP/1.0 and ends each answer by closing the connection.
 type old struct {
 	body   atomic.Pointer[string] // of its page
-	events chan string            // of its stream; closed: it ends
+	events chan string            // of its stream, which ends when the channel is closed
 }
 
 func (b *old) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// encodeRoutes have encode where Caddy puts it, inside parker, and outside. It
-// compresses whatever it may.
+// encodeRoutes have encode inside parker, where Caddy puts it, and outside. It
+// compresses everything that it may.
 var encodeRoutes = map[string]string{
 	"inside": `
 	parker
@@ -44,8 +44,9 @@ func TestEncodeDelaysNothing(t *testing.T) {
 					p.say(t, text)
 					p.hears(t, text)
 				}
-				// An event stream is not compressed, so that it can have heartbeats, but
-				// by an encode inside, where nobody said beforehand what it would be.
+				// An event stream is not compressed, so that it can have heartbeats.
+				// The exception is encode inside parker, where the media type was not
+				// known in advance.
 				want := "gzip"
 				if k.isStream() && (where == "outside" || k.accept == eventStream) {
 					want = ""
@@ -81,7 +82,7 @@ func TestEncodeLeavesPollAnswersWhole(t *testing.T) {
 	}
 }
 
-// decoded is an answer's body, whether or not it has been compressed.
+// decoded returns the body of an answer, decompressed if necessary.
 func decoded(a caddytest.Answer) string {
 	if a.Header.Get("Content-Encoding") != "gzip" {
 		return a.Body

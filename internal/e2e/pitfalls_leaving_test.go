@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// heldRoute holds what is posted too, below a path.
+// heldRoute also holds POST requests below a path.
 const heldRoute = `
 	parker /held/* {
 		methods GET POST
@@ -34,7 +34,7 @@ func TestParkerForgetsDisconnectedPollsAndStreams(t *testing.T) {
 	}
 }
 
-// leavesEach has the client leave what goes on, of each kind.
+// leavesEach disconnects the client from each kind of answer in progress.
 func (s stage) leavesEach(t *testing.T) {
 	t.Helper()
 	for _, k := range kinds {
@@ -50,7 +50,7 @@ func (s stage) leavesEach(t *testing.T) {
 	}
 }
 
-// leavesAPoll has the client leave a poll that is parked, and one for which the
+// leavesAPoll disconnects the client from a parked poll, and from one for which the
 // backend is being asked.
 func (s stage) leavesAPoll(t *testing.T, method string) {
 	t.Helper()
@@ -74,13 +74,13 @@ func (s stage) leavesAPoll(t *testing.T, method string) {
 	}
 }
 
-// awaitGone returns when the backend knows that nobody waits for its answer.
+// awaitGone returns when the request of the backend has been cancelled.
 func awaitGone(t *testing.T, ask *caddytest.Ask, what string) {
 	t.Helper()
 	select {
 	case <-ask.Gone():
 	case <-time.After(caddytest.Patience):
-		t.Errorf("the backend goes on for %s", what)
+		t.Errorf("the backend is still working for %s", what)
 	}
 	ask.End()
 }
@@ -91,7 +91,7 @@ func TestHTTP2CarriesFiftyStreamsAndFiftyPolls(t *testing.T) {
 	pages.Put("/feed", emptyList)
 	caddy := caddytest.StartSecure(t, fmt.Sprintf(passagesSite, "", bareRoute), pages.Address)
 	client := caddy.Client(t, caddytest.HTTP2)
-	client.Do(t.Context(), http.MethodGet, "/feed", "", "Prefer: wait=0") // opens it
+	client.Do(t.Context(), http.MethodGet, "/feed", "", "Prefer: wait=0") // opens the connection
 	const n = 50
 	var streams []*caddytest.Stream
 	var polls []<-chan caddytest.Answer
@@ -113,6 +113,6 @@ func TestHTTP2CarriesFiftyStreamsAndFiftyPolls(t *testing.T) {
 		}
 	}
 	if n := client.Connections(); n != 1 {
-		t.Errorf("the client needed %d connections", n)
+		t.Errorf("the client used %d connections", n)
 	}
 }

@@ -31,7 +31,7 @@ func TestTimeLimitsSpareAnswersInProgress(t *testing.T) {
 					p.say(t, text)
 					p.hears(t, text)
 				}
-				<-time.After(6 * time.Second) // longer than any of the limits
+				<-time.After(6 * time.Second) // longer than each of the limits
 			}
 			for _, p := range all {
 				p.end(t)

@@ -15,12 +15,12 @@ import (
 
 const eventStream = "text/event-stream"
 
-// kind is a way for an answer to come bit by bit.
+// kind is a kind of streamed answer.
 type kind struct {
 	name, method, accept string
 
-	// mediaType is what the backend answers with. Without one it has nothing new,
-	// and the stream is parker's own.
+	// mediaType is the type of the backend's answer. If it is empty, the backend has
+	// nothing new and the stream is parker's own.
 	mediaType string
 }
 
@@ -33,23 +33,23 @@ var kinds = []kind{
 	{"chunks, posted for", http.MethodPost, "*/*", "application/json"},
 }
 
-// isStream tells whether what arrives is an event stream.
+// isStream reports whether the client gets an event stream.
 func (k kind) isStream() bool { return k.mediaType == "" || k.mediaType == eventStream }
 
-// stage is where passages take place: a Caddy, its backend and a client.
+// stage is a Caddy with its backend and a client, between which passages run.
 type stage struct {
 	caddy   *caddytest.Caddy
 	backend *caddytest.Scripted
 	client  *caddytest.Client
-	folder  string // of the paths, with a slash behind; or empty
+	folder  string // of the paths, with a slash at the end, or empty
 }
 
-// passage is an answer that comes bit by bit.
+// passage is a streamed answer.
 type passage struct {
 	kind
 	stage
 	channel  string
-	ask      *caddytest.Ask // nil once it has been answered: the stream is parker's own
+	ask      *caddytest.Ask // nil once answered: the stream is parker's own
 	answered <-chan opened
 	answer   *http.Response
 	leave    func()
@@ -57,8 +57,8 @@ type passage struct {
 	ended    chan error
 }
 
-// begin has the client ask, and the backend begin to answer with the header lines
-// given. Each kind is begun once a client.
+// begin sends the client's request and lets the backend begin its answer with the given
+// header lines. It is called once for each kind and client.
 func (s stage) begin(t *testing.T, k kind, accepted string, header ...string) *passage {
 	t.Helper()
 	p := &passage{kind: k, stage: s, channel: s.folder + slug(string(s.client.Protocol)+" "+k.name), ended: make(chan error, 1)}
@@ -82,7 +82,7 @@ func (s stage) begin(t *testing.T, k kind, accepted string, header ...string) *p
 	return p
 }
 
-// slug makes a path's part of any text.
+// slug makes a path segment from any text.
 func slug(text string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" ,'.", r) {
@@ -131,7 +131,7 @@ func (p *passage) receive() error {
 	return err
 }
 
-// say sends an event, or as many bytes of an answer that is none.
+// say sends an event, or as many bytes of an answer that is not an event stream.
 func (p *passage) say(t *testing.T, text string) {
 	t.Helper()
 	if p.ask == nil {
@@ -141,7 +141,7 @@ func (p *passage) say(t *testing.T, text string) {
 	}
 }
 
-// hears returns when the client has it all, while the answer goes on.
+// hears returns when the client has received the text, while the answer continues.
 func (p *passage) hears(t *testing.T, text string) {
 	t.Helper()
 	p.opened(t)
@@ -150,7 +150,7 @@ func (p *passage) hears(t *testing.T, text string) {
 	})
 }
 
-// heartbeats counts the comments that have come since the opening one.
+// heartbeats counts the comments after the opening one.
 func (p *passage) heartbeats() int { return strings.Count(p.got.String(), ": \n") }
 
 // end ends the backend's answer, and checks that the client's ends with it.
@@ -163,15 +163,15 @@ func (p *passage) end(t *testing.T) {
 	select {
 	case err := <-p.ended:
 		if err != nil {
-			t.Errorf("%s ended by %v", p, err)
+			t.Errorf("%s ended with %v", p, err)
 		}
 	case <-time.After(caddytest.Patience):
-		t.Errorf("%s goes on", p)
+		t.Errorf("%s has not ended", p)
 	}
 }
 
-// passagesSite passes what there is, over each protocol, by a route that is given
-// with servers' options in front.
+// passagesSite serves the given route over each protocol, with the given server
+// options.
 const passagesSite = `
 {
 	{$GLOBAL}
@@ -188,13 +188,13 @@ http://{$HOOK} {
 }
 `
 
-// bareRoute has nothing around parker.
+// bareRoute has no other handlers around parker.
 const bareRoute = `
 	parker
 	reverse_proxy {$BACKEND}
 `
 
-// setStage starts Caddy with a route, and a client of HTTP/1.1.
+// setStage starts Caddy with a route and an HTTP/1.1 client.
 func setStage(t *testing.T, route string) (stage, *caddytest.Secure) {
 	t.Helper()
 	backend := caddytest.NewScripted(t)
@@ -202,8 +202,8 @@ func setStage(t *testing.T, route string) (stage, *caddytest.Secure) {
 	return stage{caddy: caddy.Caddy, backend: backend, client: caddy.Client(t, caddytest.HTTP1)}, caddy
 }
 
-// arrivesAtOnce says something by each kind, and then more, while the backend goes
-// on.
+// arrivesAtOnce checks that each part of each kind of answer arrives while the answer
+// continues.
 func (s stage) arrivesAtOnce(t *testing.T) {
 	t.Helper()
 	for _, k := range kinds {

@@ -36,8 +36,7 @@ func TestProxyBuffersDelayNeitherPollsNorStreams(t *testing.T) {
 	p.hears(t, "replayed")
 }
 
-// pollIsReleasedAtOnce parks polls, and lets one go by a message and one by a
-// replay.
+// pollIsReleasedAtOnce parks polls and releases one by a message and one by a replay.
 func (s stage) pollIsReleasedAtOnce(t *testing.T) {
 	t.Helper()
 	for _, channel := range []string{"message", "replay"} {

@@ -13,11 +13,11 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// silence is longer than the minute that is the default of most time limits.
+// silence is longer than a minute, the default of most time limits.
 const silence = 70 * time.Second
 
-// silentRoute has polls that are held for longer than that, streams that are silent
-// for longer, and both as they are by default.
+// silentRoute has polls that are held for longer than silence, streams that are silent
+// for longer, and both with defaults.
 const silentRoute = `
 	parker /held/* {
 		timeout 80s
@@ -31,26 +31,26 @@ const silentRoute = `
 	reverse_proxy {$BACKEND}
 `
 
-// vigil is a test that is silent for long.
+// vigil is a test with a long silence.
 type vigil struct {
 	*testing.T
 	caddy   *caddytest.Secure
 	backend *caddytest.Scripted
 	goingOn []*passage
 	held    map[string]<-chan caddytest.Answer // polls that wait for a message, by channel
-	over    map[string]<-chan caddytest.Answer // polls whose time is over before one comes
+	over    map[string]<-chan caddytest.Answer // polls that time out before one comes
 }
 
-// client is a new one: nothing else keeps its connection alive.
+// client makes a new client, whose connection nothing else keeps alive.
 func (v *vigil) client(protocol caddytest.Protocol) *caddytest.Client {
 	client := v.caddy.Client(v.T, protocol)
 	if transport, ok := client.Transport.(*http3.Transport); ok {
-		transport.QUICConfig = &quic.Config{MaxIncomingStreams: -1} // so it does not do so itself either
+		transport.QUICConfig = &quic.Config{MaxIncomingStreams: -1} // so that the client does not keep it alive either
 	}
 	return client
 }
 
-// poll parks a poll below a folder.
+// poll parks polls below a folder.
 func (v *vigil) poll(polls map[string]<-chan caddytest.Answer, folder string, client *caddytest.Client) {
 	channel := folder + slug(string(client.Protocol))
 	answered := make(chan caddytest.Answer, 1)
@@ -68,7 +68,7 @@ func (v *vigil) poll(polls map[string]<-chan caddytest.Answer, folder string, cl
 	v.backend.Next(v.T).Answer(http.StatusOK, "[]")
 }
 
-// pass begins passages below a folder, each with a client of its own.
+// pass begins passages below a folder, each with its own client.
 func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) {
 	for _, k := range kinds {
 		s := stage{caddy: v.caddy.Caddy, backend: v.backend, client: v.client(protocol), folder: folder}
@@ -79,7 +79,7 @@ func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) 
 func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it takes more than a minute")
+		t.Skip("takes more than a minute")
 	}
 	backend := caddytest.NewScripted(t)
 	v := &vigil{
@@ -90,10 +90,10 @@ func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 		v.poll(v.held, "held/", v.client(protocol))
 		v.pass("silent/", protocol, kinds...)
 	}
-	// Whatever is silent for half a minute is cut.
+	// This proxy cuts a connection that is silent for half a minute.
 	v.poll(v.over, "held/", v.client(caddytest.HTTP3))
 	v.pass("default/", caddytest.HTTP3, streams()...)
-	// Whatever is silent for a minute is cut.
+	// This proxy cuts a connection that is silent for a minute.
 	nginx := caddytest.StartNginx(t, v.caddy.Site)
 	v.poll(v.over, "default/", nginx)
 	for _, k := range streams() {
@@ -116,7 +116,7 @@ func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 	}
 }
 
-// expect looks at what a poll has been answered.
+// expect checks the answer to a poll.
 func (v *vigil) expect(channel string, answered <-chan caddytest.Answer, body, release string) {
 	v.Helper()
 	select {
@@ -129,7 +129,7 @@ func (v *vigil) expect(channel string, answered <-chan caddytest.Answer, body, r
 	}
 }
 
-// streams are the kinds that are event streams.
+// streams returns the kinds that are event streams.
 func streams() (streams []kind) {
 	for _, k := range kinds {
 		if k.isStream() {

@@ -7,11 +7,11 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// templated would be executed if it came from the backend.
+// templated is text that is executed if it comes from the backend.
 const templated = `{{env "PATH"}} {{placeholder "http.request.uri"}}`
 
-// executingRoutes have handlers that execute what they are given, or put something
-// else in its place, where Caddy has them, inside parker, and outside.
+// executingRoutes have handlers that execute or replace answers, inside parker, where
+// Caddy puts them, and outside.
 var executingRoutes = map[string]string{
 	"inside": `
 	parker

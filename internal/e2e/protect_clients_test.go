@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// A customer of an IPv6 provider has 2^64 addresses, and takes another at will.
+// A customer of an IPv6 provider has 2^64 addresses and can change them at will.
 func TestLimitsCountIPv6ClientsByPrefix(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]struct{ global, option string }{
@@ -34,7 +34,7 @@ func TestLimitsCountIPv6ClientsByPrefix(t *testing.T) {
 				t.Helper()
 				url, from := poll(address)
 				if g := caddytest.Do(t.Context(), http.MethodGet, url, "", from, "Prefer: wait=2"); g.Status != http.StatusOK || g.Body != "[]" || g.Release() != "full" {
-					t.Errorf("one poll too many, of %s, was answered %+v", address, g)
+					t.Errorf("the poll beyond the limit, of %s, was answered %+v", address, g)
 				}
 			}
 			held("2001:db8:1:2::1")

@@ -27,7 +27,7 @@ func TestBackendRestartIsInvisibleToParkedPolls(t *testing.T) {
 	caddy.AwaitWaiting(t, "feed", polls)
 	server.Close()
 	release(t, caddy, "feed", polls)
-	// Their replays were refused when they are parked again.
+	// The polls are parked again when their replays have been refused.
 	caddy.AwaitWaiting(t, "feed", polls)
 	caddytest.ServeAt(t, address, says("[1]"))
 	for i, answered := range parked {
@@ -67,7 +67,7 @@ func TestReplayIsRetriedAfterFailure(t *testing.T) {
 	}
 }
 
-// Any other answer says what there is to say.
+// Any other answer is final.
 func TestReplayPassesOnFinalRefusal(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -97,7 +97,7 @@ func TestFirstAskPassesOnFailure(t *testing.T) {
 			t.Errorf("after %d the poll was answered %+v", status, g)
 		}
 	}
-	// So is one that others share.
+	// So is an answer that several polls share.
 	sharing := []<-chan caddytest.Answer{caddytest.Get(t.Context(), url)}
 	ask := backend.Next(t)
 	sharing = append(sharing, caddytest.Get(t.Context(), url))
@@ -112,7 +112,7 @@ func TestFirstAskPassesOnFailure(t *testing.T) {
 
 	away := caddytest.Start(t, parking(""), caddytest.FreePorts(t, 1)[0])
 	if g := caddytest.Do(t.Context(), http.MethodGet, "http://"+away.Site+"/feed", ""); g.Status != 502 || g.Release() != "none" {
-		t.Errorf("where nobody listens the poll was answered %+v", g)
+		t.Errorf("without a backend, the poll was answered %+v", g)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// sharedSite has polls that share what the backend is asked.
+// sharedSite has polls that share asks.
 const sharedSite = `
 http://{$SITE} {
 	parker /messages {
@@ -27,7 +27,7 @@ http://{$HOOK} {
 }
 `
 
-// answerIn is the answer within a test's patience.
+// answerIn returns the answer, and fails the test if none comes in time.
 func answerIn(t *testing.T, answers <-chan caddytest.Answer) caddytest.Answer {
 	t.Helper()
 	select {
@@ -45,7 +45,7 @@ func TestShareSurvivesAskThatHangs(t *testing.T) {
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
 	url := "http://" + caddy.Site + "/messages"
 
-	// The first hangs, and its client gives up. Others wait with it by then.
+	// The first ask hangs and its client gives up, after others have joined it.
 	ctx, giveUp := context.WithCancel(t.Context())
 	first := caddytest.Get(ctx, url)
 	hung := backend.Next(t)
@@ -54,7 +54,7 @@ func TestShareSurvivesAskThatHangs(t *testing.T) {
 	giveUp()
 	answerIn(t, first)
 
-	// One of them asks after a while, the other is served with it.
+	// One of them asks after a while, and its answer serves the other.
 	ask := backend.Next(t)
 	backend.Unasked(t)
 	ask.Answer(http.StatusOK, "news")
@@ -63,7 +63,7 @@ func TestShareSurvivesAskThatHangs(t *testing.T) {
 			t.Errorf("answered %+v", a)
 		}
 	}
-	<-hung.Gone() // nobody waits for it any more
+	<-hung.Gone() // no poll waits for it any more
 }
 
 func TestShareAsksOnceMorePerIntervalWhileBackendHangs(t *testing.T) {
@@ -75,7 +75,7 @@ func TestShareAsksOnceMorePerIntervalWhileBackendHangs(t *testing.T) {
 	for range 20 {
 		all = append(all, caddytest.Get(t.Context(), url))
 	}
-	// The place at the backend is given on as well: asks is 1.
+	// The place at the backend is freed as well: asks is 1.
 	begin := time.Now()
 	backend.Next(t)
 	backend.Next(t)
@@ -97,7 +97,7 @@ func TestShareLetsPollsLeaveHungAskOnEvent(t *testing.T) {
 	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
 	url := "http://" + caddy.Site + "/messages"
 	first := caddytest.Get(t.Context(), url)
-	backend.Next(t) // it hangs
+	backend.Next(t) // this ask hangs
 	second := caddytest.Get(t.Context(), url)
 	caddy.AwaitInside(t, "poll.(*Poll).await", 1)
 	begin := time.Now()
@@ -109,7 +109,7 @@ func TestShareLetsPollsLeaveHungAskOnEvent(t *testing.T) {
 		}
 	}
 	if took := time.Since(begin); took > 4*time.Second {
-		t.Errorf("the event freed nobody for %s", took)
+		t.Errorf("the event released no poll for %s", took)
 	}
 }
 
@@ -128,8 +128,8 @@ func TestReplayThatHangsDelaysNoMessage(t *testing.T) {
 	backend.Next(t) // the replay hangs
 	caddy.AwaitInside(t, "poll.(*Poll).await", 1)
 	caddy.Publish(t, "messages", "text/plain", "hello")
-	// One waits for the other's replay and is free at once; the other looks at what has
-	// come when its time is over.
+	// One poll waits for the replay of the other and is released at once. The other
+	// finds the message when its timeout ends.
 	for _, answers := range polls {
 		if a := answerIn(t, answers); a.Body != "hello" || a.Release() != "message" {
 			t.Errorf("answered %+v", a)
@@ -160,7 +160,7 @@ func TestReplayThatHangsIsReplacedOnEvent(t *testing.T) {
 	}
 }
 
-// A stream takes all that has come at once, and gives it in order.
+// A stream takes all queued events at once and sends them in order.
 func TestStreamGetsMessageWhileReplayHangs(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -175,17 +175,17 @@ func TestStreamGetsMessageWhileReplayHangs(t *testing.T) {
 	one := stream.Next(t)
 	hung := backend.Next(t)
 	if e := stream.Next(t); one.Data != "one" || e.Data != "hello" || e.ID != one.ID {
-		t.Errorf("the stream was sent %+v and %+v", one, e)
+		t.Errorf("the stream received %+v and %+v", one, e)
 	}
 	<-hung.Gone()
 	backend.Next(t).Answer(http.StatusOK, "two")
 	if e := stream.Next(t); e.Data != "two" || e.ID == one.ID {
-		t.Errorf("the stream was sent %+v", e)
+		t.Errorf("the stream received %+v", e)
 	}
 }
 
-// holding is a backend that itself holds each request for a while, as a long-poll
-// server of its own does.
+// holding starts a backend that holds each request for a while, as a long-poll server
+// does.
 func holding(t *testing.T, hold time.Duration) string {
 	return caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -222,7 +222,7 @@ func TestNothingNewHoldsConfiguredErrorStatus(t *testing.T) {
 	caddy.Publish(t, "messages", "", "")
 	backend.Next(t).Answer(http.StatusServiceUnavailable, "")
 	caddy.AwaitWaiting(t, "messages", 1)
-	// A failure would be asked for again within two seconds.
+	// A failure would be retried within two seconds.
 	select {
 	case <-backend.Asks():
 		t.Error("the backend was asked again")
@@ -258,7 +258,7 @@ http://{$HOOK} {
 	caddy.AwaitWaiting(t, "a", 1)
 	b := caddytest.Get(t.Context(), "http://"+caddy.Site+"/b")
 	backend.Next(t).Answer(http.StatusNoContent, "", announce)
-	backend.Next(t).Answer(http.StatusNoContent, "", announce) // of /a, once
+	backend.Next(t).Answer(http.StatusNoContent, "", announce) // of the poll on /a, once
 	caddy.AwaitWaiting(t, "a", 1)
 	caddy.AwaitWaiting(t, "b", 1)
 	caddy.Publish(t, "b", "text/plain", "hello")

@@ -19,12 +19,12 @@ func TestLimitsPerClientCapsParkedRequests(t *testing.T) {
 	parked := caddytest.Get(t.Context(), url, "X-Forwarded-For: 192.0.2.1")
 	caddy.AwaitWaiting(t, "feed", 2)
 	if g := caddytest.Do(t.Context(), http.MethodGet, url, "", "X-Forwarded-For: 192.0.2.1"); g.Status != 200 || g.Body != "[]" || g.Release() != "full" {
-		t.Errorf("one poll too many was answered %+v", g)
+		t.Errorf("the poll beyond the limit was answered %+v", g)
 	}
 	other := caddytest.Get(t.Context(), url, "X-Forwarded-For: 192.0.2.2")
 	caddy.AwaitWaiting(t, "feed", 3)
 
-	// One that ends makes room.
+	// A poll that ends makes room.
 	leave()
 	<-left
 	caddy.AwaitWaiting(t, "feed", 2)
@@ -49,7 +49,7 @@ func TestLimitsMaxParkedGivesBackendsAnswer(t *testing.T) {
 		caddy.AwaitWaiting(t, fmt.Sprintf("feed/%d", i), 1)
 	}
 	if g := caddytest.Do(t.Context(), http.MethodGet, url+"/feed/3", ""); g.Status != 200 || g.Body != "[]" || g.Header.Get("X-Legacy") != "yes" || g.Release() != "full" {
-		t.Errorf("one poll too many was answered %+v", g)
+		t.Errorf("the poll beyond the limit was answered %+v", g)
 	}
 	caddytest.Do(t.Context(), http.MethodPost, url+"/feed/0", "hello")
 	if g := <-parked[0]; g.Body != `["hello"]` || g.Release() != "replay" {
@@ -59,7 +59,7 @@ func TestLimitsMaxParkedGivesBackendsAnswer(t *testing.T) {
 	caddy.AwaitWaiting(t, "feed/3", 1)
 }
 
-// A page polls by setInterval, whatever became of its last poll.
+// A page polls by setInterval without waiting for its last poll.
 func TestSupersedeEndsOlderPollOfPage(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)

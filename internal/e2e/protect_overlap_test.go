@@ -45,7 +45,7 @@ http://{$HOOK} {
 			t.Errorf("answered %+v", a)
 		}
 	}
-	// What only the outer one fits is held there.
+	// A request that only the outer handler matches is held there.
 	other := caddytest.Get(t.Context(), "http://"+caddy.Site+"/api/users")
 	backend.Next(t).Answer(http.StatusOK, "[]")
 	caddy.AwaitWaiting(t, "outer", 1)
@@ -95,7 +95,7 @@ http://{$HOOK} {
 			}
 		}
 		if e := stream.Next(t); e.Data != fmt.Sprint("event ", i) {
-			t.Fatalf("the stream was sent %+v", e)
+			t.Fatalf("the stream received %+v", e)
 		}
 		caddy.AwaitWaiting(t, "chat", 1)
 	}
@@ -130,11 +130,11 @@ http://{$HOOK} {
 		text := fmt.Sprint("news ", i)
 		backend.Next(t).Answer(http.StatusOK, text)
 		if e := stream.Next(t); e.Data != text {
-			t.Fatalf("the stream was sent %+v", e)
+			t.Fatalf("the stream received %+v", e)
 		}
 		caddy.Publish(t, "news", "text/plain", "hello")
 		if e := stream.Next(t); e.Data != "hello" {
-			t.Fatalf("the stream was sent %+v", e)
+			t.Fatalf("the stream received %+v", e)
 		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 )
 
 // oneThread is a backend that serves one request at a time, as a servlet with one
-// thread, and works a while on each. GET answers the messages behind ?since=, POST
-// adds one.
+// thread does, and takes a while for each. GET returns the messages after ?since=, and
+// POST adds one.
 type oneThread struct {
 	work time.Duration
 	asks [2]atomic.Int32 // by ?since=
@@ -51,14 +51,14 @@ func (b *oneThread) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(text)
 }
 
-// crowd is a thousand clients, each with a connection of its own.
+// crowd is a thousand clients, each with its own connection.
 const crowd = 1000
 
 func crowdTransport() *http.Transport {
 	return &http.Transport{MaxIdleConns: crowd, MaxIdleConnsPerHost: crowd}
 }
 
-// crowdSite answers a plain request beside the polls.
+// crowdSite also answers plain requests.
 const crowdSite = `
 http://{$SITE} {
 	parker_notify /messages
@@ -85,7 +85,7 @@ func TestShareServesAThousandClientsWithFewAsks(t *testing.T) {
 			if g.Body != `["hello"]` || g.Release() != "replay" {
 				t.Errorf("client %d was answered %+v", i, g)
 			}
-			// It comes back at once, as an unmodified poll loop does.
+			// The client polls again at once, as an unmodified poll loop does.
 			g = caddytest.DoWith(t.Context(), transport, http.MethodGet, site+"/messages?since=1", "")
 			if g.Body != "bye" || g.Release() != "message" {
 				t.Errorf("client %d was answered %+v next", i, g)
@@ -98,7 +98,7 @@ func TestShareServesAThousandClientsWithFewAsks(t *testing.T) {
 		t.Errorf("%d clients asked %d times first", crowd, first)
 	}
 
-	// The backend is free meanwhile.
+	// The backend is free while the polls are parked.
 	if at := backend.at.Load(); at != 0 {
 		t.Errorf("%d requests are at the backend", at)
 	}
@@ -139,7 +139,7 @@ func TestAsksLimitsReplaysOfAThousandUsers(t *testing.T) {
 	transport := crowdTransport()
 	defer transport.CloseIdleConnections()
 	var clients sync.WaitGroup
-	var slow atomic.Int32 // answers that a busy machine took too long over to be held
+	var slow atomic.Int32 // answers that were not held because the machine was too busy
 	for i := range crowd {
 		clients.Go(func() {
 			ask := func() caddytest.Answer {
@@ -168,13 +168,13 @@ func TestAsksLimitsReplaysOfAThousandUsers(t *testing.T) {
 	clients.Wait()
 	replays, most := backend.asks[0].Load()-first, backend.most.Load()
 	t.Logf("%d replays, %d at once at most, in %s", replays, most, time.Since(begin))
-	// The write itself may have been there with them.
+	// The write itself may have been at the backend at the same time.
 	if replays != crowd || most < asks || most > asks+1 {
 		t.Errorf("there were %d replays, and %d at once", replays, most)
 	}
 }
 
-// pollAs is a poll of its own share.
+// pollAs polls as a user, and shares with no other user.
 func pollAs(ctx context.Context, caddy *caddytest.Caddy, user int, header ...string) <-chan caddytest.Answer {
 	return caddytest.Get(ctx, "http://"+caddy.Site+"/feed", append(header, fmt.Sprintf("Cookie: user=%d", user))...)
 }
@@ -209,7 +209,7 @@ func TestAsksLimitHoldsUntilAnswersHeader(t *testing.T) {
 		}
 	}
 
-	// An answer whose header is there holds up nobody, however long it streams.
+	// After its header, an answer delays no other ask, however long it streams.
 	var streams []*caddytest.Ask
 	var streaming []<-chan caddytest.Answer
 	for i := range polls {
@@ -264,7 +264,7 @@ func TestAsksQueueTimesOutWithNothingNewAnswer(t *testing.T) {
 	busy := caddytest.Get(t.Context(), url+"busy")
 	backend.Next(t).Answer(200, "[]")
 	caddy.AwaitWaiting(t, "busy", 1)
-	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=4") // before the place at the backend is given on
+	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=4") // before the place at the backend is freed
 	backend.Next(t).Answer(200, "[]", "X-Legacy: yes")
 	caddy.AwaitWaiting(t, "queues", 1)
 
@@ -318,14 +318,14 @@ func TestSpreadReleasesPollsOverTime(t *testing.T) {
 	}
 }
 
-// The backend changes, and nobody publishes.
+// The backend changes without a publish.
 func TestWatchAsksOnceForAllSharingPolls(t *testing.T) {
 	t.Parallel()
 	const interval = 50 * time.Millisecond
 	const polls = 50
 	for name, test := range map[string]struct {
 		news string
-		asks int32 // for the news, at most
+		asks int32 // asks for the news, at most
 	}{
 		"with news that is shared":         {news: "[1]", asks: 5},
 		"with news that is too long to be": {news: strings.Repeat("long ", 20_000), asks: polls + 5},
@@ -346,7 +346,7 @@ func TestWatchAsksOnceForAllSharingPolls(t *testing.T) {
 			for range polls {
 				parked = append(parked, caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed"))
 			}
-			// All have had the answer to their first ask when all wait at once.
+			// When all polls wait at once, all have had the answer to their first ask.
 			caddy.AwaitWaiting(t, "feed", polls)
 			begin, asked := time.Now(), asks.Load()
 			caddytest.Await(t, "the backend is asked 8 times more", func() bool { return asks.Load() >= asked+8 })

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// protocolsSite parks GET and POST requests by each protocol, on the channel that
-// is their path.
+// protocolsSite parks GET and POST requests of each protocol, on the channel that is
+// their path.
 const protocolsSite = `
 http://{$SITE}, https://{$TLS_SITE} {
 	bind 127.0.0.1
@@ -37,10 +37,10 @@ type scene struct {
 	caddy         *caddytest.Secure
 	pages         *caddytest.Pages
 	client        *caddytest.Client
-	path, channel string // of the page, which is an empty list at first
+	path, channel string // of the page, which is an empty list at the start
 }
 
-// eachProtocol runs the test by each protocol against one Caddy.
+// eachProtocol runs the test with each protocol against one Caddy.
 func eachProtocol(t *testing.T, caddyfile string, test func(t *testing.T, s scene)) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
@@ -81,7 +81,7 @@ func TestProtocolsGiveSameAnswers(t *testing.T) {
 			t.Errorf("after a message the poll was answered %+v", g)
 		}
 		if id := g.Header.Get("Last-Event-ID"); id == "" || !strings.Contains(published, `"position":"`+id+`"`) {
-			t.Errorf("Last-Event-ID is %q, and the hook said %s", id, published)
+			t.Errorf("Last-Event-ID is %q, and the hook answered %s", id, published)
 		}
 
 		g = s.client.Do(t.Context(), http.MethodGet, s.path, "", "Prefer: wait=1")
@@ -106,7 +106,7 @@ func TestProtocolsForgetDisconnectedPolls(t *testing.T) {
 				t.Errorf("%s: the hook answered %s", method, published)
 			}
 			if n := s.pages.Asks(s.path); n != asked {
-				t.Errorf("%s: the backend was asked %d times for the client that left", method, n-asked)
+				t.Errorf("%s: the backend was asked %d times for the client that disconnected", method, n-asked)
 			}
 		}
 	})
@@ -146,8 +146,7 @@ func TestProtocolsAnswerParkedPollsOnStop(t *testing.T) {
 	}
 }
 
-// The wait that is applied is said in the answer, and none that is longer than
-// the timeout is applied.
+// The answer names the wait that is applied, which is never longer than the timeout.
 func TestProtocolsCapTimeoutOnHTTP3Only(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		for _, wait := range []string{"wait=22", "wait=26"} {
@@ -168,7 +167,7 @@ func TestProtocolsCapTimeoutOnHTTP3Only(t *testing.T) {
 func TestProtocolsAnswerHTTP3PollBeforeIdleTimeout(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it takes 25 seconds")
+		t.Skip("takes 25 seconds")
 	}
 	pages := caddytest.NewPages(t)
 	pages.Put("/silent", emptyList)
@@ -203,9 +202,9 @@ func TestProtocolsParkFiftyPollsOnOneHTTP2Connection(t *testing.T) {
 		parked = append(parked, client.Get(t.Context(), "/feed", fmt.Sprintf("Cookie: user=%d", i)))
 	}
 	caddy.AwaitWaiting(t, "feed", clients)
-	// What is parked does not keep the connection from other requests.
+	// Parked requests leave the connection usable for other requests.
 	if g := client.Do(t.Context(), http.MethodGet, "/feed", "", "Prefer: wait=0"); g.Body != "[]" {
-		t.Errorf("a plain poll beside them was answered %+v", g)
+		t.Errorf("another plain poll was answered %+v", g)
 	}
 	pages.Put("/feed", caddytest.Page{Body: "[1]"})
 	if published := caddy.Publish(t, "feed", "", ""); !strings.Contains(published, `"released":50`) {
@@ -217,11 +216,11 @@ func TestProtocolsParkFiftyPollsOnOneHTTP2Connection(t *testing.T) {
 		}
 	}
 	if n := client.Connections(); n != 1 {
-		t.Errorf("it took %d connections", n)
+		t.Errorf("the client used %d connections", n)
 	}
 }
 
-// plainConn is a connection to the site on which the test itself writes HTTP/1.1.
+// plainConn returns a connection to the site, on which the test writes HTTP/1.1 itself.
 func plainConn(t *testing.T, caddy *caddytest.Caddy) (*net.TCPConn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", caddy.Site)

@@ -21,10 +21,10 @@ func brotlied(text string) string {
 	return b.String()
 }
 
-// mark is a byte order mark, as some editors put it at the start of a file.
+// mark is a byte order mark, which some editors put at the start of a file.
 const mark = "\ufeff"
 
-// realTrials are answers as real applications give them.
+// realTrials are answers of real applications.
 var realTrials = []ruleTrial{
 	{
 		held: []caddytest.Page{
@@ -123,7 +123,7 @@ func TestNothingNewRecognisesRealWorldBodies(t *testing.T) {
 	}
 }
 
-// realUnchangedSite compares answers, but for a clock in them.
+// realUnchangedSite compares answers without the clock in them.
 const realUnchangedSite = `
 http://{$SITE} {
 	parker {
@@ -141,8 +141,8 @@ http://{$HOOK} {
 }
 `
 
-// Servers that compress what passes them mark the tags that they let pass, and
-// clients send them back with the mark: Apache, Jetty and others, each in its way.
+// Servers that compress answers in between mark the tags, and clients send the marked
+// tags back. Apache, Jetty and others each use their own mark.
 func TestUnchangedKnowsTagMarkedByServerInBetween(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
@@ -168,7 +168,7 @@ func TestUnchangedKnowsTagMarkedByServerInBetween(t *testing.T) {
 	}
 	for what, answers := range answered {
 		if g := <-answers; g.Status != http.StatusNotModified || g.Release() != "timeout" {
-			t.Errorf("%s was answered %+v", what, g)
+			t.Errorf("%s: the poll was answered %+v", what, g)
 		}
 	}
 	for path, tag := range map[string]string{"/text": strings.Replace(tags["/text"], "parker-", "parker-A", 1), "/other": `"parker-gzip"`} {
@@ -183,7 +183,7 @@ func TestUnchangedComparesAnswerWithInvalidDate(t *testing.T) {
 	pages := caddytest.NewPages(t)
 	caddy := caddytest.Start(t, realUnchangedSite, pages.Address)
 	for i, p := range []caddytest.Page{
-		page(200, "one", "Last-Modified: Tue, 14 Nov 2023 22:13:20 +0000"), // as gitweb writes it
+		page(200, "one", "Last-Modified: Tue, 14 Nov 2023 22:13:20 +0000"), // as gitweb writes dates
 		page(200, "one", "Last-Modified: 0"),
 		page(207, "one"), page(203, "one"), page(202, "one"),
 	} {
@@ -217,7 +217,7 @@ func TestUnchangedComparesAnswerWithInvalidDate(t *testing.T) {
 	}
 }
 
-// A 304 answers a GET or HEAD only (RFC 9110, 13.1.2).
+// A 304 may answer only GET and HEAD (RFC 9110, 13.1.2).
 func TestUnchangedAnswersPostInFull(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)
@@ -237,11 +237,11 @@ func TestUnchangedAnswersPostInFull(t *testing.T) {
 				tag := caddytest.Do(t.Context(), method, url+path, "call").Header.Get("ETag")
 				g := caddytest.Do(t.Context(), method, url+path, "call", "If-None-Match: "+tag, "Prefer: wait=1")
 				if g.Status != status || g.Release() != "timeout" || g.Body != body || g.Header.Get("Content-Type") != mediaType || g.Header.Get("ETag") != tag {
-					t.Errorf("%s: at the timeout it was answered %+v", path, g)
+					t.Errorf("%s: at the timeout the poll was answered %+v", path, g)
 				}
 			}
 			if g := caddytest.Do(t.Context(), method, url+"/rpc", "call", `If-None-Match: "other"`); g.Status != 200 || g.Release() != "none" {
-				t.Errorf("a client that has another answer was given %+v", g)
+				t.Errorf("a client that has another answer got %+v", g)
 			}
 			if g := caddytest.Do(t.Context(), method, url+"/own", "call", `If-None-Match: "v1"`, "Prefer: wait=1"); g.Status != 304 || g.Release() != "timeout" {
 				t.Errorf("the backend's own 304 became %+v", g)

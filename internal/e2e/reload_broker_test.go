@@ -12,24 +12,24 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// brokered is a site that never has anything new, with one broker or another.
+// brokered returns a site that never has anything new, with the given broker.
 func brokered(broker string) string {
 	return configuration("parker {\n broker "+broker+"\n}", "parker /wait/* {\n timeout 4m\n}\nrespond /wait/* 204", "127.0.0.1:1")
 }
 
-// waiter is a client that polls on its channel, one that streams, and who publishes
-// there, one message after the other.
+// waiter has a poll and a stream on its channel, and publishes one message after the
+// other there.
 type waiter struct {
 	caddy   *caddytest.Caddy
 	channel string
-	client  *http.Transport // whose connections are used once
+	client  *http.Transport // uses each connection once
 	stream  *caddytest.Stream
 	message int // the last that was published
 	unsure  int // the last that may have been published twice
 }
 
-// poll polls in the background. A connection may be one that the old listener had not
-// accepted yet.
+// poll polls in the background. It retries, because the old listener may close without
+// accepting a connection.
 func (w *waiter) poll(t *testing.T) <-chan caddytest.Answer {
 	polled := make(chan caddytest.Answer, 1)
 	go func() {
@@ -44,7 +44,7 @@ func (w *waiter) poll(t *testing.T) <-chan caddytest.Answer {
 	return polled
 }
 
-// publish publishes the next message, until that is answered.
+// publish publishes the next message and retries until it is answered.
 func (w *waiter) publish(t *testing.T) {
 	w.message++
 	for range 100 {
@@ -59,10 +59,10 @@ func (w *waiter) publish(t *testing.T) {
 		}
 		return
 	}
-	t.Errorf("publishing on %s is never answered", w.channel)
+	t.Errorf("publishing on %s was never answered", w.channel)
 }
 
-// check reports whether the message has come: to the poll, and to the stream once.
+// check reports whether the poll got the message, and the stream got it once.
 func (w *waiter) check(t *testing.T, polled <-chan caddytest.Answer) bool {
 	want := fmt.Sprint(w.message)
 	select {
@@ -72,14 +72,14 @@ func (w *waiter) check(t *testing.T, polled <-chan caddytest.Answer) bool {
 			return false
 		}
 	case <-time.After(caddytest.Patience):
-		t.Errorf("message %s on %s was published, and a poll that was parked there is not answered", want, w.channel)
+		t.Errorf("message %s on %s was published, but the poll parked there was not answered", want, w.channel)
 		return false
 	}
 	for {
 		event, ok, err := w.stream.NextWithin(caddytest.Patience)
 		switch {
 		case err != nil || !ok:
-			t.Errorf("message %s on %s was published, and a stream does not hear it: %v", want, w.channel, err)
+			t.Errorf("message %s on %s was published, but the stream did not hear it: %v", want, w.channel, err)
 			return false
 		case event.Data == want:
 			return true

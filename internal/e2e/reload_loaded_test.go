@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// crowds are the readers by each protocol.
+// crowds are the readers of each protocol.
 var crowds = []struct {
 	protocol       caddytest.Protocol
 	polls, streams int
@@ -37,7 +37,7 @@ func TestReloadTwentyTimesUnderLoadLosesNothing(t *testing.T) {
 			readers.Go(func() { s.poll(t, client, fmt.Sprint(crowd.protocol, " poll ", i), s.rooms[i%rooms]) })
 		}
 		for range 4 {
-			if crowd.protocol != caddytest.HTTP3 { // where a poll is held for 25 s at most
+			if crowd.protocol != caddytest.HTTP3 { // which holds a poll for at most 25 s
 				waiting = append(waiting, client.Get(t.Context(), "/"+s.still.name+"?version=0"))
 			}
 			still = append(still, caddytest.ListenWith(t, client.Transport, client.URL+"/"+s.still.name+"?version=0"))
@@ -59,27 +59,27 @@ func TestReloadTwentyTimesUnderLoadLosesNothing(t *testing.T) {
 	publishing.Wait()
 	readers.Wait()
 
-	// Those who waited all the time go on in the configuration of now.
+	// The requests that have waited all the time are now in the last configuration.
 	s.caddy.MustLoad(t, generation(7, caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Backend", r.Header.Get("X-New"))
 		s.serve(w, r)
 	})))
 	if p := s.publish(t, s.still, true); p.Released != len(waiting)+len(still) {
-		t.Errorf("%d were released of %d", p.Released, len(waiting)+len(still))
+		t.Errorf("%d of %d requests were released", p.Released, len(waiting)+len(still))
 	}
 	for _, poll := range waiting {
 		if g := <-poll; g.Status != 200 || g.Body != "version 1" || g.Header.Get("X-Generation") != "7" || g.Header.Get("X-Backend") != "yes" || g.Release() != "replay" {
-			t.Errorf("a poll that waited was answered %+v", g)
+			t.Errorf("a waiting poll was answered %+v", g)
 		}
 	}
 	for _, stream := range still {
 		if e := stream.Next(t); e.Data != "version 1" {
-			t.Errorf("a stream that waited heard %+v", e)
+			t.Errorf("a waiting stream heard %+v", e)
 		}
 	}
 }
 
-// awaitMore returns when the count is so much higher.
+// awaitMore returns when the count has grown by n.
 func awaitMore(t *testing.T, count *atomic.Int32, n int32) {
 	t.Helper()
 	n += count.Load()

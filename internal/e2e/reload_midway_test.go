@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// dialAt connects to one address, whatever is asked for.
+// dialAt returns a dial function that always connects to one address.
 func dialAt(network, address string) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, address)
@@ -29,7 +29,7 @@ func TestReloadCarriesRequestThroughManyConfigurations(t *testing.T) {
 	for i := 1; i <= 12; i++ {
 		caddy.MustLoad(t, text(i))
 		if i%3 != 0 {
-			continue // two that nothing happens in
+			continue // two configurations in which nothing happens
 		}
 		caddy.Publish(t, "messages", "", "")
 		for range 2 {
@@ -63,7 +63,7 @@ func TestReloadLetsRunningReplayFinishInItsConfiguration(t *testing.T) {
 	caddy.Publish(t, "messages", "", "")
 	replays := []*caddytest.Ask{old.Next(t), old.Next(t)}
 	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))
-	caddy.Publish(t, "messages", "", "") // it is noted
+	caddy.Publish(t, "messages", "", "") // the event is noted for later
 	for _, replay := range replays {
 		replay.Answer(204, "")
 	}

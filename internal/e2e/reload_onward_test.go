@@ -40,7 +40,7 @@ func TestReloadFreesConfigurationsThatStreamLeft(t *testing.T) {
 	reload(4)
 	goroutines, memory := caddy.Goroutines(t), caddy.Memory(t)
 	reload(20)
-	const slack = 3 << 20 // a stream's way through a configuration takes some kilobytes
+	const slack = 3 << 20 // a stream uses some kilobytes for each configuration
 	caddytest.Await(t, "goroutines and memory are what they were", func() bool {
 		return caddy.Goroutines(t) <= goroutines+5 && caddy.Memory(t) <= memory+slack
 	})
@@ -69,7 +69,7 @@ func TestReloadKeepsLastRouteOfVanishedSite(t *testing.T) {
 	for range 3 {
 		replayed(second)
 	}
-	// It is back, and guarded.
+	// The site is back and requires a password.
 	caddy.MustLoad(t, configuration("", held, last.Address))
 	replayed(last)
 	caddy.MustLoad(t, configuration("", "respond 403", last.Address))

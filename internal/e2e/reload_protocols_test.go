@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// visitor has polls and streams at the room where all wait, by one protocol.
+// visitor has polls and streams of one protocol on the channel that all share.
 type visitor struct {
 	*caddytest.Client
 	polls   []<-chan caddytest.Answer
@@ -18,7 +18,7 @@ type visitor struct {
 	heard   string // the position of the last message
 }
 
-// poll parks polls, which go on from what the last ones heard.
+// poll parks polls that resume after the last position heard.
 func (v *visitor) poll(t *testing.T, n int) {
 	v.polls = nil
 	for range n {
@@ -26,7 +26,7 @@ func (v *visitor) poll(t *testing.T, n int) {
 	}
 }
 
-// hears checks that each poll and stream hears one thing next, and nothing before.
+// hears checks that each poll and stream hears the wanted event next.
 func (v *visitor) hears(t *testing.T, want string) {
 	t.Helper()
 	for _, poll := range v.polls {
@@ -46,14 +46,14 @@ func (v *visitor) hears(t *testing.T, want string) {
 }
 
 // Each poll is parked before a reload and released after it, so that none is held for
-// longer than HTTP/3 lets it be.
+// longer than HTTP/3 allows.
 func TestReloadKeepsPollsAndStreamsOnEveryProtocol(t *testing.T) {
 	const polls, streams = 3, 2
 	s := &storm{known: make(map[string]bool), hook: &http.Transport{DisableKeepAlives: true}}
 	r := &room{name: "rooms/all"}
 	s.rooms, s.still = []*room{r}, r
 	upstreams := []string{caddytest.Serve(t, s.serve), caddytest.Serve(t, s.serve)}
-	// All are to be parked when something is published, so nobody looks again.
+	// All must be parked when something is published, so look_again is off.
 	site := func(i int) string {
 		return strings.Replace(generation(i, upstreams[i%2]), "timeout ", "look_again off\n\t\ttimeout ", 1)
 	}
@@ -78,7 +78,7 @@ func TestReloadKeepsPollsAndStreamsOnEveryProtocol(t *testing.T) {
 		awaitStreams(t, s.caddy.Caddy, r.name, streams*len(visitors))
 		s.caddy.MustLoad(t, site(i+1))
 		if p := s.publish(t, r, version); p.Released != all {
-			t.Errorf("by reload %d, %d are left of %d", i+1, p.Released, all)
+			t.Errorf("after reload %d, %d of %d are left", i+1, p.Released, all)
 		}
 		messages, versions := r.upTo()
 		for _, v := range visitors {
@@ -94,7 +94,7 @@ func TestReloadKeepsPollsAndStreamsOnEveryProtocol(t *testing.T) {
 		for _, stream := range v.streams {
 			stream.Leave()
 			if rest, _ := stream.Rest(t); len(rest) > 0 {
-				t.Errorf("by %s, a stream heard %v besides", v.Protocol, rest)
+				t.Errorf("by %s, a stream also heard %v", v.Protocol, rest)
 			}
 		}
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// stayed is a poll and a stream that are parked on one channel.
+// stayed is a poll and a stream parked on one channel.
 type stayed struct {
 	poll   <-chan caddytest.Answer
 	stream *caddytest.Stream
 }
 
-// stay parks them. The backend has nothing new.
+// stay parks a poll and a stream. The backend has nothing new.
 func stay(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, url, channel string, header ...string) stayed {
 	t.Helper()
 	var s stayed
@@ -42,7 +42,7 @@ func TestReloadRevokesAccessOfParkedRequests(t *testing.T) {
 	parker /messages`, backend.Address))
 	caddy.Publish(t, "messages", "", "")
 	if g := <-s.poll; g.Status != 401 || g.Header.Get("Www-Authenticate") == "" {
-		t.Errorf("the poll was answered %+v", g)
+		t.Errorf("the poll was the poll was answered %+v", g)
 	}
 	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 1 || rest[0].Type != "parker.error" || rest[0].Data != `{"status":401}` {
 		t.Errorf("the stream ended with %v, %v", rest, err)
@@ -63,7 +63,7 @@ func TestReloadWithoutParkerOnRouteGivesBackendsAnswer(t *testing.T) {
 		young.Next(t).Answer(200, "as it is")
 	}
 	if g := <-s.poll; g.Status != 200 || g.Body != "as it is" || g.Header.Get("Parker-Status") != "" {
-		t.Errorf("the poll was answered %+v", g)
+		t.Errorf("the poll was the poll was answered %+v", g)
 	}
 	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
 		t.Errorf("the stream ended with %v, %v", rest, err)
@@ -81,7 +81,7 @@ func TestReloadWithoutAppAnswersAllRequests(t *testing.T) {
 	s := stay(t, caddy, backend, url, "messages")
 	caddy.MustLoad(t, "http://{$SITE} {\n reverse_proxy "+backend.Address+"\n}\n")
 	if g := <-s.poll; g.Status != 204 || g.Release() != "stop" {
-		t.Errorf("the poll was answered %+v", g)
+		t.Errorf("the poll was the poll was answered %+v", g)
 	}
 	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
 		t.Errorf("the stream ended with %v, %v", rest, err)
@@ -94,7 +94,7 @@ func TestReloadWithoutAppAnswersAllRequests(t *testing.T) {
 		t.Errorf("released %d", p.Released)
 	}
 	if g := <-s.poll; g.Body != "hello again" {
-		t.Errorf("the poll was answered %+v", g)
+		t.Errorf("the poll was the poll was answered %+v", g)
 	}
 	if e := s.stream.Next(t); e.Data != "hello again" {
 		t.Errorf("the stream heard %+v", e)
@@ -113,7 +113,7 @@ func TestReloadWithoutSiteKeepsStreamsInOldRoute(t *testing.T) {
 		backend.Next(t).Answer(200, "news")
 	}
 	if g := <-s.poll; g.Body != "news" {
-		t.Errorf("the poll was answered %+v", g)
+		t.Errorf("the poll was the poll was answered %+v", g)
 	}
 	if e := s.stream.Next(t); e.Data != "news" {
 		t.Errorf("the stream heard %+v", e)
@@ -166,13 +166,13 @@ http://{$SITE} {
 		caddy.Publish(t, name, "", "")
 		backend.Next(t).Answer(200, "of "+name)
 		if g := <-parked[name]; g.Body != "of "+name {
-			t.Errorf("%s: answered %+v", name, g)
+			t.Errorf("%s: the poll was answered %+v", name, g)
 		}
 	}
 	old.Unasked(t)
 }
 
-// askAs asks the server at the address by another name.
+// askAs sends a request to the address with another host name.
 func askAs(t *testing.T, address, host string) caddytest.Answer {
 	transport := &http.Transport{DialContext: dialAt("tcp", address)}
 	defer transport.CloseIdleConnections()
@@ -205,7 +205,7 @@ func TestReloadKeepsPollOverUnixSocket(t *testing.T) {
 	caddy.Publish(t, "messages", "", "")
 	young.Next(t).Answer(200, "news")
 	if g := <-answered; g.Body != "news" {
-		t.Errorf("answered %+v", g)
+		t.Errorf("the poll was answered %+v", g)
 	}
 	old.Unasked(t)
 }

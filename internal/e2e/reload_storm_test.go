@@ -16,27 +16,26 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// storm is readers of many rooms, by polls and by streams, while Caddy is reloaded
-// and there is something new in one room after the other: a message, or a new
-// version of what the backend has to say.
+// storm has polls and streams on many rooms while Caddy is reloaded. One room after the
+// other gets something new: a message, or a new version of the backend's answer.
 type storm struct {
 	caddy *caddytest.Secure
 	rooms []*room
-	still *room // nothing is new in there
+	still *room // a room without news
 
-	hook      *http.Transport // whose connections are used once
+	hook      *http.Transport // uses each connection once
 	published atomic.Int32
-	closing   atomic.Bool // what is published from now on is the last
+	closing   atomic.Bool // from now on each publish is the last of its room
 
 	mu    sync.Mutex      // guards known
-	known map[string]bool // the polls that a backend was asked for
+	known map[string]bool // the polls that reached a backend
 }
 
-// room is what its readers must have heard in the end. Its backends answer with the
-// version, if that is not the one that the client says it has.
+// room has what its readers must have heard at the end. Its backends answer with the
+// version unless the client already has it.
 type room struct {
 	name  string
-	start string // a position
+	start string // the position at the start
 
 	mu                sync.Mutex // guards all below
 	messages, version int
@@ -48,7 +47,7 @@ func (r *room) upTo() (messages, version int) {
 	return r.messages, r.version
 }
 
-// reader is what one of a room has heard so far.
+// reader has what a reader of a room has heard so far.
 type reader struct {
 	room              *room
 	messages, version int
@@ -60,7 +59,7 @@ func (h *reader) all() bool {
 	return h.messages == messages && h.version == version
 }
 
-// take takes a message or a version, and tells what is wrong with it.
+// take notes a message or a version, and returns an error if it comes out of order.
 func (h *reader) take(text string) error {
 	kind, number, _ := strings.Cut(text, " ")
 	n, err := strconv.Atoi(number)
@@ -77,8 +76,8 @@ func (h *reader) take(text string) error {
 	return nil
 }
 
-// stormSite is a configuration of them all. GLOBALS, AROUND and so on are put in, as
-// generations say.
+// stormSite is the template of all configurations. GLOBALS, AROUND and the other words
+// are replaced as in generations.
 const stormSite = `{
 	{$GLOBAL}
 	servers {
@@ -104,7 +103,7 @@ http://{$HOOK} {
 MORE
 `
 
-// generations are what changes from one reload to the next.
+// generations are the changes from one reload to the next.
 var generations = []map[string]string{
 	{},
 	{"TIMEOUT": "4m"},
@@ -119,7 +118,7 @@ var generations = []map[string]string{
 }
 
 func generation(i int, upstream string) string {
-	words := map[string]string{"UPSTREAM": upstream, "TIMEOUT": "5m"} // longer than a test
+	words := map[string]string{"UPSTREAM": upstream, "TIMEOUT": "5m"} // longer than the test
 	maps.Copy(words, generations[i%len(generations)])
 	pairs := []string{}
 	for _, word := range []string{"GLOBALS", "AROUND", "ROUTE", "TIMEOUT", "OPTIONS", "UPSTREAM", "MORE"} {
@@ -128,7 +127,7 @@ func generation(i int, upstream string) string {
 	return strings.NewReplacer(pairs...).Replace(stormSite)
 }
 
-// serve is what all backends do.
+// serve is the handler of all backends.
 func (s *storm) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.known[r.Header.Get("X-Attempt")] = true
@@ -147,7 +146,7 @@ func (s *storm) serve(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// begin puts a first message into each room, from which all readers go on.
+// begin publishes a first message in each room, after which all readers start.
 func (s *storm) begin(t *testing.T, rooms int) {
 	for i := range rooms {
 		s.rooms = append(s.rooms, &room{name: fmt.Sprint("rooms/", i)})
@@ -158,8 +157,8 @@ func (s *storm) begin(t *testing.T, rooms int) {
 	}
 }
 
-// publish puts something new into the room. A publisher whose connection fails
-// says it again, by the same ID.
+// publish puts something new into the room. If the connection fails, it publishes again
+// with the same ID.
 func (s *storm) publish(t *testing.T, r *room, version bool) caddytest.Publication {
 	r.mu.Lock()
 	body := ""
@@ -186,8 +185,8 @@ func (s *storm) publish(t *testing.T, r *room, version bool) caddytest.Publicati
 	return p
 }
 
-// publishAll puts something new into one room after the other, until it is told to
-// end; and then the last message into each.
+// publishAll puts something new into one room after the other until end is closed, and
+// then the last message into each room.
 func (s *storm) publishAll(t *testing.T, every time.Duration, end <-chan struct{}) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -205,7 +204,7 @@ func (s *storm) publishAll(t *testing.T, every time.Duration, end <-chan struct{
 	}
 }
 
-// poll is a client that polls until it has heard all.
+// poll polls until the client has heard everything.
 func (s *storm) poll(t *testing.T, client *caddytest.Client, name string, r *room) {
 	h := &reader{room: r, id: r.start, messages: 1}
 	lost := 0
@@ -214,11 +213,11 @@ func (s *storm) poll(t *testing.T, client *caddytest.Client, name string, r *roo
 		g := client.Do(t.Context(), http.MethodGet, fmt.Sprintf("/%s?version=%d", r.name, h.version), "",
 			"Last-Event-ID: "+h.id, "X-Attempt: "+attempt)
 		if g.Err != nil && lost < 3 && !s.asked(attempt) {
-			lost++ // on a connection that the old listener had not accepted yet
+			lost++ // on a connection that the old listener had not accepted
 			continue
 		}
 		if g.Status != http.StatusOK || g.Header.Get("Parker-Recovered") != "" {
-			t.Errorf("%s of %s, attempt %d: answered %+v", name, r.name, i, g)
+			t.Errorf("%s of %s, attempt %d: got %+v", name, r.name, i, g)
 			return
 		}
 		if err := h.take(g.Body); err != nil {
@@ -242,7 +241,7 @@ func (s *storm) open(t *testing.T, client *caddytest.Client, r *room) *caddytest
 	return caddytest.ListenWith(t, client.Transport, client.URL+"/"+r.name+"?version=0", "Last-Event-ID: "+r.start)
 }
 
-// listen hears a stream until it has heard all.
+// listen reads a stream until the client has heard everything.
 func (s *storm) listen(t *testing.T, client *caddytest.Client, stream *caddytest.Stream, r *room) {
 	h := &reader{room: r, messages: 1}
 	for !s.closing.Load() || !h.all() {

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// The older poll of a page came through a reload, and is parked on the same
-// channels, or on others.
+// The older poll of a page was kept at a reload, and is parked on the same channels or
+// on others.
 func TestSupersedeEndsOlderPollAfterReload(t *testing.T) {
 	t.Parallel()
 	for _, channels := range []string{"messages", "messages more"} {
@@ -44,7 +44,7 @@ func TestSupersedeEndsOlderPollAfterReload(t *testing.T) {
 	}
 }
 
-// Of polls that come while others go through a reload, one of each page is left.
+// If polls arrive during a reload that keeps older ones, one poll of each page is left.
 func TestSupersedeLeavesOnePollPerPageAfterReload(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -52,7 +52,7 @@ func TestSupersedeLeavesOnePollPerPageAfterReload(t *testing.T) {
 		return configuration("", fmt.Sprintf("parker messages%s {\n supersede {query.page}\n timeout %dm\n}", []string{"", " more"}[i%2], 5+i), backend.Address)
 	}
 	caddy := caddytest.Start(t, text(0), "")
-	var came sync.Map // the numbers of the polls that have come
+	var came sync.Map // the numbers of the polls that have arrived
 	go func() {
 		for {
 			select {
@@ -71,7 +71,7 @@ func TestSupersedeLeavesOnePollPerPageAfterReload(t *testing.T) {
 			polls = append(polls, caddytest.Get(t.Context(), fmt.Sprintf("http://%s/messages?page=%d&n=%d", caddy.Site, page, len(polls))))
 		}
 	}
-	// An older poll is ended before the newer one asks. So these are the newest.
+	// An older poll ends before the newer one asks, so these are the newest.
 	awaitNewest := func() {
 		t.Helper()
 		caddytest.Await(t, "the newest polls have come", func() bool {

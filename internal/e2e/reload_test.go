@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// reloaded is a site and its hook. NAME, ROUTE and UPSTREAM are put in.
+// reloaded is a site and its hook. NAME, ROUTE and UPSTREAM are replaced.
 const reloaded = `{
 	{$GLOBAL}
 	GLOBALS
@@ -22,7 +22,7 @@ http://{$HOOK} {
 }
 `
 
-// configuration is one of a site with another route.
+// configuration returns a Caddyfile with the given global options, route and upstream.
 func configuration(globals, route, upstream string) string {
 	return strings.NewReplacer("GLOBALS", globals, "ROUTE", route, "UPSTREAM", upstream).Replace(reloaded)
 }
@@ -42,7 +42,7 @@ func TestReloadReplaysParkedPollThroughNewRoute(t *testing.T) {
 	if r := ask.Request; r.RequestURI != "/rewritten?since=7" || r.Header.Get("X-New") != "yes" || r.Header.Get("Cookie") != "session=1; held=yes" {
 		t.Errorf("the new backend was asked %s with %v", r.RequestURI, r.Header)
 	}
-	ask.Answer(204, "") // it is parked again, in the new configuration
+	ask.Answer(204, "") // the poll is parked again, in the new configuration
 	caddy.AwaitWaiting(t, "messages", 1)
 	caddy.Publish(t, "messages", "", "")
 	young.Next(t).Answer(200, "news")
@@ -100,7 +100,7 @@ func TestReloadMovesStreamToNewConfiguration(t *testing.T) {
 	}
 	awaitStreams(t, caddy, "messages", 1)
 	old.Unasked(t)
-	// Who may hear is the new configuration's business.
+	// The new configuration decides who may listen.
 	caddy.Reload(t, configuration("", "respond 403", young.Address))
 	caddy.Publish(t, "messages", "", "a secret")
 	if rest, err := s.Rest(t); err != nil || len(rest) != 1 || rest[0].Type != "parker.error" || rest[0].Data != `{"status":403}` {

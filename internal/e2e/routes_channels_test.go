@@ -25,7 +25,7 @@ http://{$HOOK} {
 `, backend.Address)
 	q := poll{line: "GET /acme/7?user=J%C3%BCrgen+%26+Co", header: []string{"X-Team: red/blue"}}
 	answered := q.send(t, caddy.Site, "127.0.0.1")
-	// As the hook's URL has them.
+	// Channels as written in the URL of the hook.
 	channels := []string{"fixed", "rooms/7", "users/J%C3%BCrgen%20&%20Co", "teams/red/blue", "visits/1", "tenants/acme", "GET:127.0.0.1"}
 	for i, channel := range channels {
 		for _, channel := range channels {
@@ -76,7 +76,7 @@ http://{$HOOK} {
 	if n := len(backend.seen()); n != len(targets) {
 		t.Errorf("the backend was asked %d times, want once for each of %d", n, len(targets))
 	}
-	// The other handler warns last and for itself.
+	// The other handler warns last, and separately.
 	const warning = `"msg":"the request is not held"`
 	log := caddy.Stderr.String
 	for deadline := time.Now().Add(caddytest.Patience); strings.Count(log(), warning) < 2 && time.Now().Before(deadline); {
@@ -118,7 +118,7 @@ http://{$HOOK} {
 			t.Errorf("%s: the backend was asked %d times", name, len(seen))
 		}
 	}
-	// Just as long as may be.
+	// A body of exactly the allowed length.
 	q := poll{line: "POST /messages", body: strings.Repeat("a", 1000), chunked: true}
 	backend.reset()
 	answered := q.send(t, caddy.Site, "127.0.0.1")

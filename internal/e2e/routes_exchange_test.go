@@ -23,9 +23,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// fields are all there is to a request or an answer, by name: the header's fields,
-// those that come more than once joined by " | ", and what HTTP/2 calls
-// pseudo-header fields, with :body added.
+// fields is a whole request or answer by field name. Values of a field that is repeated
+// are joined by " | ". HTTP/2's pseudo-header fields and :body hold the rest.
 type fields map[string]string
 
 func fieldsOf(header map[string][]string, more fields) fields {
@@ -37,7 +36,7 @@ func fieldsOf(header map[string][]string, more fields) fields {
 	return f
 }
 
-// sans is f but for some fields.
+// sans returns f without the named fields.
 func (f fields) sans(names ...string) fields {
 	f = maps.Clone(f)
 	for _, name := range names {
@@ -46,7 +45,7 @@ func (f fields) sans(names ...string) fields {
 	return f
 }
 
-// unvaried is f without what parker adds to Vary.
+// unvaried returns f without what parker adds to Vary.
 func (f fields) unvaried() fields {
 	f = maps.Clone(f)
 	lines := slices.DeleteFunc(strings.Split(f["Vary"], " | "), func(line string) bool { return line == "Accept" || line == "" })
@@ -56,14 +55,14 @@ func (f fields) unvaried() fields {
 	return f
 }
 
-// and holds the names of both.
+// and returns the fields of both.
 func (f fields) and(g fields) fields {
 	f = maps.Clone(f)
 	maps.Copy(f, g)
 	return f
 }
 
-// unless is f but for what g has too.
+// unless returns f without the fields that g has with the same value.
 func (f fields) unless(g fields) fields {
 	maps.DeleteFunc(f, func(name, _ string) bool {
 		_, ok := g[name]
@@ -72,7 +71,7 @@ func (f fields) unless(g fields) fields {
 	return f
 }
 
-// at is f at one of a pair's sites.
+// at returns f for one of a pair's sites.
 func (f fields) at(site int) fields {
 	f = maps.Clone(f)
 	for name, value := range f {
@@ -81,7 +80,7 @@ func (f fields) at(site int) fields {
 	return f
 }
 
-// poll is a request as a test spells it.
+// poll is a request in the notation of the tests.
 type poll struct {
 	line    string // method and target; GET /messages?since=0 if it is empty
 	header  []string
@@ -89,15 +88,14 @@ type poll struct {
 	chunked bool
 }
 
-// with is the poll with one more header field.
+// with returns the poll with one more header field.
 func (q poll) with(field string) poll {
 	q.header = append([]string{field}, q.header...)
 	return q
 }
 
-// send sends the poll over a connection of its own, in the background. The header
-// of the answer is as it was sent: net/http's client would hide a Content-Length
-// that comes twice.
+// send sends the poll over its own connection, in the background. It keeps the header
+// of the answer as it was sent: net/http's client would hide a repeated Content-Length.
 func (q poll) send(t *testing.T, address, host string) <-chan fields {
 	line := q.line
 	if line == "" {
@@ -183,12 +181,12 @@ func decode(coding string, body []byte) ([]byte, error) {
 	return body, nil
 }
 
-// news are long enough for encode to compress them.
+// news is long enough for encode to compress it.
 var news = `["` + strings.Repeat("hello ", 200) + `"]`
 
-// recorder is a backend that keeps all it is asked. It knows plain polling and
-// If-None-Match, and answers those who want HTML with what the templates handler
-// would execute.
+// recorder is a backend that keeps all requests. It knows plain polling and
+// If-None-Match, and answers clients that accept HTML with text that the templates
+// handler executes.
 type recorder struct {
 	Address string
 	news    atomic.Bool // there are news
@@ -212,14 +210,14 @@ func (b *recorder) reset() {
 	b.requests = nil
 }
 
-// seen are the requests so far.
+// seen returns the requests so far.
 func (b *recorder) seen() []fields {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clip(b.requests)
 }
 
-// ServeHTTP records and answers.
+// ServeHTTP records the request and answers it.
 func (b *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	b.mu.Lock()

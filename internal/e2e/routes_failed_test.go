@@ -57,7 +57,7 @@ func TestShareRetriesReplayAfterFirstAskFails(t *testing.T) {
 	caddy.Publish(t, "feed", "", "")
 	replay := backend.Next(t)
 
-	// Those who come after a further event do not join it.
+	// Polls that come after another event do not join the replay.
 	caddy.Publish(t, "feed", "", "")
 	first := caddytest.Get(t.Context(), url)
 	ask := backend.Next(t)
@@ -73,6 +73,6 @@ func TestShareRetriesReplayAfterFirstAskFails(t *testing.T) {
 	replay.Answer(http.StatusServiceUnavailable, "restarting")
 	backend.Next(t).Answer(http.StatusOK, "[1]")
 	if given := <-waiting; given.Status != http.StatusOK || given.Body != "[1]" || given.Release() != "replay" {
-		t.Errorf("the one who waited was answered %+v", given)
+		t.Errorf("the waiting poll was answered %+v", given)
 	}
 }

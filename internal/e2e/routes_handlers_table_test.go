@@ -1,6 +1,6 @@
 package e2e
 
-// throughHandlers are [passes] through what else stands in routes.
+// throughHandlers are [passes] through routes with other handlers.
 var throughHandlers = []passes{
 	{
 		name: "header outside",

@@ -52,7 +52,7 @@ http://{$HOOK} {
 	caddytest.Do(t.Context(), http.MethodGet, site+"/messages?user=2", "", "Prefer: wait=0")
 	caddytest.Do(t.Context(), http.MethodGet, site+"/other", "")
 
-	entries := awaitLogged(t, caddy, "handled request", 3) // the quiet one is not
+	entries := awaitLogged(t, caddy, "handled request", 3) // the one with log_skip is missing
 	for i, want := range []map[string]any{
 		{"released": "message", "passes": 3.0, "channels": "messages users/1", "status": 200.0, "seen": "inside"},
 		{"released": "none", "passes": 1.0, "channels": "messages users/2", "status": 200.0, "parked": "0.0", "seen": "inside"},
@@ -71,7 +71,7 @@ http://{$HOOK} {
 		group := entries[i]["parker"].(map[string]any)
 		for name, value := range want {
 			if group[name] != value {
-				t.Errorf("entry %d has, of parker, %s %v, want %v", i+1, name, group[name], value)
+				t.Errorf("entry %d has in parker's group %s %v, want %v", i+1, name, group[name], value)
 			}
 		}
 	}

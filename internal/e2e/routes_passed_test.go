@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// notHeld are polls whose answers are no nothing-new answers: they are passed on.
+// notHeld are polls whose answers are not nothing new and are passed on.
 var notHeld = []struct {
 	name, route string
 	poll        poll

@@ -46,7 +46,7 @@ http://{$HOOK} {
 		t.Errorf("after two passes the auth server was asked %d times", n)
 	}
 	revoked.Store(true)
-	backend.news.Store(true) // which the client must not get
+	backend.news.Store(true) // news that the client must not get
 	caddy.Publish(t, "messages", "", "")
 	given := <-answered
 	if given.Status != http.StatusUnauthorized || given.Body != "revoked" || given.Header.Get("Www-Authenticate") != `Bearer error="invalid_token"` ||
@@ -144,7 +144,7 @@ http://{$HOOK} {
 			check(t, "the client got", <-answered, fields{":status": "200", ":body": `["hello"]`})
 		})
 	}
-	t.Run("a file that the client has", func(t *testing.T) {
+	t.Run("a file that the client already has", func(t *testing.T) {
 		url := "http://" + caddy.Site + "/news.json"
 		first := caddytest.Do(t.Context(), http.MethodGet, url, "")
 		tag := first.Header.Get("Etag")

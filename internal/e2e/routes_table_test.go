@@ -1,9 +1,9 @@
 package e2e
 
-// forwarded is what reverse_proxy says of the client, once.
+// forwarded are the fields in which reverse_proxy names the client, once each.
 var forwarded = fields{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "Via": "1.1 Caddy"}
 
-// throughRoutes are [passes] through what chooses, rewrites and forwards.
+// throughRoutes are [passes] through routes that match, rewrite and forward.
 var throughRoutes = []passes{
 	{
 		name: "the smallest",
@@ -115,7 +115,7 @@ var throughRoutes = []passes{
 				respond "another handle" 404
 			}`,
 		poll:    poll{line: "GET /app/messages?since=0"},
-		channel: "v2/messages", // rewrite stands before parker, wherever it is written
+		channel: "v2/messages", // Caddy orders rewrite before parker
 		seen:    fields{":path": "/v2/messages?since=0"},
 	},
 	{

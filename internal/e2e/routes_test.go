@@ -11,22 +11,22 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// passes is a route that one poll goes through three times: the first ask, a
-// wake-up for nothing, a wake-up with news.
+// passes is a route that one poll goes through three times: the first ask, a wake-up
+// without news, and a wake-up with news.
 type passes struct {
 	name  string
-	route string // what stands in the site's block
+	route string // the content of the site block
 
 	poll    poll
-	channel string // "messages" if it is empty
+	channel string // "messages" if empty
 
-	// What the backend must see each time, and what the client must get in the
-	// end. Both are compared as a whole with what happens without parker; here
-	// stands what a reader would doubt; {host} is the site.
+	// What the backend must receive each time, and what the client must get at the end.
+	// Both are also compared as a whole with the same route without parker; listed here
+	// are the values that are not obvious. {host} is the site.
 	seen, given fields
 }
 
-// secret is the password "secret", hashed by bcrypt.
+// secret is the bcrypt hash of the password "secret".
 const secret = "$2a$04$Ywyvv/nkgYkaVxcZcYDIZemkhPrJsPguLcgxz7pY84uze3IqPd1wa"
 
 func TestRoutesSeeEachPassAsWithoutParker(t *testing.T) {
@@ -50,7 +50,7 @@ func TestRoutesSeeEachPassAsWithoutParker(t *testing.T) {
 	}
 }
 
-// forms are those that Caddy takes its configuration in.
+// forms are the configuration formats that Caddy accepts.
 var forms = map[string]func(t testing.TB, caddyfile, backend string, env ...string) *caddytest.Caddy{
 	"Caddyfile": caddytest.Start,
 	"JSON":      caddytest.StartAdapted,
@@ -81,7 +81,7 @@ func (c passes) run(t *testing.T, pair *pair, site int, backend *recorder) {
 	without := pair.bare(t, site, c.poll)
 
 	seen := backend.seen()
-	// Three with parker, or more where it looked again, and one without.
+	// Three asks with parker, or more if it looked again, and one without.
 	last := len(seen) - 1
 	if last < 3 {
 		t.Fatalf("the backend was asked %d times: %v\n%v", len(seen), seen, given)
@@ -101,11 +101,11 @@ func (c passes) run(t *testing.T, pair *pair, site int, backend *recorder) {
 // pair is a Caddy that serves each route twice: with parker and without.
 type pair struct {
 	caddy         *caddytest.Caddy
-	with, without string // where it does
+	with, without string // their addresses
 }
 
-// startPair serves the routes at site0.test and so on. They may use {$BACKEND} and
-// what else env has.
+// startPair serves the routes at site0.test and so on. They may use {$BACKEND} and the
+// variables in env.
 func startPair(t *testing.T, start func(testing.TB, string, string, ...string) *caddytest.Caddy, routes []string, backend string, env ...string) *pair {
 	t.Helper()
 	ports := caddytest.FreePorts(t, 2)
@@ -125,11 +125,11 @@ func host(site int) string { return fmt.Sprintf("site%d.test", site) }
 
 func port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
 
-// unnamed is a parker directive that names no channel.
+// unnamed matches a parker directive that names no channel.
 var unnamed = regexp.MustCompile(`(?m)^(\s*parker(?: [/@*]\S*)?)(?: \{)?$`)
 
-// acrossSites has the routes' sites share the channels that their paths name: each
-// poll is at one of them at a time.
+// acrossSites adds across_sites to the directives that take the channel from the path.
+// Only one site at a time has a poll on it.
 func acrossSites(route string) string {
 	return unnamed.ReplaceAllStringFunc(route, func(directive string) string {
 		opening, block := strings.CutSuffix(directive, " {")
@@ -140,7 +140,7 @@ func acrossSites(route string) string {
 	})
 }
 
-// withoutParker takes parker's directives out, each of which begins a line.
+// withoutParker removes parker's directives, each of which begins a line.
 func withoutParker(route string) string {
 	var kept []string
 	inside := false
@@ -173,7 +173,7 @@ func (p *pair) bare(t *testing.T, site int, q poll) fields {
 	return <-q.send(t, p.without, host(site))
 }
 
-// wake publishes on a channel on which one request is parked.
+// wake publishes on a channel with one parked request.
 func (p *pair) wake(t *testing.T, channel string) {
 	t.Helper()
 	if published := p.caddy.Publish(t, channel, "", ""); !strings.Contains(published, `"released":1`) {
@@ -185,7 +185,7 @@ func compare(t *testing.T, what string, got, want fields) {
 	t.Helper()
 	for name := range got.and(want) {
 		if got[name] != want[name] {
-			t.Errorf("%s has %s %q, and without parker %q", what, name, got[name], want[name])
+			t.Errorf("%s has %s %q, but without parker %q", what, name, got[name], want[name])
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-parker/parker/internal/status"
 )
 
-// severalSite is a site of one of several nodes. At /rows the backend is asked first,
-// at /messages it is not.
+// severalSite is the site of each node. At /rows the backend is asked first, at
+// /messages it is not asked.
 const severalSite = `{
 	{$GLOBAL}
 	parker {
@@ -35,15 +35,16 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// severalNodes is two nodes that share a broker and a backend. The network between a node and
-// the broker is its own.
+// severalNodes are two nodes that share a broker and a backend. Each node has its own
+// proxy to the broker.
 type severalNodes struct {
 	legacy *caddytest.Legacy
 	nodes  [2]*caddytest.Caddy
 	wires  [2]*caddytest.Proxy
 }
 
-// startSeveral runs two nodes. The option is the broker's, with %s for its address.
+// startSeveral starts two nodes with the broker option, in which %s stands for the
+// address.
 func startSeveral(t *testing.T, option, address string) *severalNodes {
 	t.Helper()
 	s := &severalNodes{legacy: caddytest.NewLegacy(t)}
@@ -59,7 +60,7 @@ const (
 	natsOption  = "nats {\n\t\t\turl nats://%s\n\t\t}"
 )
 
-// eachBroker runs a test with nodes that share Redis, and NATS.
+// eachBroker runs a test with nodes that share Redis, and with nodes that share NATS.
 func eachBroker(t *testing.T, test func(*testing.T, *severalNodes)) {
 	t.Parallel()
 	t.Run("redis", func(t *testing.T) {
@@ -72,7 +73,7 @@ func eachBroker(t *testing.T, test func(*testing.T, *severalNodes)) {
 	})
 }
 
-// health is how the broker fares, as a node sees it.
+// health returns the state of the broker, as a node sees it.
 func health(t *testing.T, c *caddytest.Caddy) status.Broker {
 	t.Helper()
 	var totals admin.Totals
@@ -85,7 +86,7 @@ func awaitReachable(t *testing.T, c *caddytest.Caddy, reachable bool) {
 	caddytest.Await(t, fmt.Sprint("the broker is reachable: ", reachable), func() bool { return health(t, c).Reachable == reachable })
 }
 
-// publishAway publishes where the broker cannot be reached, and returns what came of it.
+// publishAway publishes while the broker cannot be reached.
 func publishAway(t *testing.T, c *caddytest.Caddy, channel, body string) (released int, position string) {
 	t.Helper()
 	answer := caddytest.Do(t.Context(), http.MethodPost, "http://"+c.Hook+"/"+channel, body)
@@ -128,7 +129,7 @@ func TestBrokerClientMovingBetweenNodesMissesNothing(t *testing.T) {
 			t.Fatalf("the other node answered %+v", answer)
 		}
 		for i := 1; i < 20; i++ {
-			// At once, at the node where it was not published.
+			// Each node at once gives the message that was published at the other one.
 			at := answer.Header.Get("Last-Event-ID")
 			s.nodes[i%2].Publish(t, "messages", "text/plain", fmt.Sprint(i))
 			answer = <-s.messages(t, (i+1)%2, "Last-Event-ID: "+at)
@@ -170,12 +171,12 @@ func TestBrokerOutageKeepsServingEachNode(t *testing.T) {
 		}
 		heard := <-mine
 		if heard.Body != "away" {
-			t.Fatalf("who was parked here was answered %+v", heard)
+			t.Fatalf("the poll parked at this node was answered %+v", heard)
 		}
-		// A write through the node is one for its own, too.
+		// A write through the node releases its own polls, too.
 		caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[0].Site+"/rows", "row")
 		if answer := <-here; !strings.Contains(answer.Body, "row") {
-			t.Errorf("who was parked here was answered %+v", answer)
+			t.Errorf("the poll parked at this node was answered %+v", answer)
 		}
 		if answer := <-s.rows(t, 0); !strings.Contains(answer.Body, "row") {
 			t.Errorf("a first ask was answered %+v", answer)
@@ -184,24 +185,24 @@ func TestBrokerOutageKeepsServingEachNode(t *testing.T) {
 			t.Errorf("%d events wait for the broker", waiting)
 		}
 
-		// The client goes on at the other node, which does not have what it has.
+		// The client continues at the other node, which lacks the last message.
 		hopped := s.messages(t, 1, "Last-Event-ID: "+heard.Header.Get("Last-Event-ID"))
 		late := s.messages(t, 1, "Last-Event-ID: "+start)
 		s.nodes[1].AwaitWaiting(t, "messages", 2)
 		s.wires[0].Heal()
 		if answer := <-there; !strings.Contains(answer.Body, "row") {
-			t.Errorf("who was parked there was answered %+v", answer)
+			t.Errorf("the poll parked at the other node was answered %+v", answer)
 		}
 		if answer := <-late; answer.Body != "away" {
-			t.Errorf("who had not heard it was answered %+v", answer)
+			t.Errorf("the client that had missed the message was answered %+v", answer)
 		}
 		awaitReachable(t, s.nodes[0], true)
 		s.nodes[0].Publish(t, "messages", "text/plain", "after")
 		if answer := <-hopped; answer.Body != "after" {
-			t.Errorf("who had heard it was answered %+v", answer)
+			t.Errorf("the client that had heard the message was answered %+v", answer)
 		}
 		if waiting := health(t, s.nodes[0]).Waiting; waiting != 0 {
-			t.Errorf("%d events wait for the broker still", waiting)
+			t.Errorf("%d events still wait for the broker", waiting)
 		}
 	})
 }
@@ -226,10 +227,10 @@ func TestBrokerOutageLetsNodeStart(t *testing.T) {
 				t.Errorf("released %d", released)
 			}
 			if took := caddy.Stop(t); took > atOnce {
-				t.Errorf("it took %v to stop", took)
+				t.Errorf("the stop took %v", took)
 			}
 			if log := caddy.Stderr.String(); strings.Contains(log, "opensesame") || !strings.Contains(log, "cannot be reached") {
-				t.Errorf("the log does not say why, or says too much:\n%s", log)
+				t.Errorf("the log lacks the reason or contains a secret:\n%s", log)
 			}
 		})
 	}
@@ -256,11 +257,11 @@ func TestBrokerEmptiedIsReportedToClients(t *testing.T) {
 	for _, answer := range told {
 		lost := <-answer
 		if lost.Header.Get("Parker-Recovered") != "false" || lost.Header.Get("Last-Event-ID") == start {
-			t.Errorf("who was parked was answered %+v", lost)
+			t.Errorf("the parked poll was answered %+v", lost)
 		}
 		again := caddytest.Do(t.Context(), http.MethodGet, "http://"+s.nodes[1].Site+"/messages", "", "Prefer: wait=0", "Last-Event-ID: "+lost.Header.Get("Last-Event-ID"))
 		if again.Header.Get("Parker-Recovered") != "" {
-			t.Errorf("it was told again: %+v", again)
+			t.Errorf("the client was reset again: %+v", again)
 		}
 	}
 	for _, stream := range streams {
@@ -268,7 +269,7 @@ func TestBrokerEmptiedIsReportedToClients(t *testing.T) {
 			t.Errorf("a stream heard %+v", event)
 		}
 	}
-	// Who has no position is asked for again, and stays parked.
+	// For clients without a position the backend is asked again, and they stay parked.
 	caddytest.Await(t, "the backend was asked for who has no position", func() bool { return s.legacy.Asks.Load() > asks })
 	s.nodes[1].Publish(t, "messages", "text/plain", "after")
 	for _, stream := range streams {
@@ -278,7 +279,7 @@ func TestBrokerEmptiedIsReportedToClients(t *testing.T) {
 	}
 	caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[1].Site+"/rows", "hello")
 	if answer := <-without; !strings.Contains(answer.Body, "hello") {
-		t.Errorf("who has no position was answered %+v", answer)
+		t.Errorf("the client without a position was answered %+v", answer)
 	}
 }
 
@@ -332,8 +333,8 @@ func TestBrokerPublishesForApplications(t *testing.T) {
 	})
 }
 
-// channelFor is where a wake-up is for rows, and a message for those who wait for
-// some.
+// channelFor returns the channel for a publish: rows for a wake-up, messages for a
+// message.
 func channelFor(body string) string {
 	if body == "" {
 		return "rows"
@@ -353,22 +354,22 @@ func TestReloadKeepsPositionsWithBroker(t *testing.T) {
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/rows?since=0")
 	caddy.AwaitWaiting(t, "rows", 1)
 
-	// To another broker: who is parked stays.
+	// With another broker, parked polls stay parked.
 	caddy.MustLoad(t, with("one"))
 	awaitReachable(t, caddy, true)
 	start := caddy.PublishWith(t, "messages", "1").Position
 	caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/rows", "hello")
 	if answer := <-parked; !strings.Contains(answer.Body, "hello") {
-		t.Errorf("who was parked before was answered %+v", answer)
+		t.Errorf("the poll parked before was answered %+v", answer)
 	}
 
-	// With another password: positions go on.
+	// With another password, positions stay valid.
 	redis.Do(t, "CONFIG", "SET", "requirepass", "two")
 	caddy.MustLoad(t, with("two"))
 	awaitReachable(t, caddy, true)
 	caddy.Publish(t, "messages", "text/plain", "2")
 	if answer := resumedAt(t, caddy, start); answer.Body != "2" || answer.Header.Get("Parker-Recovered") != "" {
-		t.Errorf("going on after the reload: %+v", answer)
+		t.Errorf("the poll resumed after the reload was answered %+v", answer)
 	}
 }
 

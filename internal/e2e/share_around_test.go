@@ -39,12 +39,12 @@ func TestShareIsHintedAtByWatchAndReuse(t *testing.T) {
 		caddy := caddytest.Start(t, parking(options), "127.0.0.1:1")
 		log := caddy.Stderr.String()
 		if hinted := strings.Contains(log, "add 'share public'"); hinted != (want != "") || !strings.Contains(log, want) {
-			t.Errorf("%q: the log has the hint: %t, and is to have %s", options, hinted, want)
+			t.Errorf("%q: the log has the hint: %t, want %s", options, hinted, want)
 		}
 	}
 }
 
-// Handlers in front leave marks of each request, by which no answer differs.
+// Handlers in front mark each request differently, without an effect on the answer.
 func TestShareIgnoresMarksOfHandlersInFront(t *testing.T) {
 	t.Parallel()
 	auth := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Remote-User", "ada") })
@@ -77,7 +77,8 @@ func TestShareIgnoresMarksOfHandlersInFront(t *testing.T) {
 	}
 }
 
-// What told people apart may be gone by then, but for a placeholder.
+// The part of the request that distinguishes users may have been removed, except for a
+// placeholder.
 func TestShareKeepsPollsApartByPlaceholder(t *testing.T) {
 	t.Parallel()
 	auth := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-User", r.Header.Get("Cookie")) })
@@ -113,7 +114,8 @@ func TestShareKeepsPollsApartByPlaceholder(t *testing.T) {
 	}
 }
 
-// One handler stands before several routes, and what chose among them is gone.
+// One handler is in front of several routes, and the field that the routes match was
+// removed.
 func TestShareKeepsPollsApartByRouteBehindNamedRoute(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)

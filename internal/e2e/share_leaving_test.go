@@ -28,7 +28,7 @@ func TestShareKeepsAnswerWhenLeaderDisconnects(t *testing.T) {
 	caddy.AwaitInside(t, joined, 2)
 	leave()
 	<-left
-	// Caddy has seen the first leave when it has seen the second.
+	// Caddy has noticed that the first client disconnected when it notices the second.
 	leaveToo()
 	<-leftToo
 	caddy.AwaitInside(t, joined, 1)
@@ -55,7 +55,7 @@ func TestShareAsksOnceAfterLeaderTimesOut(t *testing.T) {
 		joining = append(joining, caddytest.Get(t.Context(), url))
 	}
 	caddy.AwaitInside(t, joined, polls)
-	next := backend.Next(t) // one of them asks after 5 s
+	next := backend.Next(t) // one of the polls asks after 5 s
 	if g := <-impatient; g.Body != "[]" || g.Release() != "timeout" {
 		t.Errorf("the poll that led was answered %+v", g)
 	}
@@ -86,12 +86,12 @@ func TestShareEndsAskThatNobodyWaitsFor(t *testing.T) {
 	select {
 	case <-ask.Gone():
 	case <-time.After(caddytest.Patience):
-		t.Error("the backend still works for nobody")
+		t.Error("the backend still works although no poll waits")
 	}
 	for _, answered := range left {
 		<-answered
 	}
-	// Those who come now begin anew.
+	// Later polls start a new ask.
 	stays := caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed")
 	backend.Next(t).Answer(200, "[1]")
 	if g := <-stays; g.Body != "[1]" {
@@ -121,26 +121,26 @@ func TestShareSurvivesLeaderThatReadsSlowly(t *testing.T) {
 			caddy.AwaitInside(t, joined, 2)
 			go ask.Answer(200, large)
 			for _, answered := range others {
-				// An answer that took too long to be shared is asked for again.
+				// If an answer takes too long to be shared, the other polls ask again.
 				for waits := true; waits; {
 					select {
 					case ask := <-backend.Asks():
 						go ask.Answer(200, large)
 					case g := <-answered:
 						if g.Err != nil || g.Body != large {
-							t.Errorf("another was answered %d bytes, %v", len(g.Body), g.Err)
+							t.Errorf("another poll got %d bytes, %v", len(g.Body), g.Err)
 						}
 						waits = false
 					}
 				}
 			}
-			// It gets all of it, too, once it reads.
+			// The leader gets the whole answer, too, once it reads.
 			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if text, err := io.ReadAll(answer.Body); err != nil || string(text) != large {
-				t.Errorf("the leader was answered %d bytes, %v", len(text), err)
+				t.Errorf("the leader got %d bytes, %v", len(text), err)
 			}
 			backend.Unasked(t)
 		})

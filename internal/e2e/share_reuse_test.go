@@ -26,7 +26,7 @@ func TestReuseServesNothingNewAnswerUntilPublish(t *testing.T) {
 	}
 	backend.Unasked(t)
 
-	// Of those that wait one asks, and its answer serves again.
+	// One of the waiting polls asks, and its answer is reused again.
 	release(t, caddy, "feed", 5)
 	backend.Next(t).Answer(200, "[]")
 	caddy.AwaitWaiting(t, "feed", 5)
@@ -44,7 +44,7 @@ func TestReuseServesNothingNewAnswerUntilPublish(t *testing.T) {
 	}
 	backend.Unasked(t)
 
-	// News serves nobody who comes later.
+	// News is not reused for later polls.
 	news := caddytest.Get(t.Context(), url)
 	backend.Next(t).Answer(200, "[2]")
 	if g := <-news; g.Body != "[2]" || g.Release() != "none" {
@@ -52,7 +52,7 @@ func TestReuseServesNothingNewAnswerUntilPublish(t *testing.T) {
 	}
 }
 
-// Nobody waits when the publish comes.
+// No poll waits when the publish comes.
 func TestReuseEndsAtPublishWithoutWaitingPolls(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)

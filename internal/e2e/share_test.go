@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// parking is a site that parks all polls, with the options given and without later
-// looks, and publishes each write on the channel that is its path.
+// parking returns a site that parks all polls, with the given options and look_again
+// off, and publishes each write on the channel that is its path.
 func parking(options string) string {
 	return `
 http://{$SITE} {
@@ -30,7 +30,7 @@ http://{$HOOK} {
 `
 }
 
-// release publishes without a message, and checks how many that has released.
+// release publishes without a message and checks how many requests are released.
 func release(t *testing.T, caddy *caddytest.Caddy, channel string, want int) {
 	t.Helper()
 	if published := caddy.Publish(t, channel, "", ""); !strings.Contains(published, fmt.Sprintf(`"released":%d}`, want)) {
@@ -38,8 +38,8 @@ func release(t *testing.T, caddy *caddytest.Caddy, channel string, want int) {
 	}
 }
 
-// Where polls are that join another's ask, those that queue for their own, and those
-// that are parked.
+// The functions in which polls wait: for another poll's ask, in the queue for their
+// own, and in the lot.
 const (
 	joined  = "poll.(*Poll).await"
 	queued  = "poll.(*attempt).queue"
@@ -105,7 +105,7 @@ func TestShareStartsNewAskAfterPublish(t *testing.T) {
 	}
 }
 
-// pollOf is a poll, as a client sends it.
+// pollOf is a poll as a client sends it.
 type pollOf struct {
 	method, query, body string
 	header              []string
@@ -123,7 +123,7 @@ func (p pollOf) send(t *testing.T, caddy *caddytest.Caddy) <-chan caddytest.Answ
 	return answered
 }
 
-// asker tells whose ask it is: all by which polls of these tests differ.
+// asker returns everything in which the polls of these tests differ.
 func asker(a *caddytest.Ask) string {
 	who := []string{a.Request.Method, a.Request.URL.RawQuery, a.Body}
 	for _, name := range slices.Sorted(maps.Keys(a.Request.Header)) {
@@ -165,7 +165,8 @@ func TestShareKeepsDifferingPollsApart(t *testing.T) {
 			for _, poll := range polls {
 				parked = append(parked, poll.send(t, caddy))
 			}
-			// Twice, all are at the backend at one time, each for itself.
+			// Twice all polls are at the backend at the same time, each with its own
+			// ask.
 			var first, replays []*caddytest.Ask
 			for range polls {
 				first = append(first, backend.Next(t))
@@ -189,7 +190,7 @@ func TestShareKeepsDifferingPollsApart(t *testing.T) {
 			for i, answered := range parked {
 				g := <-answered
 				if !askers[g.Body] || g.Release() != "replay" {
-					t.Errorf("the poll %+v was answered %+v, that is %s", polls[i], g, g.Release())
+					t.Errorf("the poll %+v was answered %+v with release=%s", polls[i], g, g.Release())
 				}
 				for _, line := range polls[i].header {
 					if _, value, _ := strings.Cut(line, ": "); !strings.Contains(g.Body, strings.Trim(fmt.Sprintf("%q", value), `"`)) {
@@ -202,8 +203,8 @@ func TestShareKeepsDifferingPollsApart(t *testing.T) {
 	}
 }
 
-// What an answer varied by shows only when it is there: a poll that had joined
-// asks again for itself.
+// The fields in Vary are known only with the answer: a poll that joined the ask may
+// have to ask again.
 func TestShareKeepsPollsApartByVary(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -242,8 +243,8 @@ func TestShareKeepsPollsApartByVary(t *testing.T) {
 	backend.Unasked(t)
 }
 
-// Each answer names another field than the one before, and with reuse there are
-// soon only answers that suit nobody.
+// Each answer varies by another field than the last one, so that with reuse no kept
+// answer fits any poll.
 func TestShareAnswersAllWhenVaryKeepsChanging(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -270,11 +271,11 @@ func TestShareExcludesPersonalAndLargeAnswers(t *testing.T) {
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, parking("max_body 2KB"), backend.Address)
 	for name, test := range map[string]struct{ body, header string }{
-		"it sets a cookie":             {body: "[%d]", header: "Set-Cookie: for=%d"},
-		"it varies by everything":      {body: "[%d]", header: "Vary: *, X-For%d"},
-		"it is larger than is kept":    {body: strings.Repeat("%d,", 1500), header: "X-For: %d"},
-		"it is much larger than that":  {body: strings.Repeat("%d,", 100_000), header: "X-For: %d"},
-		"there is nothing new, but it": {body: "[]", header: "Set-Cookie: for=%d"},
+		"the answer sets a cookie":               {body: "[%d]", header: "Set-Cookie: for=%d"},
+		"the answer varies by everything":        {body: "[%d]", header: "Vary: *, X-For%d"},
+		"the answer is larger than is kept":      {body: strings.Repeat("%d,", 1500), header: "X-For: %d"},
+		"the answer is much larger than is kept": {body: strings.Repeat("%d,", 100_000), header: "X-For: %d"},
+		"a nothing-new answer sets a cookie":     {body: "[]", header: "Set-Cookie: for=%d"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const polls = 4
@@ -306,7 +307,7 @@ func TestShareExcludesPersonalAndLargeAnswers(t *testing.T) {
 				}
 			}
 			if len(given) != polls {
-				t.Errorf("given are only the answers %v", given)
+				t.Errorf("the polls got only the answers %v", given)
 			}
 			backend.Unasked(t)
 		})
@@ -331,13 +332,13 @@ func TestSharePublicSharesAllButCookies(t *testing.T) {
 		}
 		for _, answered := range others {
 			if g := <-answered; g.Body != body || g.Header.Get("X-Legacy") != "yes" || g.Header["Set-Cookie"] != nil {
-				t.Errorf("another was answered %+v", g)
+				t.Errorf("the other client was answered %+v", g)
 			}
 		}
 		backend.Unasked(t)
 	}
 
-	// A replay is shared in the same way.
+	// Replays are shared in the same way.
 	parked := []<-chan caddytest.Answer{poll("a", "")}
 	backend.Next(t).Answer(200, "[]", "Set-Cookie: session=a")
 	caddy.AwaitWaiting(t, "feed", 1)
@@ -357,6 +358,6 @@ func TestSharePublicSharesAllButCookies(t *testing.T) {
 		news += len(g.Header["Set-Cookie"]) - 1
 	}
 	if news != 1 {
-		t.Errorf("%d clients were given the replay's cookie", news)
+		t.Errorf("%d clients got the replay's cookie", news)
 	}
 }

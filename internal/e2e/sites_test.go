@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// twoHosts is one site block for two hosts: a Caddyfile can have them share channels,
-// as any JSON can, and only their requests show it.
+// twoHosts is one site block for two hosts. In a Caddyfile, as in JSON, they can share
+// channels, which shows only in their requests.
 const twoHosts = `
 http://{$SITE} {
 }

@@ -24,7 +24,7 @@ func TestStopAnswersAllAndClientsResume(t *testing.T) {
 			url := "http://" + caddy.Site
 			position := caddy.PublishWith(t, "parked", "before all").Position
 			s := stay(t, caddy, backend, url+"/parked", "parked")
-			// One that was parked in an older configuration.
+			// This poll was parked in an older configuration.
 			older := caddytest.Get(t.Context(), url+"/older")
 			backend.Next(t).Answer(204, "")
 			caddy.AwaitWaiting(t, "older", 1)
@@ -49,7 +49,7 @@ func TestStopAnswersAllAndClientsResume(t *testing.T) {
 			if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
 				t.Errorf("the stream ended with %v, %v", rest, err)
 			}
-			// What the backend is asked already is finished.
+			// Asks that are already at the backend are finished.
 			replay.Answer(200, "replayed")
 			first.Answer(200, "asked")
 			nothing.Answer(204, "")
@@ -111,8 +111,7 @@ func TestStopIsNotDelayedByRefusedReplay(t *testing.T) {
 	}
 }
 
-// A supervisor starts the new binary at the same address, and then stops the old
-// one.
+// A supervisor starts the new binary at the same address and then stops the old one.
 func TestStopHandsOverToNewProcess(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
@@ -128,7 +127,7 @@ func TestStopHandsOverToNewProcess(t *testing.T) {
 		for last := false; !last; {
 			select {
 			case <-stopping:
-				last = true // one more, of the new one
+				last = true // one more, for the new process
 			default:
 			}
 			attempts = append(attempts, caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://"+old.Site+"/", "", "Prefer: wait=1"))

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// atOnce is how soon Caddy has stopped, on a machine that does other things as well.
+// atOnce is the time within which Caddy must have stopped, on a busy machine.
 const atOnce = 10 * time.Second
 
 func TestStopEndsStreamsBetweenEvents(t *testing.T) {
@@ -81,6 +81,6 @@ http://{$HOOK} {
 		t.Errorf("Caddy took %v to stop", took)
 	}
 	if _, err := io.Copy(io.Discard, answer.Body); err == nil {
-		t.Error("what could not be sent was not missed")
+		t.Error("the message that could not be sent was not counted as missed")
 	}
 }

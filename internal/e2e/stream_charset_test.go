@@ -8,7 +8,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// written are bodies in some charset, and what is heard of them on a stream.
+// written are bodies in several charsets, and the data that a stream must send for
+// them.
 var written = []struct{ contentType, body, heard string }{
 	{"text/plain; charset=ISO-8859-1", "Z\xfcrich", "Zürich"},
 	{`text/html; charset="windows-1251"`, "<b>\xcc\xe8\xf0</b>", "<b>Мир</b>"},
@@ -35,7 +36,7 @@ func TestStreamConvertsAnswersToUTF8(t *testing.T) {
 		pages.Put("/news", page)
 		caddy.Publish(t, "news", "", "")
 		if e := s.Next(t); e.Data != w.heard {
-			t.Errorf("of %q in %s, heard %q, want %q", w.body, w.contentType, e.Data, w.heard)
+			t.Errorf("for %q in %s, heard %q, want %q", w.body, w.contentType, e.Data, w.heard)
 		}
 	}
 }
@@ -51,7 +52,7 @@ func TestStreamAndBatchConvertMessagesToUTF8(t *testing.T) {
 		late := caddytest.Listen(t, url, "Last-Event-ID: "+at)
 		for how, s := range map[string]*caddytest.Stream{"live": s, "late": late} {
 			if e := s.Next(t); e.Data != w.heard {
-				t.Errorf("%s: of %q in %s, heard %q, want %q", how, w.body, w.contentType, e.Data, w.heard)
+				t.Errorf("%s: for %q in %s, heard %q, want %q", how, w.body, w.contentType, e.Data, w.heard)
 			}
 		}
 		var missed batch
@@ -59,7 +60,7 @@ func TestStreamAndBatchConvertMessagesToUTF8(t *testing.T) {
 		if unmarshal(t, g.Body, &missed); len(missed) != 1 || missed[0].Data != w.heard {
 			t.Errorf("in a batch, %q in %s is %q", w.body, w.contentType, g.Body)
 		}
-		// A poll gets it as it was published.
+		// A poll gets the message unchanged.
 		if g := caddytest.Do(t.Context(), http.MethodGet, url, "", "Last-Event-ID: "+at); g.Body != w.body || g.Header.Get("Content-Type") != w.contentType {
 			t.Errorf("a poll was answered %+v", g)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// newsSite is a site whose path is the channel, with options for parker.
+// newsSite returns a site whose path is the channel, with the given options for parker.
 func newsSite(options string) string {
 	return `
 http://{$SITE} {
@@ -47,7 +47,7 @@ func TestStreamResumesWithoutGapWhileBackendIsAway(t *testing.T) {
 	caddy.Publish(t, "news", "", "message")
 	again := backend.Next(t)
 	again.Answer(http.StatusServiceUnavailable, "")
-	again = backend.Next(t) // what the stream had to say meanwhile, it has said
+	again = backend.Next(t) // by now the stream has sent the events that came in between
 	s.Leave()
 	<-again.Gone()
 	heard, lastID, _ := s.All(t)
@@ -115,7 +115,7 @@ func TestStreamResumesWithoutGapDuringCatchUp(t *testing.T) {
 	go func() { backend.Next(t).Answer(http.StatusOK, "answer") }()
 	s = caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+lastID)
 	awaitStreams(t, caddy, "news", 1)
-	caddy.AwaitInside(t, waiting, 1) // what there was to say, has been said
+	caddy.AwaitInside(t, waiting, 1) // the stream has sent everything that it could
 	caddy.Stop(t)
 	rest, _, _ := s.All(t)
 	for _, data := range []string{"answer", "message"} {

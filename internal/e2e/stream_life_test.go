@@ -49,7 +49,7 @@ func TestStreamOutlivesPollTimeout(t *testing.T) {
 	caddy, _ := startNews(t, newsSite("timeout 100ms"))
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
 	s.NextID(t, "")
-	for range 3 { // each takes as long as a poll may
+	for range 3 { // each takes as long as a poll is held
 		if g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", ""); g.Release() != "timeout" {
 			t.Fatalf("a poll was answered %+v", g)
 		}
@@ -129,7 +129,7 @@ func TestStreamIsForgottenWhenClientDisconnects(t *testing.T) {
 		second.Leave()
 		awaitStreams(t, s.caddy.Caddy, s.channel, 1)
 		if p := s.caddy.PublishWith(t, s.channel, "message"); p.Released != 2 {
-			t.Errorf("a stream and a poll: %d were released", p.Released)
+			t.Errorf("with a stream and a poll, %d were released", p.Released)
 		}
 		if e := first.Next(t); e.Data != "message" {
 			t.Errorf("heard %+v", e)

@@ -17,10 +17,10 @@ func TestStreamCountsTowardPerClientLimit(t *testing.T) {
 	second.NextID(t, "")
 	awaitStreams(t, caddy, "news", 2)
 	if events, _, err := caddytest.Listen(t, target).All(t); len(events) > 0 || err != nil {
-		t.Errorf("one more heard %v and then %v", events, err)
+		t.Errorf("the stream beyond the limit heard %v and then %v", events, err)
 	}
 	if g := caddytest.Do(t.Context(), http.MethodGet, target, ""); g.Release() != "full" || g.Body != "[]" {
-		t.Errorf("a poll more was answered %+v", g)
+		t.Errorf("the poll beyond the limit was answered %+v", g)
 	}
 	first.Leave()
 	awaitStreams(t, caddy, "news", 1)
@@ -35,7 +35,7 @@ func TestStreamCountsTowardPerClientLimit(t *testing.T) {
 	}
 }
 
-// What comes while a stream opens must not be a way around the limit.
+// An event that comes while a stream opens must not be a way around the limit.
 func TestStreamBeyondLimitStaysOutDespiteMessage(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -48,7 +48,7 @@ func TestStreamBeyondLimitStaysOutDespiteMessage(t *testing.T) {
 	}()
 	events, _, err := caddytest.Listen(t, "http://"+caddy.Site+"/news", "Cookie: another").All(t)
 	if len(events) > 1 || err != nil {
-		t.Errorf("one more heard %v and then %v", events, err)
+		t.Errorf("the stream beyond the limit heard %v and then %v", events, err)
 	}
 	awaitStreams(t, caddy, "news", 1)
 }
@@ -77,7 +77,7 @@ http://{$HOOK} {
 	pages.Put("/news", caddytest.Page{Body: "news"})
 	beyond := caddytest.Listen(t, target)
 	if events, _, err := beyond.All(t); len(events) != 1 || events[0].Data != "news" || err != nil {
-		t.Errorf("one more heard %v and then %v", events, err)
+		t.Errorf("the stream beyond the limit heard %v and then %v", events, err)
 	}
 	leave()
 	<-parked
@@ -98,7 +98,7 @@ func TestSupersedeReplacesOlderStream(t *testing.T) {
 	newer := caddytest.Listen(t, target, "Cookie: a")
 	newer.NextID(t, "")
 	if events, _, err := older.All(t); len(events) > 0 || err != nil {
-		t.Errorf("the older heard %v and then %v", events, err)
+		t.Errorf("the older stream heard %v and then %v", events, err)
 	}
 	awaitStreams(t, caddy, "news", 2)
 	caddy.Publish(t, "news", "", "message")

@@ -29,13 +29,13 @@ func TestStreamOpensOnlyForClientsThatPreferIt(t *testing.T) {
 	} {
 		s := caddytest.Listen(t, "http://"+caddy.Site+"/news", "Accept: "+test.accept)
 		if got := s.Header.Get("Content-Type") == "text/event-stream"; got != test.stream {
-			t.Errorf("%q: a stream: %t", test.accept, got)
+			t.Errorf("%q: a stream was opened: %t", test.accept, got)
 		}
 		s.Leave()
 	}
 }
 
-// varied are what backends say of Vary, and what clients are told.
+// varied are the Vary fields of backends, and those that clients must get.
 var varied = []struct{ said, told []string }{
 	{nil, []string{"Accept"}},
 	{[]string{"Origin"}, []string{"Origin", "Accept"}},
@@ -61,7 +61,7 @@ func TestVaryNamesAcceptOnBackendAnswers(t *testing.T) {
 			pages.Put("/news", page)
 			for _, accept := range []string{"*/*", "application/json, text/event-stream;q=0.1"} {
 				if g := caddytest.Do(t.Context(), http.MethodGet, url, "", "Accept: "+accept); g.Err != nil || !slices.Equal(g.Header["Vary"], test.told) {
-					t.Errorf("%s with %q: it varies by %q, %v", what, test.said, g.Header["Vary"], g.Err)
+					t.Errorf("%s with %q: Vary is %q, %v", what, test.said, g.Header["Vary"], g.Err)
 				}
 			}
 		}
@@ -73,7 +73,7 @@ func TestVaryNamesAcceptOnParkersAnswers(t *testing.T) {
 	varies := func(what string, header http.Header) {
 		t.Helper()
 		if got := header["Vary"]; !slices.Equal(got, []string{"Accept"}) {
-			t.Errorf("%s: it varies by %q", what, got)
+			t.Errorf("%s: Vary is %q", what, got)
 		}
 	}
 	away := caddytest.Start(t, newsSite(""), caddytest.FreePorts(t, 1)[0])
@@ -92,8 +92,8 @@ func TestVaryNamesAcceptOnParkersAnswers(t *testing.T) {
 	varies("a timeout without a backend", caddytest.Do(t.Context(), http.MethodGet, "http://"+messages.Site+"/news", "").Header)
 }
 
-// acceptAll answers 406 to who names a type that it does not have, whatever else that
-// accepts, as Rails does.
+// acceptAll starts a backend that answers 406 if Accept names a type that it does not
+// have, even among others, as Rails does.
 func acceptAll(t *testing.T) (backend string, asked func() []string) {
 	var mu sync.Mutex
 	var asks []string
@@ -151,7 +151,7 @@ func TestStreamAsksBackendTwiceWhenNoTypeFits(t *testing.T) {
 	pages.Put("/news", caddytest.Page{Status: http.StatusNotAcceptable, Body: "nothing"})
 	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
 	if g.Status != http.StatusNotAcceptable || g.Body != "nothing" || pages.Asks("/news") != 2 {
-		t.Errorf("after %d asks it was answered %+v", pages.Asks("/news"), g)
+		t.Errorf("after %d asks the stream was answered %+v", pages.Asks("/news"), g)
 	}
 
 	pages.Put("/news", emptyList)

@@ -23,13 +23,13 @@ func TestStreamOpensWithCurrentAnswerIfNews(t *testing.T) {
 	if e := s.Next(t); e.Data != "line 1\nline 2" || e.ID != at || e.Type != "" {
 		t.Errorf("first heard %+v, want it at %s", e, at)
 	}
-	// The same once more is nothing to be heard of, but for where it is.
+	// The same answer again brings no event, only a new position.
 	at = caddy.PublishWith(t, "news", "").Position
 	if id := s.NextID(t, ""); id == at {
 		return
 	}
 	if id := s.NextID(t, ""); id != at {
-		t.Errorf("after a wake-up without news the client stands at %s, want %s", id, at)
+		t.Errorf("after a wake-up without news the client's last ID is %s, want %s", id, at)
 	}
 }
 
@@ -42,12 +42,12 @@ func TestStreamRetryTimesDifferBetweenClients(t *testing.T) {
 		text := s.Retry(t)
 		told[text] = true
 		if ms, err := strconv.Atoi(text); err != nil || ms < 6000 || ms > 10_000 {
-			t.Errorf("a client was told to wait %q ms", text)
+			t.Errorf("a client got the retry time %q ms", text)
 		}
 		s.Leave()
 	}
 	if len(told) < 5 {
-		t.Errorf("ten clients were told %v", told)
+		t.Errorf("ten clients got the retry times %v", told)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestStreamPassesOnRefusalOfFirstAsk(t *testing.T) {
 	awaitStreams(t, caddy, "news", 0)
 }
 
-// A client that takes other answers, too, sees that the backend is away.
+// A client that also accepts other answers sees that the backend is away.
 func TestStreamPassesOnBackendFailureToMixedAccept(t *testing.T) {
 	t.Parallel()
 	ask := func(caddy *caddytest.Caddy) caddytest.Answer {
@@ -125,7 +125,7 @@ func TestStreamDecodesCompressedBackendAnswers(t *testing.T) {
 	pages.Put("/news", coded("br", "no text"))
 	caddy.Publish(t, "news", "", "")
 	if e := s.Next(t); e.Type != "parker.error" || e.Data != `{"status":502}` {
-		t.Errorf("of a coding that nobody reads, heard %+v", e)
+		t.Errorf("with an unknown coding, heard %+v", e)
 	}
 	if rest, err := s.Rest(t); len(rest) > 0 || err != nil {
 		t.Errorf("after that, heard %v and then %v", rest, err)

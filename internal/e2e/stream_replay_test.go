@@ -22,7 +22,7 @@ func TestStreamEndsWithReasonWhenReplayIsRefused(t *testing.T) {
 			caddy.Publish(t, "news", "", "")
 			e := s.Next(t)
 			if e.Type != "parker.error" || e.Data != fmt.Sprintf(`{"status":%d}`, status) || e.ID != id {
-				t.Errorf("heard %+v, want it to leave the client at %s", e, id)
+				t.Errorf("heard %+v, want the last ID %s", e, id)
 			}
 			if rest, err := s.Rest(t); len(rest) > 0 || err != nil {
 				t.Errorf("after that, heard %v and then %v", rest, err)
@@ -130,6 +130,6 @@ func TestStreamGetsNewsFoundByWatch(t *testing.T) {
 	began, asks := time.Now(), pages.Asks("/news")
 	caddytest.Await(t, "the backend has been asked twenty times more", func() bool { return pages.Asks("/news") >= asks+20 })
 	if took := time.Since(began); took < 150*time.Millisecond {
-		t.Errorf("ten streams had the backend asked twenty times in %v", took)
+		t.Errorf("for ten streams the backend was asked twenty times in %v", took)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// away are ways for a backend not to answer an ask while it restarts.
+// away are the ways in which a backend fails an ask while it restarts.
 var away = map[string]func(ask *caddytest.Ask){
 	"502":                      func(ask *caddytest.Ask) { ask.Answer(502, "away", "Content-Type: text/html") },
 	"503":                      func(ask *caddytest.Ask) { ask.Answer(503, "away", "Retry-After: 7") },
@@ -23,7 +23,8 @@ var away = map[string]func(ask *caddytest.Ask){
 	},
 }
 
-// comeBack opens a stream at a backend that is away twice. It returns the third ask.
+// comeBack opens a stream at a backend that fails the first two asks. It returns the
+// third ask.
 func comeBack(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, away func(*caddytest.Ask), meanwhile func(), header ...string) (*caddytest.Stream, *caddytest.Ask) {
 	t.Helper()
 	asked := make(chan *caddytest.Ask, 1)
@@ -79,7 +80,7 @@ func TestStreamResumesAfterBackendRestart(t *testing.T) {
 	}
 }
 
-// Nobody knows who may hear it before the backend says so.
+// Only the backend can decide whether the client may hear the event.
 func TestStreamHearsNothingWhenReturningBackendRefuses(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -92,7 +93,7 @@ func TestStreamHearsNothingWhenReturningBackendRefuses(t *testing.T) {
 			ask.Answer(status, "refused", "Location: /login")
 			events, lastID, err := s.All(t)
 			if want := (caddytest.Event{Type: "parker.error", Data: fmt.Sprintf(`{"status":%d}`, status)}); !slices.Equal(events, []caddytest.Event{want}) || lastID != "" || err != nil {
-				t.Errorf("refused by %d, heard %+v, stands at %q, and then %v", status, events, lastID, err)
+				t.Errorf("refused by %d, heard %+v, last ID %q, and then %v", status, events, lastID, err)
 			}
 			backend.Unasked(t)
 		}
@@ -152,8 +153,8 @@ func TestStreamOpensFirstTimeDuringBackendRestart(t *testing.T) {
 	}
 }
 
-// A stream that brings more than its queue has room for, and a backend that is away for
-// longer than that takes, lose nothing.
+// No event is lost if the backend is away until the stream has more events than its
+// queue can hold.
 func TestStreamGivesMoreThanQueueAfterBackendRestart(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -179,7 +180,7 @@ func TestStreamGivesBackendsOwnStreamOnReconnect(t *testing.T) {
 	s, ask := comeBack(t, caddy, backend, away["502"], func() {}, "Last-Event-ID: 41")
 	ask.Begin(http.StatusOK, "Content-Type: text/event-stream")
 	if events, lastID, err := s.All(t); len(events) > 0 || lastID != "" || err != nil {
-		t.Errorf("heard %+v, stands at %q, and then %v", events, lastID, err)
+		t.Errorf("heard %+v, last ID %q, and then %v", events, lastID, err)
 	}
 	go func() {
 		again := backend.Next(t)
@@ -251,7 +252,7 @@ func TestStreamWaitingForBackendDoesNotDelayStop(t *testing.T) {
 	}
 }
 
-// Only the backend can say that a page of another origin may read the answer.
+// Only the backend can allow a page of another origin to read the answer.
 func TestStreamForOtherOriginWaitsForBackend(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
@@ -296,6 +297,6 @@ func TestStreamForOtherOriginReportsFailureAtTimeout(t *testing.T) {
 	caddy := caddytest.Start(t, newsSite("timeout 500ms"), caddytest.FreePorts(t, 1)[0])
 	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream", "Origin: https://page.test")
 	if g.Status != http.StatusBadGateway {
-		t.Errorf("it was answered %+v", g)
+		t.Errorf("the stream was answered %+v", g)
 	}
 }

@@ -14,7 +14,7 @@ func TestStreamsOfOneURLShareOneReplay(t *testing.T) {
 	const many = 200
 	caddy, pages := startNews(t, newsSite(""))
 	at := caddy.PublishWith(t, "elsewhere", "").Position
-	// Each goes on from where it was, which is nothing to the backend.
+	// Each stream resumes from its own position, which the backend does not see.
 	var streams []*caddytest.Stream
 	for i := range many {
 		streams = append(streams, caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+at))

@@ -9,9 +9,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// swamp publishes more than the connection of a client that does not read, and its
-// queue, have room for. It calls published after each, and returns the texts that
-// the client is to get.
+// swamp publishes more than fits into the queue and the connection of a client that
+// does not read. It calls published after each message, and returns all texts.
 func swamp(t *testing.T, caddy *caddytest.Caddy, published func(text string)) (texts []string) {
 	t.Helper()
 	for i := range 40 {
@@ -57,7 +56,7 @@ func TestStreamOfSlowReaderEndsAndResumesWithoutGap(t *testing.T) {
 				got = append(got, rest.Next(t).Data)
 			}
 			if !slices.Equal(got, want) {
-				t.Error("the slow client has not got all in order")
+				t.Error("the slow client did not get all messages in order")
 			}
 			awaitStreams(t, caddy, "news", 2)
 		})

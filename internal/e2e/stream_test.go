@@ -23,7 +23,7 @@ http://{$HOOK} {
 }
 `
 
-// awaitStreams returns when the hook counts just so many streams on the channel.
+// awaitStreams returns when the hook counts exactly n streams on the channel.
 func awaitStreams(t *testing.T, c *caddytest.Caddy, channel string, n int) {
 	t.Helper()
 	want := fmt.Sprintf(`"streams":%d,`, n)
@@ -44,7 +44,7 @@ func TestStreamCarriesPollAnswersAndMessages(t *testing.T) {
 	}
 	s.Comment(t)
 	if retry, _ := strconv.Atoi(s.Retry(t)); retry < 1500 || retry > 2500 {
-		t.Errorf("the client is told to wait %d ms", retry)
+		t.Errorf("the retry time is %d ms", retry)
 	}
 	awaitStreams(t, caddy, "messages", 1)
 	caddytest.Do(t.Context(), http.MethodPost, url, "hello")
@@ -57,7 +57,7 @@ func TestStreamCarriesPollAnswersAndMessages(t *testing.T) {
 	if second.Data != "line 1\nline 2\nline 3" || second.ID == first.ID {
 		t.Errorf("after a message, heard %+v", second)
 	}
-	// The backend says what it said: there is nothing to be heard but the ID.
+	// The backend's answer has not changed: the stream sends only a new ID.
 	caddy.Publish(t, "messages", "", "")
 	if id := s.NextID(t, second.ID); !strings.HasSuffix(id, "-3") {
 		t.Errorf("after a wake-up without news the last ID is %s", id)
@@ -95,8 +95,8 @@ http://{$HOOK} {
 	}
 }
 
-// A client that loses its stream again in the midst of what it missed goes on from the
-// last ID: that may not lie behind a wake-up which is not made up for.
+// A client that loses its stream again while it catches up resumes from the last ID.
+// That ID must not lie after a wake-up that the stream has not answered yet.
 func TestStreamResumesMissedEventsInOrder(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
@@ -117,12 +117,12 @@ func TestStreamResumesMissedEventsInOrder(t *testing.T) {
 	}
 }
 
-// Other channels forget, in time, and then nobody could tell any more that nothing was
-// missed on a channel of which an old position is all that the client has.
+// When the history of other channels has expired, an old position no longer shows that
+// nothing was missed. So the stream sends a quiet client the current position.
 func TestStreamRefreshesPositionOfQuietClient(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it takes more than a minute")
+		t.Skip("takes more than a minute")
 	}
 	caddy := caddytest.Start(t, streamSite, caddytest.NewLegacy(t).Address)
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages?since=0")
@@ -130,7 +130,7 @@ func TestStreamRefreshesPositionOfQuietClient(t *testing.T) {
 	now := caddy.PublishWith(t, "elsewhere", "").Position
 	<-time.After(65 * time.Second)
 	if id := s.NextID(t, first); id != now {
-		t.Errorf("it goes on from %s, want %s", id, now)
+		t.Errorf("the client resumes from %s, want %s", id, now)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestStreamDoesNotWakeItself(t *testing.T) {
 		}
 		caddy.Publish(t, "messages", "", "a message")
 		if e := s.Next(t); e.Data != "a message" {
-			t.Errorf("heard %+v, want nothing in between", e)
+			t.Errorf("heard %+v, want no event in between", e)
 		}
 		caddy.Publish(t, "messages", "", "")
 	}

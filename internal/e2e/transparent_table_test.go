@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// says answers with a status and a body, which may be empty.
+// says returns a handler that answers with a status and a body, which may be empty.
 func says(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for _, line := range header {
@@ -30,7 +30,7 @@ func chunks(w http.ResponseWriter, texts ...string) {
 	}
 }
 
-// document is what conditional and range requests are about.
+// document serves a file for conditional and range requests.
 func document(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("ETag", `"v1"`)
 	http.ServeContent(w, r, "document.txt", time.Unix(1_700_000_000, 0), strings.NewReader(strings.Repeat("0123456789", 100)))
@@ -44,7 +44,7 @@ func gzipped(text string) string {
 	return b.String()
 }
 
-// breakOff ends the connection to the proxy in the midst of an answer.
+// breakOff closes the connection to the proxy in the middle of an answer.
 func breakOff(w http.ResponseWriter) {
 	w.(http.Flusher).Flush()
 	panic(http.ErrAbortHandler)
@@ -138,8 +138,8 @@ func newsTrials() []trial {
 	return append(trials, slowTrial(":", "text/event-stream"))
 }
 
-// slowTrial is an answer of which a part must be at the client before the backend
-// goes on.
+// slowTrial is an answer whose first part must reach the client before the backend
+// continues.
 func slowTrial(first, contentType string) trial {
 	proceed := make(chan struct{})
 	return trial{name: fmt.Sprintf("slow to end, %q %s", first, contentType), proceed: proceed, serve: func(w http.ResponseWriter, r *http.Request) {
@@ -155,7 +155,7 @@ func slowTrial(first, contentType string) trial {
 	}}
 }
 
-// nothingNewTrials are answers that would be held.
+// nothingNewTrials are answers that parker would hold.
 func nothingNewTrials() []trial {
 	trials := []trial{
 		{name: "no content", serve: says(204, "", "X-Legacy: yes")},
@@ -188,7 +188,7 @@ func nothingNewTrials() []trial {
 	return trials
 }
 
-// ofUnknownLength hides from net/http how long the text is.
+// ofUnknownLength hides the length of the text from net/http.
 func ofUnknownLength(text string) func() io.Reader {
 	return func() io.Reader { return io.MultiReader(strings.NewReader(text)) }
 }

@@ -35,8 +35,8 @@ http://{$SITE}, https://{$TLS_SITE} {
 }
 `
 
-// eachTrial makes each of the trials by each protocol, on a route without parker
-// first and then on the others.
+// eachTrial runs each of the trials with each protocol, first on a route without parker
+// and then on the others.
 func eachTrial(t *testing.T, trials func() []trial, routes ...string) {
 	t.Parallel()
 	backend := newTrialBackend()
@@ -52,7 +52,8 @@ func eachTrial(t *testing.T, trials func() []trial, routes ...string) {
 	for protocol, paths := range paths {
 		t.Run(string(protocol), func(t *testing.T) {
 			t.Parallel()
-			// For all of them, so that a few that are held do not take it for each.
+			// One context for all trials, so that those held by mistake do not each use
+			// it up.
 			ctx, cancel := context.WithTimeout(t.Context(), 6*caddytest.Patience)
 			defer cancel()
 			for _, path := range paths {

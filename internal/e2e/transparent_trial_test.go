@@ -19,8 +19,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// trial is a request that is made on several routes of one Caddy, with parker in
-// between and without: the transcripts must be the same.
+// trial is a request to several routes of one Caddy, with and without parker. The
+// transcripts must be equal.
 type trial struct {
 	name    string
 	method  string // "": GET
@@ -29,26 +29,27 @@ type trial struct {
 	trailer http.Header
 	serve   http.HandlerFunc
 
-	// proceed, if it is not nil, gets a token when the client has seen the first
-	// byte of the answer's body.
+	// proceed, if not nil, gets a token when the client has seen the first byte of the
+	// answer's body.
 	proceed chan struct{}
 
-	// prefersNoWait has the client send Prefer: wait=0, for answers that would be
-	// held. Parker says that it was applied, and sends the answer with its length,
-	// however the backend framed it.
+	// prefersNoWait makes the client send Prefer: wait=0, for answers that would be
+	// held. Parker confirms it in the answer, which it sends with its length, however
+	// the backend framed it.
 	prefersNoWait bool
 
-	// breaksOff says that the answer does. By HTTP/2 and 3 the reset of its stream
-	// may then overtake what there was of it.
+	// breaksOff is set if the answer ends early. On HTTP/2 and 3 the reset of its
+	// stream may then overtake the part that was sent.
 	breaksOff bool
 }
 
-// make makes the trial's request and writes down all that the client sees.
+// make sends the request of the trial and returns a transcript of all that the client
+// sees.
 func (x trial) make(ctx context.Context, t *testing.T, client *caddytest.Client, path string) string {
 	var log strings.Builder
 	trace := &httptrace.ClientTrace{
 		Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
-			// Both Caddy and the backend may say 100, at the same time.
+			// Both Caddy and the backend may send a 100 at the same time.
 			if status != http.StatusContinue {
 				fmt.Fprintln(&log, status)
 				writeHeader(&log, http.Header(header))
@@ -74,7 +75,7 @@ func (x trial) make(ctx context.Context, t *testing.T, client *caddytest.Client,
 	digest := newDigest()
 	if x.proceed != nil {
 		if n, err := io.CopyN(digest, answer.Body, 1); n != 1 {
-			t.Errorf("nothing came before the backend went on: %v", err)
+			t.Errorf("nothing arrived before the backend continued: %v", err)
 		}
 		select {
 		case x.proceed <- struct{}{}:
@@ -113,7 +114,7 @@ func (x trial) writeHeader(w io.Writer, proto int, header http.Header) {
 	header = header.Clone()
 	header.Del("Date")
 	header.Del("Parker-Status")
-	// What parker asks of the proxies in front where an answer comes bit by bit.
+	// Parker adds these fields for proxies in front where an answer is streamed.
 	header.Del("X-Accel-Buffering")
 	if header.Get("Content-Type") == "text/event-stream" && header.Get("Cache-Control") == "no-transform" {
 		header.Del("Cache-Control")
@@ -129,7 +130,7 @@ func (x trial) writeHeader(w io.Writer, proto int, header http.Header) {
 		header.Del("Content-Length")
 	}
 	if proto == 3 && header.Get("Content-Length") == "0" {
-		header.Del("Content-Length") // quic-go may add it, or not
+		header.Del("Content-Length") // quic-go may add it or not
 	}
 	writeHeader(w, header)
 }
@@ -140,7 +141,7 @@ func writeHeader(w io.Writer, header http.Header) {
 	}
 }
 
-// digest stands for a body of any size.
+// digest represents a body of any size.
 type digest struct {
 	start bytes.Buffer
 	size  int
@@ -159,10 +160,9 @@ func (d *digest) String() string {
 	return fmt.Sprintf("body of %d bytes, %q, %x", d.size, d.start.String(), d.hash.Sum(nil))
 }
 
-// trialBackend serves each trial at a path of its own, and writes down what it
-// sees of the requests.
+// trialBackend serves each trial at its own path and records the requests.
 type trialBackend struct {
-	trials map[string]trial // by path; never changed while it runs
+	trials map[string]trial // by path; not changed while the backend runs
 
 	mu      sync.Mutex // guards all below
 	idle    sync.Cond  // serving has become 0
@@ -210,8 +210,8 @@ func (b *trialBackend) note(path string, serving int, seen string) {
 	}
 }
 
-// take is what the backend has seen at the path since it was last asked. It waits
-// for the backend to be done with it: clients may be answered before.
+// take returns what the backend has received at the path since the last call. It waits
+// until the backend has finished, because clients may be answered earlier.
 func (b *trialBackend) take(path string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -47,13 +47,13 @@ func TestTransparentWebSocketPassesUnchanged(t *testing.T) {
 			t.Errorf("on %s the client received %.100q", route, got)
 		}
 		if err := websocket.Message.Receive(conn, new(string)); err != io.EOF {
-			t.Errorf("on %s the backend's end showed as %v", route, err)
+			t.Errorf("on %s the backend's close was reported as %v", route, err)
 		}
 	}
 }
 
-// A backend that does not know the protocol answers as to any request: such a
-// request is not held either.
+// A backend that does not know the protocol answers as usual. Such a request is not
+// held either.
 func TestTransparentUpgradePassesUnchanged(t *testing.T) {
 	t.Parallel()
 	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +83,7 @@ func TestTransparentUpgradePassesUnchanged(t *testing.T) {
 	}
 }
 
-// upgrade asks for an upgrade and says something, and is what came back.
+// upgrade asks for an upgrade, sends data, and returns the answer.
 func upgrade(t *testing.T, caddy *caddytest.Caddy, path string) string {
 	conn, reader := plainConn(t, caddy)
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n", path, caddy.Site)
@@ -147,15 +147,15 @@ func TestTransparentLargeAnswerIsNotKeptInMemory(t *testing.T) {
 	get("/parker/x")
 	get("/both/x")
 	if grown := peakMemory(t, caddy.Caddy) - before; grown > large/2 {
-		t.Errorf("Caddy took %d bytes more for %d bytes that passed", grown, large)
+		t.Errorf("Caddy used %d more bytes of memory for %d bytes passed through", grown, large)
 	}
 }
 
-// peakMemory is the most that Caddy has had in memory, in bytes.
+// peakMemory returns the peak memory use of Caddy, in bytes.
 func peakMemory(t *testing.T, caddy *caddytest.Caddy) int {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", caddy.Pid()))
 	if err != nil {
-		t.Skip("only Linux tells:", err)
+		t.Skip("peak memory is known only on Linux:", err)
 	}
 	peak := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
 	kilobytes, err := strconv.Atoi(string(peak[1]))

@@ -29,16 +29,16 @@ http://{$HOOK} {
 	caddy.AwaitWaiting(t, "news", 1)
 	caddy.Publish(t, "news", "", "")
 	replay := backend.Next(t)
-	caddy.Publish(t, "news", "text/plain", "hello") // while the older one asks
+	caddy.Publish(t, "news", "text/plain", "hello") // while the older poll asks
 	newer := caddytest.Get(t.Context(), url+"?newer", "X-Page: 1")
 	first := backend.Next(t)
 	replay.Answer(http.StatusOK, "[]")
 	if a := answerIn(t, older); a.Body != "[]" || a.Release() != "timeout" {
-		t.Errorf("the older one was answered %+v", a)
+		t.Errorf("the older poll was answered %+v", a)
 	}
 	first.Answer(http.StatusOK, "[]")
 	if a := answerIn(t, newer); a.Body != "hello" || a.Release() != "message" {
-		t.Errorf("the newer one was answered %+v", a)
+		t.Errorf("the newer poll was answered %+v", a)
 	}
 }
 
@@ -65,11 +65,11 @@ http://{$HOOK} {
 	begin := time.Now()
 	backend.Next(t).Answer(http.StatusOK, "news", "Set-Cookie: session=2")
 	if took := time.Since(begin); took > 3*time.Second {
-		t.Errorf("the other asked %s later, at its own turn", took)
+		t.Errorf("the other stream asked only %s later, in its own watch interval", took)
 	}
 	for _, stream := range streams {
 		if e := stream.Next(t); e.Data != "news" {
-			t.Errorf("sent %+v", e)
+			t.Errorf("the stream received %+v", e)
 		}
 	}
 }
@@ -110,7 +110,7 @@ http://{$HOOK} {
 		caddy.AwaitWaiting(t, "news", i+1)
 	}
 	if a := answerIn(t, do(http.MethodPost, url, body)); a.Release() != "full" || a.Body != "[]" {
-		t.Errorf("past the limit: answered %+v", a)
+		t.Errorf("beyond the limit, the poll was answered %+v", a)
 	}
 	expectLogged(t, caddy, "the size of max_parked is reached", 1)
 	small := do(http.MethodGet, url, "")
@@ -118,12 +118,12 @@ http://{$HOOK} {
 	caddy.Publish(t, "news", "text/plain", "hello")
 	answerIn(t, small)
 
-	// There is room again, and an answer that is shared counts once.
+	// There is room again, and a shared answer counts once.
 	for i := range 20 {
 		do(http.MethodGet, "http://"+caddy.Site+"/big", "")
 		caddy.AwaitWaiting(t, "news", i+1)
 	}
 	if a := answerIn(t, do(http.MethodPost, url, strings.Repeat("x", 50_000))); a.Release() != "full" {
-		t.Errorf("past the limit again: answered %+v", a)
+		t.Errorf("beyond the limit again, the poll was answered %+v", a)
 	}
 }
