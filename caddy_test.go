@@ -43,7 +43,7 @@ func TestParkerReleasesPollsOnWriteThroughProxy(t *testing.T) {
 		t.Errorf("the backend was asked %d times, want once before and once after the write", n)
 	}
 	if g := caddytest.Do(t.Context(), http.MethodGet, url+"0", ""); g.Body != `["hello"]` || g.Release() != "none" {
-		t.Errorf("news were answered %+v", g)
+		t.Errorf("the poll with news was answered %+v", g)
 	}
 }
 
@@ -68,7 +68,7 @@ func TestParkerAnswersPollWithPublishedMessage(t *testing.T) {
 		}
 	}
 	if id := g.Header.Get("Last-Event-ID"); id == "" || !strings.Contains(published, `"position":"`+id+`"`) {
-		t.Errorf("Last-Event-ID is %q, and the hook said %s", id, published)
+		t.Errorf("Last-Event-ID is %q, and the hook answered %s", id, published)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestNotifyPublishesHeaderOfNewsReadWhole(t *testing.T) {
 	caddytest.Do(t.Context(), http.MethodGet, url, "", "Cookie: user=writer")
 	epoch, _, _ := strings.Cut(before, "-")
 	if after := position(t, caddy.Publish(t, "messages", "", "")); after != epoch+"-3" {
-		t.Errorf("the position went from %s to %s, so the news were not announced", before, after)
+		t.Errorf("the position went from %s to %s, so the news was not published", before, after)
 	}
 	if g := <-caddytest.Get(t.Context(), url, "Prefer: wait=1"); g.Release() != "timeout" {
 		t.Errorf("a poll without news was answered %+v", g)
@@ -181,7 +181,7 @@ func TestReloadKeepsPositions(t *testing.T) {
 	}
 }
 
-// position is what the hook's answer says it is.
+// position returns the position in an answer of the hook.
 func position(t *testing.T, answer string) string {
 	t.Helper()
 	var a struct{ Position string }

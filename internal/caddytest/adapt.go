@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// StartAdapted is Start in two steps: Caddy adapts the Caddyfile to JSON, and runs
-// that.
+// StartAdapted is like [Start], but Caddy adapts the Caddyfile to JSON first and runs
+// the JSON.
 func StartAdapted(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
 	t.Helper()
 	c := prepare(t, caddyfile, backend, env)

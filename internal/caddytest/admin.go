@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Load has Caddy go on with another Caddyfile, as [Caddy.Reload] does, without a
-// process for it. It returns when nobody can connect to what was there before. The
-// error is why Caddy keeps the configuration that it has.
+// Load loads another Caddyfile, like [Caddy.Reload], without starting a process. It
+// returns when the old listeners accept no connections any more. The error says why
+// Caddy refused the Caddyfile and kept its configuration.
 func (c *Caddy) Load(t testing.TB, caddyfile string) error {
 	t.Helper()
 	c.write(t, caddyfile)
@@ -35,9 +35,8 @@ func (c *Caddy) Load(t testing.TB, caddyfile string) error {
 	return nil
 }
 
-// listeners counts the sockets that listen on an address's port. While there are
-// two, a connection can be made to the one that Caddy is about to close, and is
-// reset then.
+// listeners counts the sockets that listen on the port of the address. While there are
+// two, a connection may reach the one that Caddy is about to close, and is then reset.
 func listeners(t testing.TB, address string) int {
 	t.Helper()
 	_, text, _ := net.SplitHostPort(address)
@@ -59,7 +58,7 @@ func listeners(t testing.TB, address string) int {
 	return n
 }
 
-// MustLoad is Load of what is in order.
+// MustLoad is like [Caddy.Load] but fails the test on an error.
 func (c *Caddy) MustLoad(t testing.TB, caddyfile string) {
 	t.Helper()
 	if err := c.Load(t, caddyfile); err != nil {
@@ -67,7 +66,7 @@ func (c *Caddy) MustLoad(t testing.TB, caddyfile string) {
 	}
 }
 
-// StopByAdmin ends it as `caddy stop` does, and returns how long that took.
+// StopByAdmin stops Caddy as `caddy stop` does, and returns how long that took.
 func (c *Caddy) StopByAdmin(t testing.TB) time.Duration {
 	t.Helper()
 	begin := time.Now()
@@ -89,18 +88,18 @@ func (c *Caddy) AwaitEnd(t testing.TB) {
 	}
 }
 
-// Goroutines counts those that Caddy has.
+// Goroutines returns the number of goroutines in Caddy.
 func (c *Caddy) Goroutines(t testing.TB) int {
 	t.Helper()
 	profile := c.Administer(t, http.MethodGet, "/debug/pprof/goroutine?debug=1", "")
 	var n int
 	if _, err := fmt.Sscanf(profile.Body, "goroutine profile: total %d", &n); err != nil {
-		t.Fatalf("the goroutines are not told: %+v", profile)
+		t.Fatalf("reading the goroutines: %+v", profile)
 	}
 	return n
 }
 
-// Memory is how many bytes Caddy has on its heap after a garbage collection.
+// Memory returns the number of bytes on Caddy's heap after a garbage collection.
 func (c *Caddy) Memory(t testing.TB) int {
 	t.Helper()
 	profile := c.Administer(t, http.MethodGet, "/debug/pprof/heap?gc=1&debug=1", "").Body
@@ -111,11 +110,11 @@ func (c *Caddy) Memory(t testing.TB) int {
 			}
 		}
 	}
-	t.Fatalf("the heap is not told: %.500s", profile)
+	t.Fatalf("reading the heap profile: %.500s", profile)
 	return 0
 }
 
-// Descriptors is what files, sockets and the like Caddy has open.
+// Descriptors lists the files, sockets and other descriptors that Caddy has open.
 func (c *Caddy) Descriptors(t testing.TB) []string {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", c.Pid())
@@ -132,7 +131,7 @@ func (c *Caddy) Descriptors(t testing.TB) []string {
 	return open
 }
 
-// Administer makes a request at Caddy's admin socket, over a connection of its own.
+// Administer sends a request to Caddy's admin socket, over its own connection.
 func (c *Caddy) Administer(t testing.TB, method, path, body string, header ...string) Answer {
 	t.Helper()
 	admin := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Kill ends it as a crash does: nothing of what it was about to do is done.
+// Kill kills Caddy, as a crash would.
 func (c *Caddy) Kill(t testing.TB) {
 	t.Helper()
 	if err := c.process.Process.Kill(); err != nil {
@@ -14,8 +14,8 @@ func (c *Caddy) Kill(t testing.TB) {
 	c.AwaitEnd(t)
 }
 
-// Again runs it once more after its end, at the same addresses and with the same
-// Caddyfile. It returns when it serves.
+// Again starts Caddy again after its end, at the same addresses and with the same
+// Caddyfile. It returns when Caddy serves.
 func (c *Caddy) Again(t testing.TB) {
 	t.Helper()
 	process, ended := exec.Command(c.process.Path, c.process.Args[1:]...), make(chan error, 1)

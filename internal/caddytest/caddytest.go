@@ -1,5 +1,5 @@
-// Package caddytest runs a real Caddy with parker in it, as a process of its own,
-// for tests that look at it from outside.
+// Package caddytest runs a real Caddy with parker as a separate process, for tests from
+// outside. It also has clients, backends and servers for such tests.
 package caddytest
 
 import (
@@ -21,12 +21,12 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what must happen: so long that a busy
-// machine is not taken for a fault.
+// Patience is how long a test waits for something that must happen. It is long enough
+// that a busy machine does not fail the test.
 const Patience = 20 * time.Second
 
-// binary builds Caddy once a test process, with the race detector where the test
-// has it.
+// binary builds Caddy once per test process, with the race detector if the test uses
+// it.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "parker-caddy-")
 	if err != nil {
@@ -44,9 +44,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Main runs a package's tests and removes the Caddy that they have built. Call it
-// from TestMain. Unless -parallel says otherwise, more tests run at once than there
-// are processors: most of the time they wait for timeouts and for servers to start.
+// Main runs the tests of a package and removes the Caddy binary that they built. Call
+// it from TestMain. Unless -parallel is set, more tests run at once than there are
+// processors, because most of the time they wait for timeouts and for servers to start.
 func Main(m *testing.M) {
 	flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	flag.Parse()
@@ -57,27 +57,27 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Caddy is one that runs.
+// Caddy is a running Caddy.
 type Caddy struct {
 	// Site and Hook are the addresses, host and port, that Caddyfiles know as
 	// {$SITE} and {$HOOK}.
 	Site, Hook string
 
-	// Stderr is what it has logged.
+	// Stderr has what Caddy has logged.
 	Stderr *Log
 
 	process *exec.Cmd
 	ended   chan error
-	hooked  bool // it serves Hook
+	hooked  bool // the Caddyfile serves Hook
 	admin   string
 	config  string
 	env     []string
 }
 
-// Start runs Caddy with the Caddyfile until the test ends. In it, {$SITE} and
-// {$HOOK} stand for addresses of its own, {$BACKEND} for the one given, and
-// further variables can be given as NAME=value. Its global options must hold
-// {$GLOBAL}, or there must be none: then they are put in front.
+// Start runs Caddy with the Caddyfile until the test ends. In the Caddyfile, {$SITE}
+// and {$HOOK} stand for addresses of this Caddy and {$BACKEND} for the given backend;
+// more variables can be given as NAME=value. A block of global options must contain
+// {$GLOBAL}; if there is no such block, Start adds one.
 func Start(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
 	t.Helper()
 	c := prepare(t, caddyfile, backend, env)
@@ -85,14 +85,14 @@ func Start(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
 	return c
 }
 
-// prepare stores the Caddyfile and finds addresses for what it is to serve.
+// prepare stores the Caddyfile and finds free addresses for it.
 func prepare(t testing.TB, caddyfile, backend string, env []string) *Caddy {
 	t.Helper()
 	dir := t.TempDir()
 	c := &Caddy{Stderr: new(Log), ended: make(chan error, 1)}
 	ports := FreePorts(t, 2)
 	c.Site, c.Hook = ports[0], ports[1]
-	// Socket paths are short; those of test directories may not be.
+	// Socket paths must be short, and those of test directories may not be.
 	socket, err := os.MkdirTemp("", "pk")
 	if err != nil {
 		t.Fatal(err)
@@ -109,8 +109,8 @@ func prepare(t testing.TB, caddyfile, backend string, env []string) *Caddy {
 	return c
 }
 
-// run starts the process, and returns when it serves the site, and the hook if
-// there is one.
+// run starts the process and returns when it serves the site, and the hook if there is
+// one.
 func (c *Caddy) run(t testing.TB, args ...string) {
 	t.Helper()
 	path, err := binary()
@@ -145,7 +145,7 @@ func (c *Caddy) write(t testing.TB, caddyfile string) {
 	}
 }
 
-// Reload has it go on with another Caddyfile.
+// Reload loads another Caddyfile with `caddy reload`.
 func (c *Caddy) Reload(t testing.TB, caddyfile string) {
 	t.Helper()
 	c.write(t, caddyfile)
@@ -157,12 +157,12 @@ func (c *Caddy) Reload(t testing.TB, caddyfile string) {
 	}
 }
 
-// Stop ends it as a supervisor would, and returns how long that took.
+// Stop stops Caddy as a supervisor would, and returns how long that took.
 func (c *Caddy) Stop(t testing.TB) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	if err := c.process.Process.Signal(syscall.SIGTERM); err != nil {
-		return 0 // it has ended
+		return 0 // it has already ended
 	}
 	select {
 	case <-c.ended:
@@ -176,12 +176,12 @@ func (c *Caddy) Stop(t testing.TB) time.Duration {
 	return time.Since(begin)
 }
 
-// CPU is how much processor time it has used. It must have been stopped.
+// CPU returns the processor time that Caddy used. Call it after Caddy has stopped.
 func (c *Caddy) CPU() time.Duration {
 	return c.process.ProcessState.UserTime() + c.process.ProcessState.SystemTime()
 }
 
-// Pid is its process.
+// Pid returns the process ID.
 func (c *Caddy) Pid() int { return c.process.Process.Pid }
 
 func (c *Caddy) cleanup(t testing.TB) {
@@ -189,7 +189,7 @@ func (c *Caddy) cleanup(t testing.TB) {
 	log := c.Stderr.String()
 	for _, fault := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", "runtime error: "} {
 		if strings.Contains(log, fault) {
-			t.Errorf("Caddy's log has %q:\n%s", fault, log)
+			t.Errorf("Caddy's log contains %q:\n%s", fault, log)
 		}
 	}
 	if t.Failed() && testing.Verbose() {
@@ -217,7 +217,7 @@ func (c *Caddy) awaitServing(t testing.TB, address string) {
 	t.Fatalf("Caddy does not serve %s\n%s", address, c.Stderr)
 }
 
-// Publish posts at the hook and returns its answer's body.
+// Publish posts to the hook and returns the body of the answer.
 func (c *Caddy) Publish(t testing.TB, channel, contentType, body string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -239,7 +239,7 @@ func (c *Caddy) Publish(t testing.TB, channel, contentType, body string) string 
 	return strings.TrimSpace(text.String())
 }
 
-// Log collects what a process writes.
+// Log collects the output of a process.
 type Log struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -252,7 +252,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String is all that was written.
+// String returns all output so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

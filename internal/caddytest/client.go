@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Answer is what a client was answered.
+// Answer is the answer that a client got.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -18,7 +18,8 @@ type Answer struct {
 	Err    error
 }
 
-// Release is why parker let the request go, as Parker-Status has it.
+// Release returns the reason for which parker released the request, as in
+// Parker-Status.
 func (a Answer) Release() string {
 	for part := range strings.SplitSeq(a.Header.Get("Parker-Status"), "; ") {
 		if value, ok := strings.CutPrefix(part, "release="); ok {
@@ -28,7 +29,7 @@ func (a Answer) Release() string {
 	return ""
 }
 
-// Get asks in the background. Header lines are given as "Name: value".
+// Get sends a GET request in the background. Header lines are given as "Name: value".
 func Get(ctx context.Context, url string, header ...string) <-chan Answer {
 	answered := make(chan Answer, 1)
 	go func() { answered <- Do(ctx, http.MethodGet, url, "", header...) }()
@@ -39,12 +40,12 @@ func Get(ctx context.Context, url string, header ...string) <-chan Answer {
 // holds polls by default, so a poll that a test has parked is not ended by its client.
 const ClientPatience = 2 * time.Minute
 
-// Do asks, without following redirects.
+// Do sends a request and does not follow redirects.
 func Do(ctx context.Context, method, url, body string, header ...string) Answer {
 	return DoWith(ctx, http.DefaultTransport, method, url, body, header...)
 }
 
-// DoWith is Do over another transport.
+// DoWith is like [Do] but uses the given transport.
 func DoWith(ctx context.Context, transport http.RoundTripper, method, url, body string, header ...string) Answer {
 	ctx, cancel := context.WithTimeout(ctx, ClientPatience)
 	defer cancel()
@@ -65,13 +66,13 @@ func DoWith(ctx context.Context, transport http.RoundTripper, method, url, body 
 	return Answer{answer.StatusCode, answer.Header, string(text), err}
 }
 
-// AwaitWaiting returns when just so many requests are parked on the channel.
+// AwaitWaiting returns when exactly n requests are parked on the channel.
 func (c *Caddy) AwaitWaiting(t testing.TB, channel string, n int) {
 	t.Helper()
 	AwaitWaiting(t, "http://"+c.Hook+"/"+channel, n)
 }
 
-// AwaitWaiting returns when the hook says, at a channel's URL, that just so many
+// AwaitWaiting returns when the hook reports, at the URL of a channel, that exactly n
 // requests are parked.
 func AwaitWaiting(t testing.TB, url string, n int) {
 	t.Helper()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Command is a command of the Caddy that runs here, `caddy parker` for one. It is
-// killed when the test ends.
+// Command returns a command of the caddy binary, such as `caddy parker`. It is killed
+// when the test ends.
 func (c *Caddy) Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := binary()
@@ -22,8 +22,8 @@ func (c *Caddy) Command(t testing.TB, args ...string) *exec.Cmd {
 	return command
 }
 
-// Admin is the address of its admin endpoint, as --address takes it.
+// Admin returns the address of the admin endpoint, in the form for --address.
 func (c *Caddy) Admin() string { return strings.Replace(c.admin, "unix/", "unix//", 1) }
 
-// Config is the file of the Caddyfile that it has read last.
+// Config returns the path of the Caddyfile that Caddy read last.
 func (c *Caddy) Config() string { return c.config }

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Event is an event that a client has heard.
+// Event is an event that a client received.
 type Event struct {
 	ID, Type, Data string
 }
 
-// Stream is an event stream that a client hears.
+// Stream is an event stream that a client reads.
 type Stream struct {
 	Status int
 	Header http.Header
@@ -25,8 +25,7 @@ type Stream struct {
 	end   error
 }
 
-// heard is an event, a comment, or how long to wait before the next attempt; else
-// an ID alone.
+// heard is an event, a comment, a retry time, or an ID without an event.
 type heard struct {
 	event   *Event
 	comment *string
@@ -34,12 +33,12 @@ type heard struct {
 	lastID  string
 }
 
-// Listen opens an event stream. It returns once the stream's header is there.
+// Listen opens an event stream. It returns when the header of the stream has arrived.
 func Listen(t testing.TB, url string, header ...string) *Stream {
 	return ListenWith(t, http.DefaultTransport, url, header...)
 }
 
-// ListenWith is Listen over another transport.
+// ListenWith is like [Listen] but uses the given transport.
 func ListenWith(t testing.TB, transport http.RoundTripper, url string, header ...string) *Stream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,8 +68,8 @@ func ListenWith(t testing.TB, transport http.RoundTripper, url string, header ..
 	return s
 }
 
-// queued is all that comes, for a test that takes it later or not at all: the client
-// goes on reading. When the context ends, what is not taken yet is dropped.
+// queued keeps everything that arrives until the test takes it, so that the client
+// keeps reading. When the context ends, the rest is dropped.
 func queued(ctx context.Context, all <-chan heard) <-chan heard {
 	taken := make(chan heard)
 	go func() {
@@ -85,7 +84,7 @@ func queued(ctx context.Context, all <-chan heard) <-chan heard {
 			select {
 			case h, ok := <-all:
 				if ended = !ok; ended {
-					all = nil // nothing comes from there any more
+					all = nil // no more will arrive
 				} else {
 					queue = append(queue, h)
 				}
@@ -145,10 +144,10 @@ func hear(body io.Reader, all chan<- heard) error {
 	}
 }
 
-// Leave closes the stream from the client's side.
+// Leave closes the stream at the client.
 func (s *Stream) Leave() { s.leave() }
 
-// Next is the next event.
+// Next returns the next event.
 func (s *Stream) Next(t testing.TB) Event {
 	t.Helper()
 	for {
@@ -158,14 +157,14 @@ func (s *Stream) Next(t testing.TB) Event {
 	}
 }
 
-// NextID is the client's last event ID, once that is another than the one given,
-// if no event brings it.
+// NextID returns the client's last event ID once it differs from old. It fails the test
+// if an event arrives first.
 func (s *Stream) NextID(t testing.TB, old string) string {
 	t.Helper()
 	for {
 		h := s.next(t)
 		if h.event != nil {
-			t.Fatalf("heard %+v, want an ID alone", *h.event)
+			t.Fatalf("heard %+v, want an ID without an event", *h.event)
 		}
 		if h.lastID != old {
 			return h.lastID
@@ -173,7 +172,7 @@ func (s *Stream) NextID(t testing.TB, old string) string {
 	}
 }
 
-// Comment is the next comment.
+// Comment returns the next comment.
 func (s *Stream) Comment(t testing.TB) string {
 	t.Helper()
 	for {
@@ -187,7 +186,7 @@ func (s *Stream) Comment(t testing.TB) string {
 	}
 }
 
-// Retry is how long the client is told to wait, in milliseconds.
+// Retry returns the retry time of the stream, in milliseconds.
 func (s *Stream) Retry(t testing.TB) string {
 	t.Helper()
 	for {
@@ -206,12 +205,13 @@ func (s *Stream) next(t testing.TB) heard {
 		}
 		return h
 	case <-time.After(Patience):
-		t.Fatal("nothing is heard")
+		t.Fatal("nothing arrived on the stream")
 	}
 	return heard{}
 }
 
-// Rest is the events up to the stream's end, and how it ended: nil if cleanly.
+// Rest returns the events up to the end of the stream. The error is nil if the stream
+// ended cleanly.
 func (s *Stream) Rest(t testing.TB) ([]Event, error) {
 	t.Helper()
 	var events []Event
@@ -226,7 +226,7 @@ func (s *Stream) Rest(t testing.TB) ([]Event, error) {
 				events = append(events, *h.event)
 			}
 		case <-timeout:
-			t.Fatalf("the stream goes on; so far: %v", events)
+			t.Fatalf("the stream has not ended; events so far: %v", events)
 		}
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// All is what is heard up to the stream's end: the events, the client's last event
-// ID, or empty if it was told none, and how the stream ended: nil if cleanly.
+// All returns what arrives up to the end of the stream: the events and the client's
+// last event ID, which is empty if there was none. The error is nil if the stream ended
+// cleanly.
 func (s *Stream) All(t testing.TB) (events []Event, lastID string, err error) {
 	t.Helper()
 	timeout := time.After(Patience)
@@ -25,18 +26,18 @@ func (s *Stream) All(t testing.TB) (events []Event, lastID string, err error) {
 				events = append(events, *h.event)
 			}
 		case <-timeout:
-			t.Fatalf("the stream goes on; so far: %v", events)
+			t.Fatalf("the stream has not ended; events so far: %v", events)
 		}
 	}
 }
 
-// ListenBy is Listen by another method and with a body.
+// ListenBy is like [Listen] with another method and a body.
 func ListenBy(t testing.TB, method, url, body string, header ...string) *Stream {
 	t.Helper()
 	return ListenWith(t, asking{method, body}, url, header...)
 }
 
-// asking makes a GET another request.
+// asking is a transport that changes the method and the body of a request.
 type asking struct{ method, body string }
 
 func (a asking) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -48,8 +49,8 @@ func (a asking) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(other)
 }
 
-// NextOfAny is the client's last event ID once that is another than the one given,
-// and the event that brings it, if one does.
+// NextOfAny returns the client's last event ID once it differs from old, and the event
+// that set it, if an event did.
 func (s *Stream) NextOfAny(t testing.TB, old string) (lastID string, event *Event) {
 	t.Helper()
 	for {

@@ -12,20 +12,20 @@ import (
 	"testing"
 )
 
-// Legacy is a backend that knows plain polling only: GET answers the messages
-// behind ?since= as a JSON array, POST adds one and redirects.
+// Legacy is a backend that knows only plain polling: GET returns the messages after
+// ?since= as a JSON array, and POST adds one and redirects.
 type Legacy struct {
-	// Address is where it listens.
+	// Address is the host and port of the backend.
 	Address string
 
-	// Asks counts the polls that it has seen.
+	// Asks counts the polls that the backend received.
 	Asks atomic.Int32
 
 	mu       sync.Mutex // guards messages
 	messages []string
 }
 
-// NewLegacy starts one that runs until the test ends.
+// NewLegacy starts a Legacy that runs until the test ends.
 func NewLegacy(t testing.TB) *Legacy {
 	b := new(Legacy)
 	server := httptest.NewServer(b)
@@ -34,15 +34,14 @@ func NewLegacy(t testing.TB) *Legacy {
 	return b
 }
 
-// Serve starts a backend of any kind, until the test ends, and returns where it
-// listens.
+// Serve runs a backend with the handler until the test ends, and returns its address.
 func Serve(t testing.TB, handler http.HandlerFunc) string {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// ServeHTTP is the backend's one page.
+// ServeHTTP serves the only page of the backend.
 func (b *Legacy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		text, _ := io.ReadAll(r.Body)

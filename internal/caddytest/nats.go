@@ -9,17 +9,17 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// NATS is a NATS server with JetStream, in the test's own process. It keeps its
-// address and its files from one start to the next.
+// NATS is a NATS server with JetStream in the test's own process. It keeps its address
+// and its files across restarts.
 type NATS struct {
-	// URL is where clients find it. It names no user.
+	// URL is the URL for clients, without a user.
 	URL string
 
 	options server.Options
-	server  *server.Server // nil while it is stopped
+	server  *server.Server // nil while stopped
 }
 
-// StartNATS runs a server until the test ends, with options as they are adjusted.
+// StartNATS runs a server until the test ends, with options changed by adjust.
 func StartNATS(t testing.TB, adjust ...func(*server.Options)) *NATS {
 	t.Helper()
 	n := newNATS(t, adjust...)
@@ -49,13 +49,13 @@ func newNATS(t testing.TB, adjust ...func(*server.Options)) *NATS {
 	return n
 }
 
-// Address is the host and port of the server.
+// Address returns the host and port of the server.
 func (n *NATS) Address() string { return fmt.Sprintf("127.0.0.1:%d", n.options.Port) }
 
-// WebSocketURL is where clients find it by WebSocket, if the options have it so.
+// WebSocketURL returns the URL for WebSocket clients, if the options enable WebSocket.
 func (n *NATS) WebSocketURL() string { return n.server.WebsocketURL() }
 
-// Files is the directory with the server's files.
+// Files returns the directory of the server's files.
 func (n *NATS) Files() string { return n.options.StoreDir }
 
 // Stop stops the server, which closes its connections. It may be stopped already.
@@ -68,20 +68,20 @@ func (n *NATS) Stop() {
 	n.server = nil
 }
 
-// Restart starts the server again, with the same address and files; first stopping
-// it, if it runs.
+// Restart starts the server again, with the same address and files. If it runs, it is
+// stopped first.
 func (n *NATS) Restart(t testing.TB) {
 	t.Helper()
 	n.Stop()
 	n.start(t)
 	if !n.server.ReadyForConnections(Patience) {
-		t.Fatalf("the NATS server at %s does not become ready", n.URL)
+		t.Fatalf("the NATS server at %s did not become ready", n.URL)
 	}
 }
 
 func (n *NATS) start(t testing.TB) {
 	t.Helper()
-	options := n.options // the server changes what it is given
+	options := n.options // the server changes its options
 	started, err := server.NewServer(&options)
 	if err != nil {
 		t.Fatalf("starting a NATS server: %v", err)
@@ -90,10 +90,10 @@ func (n *NATS) start(t testing.TB) {
 	started.Start()
 }
 
-// NATSCluster is servers that replicate streams among them.
+// NATSCluster is a cluster of servers that replicate streams.
 type NATSCluster []*NATS
 
-// StartNATSCluster runs servers that know each other until the test ends.
+// StartNATSCluster runs a cluster of servers until the test ends.
 func StartNATSCluster(t testing.TB, servers int) NATSCluster {
 	t.Helper()
 	var routes []*url.URL
@@ -123,7 +123,7 @@ func StartNATSCluster(t testing.TB, servers int) NATSCluster {
 	return cluster
 }
 
-// URLs are those of all servers.
+// URLs returns the URLs of all servers.
 func (c NATSCluster) URLs() (urls []string) {
 	for _, n := range c {
 		urls = append(urls, n.URL)
@@ -131,7 +131,7 @@ func (c NATSCluster) URLs() (urls []string) {
 	return urls
 }
 
-// Leader is the server that leads a stream, once one does.
+// Leader returns the leader of a stream once there is one.
 func (c NATSCluster) Leader(t testing.TB, stream string) (leader *NATS) {
 	t.Helper()
 	Await(t, "the stream "+stream+" has a leader", func() bool {
@@ -145,7 +145,7 @@ func (c NATSCluster) Leader(t testing.TB, stream string) (leader *NATS) {
 	return leader
 }
 
-// AwaitCurrent returns when all servers that run have all of a stream.
+// AwaitCurrent returns when all running servers have the complete stream.
 func (c NATSCluster) AwaitCurrent(t testing.TB, stream string) {
 	t.Helper()
 	Await(t, "all have what is in the stream "+stream, func() bool {

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// Need returns the first of the programs that is installed. Each is a name to be
-// looked up in PATH, or a pattern of file names. If none is, the test is skipped
-// with the sentence, which says what to install; where PARKER_REQUIRE_TOOLS is
-// set, it fails instead.
+// Need returns the first of the programs that is installed. Each is a name to look up
+// in PATH, or a pattern of file names. If none is installed, the test is skipped with
+// the sentence, which names what to install; if PARKER_REQUIRE_TOOLS is set, it fails
+// instead.
 func Need(t testing.TB, sentence string, programs ...string) string {
 	t.Helper()
 	for _, program := range programs {

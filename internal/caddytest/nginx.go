@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// nginxConfig has nothing in it but what a server needs that is not to be a daemon,
-// and to keep its files to itself.
+// nginxConfig has only the settings that nginx needs to run in the foreground and to
+// keep its files in one directory.
 const nginxConfig = `
 daemon off;
 master_process off;
@@ -31,8 +31,8 @@ http {
 }
 `
 
-// StartNginx runs an nginx with default settings in front of a site, until the test
-// ends, and returns a client of it.
+// StartNginx runs an nginx with default settings in front of a site until the test
+// ends, and returns a client for it.
 func StartNginx(t testing.TB, site string) *Client {
 	t.Helper()
 	return StartNginxWith(t, "server {\n\tlisten 80;\n\tlocation / {\n\t\tproxy_pass http://"+site+";\n\t}\n}")

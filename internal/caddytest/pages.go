@@ -9,17 +9,17 @@ import (
 	"testing"
 )
 
-// Page is what a backend answers at one path.
+// Page is the answer of a backend at one path.
 type Page struct {
-	Status int // 0: 200
+	Status int // 0 means 200
 	Header http.Header
 	Body   string
 }
 
-// Pages is a backend whose pages a test changes. It looks at nothing of a request
-// but its path. A page that was never put is answered with 404.
+// Pages is a backend whose pages a test can change. It uses only the path of a request.
+// A path without a page is answered with 404.
 type Pages struct {
-	// Address is where it listens.
+	// Address is the host and port of the backend.
 	Address string
 
 	mu    sync.Mutex // guards pages and asks
@@ -27,7 +27,7 @@ type Pages struct {
 	asks  map[string]int
 }
 
-// NewPages starts one that runs until the test ends.
+// NewPages starts a Pages that runs until the test ends.
 func NewPages(t testing.TB) *Pages {
 	p := &Pages{pages: make(map[string]Page), asks: make(map[string]int)}
 	server := httptest.NewServer(p)
@@ -36,21 +36,21 @@ func NewPages(t testing.TB) *Pages {
 	return p
 }
 
-// Put changes the page at the path.
+// Put sets the page at the path.
 func (p *Pages) Put(path string, page Page) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pages[path] = page
 }
 
-// Asks counts how often the path was asked for.
+// Asks returns the number of requests for the path.
 func (p *Pages) Asks(path string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asks[path]
 }
 
-// ServeHTTP answers with a page.
+// ServeHTTP answers with the page at the path.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.asks[r.URL.Path]++

@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FreePorts finds loopback addresses for Caddy to listen on, and keeps others from
-// them until the test ends. Two Caddys at one address would share it in silence,
-// as theirs are sockets with SO_REUSEPORT; so are the ones that keep the place
-// here, which do not listen. They are bound to all addresses, as Caddy's are: a port
-// that is free on one may be a connection's on another.
+// FreePorts finds loopback addresses for Caddy to listen on, and reserves them until
+// the test ends. Two Caddys at one address would share it without an error, because
+// they use SO_REUSEPORT. The sockets that reserve the ports use it too, but do not
+// listen. They are bound to all addresses, as Caddy's are: a port that is free on one
+// address may be used by a connection on another.
 func FreePorts(t testing.TB, n int) []string {
 	t.Helper()
 	addresses := make([]string, n)
@@ -29,10 +29,10 @@ func FreePorts(t testing.TB, n int) []string {
 	return addresses
 }
 
-// keepPort binds a socket to a port that is free.
+// keepPort binds a socket to a free port.
 func keepPort() (socket int, address string, err error) {
 	socket, err = bindAny(unix.AF_INET6, &unix.SockaddrInet6{})
-	if err != nil { // there is no IPv6
+	if err != nil { // IPv6 is not available
 		socket, err = bindAny(unix.AF_INET, &unix.SockaddrInet4{})
 	}
 	if err != nil {
@@ -46,8 +46,8 @@ func keepPort() (socket int, address string, err error) {
 	return socket, fmt.Sprintf("127.0.0.1:%d", portOf(bound)), nil
 }
 
-// bindAny binds a socket of a family to its unspecified address, and a port that
-// the system chooses.
+// bindAny binds a socket of the family to the unspecified address and a port chosen by
+// the system.
 func bindAny(family int, unspecified unix.Sockaddr) (socket int, err error) {
 	socket, err = unix.Socket(family, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -71,11 +71,11 @@ func portOf(address unix.Sockaddr) int {
 	return address.(*unix.SockaddrInet4).Port
 }
 
-// lasting are the ports that LastingPort has found, which are not found again.
+// lasting are the ports that LastingPort has returned, which it does not return again.
 var lasting sync.Map
 
-// LastingPort finds a port that is free, and is not one that the system gives to
-// others: a server that is restarted finds it free again.
+// LastingPort returns a free port that the system does not assign to connections, so
+// that a restarted server finds it free again.
 func LastingPort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
@@ -88,6 +88,6 @@ func LastingPort(t testing.TB) int {
 			return port
 		}
 	}
-	t.Fatal("finding a free port: none of a hundred is")
+	t.Fatal("finding a free port: none of a hundred ports is free")
 	return 0
 }

@@ -29,23 +29,22 @@ const (
 	HTTP3    Protocol = "HTTP 3"
 )
 
-// Protocols are all of them.
+// Protocols are all protocols.
 var Protocols = []Protocol{HTTP1, HTTP1TLS, HTTP2, HTTP3}
 
-// Secure is a Caddy that serves a site over TLS too, and so by each protocol.
+// Secure is a Caddy that also serves a site over TLS, and so with each protocol.
 type Secure struct {
 	*Caddy
 
-	// TLSSite is the address, host and port, that the Caddyfile knows as
-	// {$TLS_SITE}.
+	// TLSSite is the host and port of {$TLS_SITE} in the Caddyfile.
 	TLSSite string
 
 	roots *x509.CertPool
 }
 
-// StartSecure is Start with an address more: in the Caddyfile,
-// https://{$TLS_SITE} stands for it, and {$TLS_PORT} for its port alone. It
-// returns when Caddy has its certificate.
+// StartSecure is like [Start] with one more address: https://{$TLS_SITE} in the
+// Caddyfile, of which {$TLS_PORT} is the port. It returns when Caddy has its
+// certificate.
 func StartSecure(t testing.TB, caddyfile, backend string, env ...string) *Secure {
 	t.Helper()
 	c := &Secure{TLSSite: freeTLSAddress(t), roots: x509.NewCertPool()}
@@ -75,8 +74,8 @@ func (c *Secure) handshake() error {
 	return conn.Close()
 }
 
-// Root is the file with the certificate of Caddy's own CA, for clients that have
-// to be told whom to trust.
+// Root returns the file with the certificate of Caddy's own CA, for clients that must
+// be told to trust it.
 func (c *Secure) Root() string {
 	return filepath.Join(filepath.Dir(c.config), "caddy", "pki", "authorities", "local", "root.crt")
 }
@@ -89,7 +88,7 @@ func (c *Secure) tls(as As) *tls.Config {
 	return config
 }
 
-// freeTLSAddress finds a port of localhost that is free for TCP and for UDP.
+// freeTLSAddress returns an address of localhost whose port is free for TCP and UDP.
 func freeTLSAddress(t testing.TB) string {
 	t.Helper()
 	for {
@@ -102,36 +101,36 @@ func freeTLSAddress(t testing.TB) string {
 	}
 }
 
-// Client reaches a site by one protocol, over connections of its own.
+// Client is a client of a site with one protocol and its own connections.
 type Client struct {
 	Protocol Protocol
 
-	// URL is the site's, without a path.
+	// URL is the URL of the site, without a path.
 	URL string
 
-	// Transport speaks no other protocol. It neither asks for compressed answers
-	// nor decompresses them.
+	// Transport uses only that protocol. It neither asks for compressed answers nor
+	// decompresses them.
 	Transport http.RoundTripper
 
 	mu    sync.Mutex // guards conns
-	conns []func()   // what closes each
+	conns []func()   // close each connection
 }
 
-// As is what a client's connections tell a server of it.
+// As is the identity that a client's connections show to the server.
 type As struct {
-	// Address is the one that it comes from. Without one it is the system's choice.
+	// Address is the local address. If it is zero, the system chooses one.
 	Address netip.Addr
 
-	// Certificate, if it is not nil, is presented where TLS is spoken.
+	// Certificate is the TLS client certificate, or nil.
 	Certificate *tls.Certificate
 }
 
-// Client makes a client, until the test ends.
+// Client returns a client, which is closed when the test ends.
 func (c *Secure) Client(t testing.TB, protocol Protocol) *Client {
 	return c.ClientAs(t, protocol, As{})
 }
 
-// ClientAs makes a client whose connections tell something of it.
+// ClientAs is like [Secure.Client] for a client with an identity.
 func (c *Secure) ClientAs(t testing.TB, protocol Protocol, as As) *Client {
 	client := &Client{Protocol: protocol, URL: "https://" + c.TLSSite}
 	t.Cleanup(client.Disconnect)
@@ -214,15 +213,14 @@ func (c *Client) opened(closeConn func()) {
 	c.conns = append(c.conns, closeConn)
 }
 
-// Connections counts those that it has opened.
+// Connections returns the number of connections that the client has opened.
 func (c *Client) Connections() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.conns)
 }
 
-// Disconnect closes all of the client's connections, whatever is under way on
-// them.
+// Disconnect closes all connections of the client, including those in use.
 func (c *Client) Disconnect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -231,14 +229,14 @@ func (c *Client) Disconnect() {
 	}
 }
 
-// Get is the package's Get by the client's protocol, for a path and query.
+// Get is like the function [Get] for a path and query, with the client's protocol.
 func (c *Client) Get(ctx context.Context, path string, header ...string) <-chan Answer {
 	answered := make(chan Answer, 1)
 	go func() { answered <- c.Do(ctx, http.MethodGet, path, "", header...) }()
 	return answered
 }
 
-// Do is the package's Do by the client's protocol, for a path and query.
+// Do is like the function [Do] for a path and query, with the client's protocol.
 func (c *Client) Do(ctx context.Context, method, path, body string, header ...string) Answer {
 	return DoWith(ctx, c.Transport, method, c.URL+path, body, header...)
 }

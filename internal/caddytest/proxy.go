@@ -6,21 +6,22 @@ import (
 	"testing"
 )
 
-// Proxy is the network between one process and a server, which a test cuts, stalls
-// and heals. The server may be away, and come back.
+// Proxy is the network between a process and a server, which a test can cut, stall and
+// heal. The server may stop and start again.
 type Proxy struct {
-	// Address is the host and port where the process finds the server.
+	// Address is the host and port at which the process reaches the server.
 	Address string
 
 	target string
 
 	mu      sync.Mutex // guards all below
 	refuses bool
-	going   chan struct{}             // closed while bytes are carried
-	conns   map[*net.TCPConn]struct{} // both ends
+	going   chan struct{}             // closed while bytes are forwarded
+	conns   map[*net.TCPConn]struct{} // both ends of each connection
 }
 
-// StartProxy leads to the target, a host and port, until the test ends.
+// StartProxy starts a proxy to the target, a host and port, that runs until the test
+// ends.
 func StartProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,7 +48,7 @@ func StartProxy(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Cut resets all connections, and each new one.
+// Cut resets all connections, and each new one until Heal.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,8 +59,8 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Stall has nothing arrive any more, as where a cable was pulled: connections stay,
-// new ones are made, and nobody learns of it.
+// Stall stops all data, as a pulled cable would: connections stay open, new ones are
+// accepted, and neither side gets an error.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,7 +72,7 @@ func (p *Proxy) Stall() {
 	}
 }
 
-// Heal has everything arrive again, also what was sent while it was stalled.
+// Heal forwards data again, including what was sent while the proxy was stalled.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +89,7 @@ func (p *Proxy) goOn() {
 	}
 }
 
-// await returns when bytes are carried.
+// await returns when bytes are forwarded.
 func (p *Proxy) await() {
 	p.mu.Lock()
 	going := p.going
@@ -96,8 +97,7 @@ func (p *Proxy) await() {
 	<-going
 }
 
-// connect carries bytes both ways until one end has no more, or the connection is
-// reset.
+// connect forwards bytes both ways until one end closes, or the connection is reset.
 func (p *Proxy) connect(client *net.TCPConn) {
 	defer client.Close()
 	if !p.keep(client) {
@@ -122,7 +122,7 @@ func (p *Proxy) connect(client *net.TCPConn) {
 	upward.Wait()
 }
 
-// carry ends both connections with what comes from one.
+// carry forwards bytes from one connection to the other, and closes both at the end.
 func (p *Proxy) carry(to, from *net.TCPConn) {
 	defer to.Close()
 	defer from.Close()
@@ -141,7 +141,8 @@ func (p *Proxy) carry(to, from *net.TCPConn) {
 	}
 }
 
-// keep has the connection reset when the proxy is cut. It is not ok if it is already.
+// keep registers the connection to be reset when the proxy is cut. ok is false if the
+// proxy is cut already.
 func (p *Proxy) keep(conn *net.TCPConn) (ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

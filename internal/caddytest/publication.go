@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Publication is what the hook says of a publish.
+// Publication is the hook's answer to a publish.
 type Publication struct {
 	Channel   string `json:"channel"`
 	Position  string `json:"position"`
@@ -16,7 +16,7 @@ type Publication struct {
 	Duplicate bool   `json:"duplicate"`
 }
 
-// PublishWith is Publish with header lines, given as "Name: value".
+// PublishWith is like [Caddy.Publish] with header lines, given as "Name: value".
 func (c *Caddy) PublishWith(t testing.TB, channel, body string, header ...string) Publication {
 	t.Helper()
 	answer := Do(t.Context(), http.MethodPost, "http://"+c.Hook+"/"+channel, body, header...)
@@ -27,18 +27,18 @@ func (c *Caddy) PublishWith(t testing.TB, channel, body string, header ...string
 	return publication
 }
 
-// Offset is the count in a position.
+// Offset returns the offset in a position.
 func Offset(t testing.TB, position string) int {
 	t.Helper()
 	offset, err := strconv.Atoi(position[strings.LastIndexByte(position, '-')+1:])
 	if err != nil {
-		t.Fatalf("%q is no position", position)
+		t.Fatalf("%q is not a position", position)
 	}
 	return offset
 }
 
-// OtherEpoch is a position of the same shape, but of an epoch that no broker of the
-// test has: as if it came from before a restart.
+// OtherEpoch returns the position with an epoch that no broker of the test has, as if
+// it came from before a restart.
 func OtherEpoch(position string) string {
 	const prefix = "parker."
 	epoch := strings.TrimPrefix(position, prefix)

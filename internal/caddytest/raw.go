@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// Raw is a client that writes the bytes of HTTP/1.1 itself, right or wrong.
+// Raw is a client that writes raw HTTP/1.1, valid or not.
 type Raw struct {
 	*net.TCPConn
 
 	reader *bufio.Reader
 }
 
-// DialRaw connects to an address, until the test ends.
+// DialRaw connects to an address. The connection is closed when the test ends.
 func DialRaw(t testing.TB, address string) *Raw {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -34,11 +34,10 @@ func DialRaw(t testing.TB, address string) *Raw {
 	return &Raw{TCPConn: conn.(*net.TCPConn), reader: bufio.NewReader(conn)}
 }
 
-// Send writes. That the server does not listen any more shows in the answer.
+// Send writes the text. It ignores errors, which show in the answer.
 func (r *Raw) Send(text string) { _, _ = io.WriteString(r, text) }
 
-// Answer is the next answer. Its error tells that there is none, or not a whole
-// one.
+// Answer reads the next answer. Its Err is set if there is none, or not a complete one.
 func (r *Raw) Answer() Answer {
 	answer, err := http.ReadResponse(r.reader, nil)
 	if err != nil {
@@ -49,18 +48,18 @@ func (r *Raw) Answer() Answer {
 	return Answer{answer.StatusCode, answer.Header, string(text), err}
 }
 
-// Rest is all that the server says until it closes the connection.
+// Rest returns everything that the server sends until it closes the connection.
 func (r *Raw) Rest(t testing.TB) string {
 	t.Helper()
 	text, err := io.ReadAll(r.reader)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the connection stays open after %q", text)
+		t.Errorf("the connection is still open after %q", text)
 	}
 	return string(text)
 }
 
-// Drip sends a byte now and then until the server has had enough, or until stop
-// is closed. It tells which.
+// Drip sends a byte from time to time until the server closes the connection or stop is
+// closed. It reports whether the server closed it.
 func (r *Raw) Drip(stop <-chan struct{}) (cut bool) {
 	drip := time.NewTicker(20 * time.Millisecond)
 	defer drip.Stop()
@@ -76,10 +75,9 @@ func (r *Raw) Drip(stop <-chan struct{}) (cut bool) {
 	}
 }
 
-// RawBackend reads requests as they stand on the wire and gives each the same
-// answer.
+// RawBackend reads raw requests and gives each the same answer.
 type RawBackend struct {
-	// Address is where it listens.
+	// Address is the host and port of the backend.
 	Address string
 
 	mu     sync.Mutex // guards answer and seen
@@ -87,21 +85,21 @@ type RawBackend struct {
 	seen   []RawRequest
 }
 
-// RawRequest is a request as it stood on the wire, its chunks put together.
+// RawRequest is a request as it was sent, with its chunks joined.
 type RawRequest struct {
 	Head    string // up to the empty line
 	Body    string
-	Trailer string // the fields behind the chunks, but for those that frame a message
-	Err     error  // what was wrong with it
+	Trailer string // the fields after the chunks, without those that frame a message
+	Err     error  // why the request is invalid
 }
 
-// Line is the request's first line.
+// Line returns the request line.
 func (r RawRequest) Line() string {
 	line, _, _ := strings.Cut(r.Head, "\r\n")
 	return line
 }
 
-// Lines are those of the request's fields that have the name.
+// Lines returns the values of the fields with the name.
 func (r RawRequest) Lines(name string) (values []string) {
 	for line := range strings.SplitSeq(r.Head, "\r\n") {
 		if field, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(field, name) {
@@ -111,7 +109,8 @@ func (r RawRequest) Lines(name string) (values []string) {
 	return values
 }
 
-// NewRawBackend starts one that runs until the test ends. answer is what it writes.
+// NewRawBackend starts a RawBackend that writes answer to each request and runs until
+// the test ends.
 func NewRawBackend(t testing.TB, answer string) *RawBackend {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -132,14 +131,14 @@ func NewRawBackend(t testing.TB, answer string) *RawBackend {
 	return b
 }
 
-// Say changes what it answers.
+// Say changes the answer.
 func (b *RawBackend) Say(answer string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answer = answer
 }
 
-// Seen is what it has been asked since the last call.
+// Seen returns the requests since the last call.
 func (b *RawBackend) Seen() []RawRequest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,7 +147,7 @@ func (b *RawBackend) Seen() []RawRequest {
 	return seen
 }
 
-// serve answers what comes on one connection, all of which is noted.
+// serve answers the requests on one connection and records them.
 func (b *RawBackend) serve(conn net.Conn) {
 	defer conn.Close()
 	reader := bufio.NewReader(conn)
@@ -167,7 +166,7 @@ func (b *RawBackend) serve(conn net.Conn) {
 	}
 }
 
-// readRaw reads strictly: what could be read in two ways is an error.
+// readRaw reads a request strictly: anything ambiguous is an error.
 func readRaw(reader *bufio.Reader) (r RawRequest) {
 	var head strings.Builder
 	for {

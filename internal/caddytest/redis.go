@@ -20,15 +20,14 @@ import (
 	"time"
 )
 
-// Redis is a redis-server, a process of its own. It keeps its address and its files
-// from one start to the next.
+// Redis is a redis-server process. It keeps its address and its files across restarts.
 type Redis struct {
-	// URL is where clients find it, and Socket another way there, a path. Neither
-	// names a user.
+	// URL is the URL for clients, and Socket the path of a unix socket. Neither names a
+	// user.
 	URL, Socket string
 
-	// CA, Certificate and Key are files, of a server that speaks TLS: its own
-	// certificate, which clients can show too.
+	// CA, Certificate and Key are files of a server that uses TLS. Clients can use the
+	// same certificate.
 	CA, Certificate, Key string
 
 	port      int
@@ -40,8 +39,8 @@ type Redis struct {
 
 const noRedis = "Redis is not installed; on Debian: apt-get install redis-server redis-tools"
 
-// StartRedis runs a server until the test ends. It keeps nothing on disk, but for what
-// the arguments say, such as --appendonly yes.
+// StartRedis runs a server until the test ends. It keeps nothing on disk unless the
+// arguments say otherwise, such as --appendonly yes.
 func StartRedis(t testing.TB, arguments ...string) *Redis {
 	t.Helper()
 	r := newRedis(t, arguments)
@@ -49,7 +48,7 @@ func StartRedis(t testing.TB, arguments ...string) *Redis {
 	return r
 }
 
-// StartRedisTLS runs a server that speaks TLS at its URL, for clients with a
+// StartRedisTLS runs a server that uses TLS at its URL and requires a client
 // certificate.
 func StartRedisTLS(t testing.TB) *Redis {
 	t.Helper()
@@ -60,8 +59,7 @@ func StartRedisTLS(t testing.TB) *Redis {
 	return r
 }
 
-// writeCertificate makes a certificate for localhost and 127.0.0.1, which is its own
-// authority.
+// writeCertificate creates a self-signed certificate for localhost and 127.0.0.1.
 func writeCertificate(t testing.TB) (ca, certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -122,10 +120,10 @@ func newRedis(t testing.TB, arguments []string) *Redis {
 	return r
 }
 
-// Address is the host and port of the server.
+// Address returns the host and port of the server.
 func (r *Redis) Address() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
 
-// Restart starts the server again; first stopping it, if it runs.
+// Restart starts the server again. If it runs, it is stopped first.
 func (r *Redis) Restart(t testing.TB) {
 	t.Helper()
 	r.Stop()
@@ -156,10 +154,10 @@ func (r *Redis) start(t testing.TB) {
 	}()
 }
 
-// Stop ends the server as a supervisor would.
+// Stop stops the server as a supervisor would.
 func (r *Redis) Stop() { r.end(syscall.SIGTERM) }
 
-// Kill ends the server as it stands. What it has not written to its disk is lost.
+// Kill kills the server. Data that it has not written to disk is lost.
 func (r *Redis) Kill() { r.end(syscall.SIGKILL) }
 
 func (r *Redis) end(signal syscall.Signal) {
@@ -172,13 +170,13 @@ func (r *Redis) end(signal syscall.Signal) {
 	r.process = nil
 }
 
-// Pause has the server do nothing: connections stay, and nobody answers.
+// Pause suspends the server: connections stay open but get no answer.
 func (r *Redis) Pause() { r.process.Process.Signal(syscall.SIGSTOP) }
 
-// Resume has it go on.
+// Resume continues a paused server.
 func (r *Redis) Resume() { r.process.Process.Signal(syscall.SIGCONT) }
 
-// Do has redis-cli run a command, and returns its answer. An error fails the test.
+// Do runs a command with redis-cli and returns its output. An error fails the test.
 func (r *Redis) Do(t testing.TB, command ...string) string {
 	t.Helper()
 	answer, err := r.cli(command...)
@@ -197,7 +195,7 @@ func (r *Redis) cli(command ...string) (string, error) {
 	return strings.TrimSuffix(string(answer), "\n"), err
 }
 
-// StartRedisSentinel runs a sentinel that watches a master by the name of mymaster,
+// StartRedisSentinel runs a sentinel that watches a master under the name mymaster,
 // until the test ends.
 func StartRedisSentinel(t testing.TB, master *Redis) *Redis {
 	t.Helper()
@@ -217,8 +215,7 @@ func StartRedisSentinel(t testing.TB, master *Redis) *Redis {
 	return s
 }
 
-// StartRedisCluster runs servers that form a Redis Cluster, all of them masters, until
-// the test ends.
+// StartRedisCluster runs a Redis Cluster of masters until the test ends.
 func StartRedisCluster(t testing.TB, servers int) []*Redis {
 	t.Helper()
 	cluster := make([]*Redis, servers)

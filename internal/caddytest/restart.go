@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ServeAt starts a backend at one of the addresses of [FreePorts]. It runs until it
-// is closed, and can be started again then, or until the test ends.
+// ServeAt starts a backend at one of the addresses of [FreePorts]. It runs until it is
+// closed, after which it can be started again, or until the test ends.
 func ServeAt(t testing.TB, address string, handler http.HandlerFunc) *http.Server {
 	t.Helper()
 	reuse := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) (err error) {

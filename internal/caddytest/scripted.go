@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Scripted is a backend whose answers the test gives itself, one ask at a time.
+// Scripted is a backend whose asks the test answers itself, one at a time.
 type Scripted struct {
-	// Address is where it listens.
+	// Address is the host and port of the backend.
 	Address string
 
 	asks chan *Ask
 }
 
-// NewScripted starts one that runs until the test ends.
+// NewScripted starts a Scripted that runs until the test ends.
 func NewScripted(t testing.TB) *Scripted {
 	s := &Scripted{asks: make(chan *Ask, 10_000)}
 	ended := t.Context().Done()
@@ -43,32 +43,32 @@ func NewScripted(t testing.TB) *Scripted {
 	return s
 }
 
-// Asks delivers the asks that the backend gets.
+// Asks returns the channel of asks that the backend receives.
 func (s *Scripted) Asks() <-chan *Ask { return s.asks }
 
-// Next is the next ask that the backend gets.
+// Next returns the next ask that the backend receives.
 func (s *Scripted) Next(t testing.TB) *Ask {
 	t.Helper()
 	select {
 	case a := <-s.asks:
 		return a
 	case <-time.After(Patience):
-		t.Fatal("the backend is not asked")
+		t.Fatal("the backend was not asked")
 		return nil
 	}
 }
 
-// Unasked checks that it has got no further ask so far.
+// Unasked checks that the backend has received no further ask so far.
 func (s *Scripted) Unasked(t testing.TB) {
 	t.Helper()
 	select {
 	case a := <-s.asks:
-		t.Fatalf("the backend is asked %s %s once more, with %v", a.Request.Method, a.Request.RequestURI, a.Request.Header)
+		t.Fatalf("the backend was asked %s %s again, with %v", a.Request.Method, a.Request.RequestURI, a.Request.Header)
 	default:
 	}
 }
 
-// Ask is a request that waits for its answer.
+// Ask is a request to the backend that waits for its answer.
 type Ask struct {
 	Request *http.Request
 	Body    string
@@ -76,8 +76,8 @@ type Ask struct {
 	steps chan func(http.ResponseWriter)
 }
 
-// Answer gives it a whole answer, at once: parker takes one whose end does not follow
-// its header soon for news. Header lines are given as "Name: value".
+// Answer sends a complete answer at once, because parker treats an answer whose end is
+// delayed as news. Header lines are given as "Name: value".
 func (a *Ask) Answer(status int, body string, header ...string) {
 	if status != http.StatusNoContent && status != http.StatusNotModified {
 		header = append(header, "Content-Length: "+strconv.Itoa(len(body)))
@@ -106,8 +106,8 @@ func writeHeader(w http.ResponseWriter, status int, header []string) {
 	w.WriteHeader(status)
 }
 
-// Write sends a part of the answer's body. It returns when the connection has
-// taken it, whether or not anybody reads it.
+// Write sends a part of the body. It returns when the connection has accepted it, even
+// if the other side does not read.
 func (a *Ask) Write(part string) {
 	a.step(func(w http.ResponseWriter) {
 		io.WriteString(w, part)
@@ -115,7 +115,7 @@ func (a *Ask) Write(part string) {
 	})
 }
 
-// Break breaks the answer off, as a backend that crashes.
+// Break aborts the answer, as a crashing backend would.
 func (a *Ask) Break() {
 	a.step(func(http.ResponseWriter) { panic(http.ErrAbortHandler) })
 }
@@ -123,7 +123,7 @@ func (a *Ask) Break() {
 // End ends the answer.
 func (a *Ask) End() { close(a.steps) }
 
-// Gone is closed when nobody waits for the answer any more.
+// Gone returns a channel that is closed when the request is cancelled.
 func (a *Ask) Gone() <-chan struct{} { return a.Request.Context().Done() }
 
 func (a *Ask) step(step func(http.ResponseWriter)) {

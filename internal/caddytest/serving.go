@@ -2,8 +2,8 @@ package caddytest
 
 import "testing"
 
-// AwaitServing returns when Caddy listens at the addresses, which it opens one
-// after the other, in no order. Start has awaited the site.
+// AwaitServing returns when Caddy listens at all the addresses, which it opens one by
+// one in no fixed order. Start has already waited for the site.
 func (c *Caddy) AwaitServing(t testing.TB, addresses ...string) {
 	t.Helper()
 	for _, address := range addresses {

@@ -7,20 +7,20 @@ import (
 	"sync"
 )
 
-// Stall lets a client stop reading, and go on.
+// Stall lets a client stop reading and continue later.
 type Stall struct {
 	mu    sync.Mutex    // guards going
 	going chan struct{} // closed while the client reads
 }
 
-// NewStall is of a client that reads.
+// NewStall returns a Stall of a client that reads.
 func NewStall() *Stall {
 	s := &Stall{going: make(chan struct{})}
 	close(s.going)
 	return s
 }
 
-// Transport is the client's.
+// Transport returns the transport for the client.
 func (s *Stall) Transport() *http.Transport {
 	return &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -32,14 +32,14 @@ func (s *Stall) Transport() *http.Transport {
 	}}
 }
 
-// Stop has the client read no more than what it is reading already.
+// Stop stops reading after the read in progress.
 func (s *Stall) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.going = make(chan struct{})
 }
 
-// GoOn has it read again.
+// GoOn continues reading.
 func (s *Stall) GoOn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 )
 
 // Twin starts another Caddy with the same Caddyfile at the same addresses, as a
-// supervisor does that upgrades a binary. It returns when that listens as well.
+// supervisor does to upgrade the binary. It returns when the new one listens as well.
 func (c *Caddy) Twin(t testing.TB) *Caddy {
 	t.Helper()
 	twin := &Caddy{

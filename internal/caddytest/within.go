@@ -2,8 +2,8 @@ package caddytest
 
 import "time"
 
-// NextWithin is the next event, if there is one in time. The error says that the
-// stream has ended.
+// NextWithin returns the next event. ok is false if none arrives in time. The error is
+// set if the stream has ended.
 func (s *Stream) NextWithin(d time.Duration) (event Event, ok bool, err error) {
 	patience := time.NewTimer(d)
 	defer patience.Stop()
@@ -22,7 +22,7 @@ func (s *Stream) NextWithin(d time.Duration) (event Event, ok bool, err error) {
 	}
 }
 
-// streamEnded wraps how a stream ended: nil if cleanly.
+// streamEnded is the error of a stream that has ended; how is nil if it ended cleanly.
 type streamEnded struct{ how error }
 
 func (e streamEnded) Error() string {

@@ -23,9 +23,9 @@ func browser(t *testing.T) context.Context {
 	path := caddytest.Need(t, "Chromium is not installed (apt-get install chromium)", "chromium", "chromium-browser", "google-chrome")
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path),
-		chromedp.Flag("no-sandbox", true), // root cannot have one, and all pages are the test's own
+		chromedp.Flag("no-sandbox", true), // root cannot have a sandbox, and all pages belong to the test
 		chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("disable-quic", true), // it would not go by the wire
+		chromedp.Flag("disable-quic", true), // QUIC would bypass the proxy
 	)
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
@@ -37,15 +37,14 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// tab is one of the browser's, with the page in it.
+// tab is a tab of the browser with the page in it.
 type tab struct {
 	ctx context.Context
 	*listener
 }
 
-// open shows the page of a site in a tab: as to a new visitor, or to the one whose
-// tab is given. It listens in one of the ways that it knows, and begins from a
-// position.
+// open opens the page of a site in a tab, as a new visitor or beside another tab. The
+// page listens in the given way and starts from a position.
 func open(t *testing.T, browser context.Context, beside *tab, site, how, from string) *tab {
 	t.Helper()
 	opener, options := browser, []chromedp.ContextOption{chromedp.WithNewBrowserContext()}
@@ -66,7 +65,7 @@ func open(t *testing.T, browser context.Context, beside *tab, site, how, from st
 			case err != nil:
 				return
 			case message.Type == "clear":
-				b.forget() // the page is loaded again, and tells it all once more
+				b.forget() // the page is loaded again and repeats everything
 			case message.Type == chromedp.ConsoleLog:
 				b.hear(message.Text)
 			case message.IsException():
@@ -88,7 +87,7 @@ func (b *tab) do(t *testing.T, what string, steps ...chromedp.Action[chromedp.Vo
 	}
 }
 
-// protocol is the one that the page came by, as browsers name it.
+// protocol returns the protocol by which the page was loaded, as browsers name it.
 func (b *tab) protocol(t *testing.T) string {
 	t.Helper()
 	name, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`performance.getEntriesByType("navigation")[0].nextHopProtocol`))
@@ -98,8 +97,8 @@ func (b *tab) protocol(t *testing.T) string {
 	return name
 }
 
-// offline has the browser itself believe that there is no network. That does not
-// end what is under way, as a network that is gone would.
+// offline makes the browser believe that there is no network. Unlike a lost network, it
+// does not end requests in progress.
 func (b *tab) offline(r *room, wire *caddytest.Proxy) interruption {
 	set := func(t *testing.T, offline bool) {
 		b.do(t, "changing the network", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -122,7 +121,7 @@ func (b *tab) offline(r *room, wire *caddytest.Proxy) interruption {
 	}
 }
 
-// reload has the page loaded again.
+// reload loads the page again.
 func (b *tab) reload() interruption {
 	return interruption{
 		name:  "the page was loaded again",
@@ -143,7 +142,7 @@ func TestBrowserPageHearsEveryEvent(t *testing.T) {
 				page := open(t, chromium, nil, url, how, r.from)
 				page.cumulative = !strings.HasPrefix(how, "long-poll")
 				if spoken := page.protocol(t); spoken != name {
-					t.Fatalf("the page came by %s, want %s", spoken, name)
+					t.Fatalf("the page was loaded by %s, want %s", spoken, name)
 				}
 				r.exchange(t, page.listener, r.cutting(wire), page.offline(r, wire), page.reload(), r.cutting(wire))
 			})
@@ -175,7 +174,7 @@ func TestBrowserPageIsResetAfterLostHistory(t *testing.T) {
 	}
 }
 
-// Parker itself sends the page away, again and again, while the backend is down.
+// While the backend is down, parker ends the page's streams again and again.
 func TestEventSourceSurvivesBackendRestart(t *testing.T) {
 	t.Parallel()
 	r := newRoomOfAge(t, 10_000, "300ms")
@@ -207,7 +206,7 @@ func TestHTTP2CarriesTwentyEventSourcesOfOnePage(t *testing.T) {
 	r.awaitClients(t, 20)
 	status, err := chromedp.Run(page.ctx, chromedp.Evaluate[int](`fetch("/").then((answer) => answer.status)`, chromedp.EvalAwaitPromise))
 	if err != nil || status != 200 {
-		t.Errorf("beside them, a request was answered %d, %v", status, err)
+		t.Errorf("beside the streams, a request was answered %d, %v", status, err)
 	}
 	r.publish(t, 1)
 	for i := range 20 {

@@ -1,6 +1,6 @@
-// Package clients has the clients that people use hear what parker tells: browsers,
-// npm's eventsource and curl, while their network is cut and mended. What each
-// heard is compared with what was published.
+// Package clients tests parker with real clients: browsers, npm's eventsource and curl,
+// while their network is cut and restored. It compares what each client heard with what
+// was published.
 package clients
 
 import (
@@ -39,20 +39,20 @@ http://{$HOOK} {
 }
 `
 
-// room is a Caddy in front of a backend that knows plain polling only.
+// room is a Caddy in front of a backend that knows only plain polling.
 type room struct {
 	*caddytest.Secure
 
 	behind   *caddytest.Proxy // leads to the backend
-	from     string           // the position before all that was published
+	from     string           // the position before the first event
 	messages []string         // published at the hook
 	writes   []string         // made through the proxy
 }
 
-// newRoom keeps so many events for those who come back.
+// newRoom starts a room that keeps the given number of events for clients that return.
 func newRoom(t *testing.T, history int) *room { return newRoomOfAge(t, history, "0s") }
 
-// newRoomOfAge sends all streams away after a while.
+// newRoomOfAge starts a room that ends each stream at the given age.
 func newRoomOfAge(t *testing.T, history int, age string) *room {
 	legacy := caddytest.NewLegacy(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +72,7 @@ func newRoomOfAge(t *testing.T, history int, age string) *room {
 	return r
 }
 
-// wire leads to the room by a protocol, and returns its URL there.
+// wire starts a proxy to the room for a protocol, and returns the URL at the proxy.
 func (r *room) wire(t *testing.T, protocol caddytest.Protocol) (wire *caddytest.Proxy, url string) {
 	server, scheme, host := r.Site, "http", "127.0.0.1"
 	if protocol != caddytest.HTTP1 {
@@ -83,12 +83,12 @@ func (r *room) wire(t *testing.T, protocol caddytest.Protocol) (wire *caddytest.
 	return wire, scheme + "://" + net.JoinHostPort(host, port)
 }
 
-// report is what the hook tells of the channel.
+// report returns the hook's report of the channel.
 func (r *room) report(t *testing.T) string {
 	return caddytest.Do(t.Context(), http.MethodGet, "http://"+r.Hook+"/messages", "").Body
 }
 
-// awaitClients returns when just so many clients wait, parked or on streams.
+// awaitClients returns when exactly n clients wait, parked or on streams.
 func (r *room) awaitClients(t *testing.T, n int) {
 	t.Helper()
 	caddytest.Await(t, fmt.Sprint(n, " clients wait"), func() bool {
@@ -115,14 +115,14 @@ func (r *room) publish(t *testing.T, n int) {
 	}
 }
 
-// interruption is a way for a client to lose what it listens to. It does when begin
-// is called, and comes back after end at the latest.
+// interruption is a way for a client to lose its connection. The client loses it when
+// begin is called, and returns after end at the latest.
 type interruption struct {
 	name       string
 	begin, end func(t *testing.T)
 }
 
-// cutting cuts the network.
+// cutting is an interruption by a network failure.
 func (r *room) cutting(wire *caddytest.Proxy) interruption {
 	return interruption{
 		name: "the network was cut",
@@ -134,8 +134,8 @@ func (r *room) cutting(wire *caddytest.Proxy) interruption {
 	}
 }
 
-// exchange publishes before, while and after the room's only client is
-// interrupted, each time, and compares what it heard with what was published.
+// exchange publishes before, during and after each interruption of the room's only
+// client, and compares what it heard with what was published.
 func (r *room) exchange(t *testing.T, listener *listener, interruptions ...interruption) {
 	t.Helper()
 	for i, interruption := range interruptions {
@@ -148,12 +148,12 @@ func (r *room) exchange(t *testing.T, listener *listener, interruptions ...inter
 		r.awaitClients(t, 1)
 		r.awaitHeard(t, listener, fmt.Sprintf("%s (%d)", interruption.name, i+1))
 	}
-	// What a client hears once too often, it has heard before this.
+	// A repeated event would arrive before this one.
 	r.publish(t, 1)
 	r.awaitHeard(t, listener, "all came to an end")
 }
 
-// awaitHeard returns when the client has heard all that was published, and fails
+// awaitHeard returns when the client has heard everything published, and fails the test
 // if it heard anything else.
 func (r *room) awaitHeard(t *testing.T, l *listener, after string) {
 	t.Helper()
@@ -174,9 +174,10 @@ func (r *room) awaitHeard(t *testing.T, l *listener, after string) {
 	})
 }
 
-// compare says what is wrong with what a client heard, if anything is. Each answer
-// of the backend's tells all writes so far, if they are cumulative, or those since
-// the answer before. A stream may tell the same answer once more when it resumes.
+// compare describes what is wrong with what a client heard, and returns an empty string
+// if nothing is. Each answer of the backend has all writes so far if answers are
+// cumulative, or those since the last answer. A stream may repeat an answer when it
+// resumes.
 func (r *room) compare(heard []string, cumulative bool) string {
 	var messages, writes []string
 	for _, text := range heard {
@@ -199,7 +200,7 @@ func (r *room) compare(heard []string, cumulative bool) string {
 	return difference("write", writes, r.writes)
 }
 
-// difference tells the first difference between what was heard and what was
+// difference describes the first difference between what was heard and what was
 // published.
 func difference(what string, heard, published []string) string {
 	for i, text := range published {
@@ -218,7 +219,7 @@ func difference(what string, heard, published []string) string {
 
 // listener collects what a client hears.
 type listener struct {
-	cumulative bool // it always asks for all writes
+	cumulative bool // the client always asks for all writes
 
 	mu    sync.Mutex // guards texts
 	texts []string

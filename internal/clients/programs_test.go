@@ -10,7 +10,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// run has a program tell what it hears, a text a line, until the test ends.
+// run starts a program that prints what it hears, one text per line, until the test
+// ends.
 func run(t *testing.T, cumulative bool, program string, args ...string) *listener {
 	t.Helper()
 	path, err := filepath.Abs(program)
@@ -21,7 +22,7 @@ func run(t *testing.T, cumulative bool, program string, args ...string) *listene
 	command.Dir = t.TempDir()
 	stderr := new(caddytest.Log)
 	command.Stderr = stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with what it starts itself
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to end its child processes too
 	stdout, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// refusals are a hook that refuses a message of 2 MB, for its size or for want of a
+// refusals has hooks that refuse a message of 2 MB, for its size or because there is no
 // token.
 const refusals = `
 http://{$SITE} {
@@ -28,8 +28,8 @@ http://{$SITE} {
 
 var refused = map[string]string{"/news": "413", "/token/news": "401"}
 
-// times is how often each client publishes: most of them would now and then see the
-// refusal by luck.
+// times is how often each client publishes, because most of them would sometimes see
+// the refusal by luck.
 const times = 20
 
 func TestHookRefusesLargeMessageReadablyForPython(t *testing.T) {

@@ -35,15 +35,15 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// statusPage is a browser's tab that shows a status page.
+// statusPage is a browser tab that shows a status page.
 type statusPage struct {
 	ctx context.Context
 
 	mu       sync.Mutex // guards troubles
-	troubles []string   // what the browser complained of
+	troubles []string   // errors that the browser reported
 }
 
-// openStatus shows a page in a scheme of colours, and signs in as people do.
+// openStatus opens a page in a colour scheme and signs in.
 func openStatus(t *testing.T, browser context.Context, url, scheme string) *statusPage {
 	t.Helper()
 	ctx, leave := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
@@ -81,7 +81,7 @@ func (p *statusPage) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// await returns when what is on the page matches all of these in this order.
+// await returns when the text of the page matches the patterns in this order.
 func (p *statusPage) await(t *testing.T, patterns ...string) {
 	t.Helper()
 	all := regexp.MustCompile("(?s)" + strings.Join(patterns, ".*"))
@@ -94,7 +94,7 @@ func (p *statusPage) await(t *testing.T, patterns ...string) {
 	})
 }
 
-// picture is what the page looks like.
+// picture returns a screenshot of the page.
 func (p *statusPage) picture(t *testing.T, name string) image.Image {
 	t.Helper()
 	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
@@ -111,7 +111,7 @@ func (p *statusPage) picture(t *testing.T, name string) image.Image {
 	return picture
 }
 
-// brightness is that of a picture's first point, which is the background.
+// brightness returns the brightness of the first pixel, which is the background.
 func brightness(picture image.Image) uint32 {
 	red, green, blue, _ := picture.At(0, 0).RGBA()
 	return (red + green + blue) / 3 >> 8
@@ -168,8 +168,8 @@ func TestStatusPageUpdatesLiveInLightAndDark(t *testing.T) {
 	for _, page := range []*statusPage{light, dark} {
 		page.mu.Lock()
 		for _, trouble := range page.troubles {
-			if !strings.Contains(trouble, "net::ERR_") { // the stream that ended with the reload
-				t.Errorf("the browser says: %s", trouble)
+			if !strings.Contains(trouble, "net::ERR_") { // caused by the stream that ended at the reload
+				t.Errorf("the browser reported: %s", trouble)
 			}
 		}
 		page.mu.Unlock()

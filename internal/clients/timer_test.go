@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// timerPage polls by a timer, whether the last poll has been answered or not, as pages
-// do that were written for plain polling. It has a session, as they mostly do.
+// timerPage polls by a timer, even if the last poll has not been answered, as pages
+// written for plain polling do. Like most of them it has a session.
 const timerPage = `<!doctype html>
 <script>
 document.cookie = "session=1"
@@ -22,7 +22,7 @@ setInterval(() => fetch("/news?_=" + Math.random(), {cache: "no-store"}), 300)
 </script>
 <a href="/other">another page</a>`
 
-// loopPage polls again as soon as it is answered.
+// loopPage polls again as soon as its poll is answered.
 const loopPage = `<!doctype html>
 <script>
 document.cookie = "session=1"
@@ -37,7 +37,7 @@ poll()
 poll()
 </script>`
 
-// legacyPages is the site of the pages, and counts the asks for news.
+// legacyPages serves the pages and counts the asks for news.
 type legacyPages struct{ asks atomic.Int32 }
 
 func (s *legacyPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -68,7 +68,7 @@ http://{$HOOK} {
 }
 `
 
-// newTab is a tab of a browser that shows the URL.
+// newTab opens a tab of a browser at the URL.
 func newTab(t *testing.T, opener context.Context, url string, options ...chromedp.ContextOption) context.Context {
 	t.Helper()
 	ctx, leave := chromedp.NewContext(opener, options...)
@@ -84,16 +84,16 @@ func TestPerBrowserKeepsTimerPageResponsive(t *testing.T) {
 	backend := new(legacyPages)
 	caddy := caddytest.Start(t, legacySite, caddytest.Serve(t, backend.ServeHTTP))
 	tab := newTab(t, chromium, "http://"+caddy.Site+"/timer")
-	// So many polls that all six connections would be taken.
+	// Enough polls to take all six connections.
 	caddytest.Await(t, "that the page has polled ten times", func() bool { return backend.asks.Load() >= 10 })
 	ctx, cancel := context.WithTimeout(tab, 10*time.Second)
 	defer cancel()
 	heading, err := chromedp.Run(ctx, chromedp.Evaluate[string](`fetch("/other").then(r => r.text())`, chromedp.EvalAwaitPromise))
 	if err != nil || heading != "<h1>here</h1>" {
-		t.Errorf("another request of the page: %q, %v", heading, err)
+		t.Errorf("another request of the page was answered %q, %v", heading, err)
 	}
 	if err := chromedp.Do(ctx, chromedp.Navigate("http://"+caddy.Site+"/other")); err != nil {
-		t.Errorf("the next page: %v", err)
+		t.Errorf("loading the next page: %v", err)
 	}
 }
 

@@ -334,7 +334,7 @@ func TestHookListsChannelsWithWaitingRequests(t *testing.T) {
 		}
 	}
 	if page := h.list(t, ""); len(page.Channels) != 0 || page.link != "" {
-		t.Errorf("with nobody waiting, the list is %+v", page)
+		t.Errorf("with no waiting requests, the list is %+v", page)
 	}
 	if g := caddytest.Do(t.Context(), http.MethodHead, "http://"+h.Hook+"/", ""); g.Status != 200 || g.Body != "" {
 		t.Errorf("HEAD was answered %+v", g)

@@ -63,7 +63,7 @@ func TestPublishedFieldsCannotInjectHeaders(t *testing.T) {
 				head, _, _ := strings.Cut(answered, "\r\n\r\n")
 				noEvil(t, "the answer to what was published with "+fields, head)
 				if !strings.Contains(head, "release=history") {
-					t.Errorf("what was published with %q was answered %s", fields, answered)
+					t.Errorf("the publish with %q was answered %s", fields, answered)
 				}
 			}
 		}

@@ -208,7 +208,7 @@ func TestLimitsOneClientToAThousandChannels(t *testing.T) {
 	for range limit + 1 {
 		<-parked
 	}
-	caddytest.Await(t, "nobody waits", func() bool { return len(channels(t, caddy.Hook)) == 0 })
+	caddytest.Await(t, "no request waits", func() bool { return len(channels(t, caddy.Hook)) == 0 })
 	caddy.AwaitInside(t, waiting, 0)
 	again := make(chan caddytest.Answer, 1)
 	go func() { again <- caddytest.DoWith(t.Context(), greedy, http.MethodGet, target(tries), "") }()

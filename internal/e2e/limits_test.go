@@ -162,7 +162,7 @@ func TestTimeLimitsPauseWhileRequestIsHeld(t *testing.T) {
 					c.expectRefusal(t, caddy)
 				}
 				for _, path := range slow {
-					caddytest.Await(t, "who does not read "+path+" is cut off", func() bool { return endless.hasEnded(path) })
+					caddytest.Await(t, "the client that does not read "+path+" is cut off", func() bool { return endless.hasEnded(path) })
 				}
 			}
 		})

@@ -86,7 +86,7 @@ func TestMistakesWarnOfOptionsOnDirectiveLine(t *testing.T) {
 		"a channel of the name":     {"\tparker_notify /p status", nil},
 		"such a channel and others": {"\tparker /p answer question", nil},
 		"another's option":          {"\tparker /p ch status 2xx", nil},
-		"what is no value":          {"\tparker /p timeout soon", nil},
+		"an invalid value":          {"\tparker /p timeout soon", nil},
 		"any text as a value":       {"\tparker /p name age", nil},
 		"in quotes":                 {"\tparker /p \"timeout\" 20s", nil},
 		"in the block":              {"\tparker /p ch {\n\t\ttimeout 20s\n\t}", nil},
@@ -115,7 +115,7 @@ func TestMistakesWarnOfUnknownPlaceholders(t *testing.T) {
 		"of a named route":        {"&(name) {\n\tmap {path} {mine} {\n\t\tdefault 1\n\t}\n}\nhttp://a.example {\n\troute {\n\t\tinvoke name\n\t\tparker /p {mine}\n\t}\n}", nil},
 		"in a named route":        {"&(name) {\n\tparker /p {mine}\n}\nhttp://a.example {\n\tinvoke name\n}", nil},
 		"escaped":                 {"\tparker /p \\{mine\\}", nil},
-		"in what is no template":  {"\tparker /p ch {\n\t\tnothing_new {\n\t\t\tbody {none}\n\t\t\tmatch ^{none}$\n\t\t}\n\t}", nil},
+		"in a plain option":       {"\tparker /p ch {\n\t\tnothing_new {\n\t\t\tbody {none}\n\t\t\tmatch ^{none}$\n\t\t}\n\t}", nil},
 		"without a closing brace": {"\tparker /p rooms/{mine", nil},
 	}.check(t)
 }

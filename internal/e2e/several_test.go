@@ -270,7 +270,7 @@ func TestBrokerEmptiedIsReportedToClients(t *testing.T) {
 		}
 	}
 	// For clients without a position the backend is asked again, and they stay parked.
-	caddytest.Await(t, "the backend was asked for who has no position", func() bool { return s.legacy.Asks.Load() > asks })
+	caddytest.Await(t, "the backend is asked for the client without a position", func() bool { return s.legacy.Asks.Load() > asks })
 	s.nodes[1].Publish(t, "messages", "text/plain", "after")
 	for _, stream := range streams {
 		if event := stream.Next(t); event.Data != "after" {

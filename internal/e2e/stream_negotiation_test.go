@@ -55,8 +55,8 @@ func TestVaryNamesAcceptOnBackendAnswers(t *testing.T) {
 		}
 		for what, page := range map[string]caddytest.Page{
 			"news": page(0, "news"), "nothing new": page(0, "[]"), "no content": page(204, ""), "a redirect": page(302, ""), "a refusal": page(403, "no"), "a failure": page(502, ""),
-			"what is too long to be kept": page(0, strings.Repeat("long ", 100_000)),
-			"a stream of the backend's":   {Header: http.Header{"Vary": test.said, "Content-Type": {"text/event-stream"}}, Body: "data: x\n\n"},
+			"an answer too long to keep": page(0, strings.Repeat("long ", 100_000)),
+			"a stream of the backend's":  {Header: http.Header{"Vary": test.said, "Content-Type": {"text/event-stream"}}, Body: "data: x\n\n"},
 		} {
 			pages.Put("/news", page)
 			for _, accept := range []string{"*/*", "application/json, text/event-stream;q=0.1"} {

@@ -15,9 +15,8 @@ import (
 	"github.com/caddy-parker/parker/brokers/memory"
 )
 
-// Delays are put into the story from outside: handlers between those of the route
-// and a broker around the memory broker wait a random while if their step is the
-// one that is slow.
+// Delays are added to each step of a poll from outside: handlers in the route and a
+// broker around the memory broker wait for a random time if their step is the slow one.
 //
 //	arrive   before the request is registered
 //	ask      between the note of the position and the backend; so each replay too
@@ -29,7 +28,7 @@ var steps = []string{"arrive", "ask", "park", "publish", "deliver", "published"}
 
 const longest = 100 * time.Millisecond
 
-// slowStep is the step that is slow now.
+// slowStep is the step that is slow at the moment.
 var slowStep atomic.Pointer[string]
 
 func at(step string) {
@@ -48,7 +47,7 @@ func init() {
 	})
 }
 
-// delay is a handler that may be slow, before or after the next one.
+// delay is a handler that may wait before or after the next one.
 type delay struct {
 	Step  string `json:"step"`
 	After bool   `json:"after,omitempty"`

@@ -13,29 +13,29 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// ledger is what was published, and at which nodes.
+// ledger records what was published, and at which nodes.
 type ledger struct {
-	mu   sync.Mutex // guards all below, and how often each node has crashed
+	mu   sync.Mutex // guards all below, and the crash counts of the nodes
 	said map[string][]said
 }
 
-// said is what a node has said of a message.
+// said is the answer of a node to the publish of a message.
 type said struct {
 	node  *node
 	life  int
 	at    time.Time
-	later bool // 202: the broker did not have it yet
+	later bool // answered with 202: the broker did not have it yet
 
-	// again says that another node was asked before, which failed. Where that has
-	// published it nevertheless, and this node does not know, it was said by two.
+	// again is set if another node was asked before and failed. That node may have
+	// published the message nevertheless, without this node knowing it.
 	again bool
 
-	// doubtful says that the node has crashed since, and nobody knows whether the
-	// others get it.
+	// doubtful is set if the node has crashed since, so that the other nodes may not
+	// get the message.
 	doubtful bool
 }
 
-// add notes what is said of a topic's next message.
+// add notes the answer to the next message of a topic.
 func (l *ledger) add(topic string, s said) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,8 +43,8 @@ func (l *ledger) add(topic string, s said) {
 	l.said[topic] = append(l.said[topic], s)
 }
 
-// crashed notes that a node has, which had said all that the broker did not have, up
-// to some time.
+// crashed notes that the node has crashed. The broker has all that was published at the
+// node up to the time safe.
 func (l *ledger) crashed(n *node, safe time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *ledger) String() string {
 	return fmt.Sprintf("%d messages, %d waited for the broker, %d of them at a node that crashed then", messages, later, doubtful)
 }
 
-// missing is a message of a topic that was not heard, or 0.
+// missing returns a message of the topic that was not heard, or 0.
 func (l *ledger) missing(topic string, heard []int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,13 +99,14 @@ func (l *ledger) missing(topic string, heard []int) int {
 	return 0
 }
 
-// misheard is what is wrong with what was heard of a topic, but for what is missing.
+// misheard describes what is wrong with the messages heard on a topic, other than
+// missing ones. It is empty if nothing is.
 //
-// Messages come once, and in the order in which they were published one after the
-// other. But a node that is cut off from the broker does not know what is published
-// elsewhere. Who publishes there, having published at another node before, is heard
-// there before what the node has not got yet; and who publishes there what another
-// node has published, under the same ID, may be heard twice.
+// Messages come once, and in the order in which they were published. There are two
+// exceptions, because a node that is cut off from the broker does not know what other
+// nodes publish. A message published at that node is heard there before earlier
+// messages from other nodes; and a message that another node has published, published
+// again with the same ID at that node, may be heard twice.
 func (l *ledger) misheard(topic string, heard []int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,8 +128,8 @@ func (l *ledger) misheard(topic string, heard []int) string {
 	return ""
 }
 
-// check looks for anybody who has missed a message, heard one twice or in a wrong
-// order.
+// check fails the test if a client has missed a message, or has heard one twice or in a
+// wrong order.
 func (l *ledger) check(t *testing.T, hoppers []*hopper) {
 	t.Helper()
 	for _, h := range hoppers {
@@ -143,19 +144,19 @@ func (l *ledger) check(t *testing.T, hoppers []*hopper) {
 	}
 }
 
-// author publishes on one topic, one event after the other: at one node as long as
-// that is there, or at any. Mostly that is a message; else it is a row, of which the
-// backend knows, and a wake-up.
+// author publishes on one topic, one event after the other, at one node as long as it
+// is available or at any node. Most events are messages; the others are a row in the
+// backend and a wake-up.
 //
-// An event that fails is published again, at any node, under the same ID: whether it
-// was published is not known. What was answered with 202 comes to the other nodes
-// later. So the author stays where it is until the broker is there, as nobody but that
-// node puts it in order.
+// If a publish fails, it is unknown whether the event was published, so the author
+// publishes it again, at any node, with the same ID. An event that was answered with
+// 202 reaches the other nodes later. So the author stays at its node until the broker
+// is back, because only that node keeps its events in order.
 type author struct {
 	*fleet
 	topic   string
-	home    *node // nil: none
-	staysAt *node // nil: it need not
+	home    *node // nil if none
+	staysAt *node // nil if it may move
 	number  int
 }
 
@@ -169,8 +170,7 @@ func newAuthor(f *fleet, i int) *author {
 
 func topicOf(i int) string { return fmt.Sprint("topic-", i%topics) }
 
-// write publishes until all is calm, and then until it knows that the broker has
-// everything.
+// write publishes until the failures end, and then until the broker has everything.
 func (a *author) write(t *testing.T) {
 	const each = time.Second * topics / perSecond
 	pause := func() <-chan time.Time { return time.After(each/2 + rand.N(each)) }
@@ -189,7 +189,7 @@ func (a *author) write(t *testing.T) {
 	a.writeRow(t)
 	for last := time.Now().Add(longPatience); a.staysAt != nil && !t.Failed(); <-pause() {
 		if time.Now().After(last) {
-			t.Errorf("node %d never reaches the broker again", a.staysAt.number)
+			t.Errorf("node %d did not reach the broker again", a.staysAt.number)
 		}
 		a.writeMessage(t)
 	}
@@ -206,7 +206,7 @@ func (a *author) writeRow(t *testing.T) {
 	a.publish(t, "")
 }
 
-// publish publishes an event once, however often it takes.
+// publish publishes one event, with as many attempts as necessary.
 func (a *author) publish(t *testing.T, body string, header ...string) said {
 	last := time.Now().Add(longPatience)
 	for again := false; ; again = true {
@@ -241,7 +241,7 @@ func (a *author) choose(again bool) *node {
 	return a.nodes[rand.N(len(a.nodes))]
 }
 
-// rows is the backend: each topic has rows, which are their own numbers.
+// rows is the backend. Each topic has numbered rows.
 type rows struct {
 	mu     sync.Mutex // guards counts
 	counts map[string]int
@@ -259,7 +259,7 @@ func (r *rows) count(topic string) int {
 	return r.counts[topic]
 }
 
-// ServeHTTP answers with the rows behind ?since=, such as `rows 3 4 5`.
+// ServeHTTP answers with the rows after ?since=, such as `rows 3 4 5`.
 func (r *rows) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	query := request.URL.Query()
 	since, _ := strconv.Atoi(query.Get("since"))

@@ -21,7 +21,7 @@ import (
 type kind struct {
 	name   string
 	path   string
-	topics int // that it waits on
+	topics int // number of topics that it waits on
 	batch  bool
 	stream bool
 }
@@ -35,8 +35,8 @@ var kinds = [...]kind{
 	{name: "a stream", path: "/rows", topics: 1, stream: true},
 }
 
-// hopper is a client that goes on at any node, from where it is. Nobody has it go on
-// from anywhere else: where a node does not know its position it asks another.
+// hopper is a client that resumes at any node from its own position. If a node does not
+// know that position, the client asks another node.
 type hopper struct {
 	kind
 	*fleet
@@ -47,9 +47,9 @@ type hopper struct {
 	answers, failures, resets int
 
 	mu    sync.Mutex // guards all below
-	node  int        // where it is
+	node  int        // the index of the node that it asks
 	heard map[string][]int
-	since int // the last row that it knows
+	since int // the last row that it has heard
 }
 
 func newHopper(f *fleet, i int, start string) *hopper {
@@ -60,14 +60,15 @@ func newHopper(f *fleet, i int, start string) *hopper {
 	return h
 }
 
-// String describes it where it has been.
+// String describes the client and where it has been.
 func (h *hopper) String() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return fmt.Sprintf("client %d, %s, at node %d, after %s", h.number, h.name, h.node, h.at)
 }
 
-// lacks is what the client does not know yet, or empty.
+// lacks describes what the client has not heard yet. It is empty if it has heard
+// everything.
 func (h *hopper) lacks() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,7 +98,7 @@ func (h *hopper) run(ctx context.Context, t *testing.T) {
 	}
 }
 
-// errReset says that a node does not know the client's position.
+// errReset means that a node does not know the client's position.
 var errReset = errors.New("the position is not known")
 
 // wrong is an error that no failure of a node excuses.
@@ -105,7 +106,8 @@ type wrong string
 
 func (w wrong) Error() string { return string(w) }
 
-// visit asks a node once. In the storm the client may leave before it is answered.
+// visit asks a node once. During the storm the client may disconnect before it is
+// answered.
 func (h *hopper) visit(ctx context.Context) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
@@ -141,8 +143,8 @@ func (h *hopper) visit(ctx context.Context) error {
 	return h.take(answer.Header, string(text))
 }
 
-// reset is where a node does not know what came after the client's position. One that
-// is cut off from the broker may say so.
+// reset is called if a node does not know the events after the client's position, which
+// is allowed while the node is cut off from the broker.
 func (h *hopper) reset(whole bool) error {
 	h.resets++
 	if whole {
@@ -190,7 +192,7 @@ func (h *hopper) take(header http.Header, text string) error {
 	return nil
 }
 
-// listen takes what comes on a stream.
+// listen takes the events of a stream.
 func (h *hopper) listen(body io.Reader) error {
 	lines := bufio.NewReader(body)
 	opened := h.since
@@ -222,7 +224,7 @@ func (h *hopper) listen(body io.Reader) error {
 	}
 }
 
-// hear takes a message, with its position, or rows, which are all from one on.
+// hear takes a message with its position, or all rows after since.
 func (h *hopper) hear(id, text string, since int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

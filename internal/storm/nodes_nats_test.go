@@ -19,16 +19,16 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// natsServer is the variable by which this test's own program is told to be one
-// server of a cluster, and which: so one can crash.
+// natsServer is the environment variable that makes the test binary run as one server
+// of a cluster, so that the server can crash.
 const natsServer = "PARKER_STORM_NATS"
 
 const natsServers = 3
 
-// natsOptions is what such a server is told.
+// natsOptions configures such a server.
 type natsOptions struct {
 	Number, Port int
-	Routes       []int // the ports by which the servers reach each other
+	Routes       []int // the ports on which the servers reach each other
 	Dir          string
 }
 
@@ -47,7 +47,7 @@ func serveNATS() {
 			Name: "storm",
 			Host: "127.0.0.1",
 			Port: o.Routes[o.Number],
-			// Clients are not to get past their proxies.
+			// Clients must not bypass their proxies.
 			NoAdvertise: true,
 		},
 	}
@@ -63,7 +63,7 @@ func serveNATS() {
 	s.WaitForShutdown()
 }
 
-// natsCluster is servers that replicate one stream.
+// natsCluster is a cluster of servers that replicate one stream.
 type natsCluster struct {
 	servers [natsServers]struct {
 		options natsOptions
@@ -107,8 +107,8 @@ func startNATS(t *testing.T) engine {
 
 func natsURL(port int) string { return fmt.Sprintf("nats://127.0.0.1:%d", port) }
 
-// lastingPorts are free, and none that the system gives to connections: so a server
-// can listen there again after a while.
+// lastingPorts returns free ports that the system does not assign to connections, so
+// that a server can listen there again later.
 func lastingPorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
 	for range 100 {
@@ -155,7 +155,7 @@ func (c *natsCluster) option(t *testing.T) (string, []*caddytest.Proxy) {
 	return fmt.Sprintf("broker nats {\n url %s\n replicas %d\n}", strings.Join(urls, " "), natsServers), proxies
 }
 
-// fail implements [engine]: whichever leads the stream crashes. The others take over.
+// fail implements [engine]: the leader of the stream crashes, and the others take over.
 func (c *natsCluster) fail(t *testing.T) {
 	leader := -1
 	awaitLong(t, "the stream has a leader, and all are in step", func() bool {

@@ -9,14 +9,15 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// redisServer is one that has on its disk what it has answered.
+// redisServer is a Redis server that writes to disk before it answers.
 type redisServer struct{ *caddytest.Redis }
 
 func startRedis(t *testing.T) engine {
 	return redisServer{caddytest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")}
 }
 
-// option implements [engine]. Positions with several counts are the harder ones.
+// option implements [engine]. It uses shards, because positions with several counts are
+// the harder case.
 func (r redisServer) option(t *testing.T) (string, []*caddytest.Proxy) {
 	p := caddytest.StartProxy(t, r.Address())
 	return fmt.Sprintf("broker redis {\n url redis://%s\n shards 3\n}", p.Address), []*caddytest.Proxy{p}

@@ -15,18 +15,18 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// Three nodes share a broker and a backend. Clients go from node to node, authors
-// publish at any, and meanwhile nodes, connections and the broker's server fail.
+// Three nodes share a broker and a backend. Clients move from node to node and authors
+// publish at any node, while nodes, connections and the broker's server fail.
 const (
 	nodeCount = 3
 	topics    = 50
-	perSecond = 200 // events in all
+	perSecond = 200 // events of all authors together
 	hoppers   = topics * len(kinds)
 )
 
-// nodesConfig has two ways to wait. At /messages nobody asks the backend, at /rows
-// that is asked first, and wake-ups have it asked again. A poll is held for longer
-// than a test waits: nobody is saved by its end.
+// nodesConfig has two ways to wait. At /messages the backend is not asked; at /rows it
+// is asked first, and again on each wake-up. A poll is held for longer than the test
+// waits, so that no timeout hides a missed event.
 const nodesConfig = `{
 	{$GLOBAL}
 	parker {
@@ -56,13 +56,13 @@ func TestMain(m *testing.M) {
 	caddytest.Main(m)
 }
 
-// engine is a broker's server, or a cluster of them.
+// engine is the server of a broker, or a cluster of servers.
 type engine interface {
-	// option is the broker in the Caddyfile of one more node, which reaches the
-	// server by these proxies alone.
+	// option returns the broker option for another node, which reaches the server only
+	// through the returned proxies.
 	option(t *testing.T) (option string, proxies []*caddytest.Proxy)
 
-	// fail has the server crash, or that one of a cluster that leads, and come back.
+	// fail crashes and restarts the server, or the leader of a cluster.
 	fail(t *testing.T)
 }
 
@@ -77,8 +77,8 @@ func TestStormNodesAndBrokerFailuresLoseNothing(t *testing.T) {
 	}
 }
 
-// nodesDuration is that of a storm: PARKER_STORM_SECONDS, or what suits one test of
-// many.
+// nodesDuration returns the duration of a storm: PARKER_STORM_SECONDS, or a short
+// default.
 func nodesDuration(t *testing.T) time.Duration {
 	text := os.Getenv("PARKER_STORM_SECONDS")
 	if text == "" {
@@ -91,7 +91,7 @@ func nodesDuration(t *testing.T) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// fleet is the nodes and all who use them.
+// fleet has the nodes, their clients and their authors.
 type fleet struct {
 	nodes   []*node
 	engine  engine
@@ -99,8 +99,8 @@ type fleet struct {
 	ledger  *ledger
 	hoppers []*hopper
 	client  *http.Transport
-	calm    chan struct{} // closed when no more fails, and nobody leaves any more
-	whole   atomic.Bool   // all nodes have found that out
+	calm    chan struct{} // closed when failures and disconnects have ended
+	whole   atomic.Bool   // all nodes reach the broker again
 }
 
 func assemble(t *testing.T, e engine) *fleet {
@@ -126,19 +126,19 @@ func assemble(t *testing.T, e engine) *fleet {
 	return f
 }
 
-// position is where events stand, as a client is told.
+// position returns the current position, as a client gets it.
 func (f *fleet) position(t *testing.T) string {
 	t.Helper()
 	answer := caddytest.Do(t.Context(), http.MethodGet, "http://"+f.nodes[0].caddy.Site+"/messages?one=start&two=start", "", "Prefer: wait=0")
 	position := answer.Header.Get("Last-Event-ID")
 	if answer.Status != http.StatusNoContent || position == "" {
-		t.Fatalf("asking where events stand: %+v", answer)
+		t.Fatalf("asking for the position: %+v", answer)
 	}
 	return position
 }
 
-// run has everybody do what they do for a while, then lets it calm down and waits
-// until everyone knows everything.
+// run runs authors, clients and failures for a while, ends the failures, and waits
+// until every client has heard everything.
 func (f *fleet) run(t *testing.T, duration time.Duration) {
 	var hopping, writing sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
@@ -178,7 +178,7 @@ func (f *fleet) allKnow() bool {
 	return true
 }
 
-// tell logs how it went.
+// tell logs a summary.
 func (f *fleet) tell(t *testing.T) {
 	answers, failures, resets := 0, 0, 0
 	for _, h := range f.hoppers {

@@ -18,14 +18,14 @@ type node struct {
 	proxies []*caddytest.Proxy
 
 	cuts int
-	heal time.Time // when it is connected again, or zero
+	heal time.Time // when it will be connected again, or zero
 
-	life int // how often it has crashed; the ledger guards it
+	life int // number of crashes, guarded by the ledger
 }
 
-// awaitReachable returns when the broker has all that was published at the node up to
-// the time that it returns. What comes back from the broker was sent behind what was
-// sent before it; with several shards, a batch behind it.
+// awaitReachable returns when the broker has all events published at the node up to the
+// returned time. An event that comes back from the broker was sent after all earlier
+// ones; with several shards, after all earlier batches.
 func (n *node) awaitReachable(t *testing.T) (safe time.Time) {
 	t.Helper()
 	for range 2 {
@@ -42,8 +42,8 @@ func (n *node) awaitReachable(t *testing.T) (safe time.Time) {
 	return safe
 }
 
-// longPatience is for what takes a cluster some seconds, and more on a busy machine:
-// it elects, and takes all that has waited.
+// longPatience is the time limit for work that takes a cluster some seconds, and more
+// on a busy machine: it elects a leader and takes all queued events.
 const longPatience = 3 * caddytest.Patience
 
 // awaitLong returns when the condition holds.
@@ -53,14 +53,14 @@ func awaitLong(t *testing.T, what string, holds func() bool) {
 	defer look.Stop()
 	for last := time.Now().Add(longPatience); !holds(); <-look.C {
 		if time.Now().After(last) {
-			t.Fatal("it never came that ", what)
+			t.Fatal("timed out waiting until ", what)
 		}
 	}
 }
 
-// crash kills a node and starts it again. What it has accepted for a broker that it
-// does not reach dies with it, so it reaches the broker; what it says in the moment
-// between is in doubt.
+// crash kills a node and starts it again. Events that it accepted without reaching the
+// broker would be lost, so the broker is reachable first. Events that it accepts just
+// before the crash are doubtful.
 func (f *fleet) crash(t *testing.T, n *node) {
 	t.Helper()
 	safe := n.awaitReachable(t)
@@ -70,8 +70,8 @@ func (f *fleet) crash(t *testing.T, n *node) {
 	n.caddy.Again(t)
 }
 
-// part takes the broker away from the node for a while, which finds out at once, or
-// when it has waited for long enough.
+// part cuts the node off from the broker for a while. The node notices at once, or
+// after a timeout.
 func (n *node) part(how func(*caddytest.Proxy), d time.Duration) {
 	n.cuts++
 	n.heal = time.Now().Add(d)
@@ -87,8 +87,8 @@ func (n *node) rejoin() {
 	}
 }
 
-// The troubles, each as often as any other. While the broker is away no node starts:
-// it would not know of anything that was before.
+// The kinds of trouble, all equally likely. While the broker is away no node starts,
+// because it would not know the earlier events.
 const (
 	crashes = iota
 	cuts
@@ -97,7 +97,7 @@ const (
 	troubles
 )
 
-// trouble makes some for a while.
+// trouble causes failures for the duration.
 func (f *fleet) trouble(t *testing.T, duration time.Duration) {
 	var deck []int
 	pause := time.NewTicker(50 * time.Millisecond)
@@ -118,7 +118,7 @@ func (f *fleet) trouble(t *testing.T, duration time.Duration) {
 	f.rejoin(true)
 }
 
-// rejoin connects the nodes again whose time has come, or all.
+// rejoin reconnects the nodes whose time is over, or all of them.
 func (f *fleet) rejoin(all bool) {
 	for _, n := range f.nodes {
 		if !n.heal.IsZero() && (all || time.Now().After(n.heal)) {

@@ -19,8 +19,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest/inprocess"
 )
 
-// onStarting is called when the app "starting" starts, which is before or after the
-// servers do. If it returns an error, the configuration is refused.
+// onStarting is called when the app "starting" starts, before or after the servers. If
+// it returns an error, the configuration is refused.
 var onStarting atomic.Pointer[func() error]
 
 func init() {
@@ -30,7 +30,7 @@ func init() {
 	})
 }
 
-// starting is an app that takes its time to start.
+// starting is an app that delays its start.
 type starting struct{}
 
 func (*starting) CaddyModule() caddy.ModuleInfo {
@@ -46,7 +46,7 @@ func (*starting) Start() error {
 
 func (*starting) Stop() error { return nil }
 
-// gateConfig is a site whose hook says which generation it is of.
+// gateConfig is a site whose hook names its generation.
 const gateConfig = `{
 	admin off
 	auto_https off
@@ -68,20 +68,20 @@ http://%[2]s {
 	parker_publish
 }`
 
-// generations are configurations with one broker after the other.
+// generations is a sequence of configurations with different brokers.
 type generations struct {
 	site, hook string
 	number     int
 
-	// within counts, for each broker, and whether the configuration was refused, what
-	// was published at one whose servers had started, and its broker had not.
+	// within counts the publishes accepted by servers whose broker had not started yet,
+	// by broker and by whether the configuration was refused.
 	within map[string]int
 }
 
 var errRefused = errors.New("the configuration is refused")
 
-// reload goes on in a configuration with a broker, unless that is refused in the end,
-// and publishes as soon as its hook answers.
+// reload loads a configuration with the broker, which may be refused at the end, and
+// publishes as soon as its hook answers.
 func (g *generations) reload(t *testing.T, broker string, refused bool) {
 	t.Helper()
 	g.number++
@@ -106,7 +106,8 @@ func (g *generations) reload(t *testing.T, broker string, refused bool) {
 	}
 }
 
-// publishParked parks a poll and publishes. It returns the generation that took it.
+// publishParked parks a poll and publishes. It returns the generation that accepted the
+// publish.
 func (g *generations) publishParked(t *testing.T) (generation int) {
 	polled := make(chan caddytest.Answer, 1)
 	go func() { polled <- persist(t, http.MethodGet, "http://"+g.site+"/messages", "") }()
@@ -121,13 +122,13 @@ func (g *generations) publishParked(t *testing.T) (generation int) {
 			t.Errorf("a poll was answered %+v", a)
 		}
 	case <-time.After(caddytest.Patience):
-		t.Errorf("what generation %d of %d answered %s released nobody", generation, g.number, said.Body)
+		t.Errorf("the publish at generation %d of %d, answered %s, released no poll", generation, g.number, said.Body)
 	}
 	return generation
 }
 
-// persist asks until it is answered: a connection may be one that a listener had not
-// accepted before it was closed.
+// persist retries until it gets an answer, because a listener may close without
+// accepting a connection.
 func persist(t *testing.T, method, url, body string) (a caddytest.Answer) {
 	client := &http.Transport{DisableKeepAlives: true}
 	for range 100 {
@@ -138,7 +139,8 @@ func persist(t *testing.T, method, url, body string) (a caddytest.Answer) {
 	return a
 }
 
-// A configuration answers before all of it has started, and its broker with it.
+// A configuration answers requests before all of its apps have started, and so before
+// its broker has.
 func TestStormReloadOfBrokerDeliversEveryEvent(t *testing.T) {
 	defer onStarting.Store(nil)
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)
@@ -146,7 +148,7 @@ func TestStormReloadOfBrokerDeliversEveryEvent(t *testing.T) {
 	g := &generations{site: addresses[0], hook: addresses[1], within: make(map[string]int)}
 	inprocess.Serve(t, fmt.Sprintf(gateConfig, g.site, g.hook, "memory", 0))
 	all := []string{"redis {\n url " + redis.URL + "\n}", "memory", "nats {\n url " + nats.URL + "\n}", "memory"}
-	// Apps start in any order.
+	// Apps start in no fixed order.
 	for i := 0; len(g.within) < 6 && i < 100; i++ {
 		for _, refused := range []bool{true, false} {
 			g.reload(t, all[i%len(all)], refused)
@@ -157,6 +159,6 @@ func TestStormReloadOfBrokerDeliversEveryEvent(t *testing.T) {
 		}
 	}
 	if len(g.within) < 6 {
-		t.Errorf("no server has ever started before one of the brokers: %v", g.within)
+		t.Errorf("no server started before its broker: %v", g.within)
 	}
 }

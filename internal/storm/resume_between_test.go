@@ -45,7 +45,7 @@ http://%[2]s {
 	parker_publish
 }`
 
-// board is where messages are published, which are their own numbers.
+// board is a channel with numbered messages.
 type board struct {
 	site, hook string
 
@@ -61,7 +61,7 @@ func serveBoard(t *testing.T, options string) *board {
 	return &board{site: "http://" + addresses[0], hook: "http://" + addresses[1] + "/messages"}
 }
 
-// publish publishes the next message, unless there are as many as there may be.
+// publish publishes the next message, unless there are already the most allowed.
 func (b *board) publish(t *testing.T, most int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,24 +81,24 @@ func (b *board) post(t *testing.T, body string) (position string) {
 	return said.Position
 }
 
-// resumer is a client that goes on from where it was each time.
+// resumer is a client that resumes from its last position each time.
 type resumer struct {
 	t     *testing.T
 	url   string
 	at    string
 	heard int
-	most  int // messages there will be
-	more  int // events it hears on one stream, at most
+	most  int // total number of messages
+	more  int // maximum number of events that it reads from one stream
 }
 
 func (r *resumer) took(body, at string) {
 	if number, err := strconv.Atoi(body); err != nil || number != r.heard+1 {
-		r.t.Errorf("at %s, %s is heard after message %d", r.url, body, r.heard)
+		r.t.Errorf("at %s, heard %s after message %d", r.url, body, r.heard)
 	}
 	r.heard, r.at = r.heard+1, at
 }
 
-// forms are the ways in which a resumer goes on once.
+// forms are the ways in which a resumer resumes once.
 var forms = map[string]func(r *resumer){
 	"poll": func(r *resumer) {
 		g := caddytest.Do(r.t.Context(), http.MethodGet, r.url, "", "Last-Event-ID: "+r.at)
@@ -194,7 +194,7 @@ func TestHistoryResumeDeliversEachMessageOnce(t *testing.T) {
 			for range most {
 				b.publish(t, most)
 				if rand.N(3) == 0 {
-					b.post(t, "") // a wake-up is nobody's message
+					b.post(t, "") // a wake-up is not a message
 				}
 			}
 			done.Wait()
@@ -202,8 +202,8 @@ func TestHistoryResumeDeliversEachMessageOnce(t *testing.T) {
 	}
 }
 
-// A stream that waits for messages alone must not ask the backend for a wake-up that it
-// finds in the history.
+// A stream that holds for messages only must not ask the backend because of a wake-up
+// in the history.
 func TestHistoryWakeUpDoesNotAskForMessagesOnly(t *testing.T) {
 	b := serveBoard(t, "")
 	before := b.post(t, "before")
@@ -214,7 +214,7 @@ func TestHistoryWakeUpDoesNotAskForMessagesOnly(t *testing.T) {
 		case stepReads:
 			once.Do(func() { b.post(t, "") })
 		case stepAsks:
-			t.Error("the backend is asked")
+			t.Error("the backend was asked")
 		}
 	}
 	onStep.Store(&watch)

@@ -12,9 +12,9 @@ import (
 
 func TestHistoryOfTenThousandReachesReadersWhole(t *testing.T) {
 	const (
-		long   = 10_000 // messages before the readers come
-		most   = 10_500 // with those meanwhile
-		single = 300    // polls that get one message each
+		long   = 10_000 // messages before the readers start
+		most   = 10_500 // with the messages published meanwhile
+		single = 300    // number of polls, which get one message each
 	)
 	b := serveBoard(t, "")
 	before := b.post(t, "before")
@@ -49,7 +49,7 @@ func TestHistoryOfTenThousandReachesReadersWhole(t *testing.T) {
 	all.Wait()
 }
 
-// They share the question whether there is a backend.
+// The clients share the ask that finds out whether there is a backend.
 func TestHistoryReportsLostPositionToManyAtOnce(t *testing.T) {
 	b := serveBoard(t, "")
 	lost := caddytest.OtherEpoch(b.post(t, "before"))
@@ -73,15 +73,15 @@ func TestHistoryReportsLostPositionToManyAtOnce(t *testing.T) {
 		all.Go(func() {
 			g := caddytest.Do(t.Context(), http.MethodGet, b.site+"/messages", "", "Last-Event-ID: "+lost)
 			if g.Status != http.StatusNoContent || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") == "" {
-				t.Errorf("one of many was answered %+v", g)
+				t.Errorf("one of the polls was answered %+v", g)
 			}
 		})
 	}
 	all.Wait()
 }
 
-// A client that watches must not be taken past a message by what the backend says
-// before it.
+// Under watch, an answer of the backend must not move a client past a message that it
+// has not heard.
 func TestWatchDoesNotHideMessage(t *testing.T) {
 	b := serveBoard(t, "watch 50ms")
 	s := caddytest.Listen(t, b.site+"/backend")
@@ -99,7 +99,7 @@ func TestWatchDoesNotHideMessage(t *testing.T) {
 		id, e := s.NextOfAny(t, at)
 		if at = id; e == nil {
 			if caddytest.Offset(t, id) > caddytest.Offset(t, first) {
-				t.Errorf("the client stands at %s before it has heard the message there", id)
+				t.Errorf("the client's last ID is %s before it has heard the message there", id)
 			}
 			continue
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-parker/parker/brokers/memory"
 )
 
-// The steps of a client that goes on from a position. A test may do something at
-// each, on the goroutine that takes it.
+// The steps of a client that resumes from a position. A test can run a function at each
+// step, on the goroutine of the step.
 const (
 	stepArrives  = "the request arrives"
 	stepNotes    = "it is registered, and the position is noted"
@@ -48,7 +48,7 @@ func init() {
 	})
 }
 
-// stepper is a handler that takes a step before the next one, and one after it.
+// stepper is a handler that takes a step before and after the next handler.
 type stepper struct {
 	Before string `json:"before"`
 	After  string `json:"after"`
@@ -64,7 +64,7 @@ func (s *stepper) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return next.ServeHTTP(w, r)
 }
 
-// stepped is the memory broker, with a step around each of its own.
+// stepped is the memory broker with a step around each of its methods.
 type stepped struct{ memory.Broker }
 
 func (*stepped) CaddyModule() caddy.ModuleInfo {

@@ -1,5 +1,5 @@
-// Package storm lets many clients poll, many write, and all of them come and go,
-// and looks for anybody who missed something.
+// Package storm tests parker with many clients that poll, write, disconnect and return,
+// and checks that none misses an event.
 package storm
 
 import (
@@ -24,12 +24,12 @@ const (
 	clients = 200
 	writers = 4
 
-	// prompt is how soon a client must hear of what was written: many times what
-	// it takes on a busy machine, and less than what polls wait.
+	// prompt is the time within which a client must hear of a message: many times what
+	// it takes on a busy machine, and less than polls are held.
 	prompt = 5 * time.Second
 )
 
-// config names each step of the story at which a delay can be put: see delay_test.go.
+// config names each step of a poll that can be delayed: see delay_test.go.
 const config = `{
 	admin off
 	auto_https off
@@ -104,7 +104,7 @@ func serve(t *testing.T, backend string) (url string) {
 	return "http://" + address + "/messages"
 }
 
-// write posts at random until the context ends.
+// write posts at random times until the context ends.
 func write(t *testing.T, ctx context.Context, url string) {
 	for ctx.Err() == nil {
 		answer := caddytest.Do(context.Background(), http.MethodPost, url, "text")
@@ -119,10 +119,10 @@ func write(t *testing.T, ctx context.Context, url string) {
 	}
 }
 
-// follow polls as an old page does, leaves at random and comes back, until all
-// writing is over and it has seen everything.
+// follow polls as an old page does, disconnects at random and comes back, until all
+// writers have ended and it has seen everything.
 func follow(t *testing.T, over context.Context, url string, backend *chat, seed int) {
-	transport := new(http.Transport) // its own, so that connections end with it
+	transport := new(http.Transport) // its own transport, so that connections end with it
 	defer transport.CloseIdleConnections()
 	random := rand.New(rand.NewPCG(1, uint64(seed)))
 	for seen := 0; over.Err() == nil || seen < backend.count(); {
@@ -130,7 +130,7 @@ func follow(t *testing.T, over context.Context, url string, backend *chat, seed 
 		at := seen
 		stay := context.AfterFunc(over, func() {
 			if at == backend.count() {
-				leave() // nothing is to come
+				leave() // no more messages will come
 			}
 		})
 		if random.IntN(4) == 0 {
@@ -147,11 +147,11 @@ func follow(t *testing.T, over context.Context, url string, backend *chat, seed 
 		}
 		var news []int
 		if answer.Err != nil || answer.Status != http.StatusOK || json.Unmarshal([]byte(answer.Body), &news) != nil {
-			t.Errorf("client %d at %d was answered %+v", seed, seen, answer)
+			t.Errorf("client %d, after message %d, was answered %+v", seed, seen, answer)
 			return
 		}
 		if missed, ok := backend.missed(seen, now.Add(-prompt)); ok && len(news) == 0 && parked(answer) > prompt*9/10 {
-			t.Errorf("client %d sat parked at %d for %v after message %d was written: %v", seed, seen, now.Sub(missed), seen+1, answer.Header)
+			t.Errorf("client %d, after message %d, stayed parked for %v after message %d was written: %v", seed, seen, now.Sub(missed), seen+1, answer.Header)
 			return
 		}
 		for _, id := range news {
@@ -164,8 +164,8 @@ func follow(t *testing.T, over context.Context, url string, backend *chat, seed 
 	}
 }
 
-// parked is how long the answer says that its poll was: a busy machine may have
-// it spend its time on the way instead.
+// parked returns the park time in the answer. On a busy machine the poll may have spent
+// the rest of its time elsewhere.
 func parked(answer caddytest.Answer) time.Duration {
 	for part := range strings.SplitSeq(answer.Header.Get("Parker-Status"), "; ") {
 		if seconds, ok := strings.CutPrefix(part, "park="); ok {
@@ -176,7 +176,7 @@ func parked(answer caddytest.Answer) time.Duration {
 	return 0
 }
 
-// chat is the backend: messages are their own numbers, counted from 1.
+// chat is the backend. Its messages are numbered from 1.
 type chat struct {
 	asks atomic.Int64
 
@@ -210,8 +210,8 @@ func (c *chat) count() int {
 	return len(c.written)
 }
 
-// missed tells when the message behind since was written, if that was before the
-// time given.
+// missed returns when the message after since was written; ok is false if that was not
+// before the given time.
 func (c *chat) missed(since int, before time.Time) (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

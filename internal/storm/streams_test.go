@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// Streams, and what is published on them: each reader gets every event.
+// Each reader of a stream must get every published event.
 const (
 	readers   = 300
 	published = 1500 // events
@@ -41,8 +41,8 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// Readers stop reading for a while, so that their queues overflow, or leave, and
-// come back where they were.
+// Readers stop reading for a while, so that their queues overflow, or disconnect, and
+// resume where they were.
 func TestStormOfStreamsDeliversEachEventOnceInOrder(t *testing.T) {
 	caddy := caddytest.Start(t, streamsConfig, "127.0.0.1:1")
 	first := strings.Trim(caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/events", "", "Prefer: wait=0").Header.Get("Last-Event-ID"), " ")
@@ -64,21 +64,22 @@ func TestStormOfStreamsDeliversEachEventOnceInOrder(t *testing.T) {
 	for _, r := range all {
 		stopped, left = stopped+r.stopped, left+r.left
 		if r.next != published {
-			t.Errorf("a reader has heard %d of %d events, having come %d times", r.next, published, r.came)
+			t.Errorf("a reader has heard %d of %d events on %d connections", r.next, published, r.came)
 		}
 	}
 	t.Logf("%d readers stopped %d times and left %d times", readers, stopped, left)
 }
 
-// padding makes the events fill the buffers of a connection that is not read.
+// padding makes the events large enough to fill the buffers of a connection that is not
+// read.
 var padding = strings.Repeat("x", 4000)
 
-// reader listens, and every now and then it does not.
+// reader listens to a stream, with pauses.
 type reader struct {
 	url  string
 	last string // the ID of the last event
 
-	next                int // the event that is to come
+	next                int // the number of the next event
 	came, stopped, left int
 }
 
@@ -92,7 +93,7 @@ func (r *reader) read(ctx context.Context, t *testing.T) {
 	}
 }
 
-// listen reads one stream to its end, or leaves it.
+// listen reads one stream to its end, or disconnects.
 func (r *reader) listen(ctx context.Context) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
