@@ -16,19 +16,26 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// audience is a Caddy with guests, of which some are the same person.
+// audience is a set of guests who visit one Caddy. Some guests are the same person.
 type audience struct {
-	guests  []*guest
-	enough  time.Time // it goes on until then, and until something was shared
-	last    time.Time
-	reloads bool // Caddy is reloaded meanwhile
+	guests    []*guest
+	feeds     int  // how many of the two feeds are used
+	reloads   bool // Caddy is reloaded during the test
+	queues    bool // the timeout is so short that a queued poll may be answered 503
+	minShared int  // how many asks must answer several polls or streams
 
-	mu   sync.Mutex     // guards asks
-	asks map[string]int // how many polls were answered by each ask
+	enough, last time.Time // between these the test ends as soon as enough was shared
+
+	written [2]atomic.Int64 // entries of the feeds
+
+	mu      sync.Mutex     // guards all below
+	asks    map[string]int // how many polls each ask answered
+	cookies map[string]int // how many answers had each cookie
 }
 
-// route has parker in front of handlers that are chosen by all that a route can go by.
-// The backend's directive comes from the test, with %s for what tells the handler.
+// audienceRoute has parker in front of handlers that are chosen by everything that a
+// route can match. The directive for the backend comes from the test, with %s for the name
+// of the handler.
 const audienceRoute = `
 (route) {
 	vars team {header.X-Team}
@@ -84,7 +91,7 @@ http://{$HOOK} {
 }
 `
 
-// audienceSite is the route with a directive for the backend.
+// audienceSite returns the route with a directive for the backend.
 func audienceSite(directive string) string {
 	var handlers []any
 	for _, name := range []string{"staff", "near", "red", "boss", "others"} {
@@ -98,8 +105,8 @@ const (
 	byPHP   = "php_fastcgi unix/{$SOCKET} {\nenv HTTP_X_ROUTE %s\nenv HTTP_X_CERT {tls_client_fingerprint}\nroot {$ROOT}\n}"
 )
 
-// personal is a backend that says in each answer whom it is for, by all that it is told
-// of a request. It has two feeds of which only the number of entries is known.
+// personal is a backend that names the caller in each answer, from everything that it
+// knows of the request. It has two feeds, of which only the number of entries is known.
 type personal struct {
 	entries [2]atomic.Int64
 	asks    atomic.Int64
@@ -108,26 +115,32 @@ type personal struct {
 // unequal are the fields in which the requests of one person differ.
 var unequal = []string{"Accept", "Accept-Encoding", "Content-Length", "Prefer"}
 
-// callerOf digests what it is told of a request. A cookie that it has set itself may have
-// come back.
+// callerOf returns a digest of the request. It ignores the order of cookies, and cookies
+// that the backend has set itself.
 func callerOf(r *http.Request) string {
-	var all strings.Builder
-	cookies := r.Cookies()
-	delete(r.Header, "Cookie")
-	for _, cookie := range cookies {
-		if cookie.Name != "for" {
-			r.AddCookie(cookie)
+	var cookies []string
+	for _, line := range r.Header["Cookie"] {
+		for pair := range strings.SplitSeq(line, "; ") {
+			if !strings.HasPrefix(pair, "for=") {
+				cookies = append(cookies, pair)
+			}
 		}
 	}
+	slices.Sort(cookies)
+	var all strings.Builder
+	fmt.Fprintf(&all, "%q\n", cookies)
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		if !slices.Contains(unequal, name) {
+		if name != "Cookie" && !slices.Contains(unequal, name) {
 			fmt.Fprintf(&all, "%s: %q\n", name, r.Header[name])
 		}
 	}
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(all.String())))[:16]
 }
 
-// ServeHTTP takes its time, sets cookies, streams and answers at length at random.
+// vary are different ways to write the fields by which the answers vary.
+var vary = []string{"X-Tenant, Accept-Language", "accept-language , ,x-tenant", "Origin, ACCEPT-LANGUAGE,X-TENANT"}
+
+// ServeHTTP answers late, with cookies, in parts and with long bodies at random.
 func (b *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var feed, since int64
 	fmt.Sscanf(r.URL.Path, "/feed/%d", &feed)
@@ -137,19 +150,20 @@ func (b *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	caller := callerOf(r)
+	caller, ask := callerOf(r), b.asks.Add(1)
 	entries := b.entries[feed].Load()
 	time.Sleep(rand.N(3 * time.Millisecond))
 	header := w.Header()
 	header.Set("Cache-Control", "private, no-store")
+	header.Set("Vary", vary[rand.N(len(vary))])
 	header.Set("X-For", caller)
-	header.Set("X-Ask", fmt.Sprint(b.asks.Add(1)))
+	header.Set("X-Ask", fmt.Sprint(ask))
 	if rand.N(10) == 0 {
-		header.Set("Set-Cookie", "for="+caller)
+		header.Set("Set-Cookie", fmt.Sprintf("for=%s-%d", caller, ask))
 	}
 	switch {
 	case entries > since:
-		fmt.Fprintf(w, `{"for":%q,"messages":[%d],`, caller, entries)
+		fmt.Fprintf(w, `{"for":%q,"ask":"%d","messages":[%d],`, caller, ask, entries)
 		if rand.N(4) == 0 {
 			w.(http.Flusher).Flush()
 		}
@@ -161,33 +175,33 @@ func (b *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rand.N(2) == 0:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		fmt.Fprintf(w, `{"for":%q,"messages":[]}`, caller)
+		fmt.Fprintf(w, `{"for":%q,"ask":"%d","messages":[]}`, caller, ask)
 	}
 }
 
-// gather has each of the persons come several times, by any protocol.
-func gather(t *testing.T, caddy *caddytest.Secure) *audience {
-	c := &audience{asks: make(map[string]int)}
-	persons := people(t, 12)
-	for i := range 36 {
+// newAudience returns guests of the persons, several for each, with the given protocols.
+func newAudience(t *testing.T, caddy *caddytest.Secure, persons []person, guests int, protocols ...caddytest.Protocol) *audience {
+	c := &audience{feeds: 2, minShared: 1, asks: make(map[string]int), cookies: make(map[string]int)}
+	for i := range guests {
 		p := persons[i%len(persons)]
-		protocol := caddytest.Protocols[rand.N(len(caddytest.Protocols))]
+		protocol := protocols[rand.N(len(protocols))]
 		if p.as.Certificate != nil && protocol == caddytest.HTTP1 {
 			protocol = caddytest.HTTP1TLS
 		}
 		v := &guest{person: p, client: caddy.ClientAs(t, protocol, p.as), audience: c}
-		v.introduce(t)
+		v.learnName(t)
 		c.guests = append(c.guests, v)
 	}
 	c.enough, c.last = time.Now().Add(1500*time.Millisecond), time.Now().Add(caddytest.Patience)
 	return c
 }
 
-func (c *audience) goesOn() bool {
-	return time.Now().Before(c.enough) || c.shared() == 0 && time.Now().Before(c.last)
+// running reports whether the guests go on visiting.
+func (c *audience) running() bool {
+	return time.Now().Before(c.enough) || c.shared() < c.minShared && time.Now().Before(c.last)
 }
 
-// answered counts a poll that was answered by an ask.
+// answered counts an answer or an event of an ask.
 func (c *audience) answered(ask string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,19 +210,27 @@ func (c *audience) answered(ask string) {
 	}
 }
 
-// shared counts the asks by which several polls were answered.
+// shared returns the number of asks with several answers.
 func (c *audience) shared() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, polls := range c.asks {
-		if polls > 1 {
+	for _, answers := range c.asks {
+		if answers > 1 {
 			n++
 		}
 	}
 	return n
 }
 
-// name says who it is that the backend calls so.
+// given counts an answer with the cookie, and reports whether it is the only one.
+func (c *audience) given(cookie string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cookies[cookie]++
+	return c.cookies[cookie] == 1
+}
+
+// name returns the guests that the backend calls by the name.
 func (c *audience) name(known string) string {
 	var names []string
 	for _, v := range c.guests {
@@ -219,19 +241,20 @@ func (c *audience) name(known string) string {
 	return fmt.Sprintf("%q %v", known, names)
 }
 
-// visit has all guests poll and listen, while feeds are written to and published on.
-// Now and then meanwhile is called.
-func (c *audience) visit(t *testing.T, caddy *caddytest.Secure, meanwhile func()) {
+// run lets all guests poll and listen, while the feeds are written to and published on.
+// It calls meanwhile from time to time.
+func (c *audience) run(t *testing.T, caddy *caddytest.Secure, meanwhile func()) {
 	var visiting sync.WaitGroup
 	for _, v := range c.guests {
 		visiting.Go(func() { v.visit(t) })
 	}
-	for i := 1; c.goesOn(); i++ {
-		feed := fmt.Sprintf("feed/%d", rand.N(2))
+	for i := 1; c.running(); i++ {
+		feed := rand.N(c.feeds)
 		if rand.N(3) == 0 {
-			caddy.Publish(t, feed, "", "") // for nothing
+			caddy.Publish(t, fmt.Sprint("feed/", feed), "", "") // without news
 		} else {
-			caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/"+feed, "")
+			caddytest.Do(t.Context(), http.MethodPost, fmt.Sprintf("http://%s/feed/%d", caddy.Site, feed), "")
+			c.written[feed].Add(1)
 		}
 		if i%20 == 0 {
 			meanwhile()
@@ -239,10 +262,10 @@ func (c *audience) visit(t *testing.T, caddy *caddytest.Secure, meanwhile func()
 		time.Sleep(rand.N(30 * time.Millisecond))
 	}
 	visiting.Wait()
-	if c.shared() == 0 {
-		t.Error("nothing was shared")
+	if n := c.shared(); n < c.minShared {
+		t.Errorf("%d of %d asks were shared, too few for the test", n, len(c.asks))
 	}
-	t.Logf("%d asks were given, %d of them to several", len(c.asks), c.shared())
+	t.Logf("%d asks were answered, %d of them shared", len(c.asks), c.shared())
 }
 
 func TestShareNeverGivesAnothersAnswer(t *testing.T) {
@@ -256,15 +279,23 @@ func TestShareNeverGivesAnothersAnswer(t *testing.T) {
 			t.Parallel()
 			site := strings.Replace(audienceSite(proxied), "{$OPTIONS}", options, 1)
 			caddy := caddytest.StartSecure(t, site, caddytest.Serve(t, new(personal).ServeHTTP))
-			audience := gather(t, caddy)
+			audience := newAudience(t, caddy, randomPersons(t, 12), 36, caddytest.Protocols...)
 			audience.reloads = name == "with reloads"
-			audience.visit(t, caddy, func() {
+			audience.run(t, caddy, func() {
 				if audience.reloads {
 					caddy.Reload(t, strings.Replace(site, options, fmt.Sprintf("%s\nmax_body %dKB", options, 50+rand.N(20)), 1))
 				}
 			})
 		})
 	}
+	t.Run("similar users", func(t *testing.T) {
+		t.Parallel()
+		site := strings.Replace(audienceSite(proxied), "{$OPTIONS}", "reuse 20ms\nwatch 60ms\nasks 8\ntimeout 300ms", 1)
+		caddy := caddytest.StartSecure(t, site, caddytest.Serve(t, new(personal).ServeHTTP))
+		audience := newAudience(t, caddy, similarPersons(), 48, caddytest.HTTP1)
+		audience.feeds, audience.queues, audience.minShared = 1, true, 10
+		audience.run(t, caddy, func() {})
+	})
 }
 
 func TestShareNeverGivesAnothersAnswerFromPHP(t *testing.T) {
@@ -272,10 +303,10 @@ func TestShareNeverGivesAnothersAnswerFromPHP(t *testing.T) {
 	root := t.TempDir()
 	write(t, root+"/index.php", personalPage)
 	caddy := caddytest.StartSecure(t, strings.Replace(audienceSite(byPHP), "{$OPTIONS}", "reuse 30ms", 1), "", "ROOT="+root, "SOCKET="+startFPM(t, root))
-	gather(t, caddy).visit(t, caddy, func() {})
+	newAudience(t, caddy, randomPersons(t, 12), 36, caddytest.Protocols...).run(t, caddy, func() {})
 }
 
-// personalPage is what [personal] is, as a page of PHP with a file for its entries.
+// personalPage is [personal] as a PHP page that keeps its entries in a file.
 const personalPage = `<?php
 $file = fopen(__DIR__ . '/entries' . basename(parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH)) . '.txt', 'a+');
 flock($file, LOCK_EX);
