@@ -24,43 +24,43 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// ways are the ways in which a position becomes unknown to the broker.
-var ways = map[string]struct {
+// waysToLosePosition are the ways in which a position becomes unknown to the broker.
+var waysToLosePosition = map[string]struct {
 	history string
 	lose    func(t *testing.T, caddy *caddytest.Caddy) (position string)
 }{
 	"more messages than are kept": {"2 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
-		return publishBehind(t, caddy, 3, "m")
+		return publishMessages(t, caddy, 3, "m")
 	}},
 	"the message is too old": {"100 1s", func(t *testing.T, caddy *caddytest.Caddy) string {
-		position := publishBehind(t, caddy, 1, "m")
+		position := publishMessages(t, caddy, 1, "m")
 		caddytest.Await(t, "the message is forgotten", func() bool {
 			return resumed(t, caddy, position).Header.Get("Parker-Recovered") == "false"
 		})
 		return position
 	}},
 	"the history is full": {"100 10m 50KB", func(t *testing.T, caddy *caddytest.Caddy) string {
-		return publishBehind(t, caddy, 3, strings.Repeat("m", 20_000))
+		return publishMessages(t, caddy, 3, strings.Repeat("m", 20_000))
 	}},
 	"other channels filled the history": {"100 10m 50KB", func(t *testing.T, caddy *caddytest.Caddy) string {
-		position := publishBehind(t, caddy, 1, "m")
+		position := publishMessages(t, caddy, 1, "m")
 		for i := range 3 {
 			caddy.Publish(t, fmt.Sprint("other/", i), "", strings.Repeat("m", 20_000))
 		}
 		return position
 	}},
 	"the position of another process": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
-		publishBehind(t, caddy, 3, "m")
+		publishMessages(t, caddy, 3, "m")
 		another := caddytest.Start(t, newsSite(""), "127.0.0.1:1")
 		return another.PublishWith(t, "news", "m").Position
 	}},
 	"a position in the future": {"100 10m", func(t *testing.T, caddy *caddytest.Caddy) string {
-		return publishBehind(t, caddy, 3, "m") + "0"
+		return publishMessages(t, caddy, 3, "m") + "0"
 	}},
 }
 
-// publishBehind publishes n messages and returns the position before them.
-func publishBehind(t *testing.T, caddy *caddytest.Caddy, n int, body string) string {
+// publishMessages publishes n messages and returns the position before them.
+func publishMessages(t *testing.T, caddy *caddytest.Caddy, n int, body string) string {
 	t.Helper()
 	position := caddy.PublishWith(t, "news", "before").Position
 	for range n {
@@ -71,7 +71,7 @@ func publishBehind(t *testing.T, caddy *caddytest.Caddy, n int, body string) str
 
 func TestHistoryReportsEveryUnknownPosition(t *testing.T) {
 	t.Parallel()
-	for name, way := range ways {
+	for name, way := range waysToLosePosition {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pages := caddytest.NewPages(t)

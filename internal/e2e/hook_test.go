@@ -187,7 +187,7 @@ func TestHookAcceptsEachToken(t *testing.T) {
 
 func TestHookAllowsLoopbackOnly(t *testing.T) {
 	h := startHooks(t)
-	for _, address := range loopbackAndOthers(t) {
+	for _, address := range machineAddresses(t) {
 		want := http.StatusForbidden
 		if address.IsLoopback() {
 			want = http.StatusOK
@@ -199,9 +199,9 @@ func TestHookAllowsLoopbackOnly(t *testing.T) {
 	}
 }
 
-// loopbackAndOthers returns the addresses of this machine. A connection to one of them
+// machineAddresses returns the addresses of this machine. A connection to one of them
 // also comes from it.
-func loopbackAndOthers(t *testing.T) []net.IP {
+func machineAddresses(t *testing.T) []net.IP {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)

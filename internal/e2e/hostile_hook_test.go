@@ -56,10 +56,10 @@ func startOuter(t *testing.T) (caddy *caddytest.Caddy, open, token string) {
 	return caddy, open, token
 }
 
-// outside returns the machine's addresses other than loopback. A connection to one of
+// otherAddresses returns the machine's addresses other than loopback. A connection to one of
 // them also comes from it.
-func outside(t *testing.T) (addresses []net.IP) {
-	for _, address := range loopbackAndOthers(t) {
+func otherAddresses(t *testing.T) (addresses []net.IP) {
+	for _, address := range machineAddresses(t) {
 		if !address.IsLoopback() {
 			addresses = append(addresses, address)
 		}
@@ -74,7 +74,7 @@ func TestHookStaysClosedToForgedAddresses(t *testing.T) {
 	t.Parallel()
 	caddy, open, _ := startOuter(t)
 	before := events(t, caddy)
-	for _, address := range outside(t) {
+	for _, address := range otherAddresses(t) {
 		for _, header := range []string{
 			"X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: ::1, 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1", "Client-IP: 127.0.0.1",
 			"True-Client-IP: 127.0.0.1", "CF-Connecting-IP: 127.0.0.1", "X-Forwarded-Host: localhost", "X-Forwarded-Proto: unix", "Via: 1.1 localhost",
@@ -100,7 +100,7 @@ func TestHookRequiresWholeToken(t *testing.T) {
 	t.Parallel()
 	caddy, _, port := startOuter(t)
 	hosts := []string{"127.0.0.1"}
-	for _, address := range loopbackAndOthers(t) {
+	for _, address := range machineAddresses(t) {
 		hosts = append(hosts, address.String())
 	}
 	before := events(t, caddy)

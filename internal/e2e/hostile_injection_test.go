@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// noEvil checks that no line of a header or a stream, whose lines end with CR, LF or
+// expectNoInjection checks that no line of a header or a stream, whose lines end with CR, LF or
 // both, is an injected field.
-func noEvil(t *testing.T, what, text string) {
+func expectNoInjection(t *testing.T, what, text string) {
 	t.Helper()
 	if text == "" {
 		t.Errorf("%s is empty", what)
@@ -43,7 +43,7 @@ func TestPublishedFieldsCannotInjectHeaders(t *testing.T) {
 		client := caddytest.DialRaw(t, caddy.Hook)
 		client.Send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: %d\r\n%s\r\n%s", target, caddy.Hook, len(body), fields, body))
 		answered := client.Rest(t)
-		noEvil(t, "the hook's answer to "+target+fields, answered)
+		expectNoInjection(t, "the hook's answer to "+target+fields, answered)
 	}
 	for i, end := range smuggled {
 		for _, fields := range []string{
@@ -61,7 +61,7 @@ func TestPublishedFieldsCannotInjectHeaders(t *testing.T) {
 				client.Send("GET /news?batch=true&last_event_id=" + before + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\nPrefer: wait=0\r\n" + header + "\r\n")
 				answered := client.Rest(t)
 				head, _, _ := strings.Cut(answered, "\r\n\r\n")
-				noEvil(t, "the answer to what was published with "+fields, head)
+				expectNoInjection(t, "the answer to what was published with "+fields, head)
 				if !strings.Contains(head, "release=history") {
 					t.Errorf("the publish with %q was answered %s", fields, answered)
 				}
@@ -69,12 +69,12 @@ func TestPublishedFieldsCannotInjectHeaders(t *testing.T) {
 		}
 		for _, target := range []string{"/news" + url.PathEscape(end), "/?channel=news" + url.QueryEscape(end), "/news?channel=" + url.QueryEscape(end), "/?limit=1&after=" + url.QueryEscape(end)} {
 			publish(target, "", "x")
-			noEvil(t, "the hook's answer for "+target, caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+target, "").Body)
+			expectNoInjection(t, "the hook's answer for "+target, caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Hook+target, "").Body)
 		}
 	}
 	caddy.Stop(t)
 	heard := stream.Rest(t)
-	noEvil(t, "the stream", heard)
+	expectNoInjection(t, "the stream", heard)
 	if !strings.Contains(heard, "data: event: evil") {
 		t.Errorf("the stream lacks the published message: %s", heard)
 	}
@@ -91,7 +91,7 @@ func TestClientFieldsCannotInjectHeaders(t *testing.T) {
 			client := caddytest.DialRaw(t, caddy.Site)
 			client.Send("GET /news?evil=" + url.QueryEscape(end) + "&last_event_id=parker.a-1" + url.QueryEscape(end) + " HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\n" + fields + "\r\nPrefer: wait=0\r\n\r\n")
 			answered := client.Rest(t)
-			if noEvil(t, "the answer to "+fields, answered); strings.Contains(strings.ToLower(answered), "evil") {
+			if expectNoInjection(t, "the answer to "+fields, answered); strings.Contains(strings.ToLower(answered), "evil") {
 				t.Errorf("%q is repeated in the answer: %s", fields, answered)
 			}
 		}
@@ -109,7 +109,7 @@ func TestBackendAnnouncementsCannotInjectHeaders(t *testing.T) {
 			client := caddytest.DialRaw(t, caddy.Site)
 			client.Send(method + " /news HTTP/1.1\r\nHost: " + caddy.Site + "\r\nConnection: close\r\nContent-Length: 0\r\nPrefer: wait=0\r\n\r\n")
 			answered := client.Rest(t)
-			if noEvil(t, "the answer", answered); strings.Contains(answered, "Parker-Publish") || strings.Contains(strings.ToLower(answered), "evil") {
+			if expectNoInjection(t, "the answer", answered); strings.Contains(answered, "Parker-Publish") || strings.Contains(strings.ToLower(answered), "evil") {
 				t.Errorf("%q is passed on: %s", end, answered)
 			}
 		}

@@ -46,21 +46,21 @@ http://{$HOOK} {
 }
 `
 
-// parrot is a backend that copies the fields of the request into its answer.
-type parrot struct {
+// echoBackend is a backend that copies the fields of the request into its answer.
+type echoBackend struct {
 	mu   sync.Mutex // guards all below
 	own  []string   // the fields of parker's own that it received
 	asks int
 }
 
-func (b *parrot) asked() int {
+func (b *echoBackend) asked() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.asks
 }
 
-// unaware checks that the backend received none of parker's own fields.
-func (b *parrot) unaware(t *testing.T) {
+// expectNoOwnFields checks that the backend received none of parker's own fields.
+func (b *echoBackend) expectNoOwnFields(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,7 +69,7 @@ func (b *parrot) unaware(t *testing.T) {
 	}
 }
 
-func (b *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *echoBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asks++
@@ -93,7 +93,7 @@ var forged = []string{
 
 func TestParkerIgnoresItsOwnFieldsFromClients(t *testing.T) {
 	t.Parallel()
-	backend := new(parrot)
+	backend := new(echoBackend)
 	caddy := caddytest.StartSecure(t, ownSite, caddytest.Serve(t, backend.ServeHTTP))
 	publishes := 0
 	check := func(what string, g caddytest.Answer) {
@@ -134,13 +134,13 @@ func TestParkerIgnoresItsOwnFieldsFromClients(t *testing.T) {
 	if now := events(t, caddy.Caddy); now-before != publishes {
 		t.Errorf("there were %d events, want the %d that were published", now-before, publishes)
 	}
-	backend.unaware(t)
+	backend.expectNoOwnFields(t)
 }
 
 // A field of the hook that a client sends has no effect on a stream.
 func TestStreamIgnoresParkersFieldsFromClient(t *testing.T) {
 	t.Parallel()
-	backend := new(parrot)
+	backend := new(echoBackend)
 	caddy := caddytest.StartSecure(t, ownSite, caddytest.Serve(t, backend.ServeHTTP))
 	before := events(t, caddy.Caddy)
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/held/x", forged...)
@@ -156,7 +156,7 @@ func TestStreamIgnoresParkersFieldsFromClient(t *testing.T) {
 	if now := events(t, caddy.Caddy); now-before != 2 {
 		t.Errorf("there were %d events, want two", now-before)
 	}
-	backend.unaware(t)
+	backend.expectNoOwnFields(t)
 }
 
 func TestHookReadsItsFieldsBehindOtherDirectives(t *testing.T) {

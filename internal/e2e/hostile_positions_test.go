@@ -22,7 +22,7 @@ func TestForgedPositionsDelayNoOtherClient(t *testing.T) {
 		for i := range madeUp {
 			position := fmt.Sprint("parker.MADEUP", i, "-1")
 			if i%3 == 0 {
-				position = ahead(t, start, i+1)
+				position = positionAhead(t, start, i+1)
 			}
 			go func() {
 				answers <- caddytest.Do(t.Context(), http.MethodGet, "http://"+node.Site+"/messages", "", "Prefer: wait=0", "Last-Event-ID: "+position)
@@ -41,8 +41,8 @@ func TestForgedPositionsDelayNoOtherClient(t *testing.T) {
 	})
 }
 
-// ahead returns the position that is further on by the given number of events.
-func ahead(t *testing.T, position string, by int) string {
+// positionAhead returns the position that is further on by the given number of events.
+func positionAhead(t *testing.T, position string, by int) string {
 	t.Helper()
 	at := strings.LastIndex(position, "-") + 1
 	end := at + len(position[at:]) - len(strings.TrimLeft(position[at:], "0123456789"))

@@ -115,9 +115,9 @@ func statuses(answers string) (statuses []string) {
 	return statuses
 }
 
-// whole returns the complete requests that the backend received: the line, the length
+// completeRequests returns the complete requests that the backend received: the line, the length
 // and the body of each.
-func (s shape) whole(t *testing.T, backend *caddytest.RawBackend, folder string) (seen []string) {
+func (s shape) completeRequests(t *testing.T, backend *caddytest.RawBackend, folder string) (seen []string) {
 	t.Helper()
 	for _, r := range backend.Seen() {
 		if strings.Contains(r.Line(), "within") {
@@ -148,9 +148,9 @@ func TestReplaySendsBodyUnchangedAndNeverSmuggles(t *testing.T) {
 	for _, s := range shapes() {
 		backend.Say(rawNews)
 		bare := s.send(t, caddy, "bare").Rest(t)
-		want := s.whole(t, backend, "bare")
+		want := s.completeRequests(t, backend, "bare")
 		answered := s.send(t, caddy, "held").Rest(t)
-		if got := s.whole(t, backend, "held"); !slices.Equal(got, want) {
+		if got := s.completeRequests(t, backend, "held"); !slices.Equal(got, want) {
 			t.Errorf("%s: the backend was asked %q, without parker %q", s.name, got, want)
 		}
 		if got, want := statuses(answered), statuses(bare); !s.unfinished && !slices.Equal(got, want) {
@@ -163,11 +163,11 @@ func TestReplaySendsBodyUnchangedAndNeverSmuggles(t *testing.T) {
 		backend.Say(rawNothingNew)
 		client := s.send(t, caddy, "held")
 		caddy.AwaitWaiting(t, "held/poll", 1)
-		first := s.whole(t, backend, "held")
+		first := s.completeRequests(t, backend, "held")
 		backend.Say(rawNews)
 		caddy.Publish(t, "held/poll", "", "")
 		answered = client.Rest(t)
-		if got := s.whole(t, backend, "held"); !slices.Equal(first, want[:1]) || !slices.Equal(got, want) {
+		if got := s.completeRequests(t, backend, "held"); !slices.Equal(first, want[:1]) || !slices.Equal(got, want) {
 			t.Errorf("%s: the backend was asked %q and then %q, without parker %q", s.name, first, got, want)
 		}
 		if got, want := statuses(answered), statuses(bare); !slices.Equal(got, want) || !strings.Contains(answered, "release=replay") {

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// strangers maps configurations to whether no poll in them can hear of the writes.
-var strangers = map[string]struct {
+// unheardWrites maps configurations to whether no poll in them can hear of the writes.
+var unheardWrites = map[string]struct {
 	caddyfile string
 	warned    bool
 }{
@@ -40,7 +40,7 @@ var strangers = map[string]struct {
 
 func TestMistakesWarnOfWritesWithoutListeners(t *testing.T) {
 	t.Parallel()
-	for name, test := range strangers {
+	for name, test := range unheardWrites {
 		t.Run(name, func(t *testing.T) {
 			caddy := caddytest.Start(t, test.caddyfile, "")
 			awaitLogged(t, caddy, "serving initial configuration", 1)
@@ -60,12 +60,12 @@ func TestMistakesWarnOfWritesWithoutListeners(t *testing.T) {
 func TestMistakesWarnOfWritesOnReloadAndInJSON(t *testing.T) {
 	t.Parallel()
 	const message = "writes wake nobody"
-	caddy := caddytest.StartAdapted(t, strangers["another path"].caddyfile, "")
+	caddy := caddytest.StartAdapted(t, unheardWrites["another path"].caddyfile, "")
 	if entry := awaitLogged(t, caddy, message, 1)[0]; fmt.Sprint(entry["publishes"], entry["waits"]) != "[send*] [messages]" || entry["at"] != nil {
 		t.Errorf("the warnings are %v", entry)
 	}
-	caddy.Reload(t, strangers["the same path"].caddyfile)
-	caddy.Reload(t, strangers["another name"].caddyfile)
+	caddy.Reload(t, unheardWrites["the same path"].caddyfile)
+	caddy.Reload(t, unheardWrites["another name"].caddyfile)
 	if entry := awaitLogged(t, caddy, message, 2)[1]; fmt.Sprint(entry["publishes"], entry["waits"]) != "[message] [messages]" {
 		t.Errorf("the warnings are %v", entry)
 	}

@@ -143,28 +143,28 @@ func TestNothingNewRulesHoldExactlyWhatTheyName(t *testing.T) {
 	for i, x := range ruleTrials {
 		for j, nothing := range x.held {
 			path := fmt.Sprintf("/%d/%d", i, j)
-			if g := <-given[path]; !shows(g, nothing) || g.Release() != "timeout" {
+			if g := <-given[path]; !matchesPage(g, nothing) || g.Release() != "timeout" {
 				t.Errorf("with %s,\n%+v was given as %+v", x.rules, nothing, g)
 			}
 			caddy.AwaitWaiting(t, path[1:], 1)
 			pages.Put(path, x.news[0])
 			caddy.Publish(t, path[1:], "", "")
-			if g := <-parked[path]; !shows(g, x.news[0]) || g.Release() != "replay" {
+			if g := <-parked[path]; !matchesPage(g, x.news[0]) || g.Release() != "replay" {
 				t.Errorf("with %s, held for\n%+v, the poll was answered %+v", x.rules, nothing, g)
 			}
 		}
 		for j, news := range x.news {
 			path := fmt.Sprintf("/%d/%d", i, j)
 			pages.Put(path, news)
-			if g := client.Do(t.Context(), http.MethodGet, path, "", accept); !shows(g, news) || g.Release() != "none" {
+			if g := client.Do(t.Context(), http.MethodGet, path, "", accept); !matchesPage(g, news) || g.Release() != "none" {
 				t.Errorf("with %s,\n%+v was answered as %+v", x.rules, news, g)
 			}
 		}
 	}
 }
 
-// shows reports whether the client got the page unchanged.
-func shows(g caddytest.Answer, p caddytest.Page) bool {
+// matchesPage reports whether the client got the page unchanged.
+func matchesPage(g caddytest.Answer, p caddytest.Page) bool {
 	for name, values := range p.Header {
 		if fmt.Sprint(g.Header.Values(name)) != fmt.Sprint(values) {
 			return false

@@ -41,10 +41,10 @@ func TestBackendStreamGetsHeadersAndHeartbeats(t *testing.T) {
 			}
 			for _, text := range []string{"first", "second"} {
 				if k.isStream() {
-					p.beats(t, 2)
+					p.awaitHeartbeats(t, 2)
 				}
 				p.say(t, text)
-				p.hears(t, text)
+				p.awaitText(t, text)
 			}
 			p.end(t)
 			if got := strings.ReplaceAll(p.got.String(), ": \n", ""); got != "data: first\n\ndata: second\n\n" {
@@ -57,8 +57,8 @@ func TestBackendStreamGetsHeadersAndHeartbeats(t *testing.T) {
 	}
 }
 
-// beats waits for more heartbeats.
-func (p *passage) beats(t *testing.T, more int) {
+// awaitHeartbeats waits for more heartbeats.
+func (p *passage) awaitHeartbeats(t *testing.T, more int) {
 	t.Helper()
 	before := p.heartbeats()
 	caddytest.Await(t, p.String()+" has heartbeats", func() bool { return p.heartbeats() >= before+more })
@@ -76,10 +76,10 @@ func TestBackendStreamHeartbeatNeverSplitsEvent(t *testing.T) {
 		for _, part := range []string{"da", "ta: 1\r", "\ndata: 2\n"} {
 			p.ask.Write(part)
 			caddytest.Await(t, "the part arrives", func() bool { return strings.HasSuffix(p.got.String(), part) })
-			beating.beats(t, 3)
+			beating.awaitHeartbeats(t, 3)
 		}
 		p.ask.Write("\n")
-		p.beats(t, 2)
+		p.awaitHeartbeats(t, 2)
 		p.ask.Write("id: 7\n\n")
 		p.end(t)
 		if got := strings.ReplaceAll(p.got.String(), ": \n", ""); got != "data: 1\r\ndata: 2\n\nid: 7\n\n" || !strings.Contains(p.got.String(), "data: 1\r\ndata: 2\n\n") {

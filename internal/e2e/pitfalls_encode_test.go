@@ -42,7 +42,7 @@ func TestEncodeDelaysNothing(t *testing.T) {
 				p := s.begin(t, k, "gzip")
 				for _, text := range []string{"first", "second"} {
 					p.say(t, text)
-					p.hears(t, text)
+					p.awaitText(t, text)
 				}
 				// An event stream is not compressed, so that it can have heartbeats.
 				// The exception is encode inside parker, where the media type was not

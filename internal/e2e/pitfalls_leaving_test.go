@@ -26,33 +26,33 @@ func TestParkerForgetsDisconnectedPollsAndStreams(t *testing.T) {
 	for _, protocol := range caddytest.Protocols {
 		t.Run(string(protocol), func(t *testing.T) {
 			s.client = caddy.Client(t, protocol)
-			s.leavesEach(t)
+			s.expectDisconnectsNoticed(t)
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
-				s.leavesAPoll(t, method)
+				s.disconnectPolls(t, method)
 			}
 		})
 	}
 }
 
-// leavesEach disconnects the client from each kind of answer in progress.
-func (s stage) leavesEach(t *testing.T) {
+// expectDisconnectsNoticed disconnects the client from each kind of answer in progress.
+func (s stage) expectDisconnectsNoticed(t *testing.T) {
 	t.Helper()
 	for _, k := range kinds {
 		p := s.begin(t, k, "identity").opened(t)
 		p.say(t, "first")
-		p.hears(t, "first")
+		p.awaitText(t, "first")
 		p.leave()
 		if p.ask == nil {
 			awaitStreams(t, s.caddy, p.channel, 0)
 		} else {
-			awaitGone(t, p.ask, p.String())
+			awaitCancelled(t, p.ask, p.String())
 		}
 	}
 }
 
-// leavesAPoll disconnects the client from a parked poll, and from one for which the
+// disconnectPolls disconnects the client from a parked poll, and from one for which the
 // backend is being asked.
-func (s stage) leavesAPoll(t *testing.T, method string) {
+func (s stage) disconnectPolls(t *testing.T, method string) {
 	t.Helper()
 	channel := fmt.Sprintf("held/%s/%s", slug(string(s.client.Protocol)), method)
 	for _, parked := range []bool{true, false} {
@@ -69,13 +69,13 @@ func (s stage) leavesAPoll(t *testing.T, method string) {
 		if parked {
 			s.caddy.AwaitWaiting(t, channel, 0)
 		} else {
-			awaitGone(t, ask, method+" by "+string(s.client.Protocol))
+			awaitCancelled(t, ask, method+" by "+string(s.client.Protocol))
 		}
 	}
 }
 
-// awaitGone returns when the request of the backend has been cancelled.
-func awaitGone(t *testing.T, ask *caddytest.Ask, what string) {
+// awaitCancelled returns when the request of the backend has been cancelled.
+func awaitCancelled(t *testing.T, ask *caddytest.Ask, what string) {
 	t.Helper()
 	select {
 	case <-ask.Gone():

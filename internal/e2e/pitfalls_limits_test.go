@@ -29,7 +29,7 @@ func TestTimeLimitsSpareAnswersInProgress(t *testing.T) {
 			for _, text := range []string{"early", "late"} {
 				for _, p := range all {
 					p.say(t, text)
-					p.hears(t, text)
+					p.awaitText(t, text)
 				}
 				<-time.After(6 * time.Second) // longer than each of the limits
 			}

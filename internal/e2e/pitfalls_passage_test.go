@@ -141,8 +141,8 @@ func (p *passage) say(t *testing.T, text string) {
 	}
 }
 
-// hears returns when the client has received the text, while the answer continues.
-func (p *passage) hears(t *testing.T, text string) {
+// awaitText returns when the client has received the text, while the answer continues.
+func (p *passage) awaitText(t *testing.T, text string) {
 	t.Helper()
 	p.opened(t)
 	caddytest.Await(t, fmt.Sprintf("%s brings %q", p, text), func() bool {
@@ -202,15 +202,15 @@ func setStage(t *testing.T, route string) (stage, *caddytest.Secure) {
 	return stage{caddy: caddy.Caddy, backend: backend, client: caddy.Client(t, caddytest.HTTP1)}, caddy
 }
 
-// arrivesAtOnce checks that each part of each kind of answer arrives while the answer
+// expectArrivalAtOnce checks that each part of each kind of answer arrives while the answer
 // continues.
-func (s stage) arrivesAtOnce(t *testing.T) {
+func (s stage) expectArrivalAtOnce(t *testing.T) {
 	t.Helper()
 	for _, k := range kinds {
 		p := s.begin(t, k, "identity").opened(t)
 		for _, text := range []string{"first", "second"} {
 			p.say(t, text)
-			p.hears(t, text)
+			p.awaitText(t, text)
 		}
 		p.end(t)
 	}

@@ -14,7 +14,7 @@ func TestProxyFlushIntervalDelaysNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := setStage(t, "parker\nreverse_proxy {$BACKEND} {\n"+interval+"\n}")
-			s.arrivesAtOnce(t)
+			s.expectArrivalAtOnce(t)
 		})
 	}
 }
@@ -27,17 +27,17 @@ func TestProxyBuffersDelayNeitherPollsNorStreams(t *testing.T) {
 		response_buffers 1MiB
 	}
 `)
-	s.pollIsReleasedAtOnce(t)
+	s.expectPollReleasedAtOnce(t)
 	p := s.begin(t, kinds[0], "identity").opened(t)
 	p.say(t, "first")
-	p.hears(t, "first")
+	p.awaitText(t, "first")
 	s.caddy.Publish(t, p.channel, "", "")
 	s.backend.Next(t).Answer(http.StatusOK, "replayed")
-	p.hears(t, "replayed")
+	p.awaitText(t, "replayed")
 }
 
-// pollIsReleasedAtOnce parks polls and releases one by a message and one by a replay.
-func (s stage) pollIsReleasedAtOnce(t *testing.T) {
+// expectPollReleasedAtOnce parks polls and releases one by a message and one by a replay.
+func (s stage) expectPollReleasedAtOnce(t *testing.T) {
 	t.Helper()
 	for _, channel := range []string{"message", "replay"} {
 		answered := s.client.Get(t.Context(), "/"+channel)
@@ -59,8 +59,8 @@ func TestProxyInFrontDelaysNothing(t *testing.T) {
 	t.Parallel()
 	s, _ := setStage(t, bareRoute)
 	s.client = caddytest.StartNginx(t, s.caddy.Site)
-	s.pollIsReleasedAtOnce(t)
-	s.arrivesAtOnce(t)
+	s.expectPollReleasedAtOnce(t)
+	s.expectArrivalAtOnce(t)
 }
 
 func TestProxyInFrontPassesOnDisconnects(t *testing.T) {
@@ -74,7 +74,7 @@ func TestProxyInFrontPassesOnDisconnects(t *testing.T) {
 	leave()
 	<-answered
 	s.caddy.AwaitWaiting(t, "poll", 0)
-	s.leavesEach(t)
+	s.expectDisconnectsNoticed(t)
 }
 
 func TestProxyHeaderChangesApplyOncePerAsk(t *testing.T) {

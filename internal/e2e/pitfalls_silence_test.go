@@ -111,7 +111,7 @@ func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 	}
 	for _, p := range v.goingOn {
 		p.say(t, "late")
-		p.hears(t, "late")
+		p.awaitText(t, "late")
 		p.end(t)
 	}
 }

@@ -55,10 +55,10 @@ func TestTemplatesNeverExecuteOrDelayMessage(t *testing.T) {
 		}
 		p := s.begin(t, kinds[0], "identity").opened(t)
 		p.say(t, templated)
-		p.hears(t, templated)
+		p.awaitText(t, templated)
 		s.caddy.Publish(t, p.channel, "", "")
 		s.backend.Next(t).Answer(http.StatusAccepted, "{{add 1 2}}", "Content-Type: text/html")
-		p.hears(t, "3")
+		p.awaitText(t, "3")
 	}
 }
 
@@ -95,5 +95,5 @@ func TestTemplatesDelayNoOtherAnswer(t *testing.T) {
 		reverse_proxy {$BACKEND}
 	}
 `)
-	s.arrivesAtOnce(t)
+	s.expectArrivalAtOnce(t)
 }

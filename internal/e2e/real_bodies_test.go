@@ -109,12 +109,12 @@ func TestNothingNewRecognisesRealWorldBodies(t *testing.T) {
 					answered[path] = get(path, nothing)
 				}
 				for j, news := range x.news {
-					if g := <-get(fmt.Sprintf("/%d/news/%d", i, j), news); !shows(g, news) || g.Release() != "none" {
+					if g := <-get(fmt.Sprintf("/%d/news/%d", i, j), news); !matchesPage(g, news) || g.Release() != "none" {
 						t.Errorf("with %s,\n%+v was answered as %+v", x.rules, news, g)
 					}
 				}
 				for j, nothing := range x.held {
-					if g := <-answered[fmt.Sprintf("/%d/held/%d", i, j)]; !shows(g, nothing) || g.Release() != "timeout" {
+					if g := <-answered[fmt.Sprintf("/%d/held/%d", i, j)]; !matchesPage(g, nothing) || g.Release() != "timeout" {
 						t.Errorf("with %s,\n%+v was not held: %+v", x.rules, nothing, g)
 					}
 				}
@@ -192,7 +192,7 @@ func TestUnchangedComparesAnswerWithInvalidDate(t *testing.T) {
 		pages.Put("/"+channel, p)
 		first := <-caddytest.Get(t.Context(), url)
 		tag := first.Header.Get("ETag")
-		if !shows(first, p) || !strings.HasPrefix(tag, `"parker-`) {
+		if !matchesPage(first, p) || !strings.HasPrefix(tag, `"parker-`) {
 			t.Fatalf("%+v was answered as %+v", p, first)
 		}
 		condition := []string{"If-None-Match: " + tag}
@@ -204,14 +204,14 @@ func TestUnchangedComparesAnswerWithInvalidDate(t *testing.T) {
 		p.Body = "two"
 		pages.Put("/"+channel, p)
 		caddy.Publish(t, channel, "", "")
-		if g := <-parked; !shows(g, p) || g.Release() != "replay" || g.Header.Get("ETag") == tag {
+		if g := <-parked; !matchesPage(g, p) || g.Release() != "replay" || g.Header.Get("ETag") == tag {
 			t.Errorf("after the change the poll of %+v was answered %+v", p, g)
 		}
 	}
 	for i, p := range []caddytest.Page{page(204, ""), page(205, ""), page(206, "on"), page(404, "one")} {
 		path := fmt.Sprint("/none/", i)
 		pages.Put(path, p)
-		if g := <-caddytest.Get(t.Context(), "http://"+caddy.Site+path); !shows(g, p) || g.Header.Get("ETag") != "" {
+		if g := <-caddytest.Get(t.Context(), "http://"+caddy.Site+path); !matchesPage(g, p) || g.Header.Get("ETag") != "" {
 			t.Errorf("%+v was answered as %+v", p, g)
 		}
 	}

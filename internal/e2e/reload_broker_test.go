@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// brokered returns a site that never has anything new, with the given broker.
-func brokered(broker string) string {
+// brokerSite returns a site that never has anything new, with the given broker.
+func brokerSite(broker string) string {
 	return configuration("parker {\n broker "+broker+"\n}", "parker /wait/* {\n timeout 4m\n}\nrespond /wait/* 204", "127.0.0.1:1")
 }
 
@@ -95,7 +95,7 @@ func TestReloadOfBrokerLosesNoEvent(t *testing.T) {
 	const waiters, rounds = 8, 3
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)
 	all := []string{"memory", fmt.Sprintf(redisOption, redis.Address()), "memory", fmt.Sprintf(natsOption, nats.Address()), fmt.Sprintf(redisOption, redis.Address())}
-	caddy := caddytest.Start(t, brokered(all[0]), "")
+	caddy := caddytest.Start(t, brokerSite(all[0]), "")
 
 	var published atomic.Int32
 	var waiting sync.WaitGroup
@@ -123,7 +123,7 @@ func TestReloadOfBrokerLosesNoEvent(t *testing.T) {
 	}
 	for i := range rounds * len(all) {
 		awaitMore(t, &published, waiters)
-		caddy.MustLoad(t, brokered(all[(i+1)%len(all)]))
+		caddy.MustLoad(t, brokerSite(all[(i+1)%len(all)]))
 		if t.Failed() {
 			break
 		}

@@ -25,7 +25,7 @@ func TestReloadCarriesRequestThroughManyConfigurations(t *testing.T) {
 		return configuration("", fmt.Sprintf("request_header X-Generation %d\nheader X-Generation %d\nparker /messages {\nlook_again off\n}", i, i), backend.Address)
 	}
 	caddy := caddytest.Start(t, text(0), "")
-	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
 	for i := 1; i <= 12; i++ {
 		caddy.MustLoad(t, text(i))
 		if i%3 != 0 {
@@ -59,7 +59,7 @@ func TestReloadLetsRunningReplayFinishInItsConfiguration(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
-	s := stay(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
 	caddy.Publish(t, "messages", "", "")
 	replays := []*caddytest.Ask{old.Next(t), old.Next(t)}
 	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))
@@ -107,7 +107,7 @@ func TestReloadRetriesRefusedReplayInNewConfiguration(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
-	s := stay(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
 	caddy.Publish(t, "messages", "", "")
 	refused := []*caddytest.Ask{old.Next(t), old.Next(t)}
 	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))

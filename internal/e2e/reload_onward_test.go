@@ -52,7 +52,7 @@ func TestReloadKeepsLastRouteOfVanishedSite(t *testing.T) {
 	const held = "parker /messages {\n look_again off\n}"
 	first, second, last := caddytest.NewScripted(t), caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", held, first.Address), "")
-	s := stay(t, caddy, first, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, first, "http://"+caddy.Site+"/messages", "messages")
 	replayed := func(backend *caddytest.Scripted) {
 		t.Helper()
 		caddy.Publish(t, "messages", "", "")

@@ -26,8 +26,8 @@ func (v *visitor) poll(t *testing.T, n int) {
 	}
 }
 
-// hears checks that each poll and stream hears the wanted event next.
-func (v *visitor) hears(t *testing.T, want string) {
+// expectNext checks that each poll and stream hears the wanted event next.
+func (v *visitor) expectNext(t *testing.T, want string) {
 	t.Helper()
 	for _, poll := range v.polls {
 		g := <-poll
@@ -83,10 +83,10 @@ func TestReloadKeepsPollsAndStreamsOnEveryProtocol(t *testing.T) {
 		messages, versions := r.upTo()
 		for _, v := range visitors {
 			if version {
-				v.hears(t, fmt.Sprint("version ", versions))
+				v.expectNext(t, fmt.Sprint("version ", versions))
 				v.version = versions
 			} else {
-				v.hears(t, fmt.Sprint("message ", messages))
+				v.expectNext(t, fmt.Sprint("message ", messages))
 			}
 		}
 	}

@@ -12,16 +12,16 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// stayed is a poll and a stream parked on one channel.
-type stayed struct {
+// parkedPair is a poll and a stream parked on one channel.
+type parkedPair struct {
 	poll   <-chan caddytest.Answer
 	stream *caddytest.Stream
 }
 
-// stay parks a poll and a stream. The backend has nothing new.
-func stay(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, url, channel string, header ...string) stayed {
+// parkPair parks a poll and a stream. The backend has nothing new.
+func parkPair(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, url, channel string, header ...string) parkedPair {
 	t.Helper()
-	var s stayed
+	var s parkedPair
 	go func() { (<-backend.Asks()).Answer(204, "") }()
 	s.stream = caddytest.Listen(t, url, header...)
 	s.poll = caddytest.Get(t.Context(), url, header...)
@@ -35,7 +35,7 @@ func TestReloadRevokesAccessOfParkedRequests(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", backend.Address), "")
-	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
 	caddy.MustLoad(t, configuration("", `basic_auth {
 		user $2a$04$ZkCmQ4SCMAOGHVjSYYCkUeCAxbTwzTNYRrWOhiAgi6dyhmCpgVQHK
 	}
@@ -56,7 +56,7 @@ func TestReloadWithoutParkerOnRouteGivesBackendsAnswer(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
-	s := stay(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, old, "http://"+caddy.Site+"/messages", "messages")
 	caddy.MustLoad(t, configuration("", "", young.Address))
 	caddy.Publish(t, "messages", "", "")
 	for range 2 {
@@ -78,7 +78,7 @@ func TestReloadWithoutAppAnswersAllRequests(t *testing.T) {
 	site := configuration("", "parker /messages", backend.Address)
 	caddy := caddytest.Start(t, site, "")
 	url := "http://" + caddy.Site + "/messages"
-	s := stay(t, caddy, backend, url, "messages")
+	s := parkPair(t, caddy, backend, url, "messages")
 	caddy.MustLoad(t, "http://{$SITE} {\n reverse_proxy "+backend.Address+"\n}\n")
 	if g := <-s.poll; g.Status != 204 || g.Release() != "stop" {
 		t.Errorf("the poll was the poll was answered %+v", g)
@@ -89,7 +89,7 @@ func TestReloadWithoutAppAnswersAllRequests(t *testing.T) {
 
 	caddy.MustLoad(t, site)
 	caddy.AwaitServing(t, caddy.Hook)
-	s = stay(t, caddy, backend, url, "messages")
+	s = parkPair(t, caddy, backend, url, "messages")
 	if p := caddy.PublishWith(t, "messages", "hello again"); p.Released != 2 {
 		t.Errorf("released %d", p.Released)
 	}
@@ -106,7 +106,7 @@ func TestReloadWithoutSiteKeepsStreamsInOldRoute(t *testing.T) {
 	backend := caddytest.NewScripted(t)
 	site := configuration("", "parker /messages", backend.Address)
 	caddy := caddytest.Start(t, site, "")
-	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
 	caddy.MustLoad(t, strings.Replace(site, "http://{$SITE} {", "http://elsewhere.example:{$HTTP_PORT} {", 1))
 	caddy.Publish(t, "messages", "", "")
 	for range 2 {

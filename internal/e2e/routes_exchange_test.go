@@ -36,8 +36,8 @@ func fieldsOf(header map[string][]string, more fields) fields {
 	return f
 }
 
-// sans returns f without the named fields.
-func (f fields) sans(names ...string) fields {
+// without returns f without the named fields.
+func (f fields) without(names ...string) fields {
 	f = maps.Clone(f)
 	for _, name := range names {
 		delete(f, name)
@@ -62,8 +62,8 @@ func (f fields) and(g fields) fields {
 	return f
 }
 
-// unless returns f without the fields that g has with the same value.
-func (f fields) unless(g fields) fields {
+// minus returns f without the fields that g has with the same value.
+func (f fields) minus(g fields) fields {
 	maps.DeleteFunc(f, func(name, _ string) bool {
 		_, ok := g[name]
 		return ok

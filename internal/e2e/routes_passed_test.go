@@ -279,7 +279,7 @@ func TestRoutesPassOnUnheldAnswersAsWithoutParker(t *testing.T) {
 	for i, c := range notHeld {
 		t.Run(c.name, func(t *testing.T) {
 			given := pair.parked(t, i, c.poll)
-			compare(t, "the answer", given.unvaried().sans("Parker-Status"), pair.bare(t, i, c.poll))
+			compare(t, "the answer", given.unvaried().without("Parker-Status"), pair.bare(t, i, c.poll))
 			check(t, "the client got", given, c.given)
 			if status := given["Parker-Status"]; status != "" && !strings.Contains(status, "; release=none") {
 				t.Errorf("Parker-Status is %q", status)

@@ -123,8 +123,8 @@ func (p pollOf) send(t *testing.T, caddy *caddytest.Caddy) <-chan caddytest.Answ
 	return answered
 }
 
-// asker returns everything in which the polls of these tests differ.
-func asker(a *caddytest.Ask) string {
+// senderOf returns everything in which the polls of these tests differ.
+func senderOf(a *caddytest.Ask) string {
 	who := []string{a.Request.Method, a.Request.URL.RawQuery, a.Body}
 	for _, name := range slices.Sorted(maps.Keys(a.Request.Header)) {
 		who = append(who, name+": "+strings.Join(a.Request.Header[name], ", "))
@@ -181,8 +181,8 @@ func TestShareKeepsDifferingPollsApart(t *testing.T) {
 			}
 			askers := make(map[string]bool)
 			for _, ask := range replays {
-				askers[asker(ask)] = true
-				ask.Answer(200, asker(ask))
+				askers[senderOf(ask)] = true
+				ask.Answer(200, senderOf(ask))
 			}
 			if len(askers) != len(polls) {
 				t.Errorf("%d polls were replayed as %v", len(polls), askers)

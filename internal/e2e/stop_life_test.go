@@ -23,7 +23,7 @@ func TestStopAnswersAllAndClientsResume(t *testing.T) {
 			caddy := caddytest.Start(t, site, "")
 			url := "http://" + caddy.Site
 			position := caddy.PublishWith(t, "parked", "before all").Position
-			s := stay(t, caddy, backend, url+"/parked", "parked")
+			s := parkPair(t, caddy, backend, url+"/parked", "parked")
 			// This poll was parked in an older configuration.
 			older := caddytest.Get(t.Context(), url+"/older")
 			backend.Next(t).Answer(204, "")
@@ -88,7 +88,7 @@ func TestStopIsNotDelayedByRefusedReplay(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker", backend.Address), "")
-	s := stay(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
+	s := parkPair(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
 	caddy.Publish(t, "messages", "", "")
 	go func() {
 		for {

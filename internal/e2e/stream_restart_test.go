@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// away are the ways in which a backend fails an ask while it restarts.
-var away = map[string]func(ask *caddytest.Ask){
+// restartFailures are the ways in which a backend fails an ask while it restarts.
+var restartFailures = map[string]func(ask *caddytest.Ask){
 	"502":                      func(ask *caddytest.Ask) { ask.Answer(502, "away", "Content-Type: text/html") },
 	"503":                      func(ask *caddytest.Ask) { ask.Answer(503, "away", "Retry-After: 7") },
 	"504":                      func(ask *caddytest.Ask) { ask.Answer(504, "") },
@@ -23,16 +23,16 @@ var away = map[string]func(ask *caddytest.Ask){
 	},
 }
 
-// comeBack opens a stream at a backend that fails the first two asks. It returns the
+// openDuringRestart opens a stream at a backend that fails the first two asks. It returns the
 // third ask.
-func comeBack(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, away func(*caddytest.Ask), meanwhile func(), header ...string) (*caddytest.Stream, *caddytest.Ask) {
+func openDuringRestart(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, restartFailures func(*caddytest.Ask), meanwhile func(), header ...string) (*caddytest.Stream, *caddytest.Ask) {
 	t.Helper()
 	asked := make(chan *caddytest.Ask, 1)
 	go func() {
-		away(<-backend.Asks())
+		restartFailures(<-backend.Asks())
 		second := <-backend.Asks()
 		meanwhile()
-		away(second)
+		restartFailures(second)
 		asked <- <-backend.Asks()
 	}()
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/news", header...)
@@ -50,7 +50,7 @@ func comeBack(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted,
 
 func TestStreamResumesAfterBackendRestart(t *testing.T) {
 	t.Parallel()
-	for name, away := range away {
+	for name, restartFailures := range restartFailures {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			backend := caddytest.NewScripted(t)
@@ -58,7 +58,7 @@ func TestStreamResumesAfterBackendRestart(t *testing.T) {
 			at := caddy.PublishWith(t, "news", "before").Position
 			first := caddy.PublishWith(t, "news", "first").Position
 			var second string
-			s, ask := comeBack(t, caddy, backend, away, func() { second = caddy.PublishWith(t, "news", "second").Position }, "Last-Event-ID: "+at)
+			s, ask := openDuringRestart(t, caddy, backend, restartFailures, func() { second = caddy.PublishWith(t, "news", "second").Position }, "Last-Event-ID: "+at)
 			ask.Answer(http.StatusNoContent, "")
 			if e := s.Next(t); e.Data != "first" || e.ID != first {
 				t.Errorf("heard %+v, want first at %s", e, first)
@@ -89,7 +89,7 @@ func TestStreamHearsNothingWhenReturningBackendRefuses(t *testing.T) {
 		at := caddy.PublishWith(t, "news", "before").Position
 		caddy.Publish(t, "news", "", "secret")
 		for _, position := range []string{at, caddytest.OtherEpoch(at)} {
-			s, ask := comeBack(t, caddy, backend, away["503"], func() { caddy.Publish(t, "news", "", "another secret") }, "Last-Event-ID: "+position)
+			s, ask := openDuringRestart(t, caddy, backend, restartFailures["503"], func() { caddy.Publish(t, "news", "", "another secret") }, "Last-Event-ID: "+position)
 			ask.Answer(status, "refused", "Location: /login")
 			events, lastID, err := s.All(t)
 			if want := (caddytest.Event{Type: "parker.error", Data: fmt.Sprintf(`{"status":%d}`, status)}); !slices.Equal(events, []caddytest.Event{want}) || lastID != "" || err != nil {
@@ -108,7 +108,7 @@ func TestStreamCatchesUpMissedWakeUpAfterBackendRestart(t *testing.T) {
 	caddy.Publish(t, "news", "", "")
 	caddy.Publish(t, "news", "", "message")
 	var last string
-	s, ask := comeBack(t, caddy, backend, away["502"], func() { last = caddy.PublishWith(t, "news", "").Position }, "Last-Event-ID: "+at)
+	s, ask := openDuringRestart(t, caddy, backend, restartFailures["502"], func() { last = caddy.PublishWith(t, "news", "").Position }, "Last-Event-ID: "+at)
 	ask.Answer(http.StatusOK, "present")
 	if e := s.Next(t); e.Data != "message" {
 		t.Errorf("heard %+v", e)
@@ -126,7 +126,7 @@ func TestStreamIsResetAfterBackendRestart(t *testing.T) {
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
 	lost := caddytest.OtherEpoch(caddy.PublishWith(t, "news", "before").Position)
 	var now string
-	s, ask := comeBack(t, caddy, backend, away["502"], func() { now = caddy.PublishWith(t, "news", "meanwhile").Position }, "Last-Event-ID: "+lost)
+	s, ask := openDuringRestart(t, caddy, backend, restartFailures["502"], func() { now = caddy.PublishWith(t, "news", "meanwhile").Position }, "Last-Event-ID: "+lost)
 	ask.Answer(http.StatusOK, "state")
 	if e := s.Next(t); e.Type != "parker.reset" || e.ID != now {
 		t.Errorf("first heard %+v, want to go on at %s", e, now)
@@ -144,7 +144,7 @@ func TestStreamOpensFirstTimeDuringBackendRestart(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
-	s, ask := comeBack(t, caddy, backend, away["502"], func() { caddy.Publish(t, "news", "", "meanwhile") })
+	s, ask := openDuringRestart(t, caddy, backend, restartFailures["502"], func() { caddy.Publish(t, "news", "", "meanwhile") })
 	ask.Answer(http.StatusOK, "state")
 	for _, want := range []string{"state", "meanwhile"} {
 		if e := s.Next(t); e.Data != want || e.Type != "" || e.ID == "" {
@@ -160,7 +160,7 @@ func TestStreamGivesMoreThanQueueAfterBackendRestart(t *testing.T) {
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite("sse {\nqueue 2\n}"), backend.Address)
 	at := caddy.PublishWith(t, "news", "before").Position
-	s, ask := comeBack(t, caddy, backend, away["502"], func() {
+	s, ask := openDuringRestart(t, caddy, backend, restartFailures["502"], func() {
 		for i := range 20 {
 			caddy.Publish(t, "news", "", fmt.Sprint("message ", i))
 		}
@@ -177,7 +177,7 @@ func TestStreamGivesBackendsOwnStreamOnReconnect(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
-	s, ask := comeBack(t, caddy, backend, away["502"], func() {}, "Last-Event-ID: 41")
+	s, ask := openDuringRestart(t, caddy, backend, restartFailures["502"], func() {}, "Last-Event-ID: 41")
 	ask.Begin(http.StatusOK, "Content-Type: text/event-stream")
 	if events, lastID, err := s.All(t); len(events) > 0 || lastID != "" || err != nil {
 		t.Errorf("heard %+v, last ID %q, and then %v", events, lastID, err)
@@ -202,9 +202,9 @@ func TestStreamWaitingForBackendSurvivesReload(t *testing.T) {
 		func() { caddy.Publish(t, "news", "", "of no interest") },
 	} {
 		at := caddy.PublishWith(t, "news", "before").Position
-		s, ask := comeBack(t, caddy, backend, away["502"], func() { caddy.Reload(t, newsSite(fmt.Sprintf("timeout %ds", 30+i))) }, "Last-Event-ID: "+at)
+		s, ask := openDuringRestart(t, caddy, backend, restartFailures["502"], func() { caddy.Reload(t, newsSite(fmt.Sprintf("timeout %ds", 30+i))) }, "Last-Event-ID: "+at)
 		meanwhile()
-		away["503"](ask)
+		restartFailures["503"](ask)
 		backend.Next(t).Answer(http.StatusOK, "state")
 		caddy.Publish(t, "news", "", "message")
 		for e := s.Next(t); e.Data != "message"; e = s.Next(t) {
@@ -259,8 +259,8 @@ func TestStreamForOtherOriginWaitsForBackend(t *testing.T) {
 	caddy := caddytest.Start(t, newsSite(""), backend.Address)
 	at := caddy.PublishWith(t, "news", "before").Position
 	go func() {
-		for _, away := range away {
-			away(backend.Next(t))
+		for _, restartFailures := range restartFailures {
+			restartFailures(backend.Next(t))
 		}
 		caddy.Publish(t, "news", "", "message")
 		backend.Next(t).Answer(http.StatusNoContent, "", "Access-Control-Allow-Origin: https://page.test")

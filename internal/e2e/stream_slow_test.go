@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// swamp publishes more than fits into the queue and the connection of a client that
+// overflowQueue publishes more than fits into the queue and the connection of a client that
 // does not read. It calls published after each message, and returns all texts.
-func swamp(t *testing.T, caddy *caddytest.Caddy, published func(text string)) (texts []string) {
+func overflowQueue(t *testing.T, caddy *caddytest.Caddy, published func(text string)) (texts []string) {
 	t.Helper()
 	for i := range 40 {
 		text := fmt.Sprint(i, " ", strings.Repeat("long ", 100_000))
@@ -36,7 +36,7 @@ func TestStreamOfSlowReaderEndsAndResumesWithoutGap(t *testing.T) {
 			quick.NextID(t, "")
 			awaitStreams(t, caddy, "news", 2)
 			stall.Stop()
-			want := swamp(t, caddy, func(text string) {
+			want := overflowQueue(t, caddy, func(text string) {
 				if e := quick.Next(t); e.Data != text {
 					t.Fatalf("a client that reads got %.20q, want %.20q", e.Data, text)
 				}
@@ -71,7 +71,7 @@ func TestStopIgnoresStreamThatIsNotRead(t *testing.T) {
 	s.NextID(t, "")
 	stall.Stop()
 	defer stall.GoOn()
-	swamp(t, caddy, func(string) {})
+	overflowQueue(t, caddy, func(string) {})
 	if took := caddy.Stop(t); took > atOnce {
 		t.Errorf("Caddy took %v to stop", took)
 	}

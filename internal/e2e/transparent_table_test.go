@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// says returns a handler that answers with a status and a body, which may be empty.
-func says(status int, body string, header ...string) http.HandlerFunc {
+// respondWith returns a handler that answers with a status and a body, which may be empty.
+func respondWith(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for _, line := range header {
 			name, value, _ := strings.Cut(line, ": ")
@@ -67,13 +67,13 @@ func newsTrials() []trial {
 			writeLarge(w)
 		}},
 		{name: "large, of unknown length", serve: func(w http.ResponseWriter, r *http.Request) { writeLarge(w) }},
-		{name: "small", serve: says(200, "[1]", "Content-Type: application/json")},
+		{name: "small", serve: respondWith(200, "[1]", "Content-Type: application/json")},
 		{name: "small, in chunks", serve: func(w http.ResponseWriter, r *http.Request) { chunks(w, "[", "1", "]") }},
 		{name: "starts like nothing new", serve: func(w http.ResponseWriter, r *http.Request) { chunks(w, " ", "[", "]", ",") }},
-		{name: "fields", serve: says(203, "x", "Set-Cookie: a=1", "Set-Cookie: b=2; Path=/", "X-Twice: 1", "X-Twice: 2",
+		{name: "fields", serve: respondWith(203, "x", "Set-Cookie: a=1", "Set-Cookie: b=2; Path=/", "X-Twice: 1", "X-Twice: 2",
 			"Server: legacy", "Via: 1.0 older", "Content-Location: /x", "Retry-After: 3", "Vary: *", "Link: </a>; rel=next", "Cache-Control: no-cache")},
-		{name: "big header", header: http.Header{"X-Big": {strings.Repeat("y", 10_000)}}, serve: says(200, "x", "X-Big: "+strings.Repeat("z", 10_000))},
-		{name: "gzip", header: http.Header{"Accept-Encoding": {"gzip"}}, serve: says(200, gzipped(`{"a":1}`), "Content-Encoding: gzip", "Content-Type: application/json")},
+		{name: "big header", header: http.Header{"X-Big": {strings.Repeat("y", 10_000)}}, serve: respondWith(200, "x", "X-Big: "+strings.Repeat("z", 10_000))},
+		{name: "gzip", header: http.Header{"Accept-Encoding": {"gzip"}}, serve: respondWith(200, gzipped(`{"a":1}`), "Content-Encoding: gzip", "Content-Type: application/json")},
 		{name: "trailers announced", serve: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Trailer", "X-Sum, X-Other")
 			chunks(w, "one", "two")
@@ -93,13 +93,13 @@ func newsTrials() []trial {
 			io.WriteString(w, "x")
 		}},
 		{name: "range", header: http.Header{"Range": {"bytes=2-5"}}, serve: document},
-		{name: "ranges", header: http.Header{"Range": {"bytes=0-0,-1"}}, serve: says(206, "--x\r\n\r\n0\r\n--x--", "Content-Type: multipart/byteranges; boundary=x")},
-		{name: "empty range", header: http.Header{"Range": {"bytes=0-"}}, serve: says(206, "", "Content-Range: bytes */0")},
+		{name: "ranges", header: http.Header{"Range": {"bytes=0-0,-1"}}, serve: respondWith(206, "--x\r\n\r\n0\r\n--x--", "Content-Type: multipart/byteranges; boundary=x")},
+		{name: "empty range", header: http.Header{"Range": {"bytes=0-"}}, serve: respondWith(206, "", "Content-Range: bytes */0")},
 		{name: "range that cannot be", header: http.Header{"Range": {"bytes=5000-"}}, serve: document},
 		{name: "head", method: http.MethodHead, serve: document},
-		{name: "head of nothing", method: http.MethodHead, serve: says(204, "")},
-		{name: "head of an empty list", method: http.MethodHead, serve: says(200, "[]")},
-		{name: "options", method: http.MethodOptions, serve: says(204, "", "Allow: GET, POST")},
+		{name: "head of nothing", method: http.MethodHead, serve: respondWith(204, "")},
+		{name: "head of an empty list", method: http.MethodHead, serve: respondWith(200, "[]")},
+		{name: "options", method: http.MethodOptions, serve: respondWith(204, "", "Allow: GET, POST")},
 		{name: "condition not met", header: http.Header{"If-None-Match": {`"v0"`}}, serve: document},
 		{name: "date condition not met", header: http.Header{"If-Modified-Since": {"Mon, 01 Jan 2001 00:00:00 GMT"}}, serve: document},
 		{name: "precondition failed", header: http.Header{"If-Match": {`"v0"`}}, serve: document},
@@ -125,12 +125,12 @@ func newsTrials() []trial {
 		{name: "breaks off with nothing of its body", breaksOff: true, serve: func(w http.ResponseWriter, r *http.Request) { breakOff(w) }},
 	}
 	for _, status := range []int{300, 301, 302, 303, 307, 308} {
-		trials = append(trials, trial{name: fmt.Sprintf("empty %d", status), serve: says(status, "", "Location: /else")})
+		trials = append(trials, trial{name: fmt.Sprintf("empty %d", status), serve: respondWith(status, "", "Location: /else")})
 	}
 	for _, status := range []int{400, 401, 403, 404, 410, 429, 500, 502, 503, 504} {
 		trials = append(trials,
-			trial{name: fmt.Sprintf("empty %d", status), serve: says(status, "")},
-			trial{name: fmt.Sprintf("%d with an empty list", status), serve: says(status, "[]")})
+			trial{name: fmt.Sprintf("empty %d", status), serve: respondWith(status, "")},
+			trial{name: fmt.Sprintf("%d with an empty list", status), serve: respondWith(status, "[]")})
 	}
 	for _, first := range []string{"data: hello\n\n", "[", "{"} {
 		trials = append(trials, slowTrial(first, ""))
@@ -158,14 +158,14 @@ func slowTrial(first, contentType string) trial {
 // nothingNewTrials are answers that parker would hold.
 func nothingNewTrials() []trial {
 	trials := []trial{
-		{name: "no content", serve: says(204, "", "X-Legacy: yes")},
+		{name: "no content", serve: respondWith(204, "", "X-Legacy: yes")},
 		{name: "not modified", header: http.Header{"If-None-Match": {`"v1"`}}, serve: document},
 		{name: "not modified since", header: http.Header{"If-Modified-Since": {"Tue, 14 Nov 2023 22:13:20 GMT"}}, serve: document},
-		{name: "empty", serve: says(200, "")},
-		{name: "empty, created", serve: says(201, "", "Location: /else")},
-		{name: "empty list", serve: says(200, "[]", "Content-Type: application/json", "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2", "Vary: Cookie")},
+		{name: "empty", serve: respondWith(200, "")},
+		{name: "empty, created", serve: respondWith(201, "", "Location: /else")},
+		{name: "empty list", serve: respondWith(200, "[]", "Content-Type: application/json", "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2", "Vary: Cookie")},
 		{name: "empty list in chunks", serve: func(w http.ResponseWriter, r *http.Request) { chunks(w, " \r\n[", "] ") }},
-		{name: "gzip", header: http.Header{"Accept-Encoding": {"gzip"}}, serve: says(200, gzipped("[]"), "Content-Encoding: gzip")},
+		{name: "gzip", header: http.Header{"Accept-Encoding": {"gzip"}}, serve: respondWith(200, gzipped("[]"), "Content-Encoding: gzip")},
 		{name: "early hints", serve: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", "</style.css>; rel=preload")
 			w.WriteHeader(http.StatusEarlyHints)
@@ -224,7 +224,7 @@ func uploadTrials() []trial {
 	}
 	return append(trials,
 		trial{name: "POST of nothing", method: http.MethodPost, serve: echo},
-		trial{name: "POST, refused", method: http.MethodPost, header: expect, body: ofKnownLength("hello"), serve: says(413, "too long")},
+		trial{name: "POST, refused", method: http.MethodPost, header: expect, body: ofKnownLength("hello"), serve: respondWith(413, "too long")},
 	)
 }
 
@@ -233,10 +233,10 @@ func writeTrials() []trial {
 	var trials []trial
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		trials = append(trials,
-			trial{name: method + ", no content", method: method, body: ofKnownLength("x"), serve: says(204, "")},
-			trial{name: method + ", an empty list", method: method, body: ofKnownLength("x"), serve: says(200, "[]")},
-			trial{name: method + ", nothing", method: method, body: ofKnownLength("x"), serve: says(200, "")},
-			trial{name: method + ", created", method: method, body: ofKnownLength("x"), serve: says(201, "", "Location: /x")},
+			trial{name: method + ", no content", method: method, body: ofKnownLength("x"), serve: respondWith(204, "")},
+			trial{name: method + ", an empty list", method: method, body: ofKnownLength("x"), serve: respondWith(200, "[]")},
+			trial{name: method + ", nothing", method: method, body: ofKnownLength("x"), serve: respondWith(200, "")},
+			trial{name: method + ", created", method: method, body: ofKnownLength("x"), serve: respondWith(201, "", "Location: /x")},
 		)
 	}
 	return trials

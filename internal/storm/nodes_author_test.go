@@ -99,7 +99,7 @@ func (l *ledger) missing(topic string, heard []int) int {
 	return 0
 }
 
-// misheard describes what is wrong with the messages heard on a topic, other than
+// faults describes what is wrong with the messages heard on a topic, other than
 // missing ones. It is empty if nothing is.
 //
 // Messages come once, and in the order in which they were published. There are two
@@ -107,7 +107,7 @@ func (l *ledger) missing(topic string, heard []int) int {
 // nodes publish. A message published at that node is heard there before earlier
 // messages from other nodes; and a message that another node has published, published
 // again with the same ID at that node, may be heard twice.
-func (l *ledger) misheard(topic string, heard []int) string {
+func (l *ledger) faults(topic string, heard []int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, second := range heard {
@@ -137,7 +137,7 @@ func (l *ledger) check(t *testing.T, hoppers []*hopper) {
 			t.Errorf("%s lacks %s", h, lacks)
 		}
 		for _, topic := range h.topics {
-			if fault := l.misheard(topic, h.heard[topic]); fault != "" {
+			if fault := l.faults(topic, h.heard[topic]); fault != "" {
 				t.Errorf("%s: of %s %s", h, topic, fault)
 			}
 		}

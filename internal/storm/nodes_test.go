@@ -72,7 +72,7 @@ func TestStormNodesAndBrokerFailuresLoseNothing(t *testing.T) {
 			f := assemble(t, start(t))
 			f.run(t, nodesDuration(t))
 			f.ledger.check(t, f.hoppers)
-			f.tell(t)
+			f.logSummary(t)
 		})
 	}
 }
@@ -164,12 +164,12 @@ func (f *fleet) run(t *testing.T, duration time.Duration) {
 	}
 
 	deadline := time.Now().Add(caddytest.Patience)
-	for !f.allKnow() && time.Now().Before(deadline) {
+	for !f.allCaughtUp() && time.Now().Before(deadline) {
 		<-time.After(20 * time.Millisecond)
 	}
 }
 
-func (f *fleet) allKnow() bool {
+func (f *fleet) allCaughtUp() bool {
 	for _, h := range f.hoppers {
 		if h.lacks() != "" {
 			return false
@@ -178,8 +178,8 @@ func (f *fleet) allKnow() bool {
 	return true
 }
 
-// tell logs a summary.
-func (f *fleet) tell(t *testing.T) {
+// logSummary logs a summary.
+func (f *fleet) logSummary(t *testing.T) {
 	answers, failures, resets := 0, 0, 0
 	for _, h := range f.hoppers {
 		answers, failures, resets = answers+h.answers, failures+h.failures, resets+h.resets

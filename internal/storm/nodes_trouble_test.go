@@ -70,9 +70,9 @@ func (f *fleet) crash(t *testing.T, n *node) {
 	n.caddy.Again(t)
 }
 
-// part cuts the node off from the broker for a while. The node notices at once, or
+// disconnect cuts the node off from the broker for a while. The node notices at once, or
 // after a timeout.
-func (n *node) part(how func(*caddytest.Proxy), d time.Duration) {
+func (n *node) disconnect(how func(*caddytest.Proxy), d time.Duration) {
 	n.cuts++
 	n.heal = time.Now().Add(d)
 	for _, p := range n.proxies {
@@ -146,8 +146,8 @@ func (f *fleet) play(t *testing.T, trouble int) {
 	case crashes:
 		f.crash(t, n)
 	case cuts:
-		n.part((*caddytest.Proxy).Cut, rand.N(3*time.Second))
+		n.disconnect((*caddytest.Proxy).Cut, rand.N(3*time.Second))
 	case stalls:
-		n.part((*caddytest.Proxy).Stall, rand.N(5*time.Second))
+		n.disconnect((*caddytest.Proxy).Stall, rand.N(5*time.Second))
 	}
 }

@@ -110,9 +110,9 @@ func (g *generations) reload(t *testing.T, broker string, refused bool) {
 // publish.
 func (g *generations) publishParked(t *testing.T) (generation int) {
 	polled := make(chan caddytest.Answer, 1)
-	go func() { polled <- persist(t, http.MethodGet, "http://"+g.site+"/messages", "") }()
+	go func() { polled <- retryRequest(t, http.MethodGet, "http://"+g.site+"/messages", "") }()
 	caddytest.AwaitWaiting(t, "http://"+g.hook+"/messages", 1)
-	said := persist(t, http.MethodPost, "http://"+g.hook+"/messages", "hello")
+	said := retryRequest(t, http.MethodPost, "http://"+g.hook+"/messages", "hello")
 	if _, err := fmt.Sscan(said.Header.Get("X-Generation"), &generation); err != nil || said.Status != http.StatusOK && said.Status != http.StatusAccepted {
 		t.Errorf("publishing: %+v", said)
 	}
@@ -127,9 +127,9 @@ func (g *generations) publishParked(t *testing.T) (generation int) {
 	return generation
 }
 
-// persist retries until it gets an answer, because a listener may close without
+// retryRequest retries until it gets an answer, because a listener may close without
 // accepting a connection.
-func persist(t *testing.T, method, url, body string) (a caddytest.Answer) {
+func retryRequest(t *testing.T, method, url, body string) (a caddytest.Answer) {
 	client := &http.Transport{DisableKeepAlives: true}
 	for range 100 {
 		if a = caddytest.DoWith(t.Context(), client, method, url, body); a.Err == nil {
