@@ -126,6 +126,9 @@ var scenarios = []scenario{
 }
 
 func TestEveryScheduleEndsAsTheModelSays(t *testing.T) {
+	if raceDetector {
+		t.Skip("the steps of a schedule run one after the other: run it without the race detector, which makes it ten times as long")
+	}
 	for _, s := range scenarios {
 		t.Run(s.promise, func(t *testing.T) {
 			t.Parallel()
