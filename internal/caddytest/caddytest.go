@@ -25,14 +25,17 @@ import (
 // that a busy machine does not fail the test.
 const Patience = 20 * time.Second
 
-// binary builds Caddy once per test process, with the race detector if the test uses
-// it.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "parker-caddy-")
-	if err != nil {
+// binary is the Caddy that PARKER_CADDY names, so that the tests of many packages need
+// not build one each. Without the variable, Caddy is built once per test process, with
+// the race detector if the test uses it.
+var binary = sync.OnceValues(func() (path string, err error) {
+	if path := os.Getenv("PARKER_CADDY"); path != "" {
+		return path, nil
+	}
+	if built, err = os.MkdirTemp("", "parker-caddy-"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "caddy")
+	path = filepath.Join(built, "caddy")
 	args := []string{"build", "-o", path}
 	if raceDetector {
 		args = append(args, "-race")
@@ -44,6 +47,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// built is the folder of the Caddy that was built, if one was.
+var built string
+
 // Main runs the tests of a package and removes the Caddy binary that they built. Call
 // it from TestMain. Unless -parallel is set, more tests run at once than there are
 // processors, because most of the time they wait for timeouts and for servers to start.
@@ -51,8 +57,8 @@ func Main(m *testing.M) {
 	flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	flag.Parse()
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
