@@ -30,16 +30,16 @@ func init() {
 	httpcaddyfile.RegisterDirective("parker_publish", parseDirective[Publish])
 	httpcaddyfile.RegisterDirective("parker_status", parseDirective[status.Handler])
 
-	// Each goes directly behind request_header, before those that are there
-	// already: a notify wraps the parking, both are outside of encode, and who looks
-	// at the status is not parked.
+	// Each is placed directly after request_header, so the last of them comes first:
+	// parker_notify wraps parker, both wrap encode, and requests for the status page
+	// are not parked.
 	for _, directive := range []string{"parker_publish", "parker", "parker_notify", "parker_status"} {
 		httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "request_header")
 	}
 }
 
-// parseParker reads a parker directive. Unlike other handlers' it looks at the matcher,
-// to see whether another site would have the same channels.
+// parseParker parses a parker directive. In contrast to the other directives it needs
+// the matcher, to find out whether another site would have the same channels.
 func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next() // the directive's name
 	matcher, err := h.ExtractMatcherSet()
@@ -61,7 +61,7 @@ func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	return h.NewRoute(matcher, handler), nil
 }
 
-// parseDirective reads a directive behind its matcher.
+// parseDirective parses a directive with an optional matcher.
 func parseDirective[T any, Directive interface {
 	*T
 	caddyhttp.MiddlewareHandler
@@ -169,9 +169,9 @@ func (h *Handler) readShare(d *caddyfile.Dispenser) error {
 	return readKeys(&h.Share)(d)
 }
 
-// readKeys reads the values by which requests are told apart. At least one must
-// differ between requests: a word meant as a placeholder, such as header.Cookie
-// without braces, would make all clients one.
+// readKeys reads the values by which requests are distinguished. At least one of them
+// must contain a placeholder. Otherwise all clients would have the same values, as with
+// header.Cookie if the braces are forgotten.
 func readKeys(keys *[]string) option.Reader {
 	return func(d *caddyfile.Dispenser) error {
 		if err := option.Strings(keys)(d); err != nil {
@@ -183,14 +183,14 @@ func readKeys(keys *[]string) option.Reader {
 			}
 		}
 		if !slices.ContainsFunc(*keys, hasPlaceholder) {
-			return d.Err("no placeholder is among the values, so all requests would agree on them")
+			return d.Err("the values contain no placeholder, so they would be the same for all requests")
 		}
 		return nil
 	}
 }
 
-// readChannels reads the channels that a directive names. What a placeholder
-// stands for is checked for each request.
+// readChannels reads the channels of a directive. A channel with placeholders is
+// checked for each request instead.
 func readChannels(d *caddyfile.Dispenser, channels *[]string) error {
 	for d.NextArg() {
 		if err := brokers.CheckChannel(d.Val()); err != nil && !hasPlaceholder(d.Val()) {
@@ -253,11 +253,11 @@ func (h *Handler) Templates() []string { return slices.Concat(h.Channels, h.Shar
 // Templates returns the values in which placeholders are replaced.
 func (n *Notify) Templates() []string { return n.Channels }
 
-// leastWatch keeps watching from being a busy loop.
+// leastWatch is the shortest interval of watch, so that it cannot become a busy loop.
 const leastWatch = 10 * time.Millisecond
 
-// check refuses settings that make no sense, which the Caddyfile does too, but
-// JSON can hold.
+// check returns an error for settings that make no sense. The Caddyfile does not accept
+// them, but JSON may contain them.
 func (h *Handler) check() error {
 	for name, value := range map[string]int64{
 		"timeout": int64(h.Timeout), "watch": int64(h.Watch), "asks": int64(h.Asks), "reuse": int64(h.Reuse),
@@ -275,9 +275,9 @@ func (h *Handler) check() error {
 	case h.Watch > 0 && time.Duration(h.Watch) < leastWatch:
 		return fmt.Errorf("watch is %s: it must be at least %s", time.Duration(h.Watch), leastWatch)
 	case !slices.IsSorted(h.LookAgain) || h.LookAgain[0] < 0:
-		return errors.New("look_again must be in ascending order, and not negative")
+		return errors.New("look_again must be in ascending order and must not be negative")
 	case h.SharePublic && len(h.Share) > 0:
-		return errors.New("share and share_public exclude each other")
+		return errors.New("share and share_public cannot be combined")
 	case h.TimeoutStatus != 0 && (h.TimeoutStatus < 200 || h.TimeoutStatus > 599):
 		return fmt.Errorf("timeout_status is %d: it must be from 200 to 599", h.TimeoutStatus)
 	case h.Answer != "" && h.Answer != "message" && h.Answer != "replay":
@@ -290,8 +290,8 @@ func (h *Handler) check() error {
 	return err
 }
 
-// checkSites refuses what is about channels that the path names where others are
-// named, and names the option.
+// checkSites returns an error and the option that it is about if across_sites is
+// combined with named channels.
 func (h *Handler) checkSites() (option string, err error) {
 	if h.AcrossSites && len(h.Channels) > 0 {
 		return "across_sites", errAcrossSites
@@ -299,8 +299,8 @@ func (h *Handler) checkSites() (option string, err error) {
 	return "", nil
 }
 
-// checkHold refuses, where the backend is not asked, what is about its answers, and
-// names the option.
+// checkHold returns an error and the option that it is about if hold is not valid, or
+// if an option about the backend's answers is combined with hold messages.
 func (h *Handler) checkHold() (option string, err error) {
 	if h.Hold != "" && h.Hold != "backend" && h.Hold != "messages" {
 		return "hold", fmt.Errorf("hold is %q: it must be backend or messages", h.Hold)
@@ -310,26 +310,26 @@ func (h *Handler) checkHold() (option string, err error) {
 		"nothing_new": h.NothingNew != nil, "watch": h.Watch > 0, "reuse": h.Reuse > 0, "look_again": lookAgain, "answer": h.Answer == "replay",
 	} {
 		if given && h.Hold == "messages" {
-			return option, fmt.Errorf("%s: with hold messages the backend is not asked", option)
+			return option, fmt.Errorf("%s cannot be combined with hold messages, because the backend is not asked", option)
 		}
 	}
 	return "", nil
 }
 
-// checkTimes refuses what could not happen before the timeout, and names the
-// option.
+// checkTimes returns an error and the option that it is about if a time is longer than
+// the timeout.
 func (h *Handler) checkTimes() (option string, err error) {
 	timeout := cmp.Or(h.Timeout, caddy.Duration(defaultTimeout))
 	switch {
 	case h.Watch > timeout:
-		return "watch", fmt.Errorf("watch: the interval is longer than the timeout of %s", time.Duration(timeout))
+		return "watch", fmt.Errorf("watch: the interval must not be longer than the timeout of %s", time.Duration(timeout))
 	case h.Spread > timeout:
-		return "spread", fmt.Errorf("spread: it is longer than the timeout of %s", time.Duration(timeout))
+		return "spread", fmt.Errorf("spread: it must not be longer than the timeout of %s", time.Duration(timeout))
 	}
 	return "", nil
 }
 
-var errAcrossSites = errors.New("across_sites: the channels are named, and so shared by all sites that name them")
+var errAcrossSites = errors.New("across_sites cannot be combined with named channels, which all sites share anyway")
 
 // Interface guards
 var (

@@ -1,10 +1,10 @@
-// Package parker parks HTTP requests at the proxy: a backend written for plain
-// polling becomes a long-poll backend without one changed line. Caddy holds the
-// client's request while the backend has nothing new, and releases it the moment
-// something is published.
+// Package parker parks HTTP requests at the proxy. It turns a backend that was
+// written for plain polling into a long-poll and Server-Sent Events backend without
+// changing the backend. Caddy holds a client's request while the backend has nothing
+// new, and releases it as soon as something is published.
 //
-// It registers the app parker and the handlers parker, parker_notify, parker_publish
-// and parker_status. The story of one request is in parker.go.
+// The package registers the app parker and the handlers parker, parker_notify,
+// parker_publish and parker_status. The path of one request is in parker.go.
 package parker
 
 import (
@@ -41,126 +41,137 @@ func init() {
 	caddy.RegisterModule(new(Publish))
 }
 
-// Handler parks the polls of a backend that has nothing new, and releases them
-// when one of their channels is published on.
+// Handler parks polls while the backend has nothing new, and releases them when
+// an event is published on one of their channels.
 //
-// A request is forwarded first. What the backend answers with news streams
-// straight through. An answer that says "nothing new" is kept, the request is
-// parked, and the backend is free: nothing of it is held. A publish without a
-// message has the request sent through the rest of the route again; one with a
-// message is itself the answer. When the timeout passes, the client gets the very
-// answer that the backend gave.
+// Each request is forwarded to the backend first. An answer with news is streamed
+// to the client unchanged. An answer that says "nothing new" is kept, and the
+// request is parked; it occupies no backend connection while it is parked. An event
+// without a message sends the request through the rest of the route again. An event
+// with a message answers the request with that message. If the timeout passes
+// first, the client gets the answer that the backend gave.
 type Handler struct {
-	// The channels a request waits on. Placeholders are replaced for each
+	// The channels that a request waits on. Placeholders are replaced for each
 	// request. Default: the request's path without its leading slash.
 	Channels []string `json:"channels,omitempty"`
 
-	// If no channels are given: whether the channels that the path names are meant
-	// to be those of other sites, too. If false, a Caddyfile with two such sites is
-	// refused, and a warning is logged when requests for two hosts wait on one
-	// channel. Default: false.
+	// Whether several sites may share the channels that are named by the path. It
+	// can only be true if no channels are given. If false, a Caddyfile in which two
+	// sites would share such channels is refused, and a warning is logged when
+	// requests for two hosts wait on the same channel. Default: false.
 	AcrossSites bool `json:"across_sites,omitempty"`
 
-	// The methods of the requests that are held. With POST, request bodies of up
-	// to `max_body` are kept and sent again. Default: GET.
+	// The methods of the requests that are held. If POST is one of them, request
+	// bodies of up to `max_body` are kept and sent again with each replay.
+	// Default: GET.
 	Methods []string `json:"methods,omitempty"`
 
-	// Which of the backend's answers are held. Default: status 204 and 304, and
-	// the bodies `[]`, `{}`, `null` and none at all.
+	// The rules that say which of the backend's answers are held. Default: answers
+	// with status 204 or 304, with an empty body, or with the body `[]`, `{}` or
+	// `null`.
 	NothingNew *nothingnew.Rules `json:"nothing_new,omitempty"`
 
-	// How long a request is held, counted from its arrival and shortened at
-	// random by up to a tenth, so that requests that came together do not leave
-	// together. At most 25s on HTTP/3, whose connections are cut at 30s of
-	// silence. Default: 55s.
+	// How long a request is held, counted from its arrival. It is shortened at
+	// random by up to 10 %, so that requests that arrived together are not all
+	// answered together. On HTTP/3 it is at most 25s, because HTTP/3 connections
+	// are closed after 30s of silence. Default: 55s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// The status of the answer when the timeout passes. Default: the backend's
-	// own nothing-new answer is given as it is.
+	// The status code of the answer if the timeout passes. Default: the client gets
+	// the backend's nothing-new answer, with its own status code.
 	TimeoutStatus int `json:"timeout_status,omitempty"`
 
-	// If set, how often to ask the backend again while requests are parked, once
-	// for all that share a replay. At least 10ms. Default: never.
+	// How often to ask the backend again while requests are parked. Requests that
+	// share a replay are asked for once. It must be at least 10ms. Default: never.
 	Watch caddy.Duration `json:"watch,omitempty"`
 
-	// Requests of one URL that agree on all of these values share one ask and
-	// one replay, if they also agree on the method, the body and the fields that
-	// select a form of the answer, Vary among them. Default: only requests share
-	// that nothing tells apart, neither a header field nor the client's address.
+	// The values by which requests may share an ask or a replay. Placeholders are
+	// replaced for each request. Requests share if they have the same URL, method and
+	// body, the same of these values, and the same header fields for content
+	// negotiation, those that the answer's Vary field names included. Default:
+	// requests share only if nothing differs that an answer could depend on, such as
+	// a header field or the client address.
 	Share []string `json:"share,omitempty"`
 
-	// Let all requests of one URL share as with `share`, from any client.
-	// Set-Cookie is taken out of what is shared.
+	// Whether requests of all clients for the same URL may share an ask or a replay,
+	// as with `share`, but without any values. Set-Cookie fields are removed from
+	// shared answers. Cannot be combined with `share`. Default: false.
 	SharePublic bool `json:"share_public,omitempty"`
 
-	// How many asks and replays of this handler may be at the backend at once,
-	// each until the header of its answer is there. The rest queue. Default: 64.
+	// The maximum number of asks and replays of this handler that run at the backend
+	// at once. Each counts until the header of its answer arrives. Further ones
+	// queue. Default: 64.
 	Asks int `json:"asks,omitempty"`
 
-	// How long a nothing-new answer serves further polls that share it without
-	// asking, as long as none of their channels moved. Default: 0, only polls
-	// that meet while an ask is in flight share it.
+	// How long a nothing-new answer also answers later polls that share it, without
+	// asking the backend, as long as no event is published on their channels.
+	// Default: 0, which means that only polls that arrive while an ask is in flight
+	// share its answer.
 	Reuse caddy.Duration `json:"reuse,omitempty"`
 
-	// When to ask the backend again after a wake-up that found nothing new, once for
-	// all that share a replay: applications answer a write before it can be seen. Each
-	// is counted from the ask that was in vain, in ascending order. For one event few
-	// groups of requests do so at first, and fewer where it never brings news. A single
-	// 0 stands for never. Default: 200ms, 1s, 3s.
+	// When to ask the backend again after a wake-up that found nothing new, because
+	// many applications answer a write before its result is visible. Requests that
+	// share a replay are asked for once. Each time is counted from the ask that found
+	// nothing new, and the times must be in ascending order. At first only a sample of
+	// the requests is asked for again, and fewer if that never finds news. A single 0
+	// turns this off. Default: 200ms, 1s, 3s.
 	LookAgain []caddy.Duration `json:"look_again,omitempty"`
 
-	// Release the requests of a channel over this long, not all in one burst.
-	// Default: 0.
+	// How long the release of a channel's requests takes. The requests are spread
+	// over this time instead of released all at once. Default: 0.
 	Spread caddy.Duration `json:"spread,omitempty"`
 
-	// How many bytes of a request's body are kept for a replay, and how much of
-	// an answer is looked at. A longer request is not held, a longer answer is news.
-	// Default: 64 KB.
+	// The maximum size of a request body that is kept for replays, and of an answer
+	// that is checked for news, in bytes. A request with a longer body is not held. A
+	// longer answer is news. Default: 64 KB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
-	// How long an answer is looked at: one that has not ended so long after its header
-	// is news. Default: 250ms.
+	// How long to wait for the end of an answer after its header has arrived. An
+	// answer that takes longer is news. Default: 250ms.
 	MaxBodyTime caddy.Duration `json:"max_body_time,omitempty"`
 
-	// How many requests of one client are parked at most. A client is an IPv4
-	// address, or the /64 network of an IPv6 address. Default: 0, no limit.
+	// The maximum number of parked requests of one client. A client is an IPv4
+	// address, or the /64 network of an IPv6 address. Default: 0, which means no
+	// limit.
 	PerClient int `json:"per_client,omitempty"`
 
-	// How many polls of one browser are parked at most on one path over HTTP/1.1,
-	// where it has six connections for a site. One more ends the one that has been
-	// parked the longest, once that has been so for a second, with its nothing-new
-	// answer. On all paths of a site together it is 5, so that one connection is left.
-	// A browser is known by its address, User-Agent and cookies; without a cookie it is
-	// not. 0: no limit. Default: 4.
+	// The maximum number of polls of one browser that are parked on one path over
+	// HTTP/1.1, where browsers open only six connections to a site. One poll more
+	// ends the poll that has been parked the longest, with its nothing-new answer, as
+	// soon as that has been parked for a second. On all paths of a site together the
+	// maximum is 5, so that one connection stays free. A browser is recognized by its
+	// address, User-Agent and cookies. Without a cookie there is no limit. 0 means no
+	// limit. Default: 4.
 	PerBrowser *int `json:"per_browser,omitempty"`
 
-	// If set, a newer poll with the same values here and the same URL path ends
-	// the older one at once, with its nothing-new answer. For pages that poll by
-	// a timer without waiting for the last poll's answer. Default: off.
+	// If set, a newer poll with the same values and the same URL path ends the older
+	// poll at once, with its nothing-new answer. Placeholders are replaced for each
+	// request. This is for pages that poll by a timer without waiting for the answer
+	// to their last poll. Default: off.
 	Supersede []string `json:"supersede,omitempty"`
 
-	// What requests wait for. With `backend` it is news of the backend, which is
-	// asked first. With `messages` it is published messages alone: the backend is
-	// not asked, but for its full state where a client went on from a position that
-	// is forgotten. So nothing protects such a route but what stands before parker.
-	// Default: backend.
+	// What requests wait for. With `backend` they wait for news from the backend,
+	// which is asked first. With `messages` they wait only for published messages.
+	// The backend is then asked only for its full state, when a client resumes from a
+	// position that is no longer known. So the backend cannot refuse a request: access
+	// must be restricted before parker. Default: backend.
 	Hold string `json:"hold,omitempty"`
 
-	// What a publish with a message does: `message`, it is itself the answer;
-	// `replay`, it wakes the request as one without a message does.
+	// What an event with a message does. With `message` the message is the answer.
+	// With `replay` the request is replayed, as if the event had no message.
 	// Default: message.
 	Answer string `json:"answer,omitempty"`
 
 	// How events are streamed to clients that accept text/event-stream.
 	SSE *poll.Streams `json:"sse,omitempty"`
 
-	// What metrics call the handler. Those of one name, or of none, are counted
-	// together.
+	// The value of the label `handler` in metrics. Handlers with the same name are
+	// counted together. Default: empty.
 	Name string `json:"name,omitempty"`
 
 	metrics    *metrics.Handler
 	hub        hub.Hub
-	replaced   context.Context // it ends when another configuration is in force
+	replaced   context.Context // ends when another configuration has replaced this one
 	polls      *poll.Config
 	logger     *zap.Logger
 	badChannel logging.Rarely
@@ -178,23 +189,23 @@ type Notify struct {
 	// Default: the request's path without its leading slash.
 	Channels []string `json:"channels,omitempty"`
 
-	// If no channels are given: whether a write for one host is meant to wake
-	// requests for another. If false, a warning is logged when it does.
-	// Default: false.
+	// Whether a write for one host may wake requests for another host. It can only
+	// be true if no channels are given. If false, a warning is logged when that
+	// happens. Default: false.
 	AcrossSites bool `json:"across_sites,omitempty"`
 
-	// The methods of the requests that can be a write. Default: POST, PUT, PATCH
-	// and DELETE.
+	// The methods of the requests that can be writes. Default: POST, PUT, PATCH and
+	// DELETE.
 	Methods []string `json:"methods,omitempty"`
 
-	// The status codes that say that it was one; a code under 10 stands for its
-	// class, such as 2 for 2xx. Default: 2xx and 3xx, as forms redirect after a
-	// POST.
+	// The status codes that mean that a write succeeded. A number below 10 stands
+	// for a class of codes, such as 2 for 2xx. Default: 2xx and 3xx, because forms
+	// redirect after a POST.
 	Status []int `json:"status,omitempty"`
 
-	// Put the position of the newest event on the channels into the answers of the
-	// route, as Parker-Position: a page that makes requests anyway sees that it has
-	// changed, and polls only then. Default: false.
+	// Whether to add the position of the newest event on the channels to the route's
+	// answers, as the header field Parker-Position. A page that makes requests anyway
+	// sees when the position has changed, and polls only then. Default: false.
 	Piggyback bool `json:"piggyback,omitempty"`
 
 	hub        hub.Hub
@@ -203,27 +214,28 @@ type Notify struct {
 	crossing   logging.Rarely
 }
 
-// Publish is the hook at which applications publish, and see who waits.
+// Publish is the hook: the endpoint at which applications publish events and look up
+// waiting requests.
 //
-// `POST /<channel>` publishes the request's body, or without one only wakes
-// those who wait. `GET /<channel>` tells how many wait, `GET /` lists the
-// channels. Serve it on an internal address.
+// `POST /<channel>` publishes the request's body as a message. Without a body it
+// only wakes the waiting requests. `GET /<channel>` returns the number of waiting
+// requests, and `GET /` lists the channels. Serve it on an internal address.
 type Publish struct {
-	// The tokens that open the hook, each presented as an Authorization: Bearer
-	// field. Global placeholders such as {env.TOKEN} are replaced. Default: none
-	// is asked for.
+	// The tokens that are accepted, each in an Authorization field with the scheme
+	// Bearer. Global placeholders such as {env.TOKEN} are replaced. Default: no token
+	// is required.
 	Tokens []string `json:"tokens,omitempty"`
 
-	// The addresses that may use the hook, as CIDR ranges or single addresses,
-	// compared with the direct peer's. Unix sockets may always. Default: loopback
-	// addresses.
+	// The addresses that may use the hook, as CIDR ranges or single addresses. They
+	// are compared with the address of the direct peer. Unix sockets are always
+	// allowed. Default: loopback addresses.
 	Allow []string `json:"allow,omitempty"`
 
 	hook *hook.Hook
 }
 
-// upperOr is the methods in upper case, as Caddy's matcher has them, or the
-// default ones.
+// upperOr returns the methods in upper case, as Caddy's method matcher does, or the
+// defaults if there are none.
 func upperOr(methods []string, defaults ...string) []string {
 	if len(methods) == 0 {
 		return defaults
@@ -313,21 +325,21 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	return nil
 }
 
-// hintAtShare logs a hint if an option that saves asks saves few, because nothing says
-// what clients have in common.
+// hintAtShare logs a hint if watch or reuse is set without share: then clients do not
+// share asks, and these options save few.
 func (h *Handler) hintAtShare() {
 	if !h.polls.Share.Everything() {
 		return
 	}
 	for option, interval := range map[string]caddy.Duration{"watch": h.Watch, "reuse": h.Reuse} {
 		if interval > 0 {
-			h.logger.Info("each client is asked for by itself; if answers are the same for all clients, add 'share public', or 'share' with the values that answers depend on",
+			h.logger.Info("clients do not share asks; if answers are the same for all clients, add 'share public', otherwise 'share' with the values that answers depend on",
 				zap.String("option", option), zap.Strings("channels", h.Channels))
 		}
 	}
 }
 
-// interest says what published events are to the handler's requests.
+// interest returns which published events release the handler's requests, and how.
 func (h *Handler) interest() lot.Interest {
 	switch {
 	case h.Hold == "messages":
@@ -345,7 +357,7 @@ const (
 
 var defaultLookAgain = []caddy.Duration{caddy.Duration(200 * time.Millisecond), caddy.Duration(time.Second), caddy.Duration(3 * time.Second)}
 
-// sharing says how the handler's requests share what the backend is asked.
+// sharing returns the options by which the handler's requests share asks.
 func (h *Handler) sharing() coalesce.Options {
 	options := coalesce.Options{Reuse: time.Duration(h.Reuse), Watch: time.Duration(h.Watch), Interest: h.interest(), Count: h.metrics.Groups}
 	for _, after := range h.LookAgain {
@@ -374,7 +386,7 @@ func (n *Notify) Provision(ctx caddy.Context) (err error) {
 	if n.hub, err = hub.Of(ctx); err != nil {
 		return err
 	}
-	if !n.Piggyback { // with it, pages hear of what is published
+	if !n.Piggyback { // with it, pages learn of events even if no request waits
 		n.hub.Meetings.Publishes(n, n.Channels)
 	}
 	return nil

@@ -27,8 +27,9 @@ import (
 	"github.com/caddy-parker/parker/internal/sites"
 )
 
-// ServeHTTP is the one story: ask the backend; while it has nothing new, park;
-// once released, answer with the message or ask again.
+// ServeHTTP asks the backend, and parks the request while the backend has nothing
+// new. Once the request is released, it is answered with the message, or the backend
+// is asked again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	ignoreOwn(r)
 	p := h.admit(w, r, next)
@@ -59,12 +60,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return p.Give(reply)
 }
 
-// pass leaves a request alone that is not held.
+// pass forwards a request that is not held.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return notify.Pass(w, r, next, h.SSE.Attend, h.hub.Announce)
 }
 
-// missed ends a poll whose client has missed something, unless the backend has news.
+// missed answers a poll with the events that its client has missed, unless the backend
+// has news. It returns over if the poll is answered.
 func missed(p *poll.Poll, reply poll.Reply) (over bool, err error) {
 	if reply.Kind != poll.NothingNew {
 		return false, nil
@@ -76,8 +78,9 @@ func missed(p *poll.Poll, reply poll.Reply) (over bool, err error) {
 	return true, p.GiveMissed(events)
 }
 
-// released goes on with a poll that was parked. It is over if the client has its
-// answer, or another configuration has the poll; else the backend is to be asked again.
+// released continues a poll that was parked. It returns over if the client has its
+// answer or another configuration has taken the poll. Otherwise the backend must be
+// asked again.
 func (h *Handler) released(p *poll.Poll, r *http.Request) (over bool, err error) {
 	released, stayed := p.Outcome()
 	if !stayed {
@@ -107,8 +110,8 @@ func (h *Handler) released(p *poll.Poll, r *http.Request) (over bool, err error)
 	return h.move(p, r, nil, false), nil
 }
 
-// stream is the same story for a client that wants an event stream: each release
-// is an event, and then it parks again.
+// stream does the same as ServeHTTP for a client that wants an event stream: each
+// release becomes an event, and then the stream is parked again.
 func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 	s := p.Continues()
 	if s != nil {
@@ -173,7 +176,8 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 	return nil
 }
 
-// ends tells which releases are a request's last, and what its answer says of them.
+// ends returns over if a release for this cause ends the request, and the release that
+// the answer reports.
 func ends(cause lot.Cause) (why answer.Release, over bool) {
 	switch cause {
 	case lot.Superseded:
@@ -186,8 +190,8 @@ func ends(cause lot.Cause) (why answer.Release, over bool) {
 	return "", false
 }
 
-// move has a poll that was parked before a reload go on in the new configuration.
-// It tells whether that has the same site.
+// move hands a poll that was parked before a reload to the new configuration. It
+// reports whether the new configuration has taken the poll.
 func (h *Handler) move(p *poll.Poll, r *http.Request, s *poll.Stream, again bool) bool {
 	if h.replaced.Err() == nil {
 		return false
@@ -196,7 +200,7 @@ func (h *Handler) move(p *poll.Poll, r *http.Request, s *poll.Stream, again bool
 	return server != nil && p.Move(server, s, again)
 }
 
-// unfit returns why a request is not of a kind that can be held, or nothing.
+// unfit returns why a request cannot be held because of its kind, or "" if it can.
 func (h *Handler) unfit(r *http.Request) (why answer.Detail) {
 	switch {
 	case httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade"):
@@ -209,14 +213,15 @@ func (h *Handler) unfit(r *http.Request) (why answer.Detail) {
 	return ""
 }
 
-// notHeld has the answer say why a request is not held, before the backend is asked.
+// notHeld adds to the answer's header why a request is not held. It is called before
+// the backend is asked.
 func (h *Handler) notHeld(w http.ResponseWriter, r *http.Request, why answer.Detail) {
-	delete(w.Header(), "Parker-Status") // of a handler further out, which does not hold it either
+	delete(w.Header(), "Parker-Status") // an outer handler's, which does not hold the request either
 	answer.Report{Release: answer.None, Detail: why, Wait: -1}.Put(w.Header())
 	h.polls.DebugNotHeld(h.polls.IDOf(r), why)
 }
 
-// admit starts a poll, if the request can be held. A poll that cannot is told so.
+// admit starts a poll, or returns nil if the request cannot be held by this handler.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *poll.Poll {
 	handover := poll.HandoverOf(r)
 	if why := h.unfit(r); why != "" {
@@ -226,10 +231,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if poll.HeldFurtherOut(r) {
 		return nil
 	}
-	delete(w.Header(), "Parker-Status") // of a handler further out, which does not hold it
+	delete(w.Header(), "Parker-Status") // an outer handler's, which does not hold the request
 	waitsOn, err := channels.Of(r, h.Channels)
 	if err != nil {
-		h.badChannel.Warn(h.logger, "the request is not held", err)
+		h.badChannel.Warn(h.logger, "request not held", err)
 		h.notHeld(w, r, answer.Channel)
 		return nil
 	}
@@ -271,8 +276,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	})
 }
 
-// warnOfCrossing warns if requests for another host wait on the same channel, which
-// the path alone names.
+// warnOfCrossing logs a warning if requests for another host wait on the same channel,
+// which is named by the path alone.
 func (h *Handler) warnOfCrossing(channel, host string) {
 	if other := h.hub.Hosts.Wait(channel, host); other != "" {
 		h.crossing.Warn(h.logger, "requests for two hosts wait on one channel", errCrossing(channel, host, other))
@@ -280,11 +285,12 @@ func (h *Handler) warnOfCrossing(channel, host string) {
 }
 
 func errCrossing(channel, host, other string) error {
-	return fmt.Errorf("%q is named by the path alone, and so is the same for %s and %s: name it apart, such as %s, or say across_sites if it is meant", channel, host, other, sites.ApartBy(host, other))
+	return fmt.Errorf("channel %q is named by the path alone, so %s and %s share it: give them different channels, such as %s, or add across_sites if they are meant to share it", channel, host, other, sites.ApartBy(host, other))
 }
 
-// inNamedRoute reports whether several routes may go on behind the handler. The server
-// has its named routes only once it serves.
+// inNamedRoute reports whether the handler is part of a named route, so that a
+// different route may follow it for each invoke. It is found out with the first
+// request, because a server has no named routes before it serves.
 func (h *Handler) inNamedRoute(r *http.Request) bool {
 	h.named.Do(func() {
 		server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
@@ -293,7 +299,8 @@ func (h *Handler) inNamedRoute(r *http.Request) bool {
 	return h.inNamed
 }
 
-// leave ends the poll, and says for logs how it went.
+// leave ends the poll, counts it, and provides the access log fields and placeholders
+// that describe it.
 func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	p.Close()
 	if p.Overlapped() {
@@ -308,7 +315,7 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 		}
 	}
 	if p.Release() == answer.Full {
-		h.full.Warn(h.logger, "the request is not held", p.Full())
+		h.full.Warn(h.logger, "request not held", p.Full())
 	}
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	replacer.Map(func(key string) (any, bool) {
@@ -326,22 +333,22 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	})
 }
 
-// skipLog keeps a request out of the access log. The variables are copied: reverse_proxy
-// may still be dialling for an ask that is over, and read them.
+// skipLog keeps a request out of the access log. It copies the request's variables,
+// because reverse_proxy may still read them while it dials for an ask that is over.
 func skipLog(r *http.Request) {
 	vars := maps.Clone(r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any))
 	vars[caddyhttp.LogSkipVar] = true
 	*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars))
 }
 
-// maxTimeoutHTTP3 stays below the 30 s of silence after which QUIC connections
-// are cut.
+// maxTimeoutHTTP3 is below the 30 s of silence after which QUIC connections are
+// closed.
 const maxTimeoutHTTP3 = 25 * time.Second
 
 // HoldsMethods returns the methods of the requests that are held.
 func (h *Handler) HoldsMethods() []string { return upperOr(h.Methods, http.MethodGet) }
 
-// timeout is how long the request may be held.
+// timeout returns how long the request may be held.
 func (h *Handler) timeout(r *http.Request) time.Duration {
 	timeout := time.Duration(h.Timeout)
 	if r.ProtoMajor == 3 {
@@ -350,8 +357,9 @@ func (h *Handler) timeout(r *http.Request) time.Duration {
 	return timeout
 }
 
-// supersedeKey digests what makes a newer poll take the place of this one. There
-// is none where every placeholder came out empty: that would be everybody's.
+// supersedeKey returns a digest of the values by which a newer poll supersedes this
+// one. It is the zero key if all values are empty, because all clients would have the
+// same key.
 func (h *Handler) supersedeKey(r *http.Request) poll.Key {
 	if len(h.Supersede) == 0 {
 		return poll.Key{}
@@ -370,7 +378,7 @@ func (h *Handler) supersedeKey(r *http.Request) poll.Key {
 	return sha256.Sum256(fmt.Appendf(nil, "%q", parts))
 }
 
-// ServeHTTP publishes when the request was a write that succeeded.
+// ServeHTTP forwards the request, and publishes if it is a write that succeeds.
 func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	ignoreOwn(r)
 	if write := slices.Contains(n.Methods, r.Method); write || n.Piggyback {
@@ -379,19 +387,20 @@ func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return notify.Pass(w, r, next, nil, n.hub.Announce)
 }
 
-// observe publishes if the request is a write that succeeds, and has the answer tell
-// what is new.
+// observe forwards the request and publishes if it is a write that succeeds. With
+// Piggyback it adds the position of the newest event to the answer.
 func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, write bool) error {
-	// The route may rewrite the request: what it was counts.
+	// The channels are determined first, because the route may rewrite the request.
 	publishesOn, err := channels.Of(r, n.Channels)
 	if err != nil {
-		n.badChannel.Warn(n.logger, "the write is not published on one of its channels", err)
+		n.badChannel.Warn(n.logger, "write not published on one of its channels", err)
 	}
 	if len(publishesOn) == 0 {
 		return notify.Pass(w, r, next, nil, n.hub.Announce)
 	}
 	if n.Piggyback {
-		// Noted before the backend is asked: what comes meanwhile counts as news.
+		// The position is read before the backend is asked, so that events that are
+		// published meanwhile count as news.
 		w = notify.Piggyback(w, n.hub.Newest(publishesOn))
 	}
 	if !write {
@@ -399,21 +408,21 @@ func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	if len(n.Channels) == 0 && !n.AcrossSites {
 		if other := n.hub.Hosts.Other(publishesOn[0], r.Host); other != "" {
-			n.crossing.Warn(n.logger, "a write for one host wakes requests for another", errCrossing(publishesOn[0], r.Host, other))
+			n.crossing.Warn(n.logger, "write for one host wakes requests for another host", errCrossing(publishesOn[0], r.Host, other))
 		}
 	}
 	publish := func() { n.hub.Wrote(publishesOn) }
 	return notify.PassWrite(w, r, next, n.wrote, publish, n.hub.Announce)
 }
 
-// wrote tells whether an answer's status says that the write was done.
+// wrote reports whether the status of an answer means that a write succeeded.
 func (n *Notify) wrote(status int) bool {
 	return slices.ContainsFunc(n.Status, func(configured int) bool {
 		return caddyhttp.StatusCodeMatches(status, configured)
 	})
 }
 
-// ServeHTTP is the hook; it ends the route.
+// ServeHTTP answers the request as the hook does. It never calls the next handler.
 func (p *Publish) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if own, ok := caddyhttp.GetVar(r.Context(), ownFields).(http.Header); ok {
 		maps.Copy(r.Header, own)
@@ -422,12 +431,13 @@ func (p *Publish) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	return nil
 }
 
-// ownFields is the variable in which the hook finds the fields that [ignoreOwn] took
-// out, should it stand further in.
+// ownFields is the name of the variable that holds the fields that [ignoreOwn] has
+// removed. The hook, which may run after another handler of parker, restores them.
 const ownFields = "parker.fields"
 
-// ignoreOwn takes out of a request what looks as if it came from parker: backends
-// that copy fields of a request into their answer would let clients publish.
+// ignoreOwn removes the header fields that begin with Parker- from a request. A backend
+// that copies fields of the request into its answer would otherwise let clients
+// publish.
 func ignoreOwn(r *http.Request) {
 	var own http.Header
 	for name, values := range r.Header {

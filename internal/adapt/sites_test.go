@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// twoSites are Caddyfiles whose sites would hear each other, or would not.
+// twoSites are Caddyfiles whose sites would share channels, or would not.
 var twoSites = map[string]struct {
 	caddyfile string
 	refused   string // how the error begins; empty: there is none
@@ -14,7 +14,7 @@ var twoSites = map[string]struct {
 }{
 	"the same path": {
 		caddyfile: "a.example {\n\tparker /messages\n}\nb.example {\n\tparker_notify /messages\n\tparker /messages\n}\n",
-		refused:   "b.example and a.example (site.caddyfile:2) would hear each other, as neither names its channels: name them apart in parker and parker_notify, such as {host}{path}, or say across_sites in the parker of each if it is meant",
+		refused:   "b.example and a.example (site.caddyfile:2) would share channels, because neither names its channels: give them different channels in parker and parker_notify, such as {host}{path}, or add across_sites to the parker of each if they are meant to share them",
 		line:      6,
 	},
 	"all paths and one": {
@@ -39,7 +39,7 @@ var twoSites = map[string]struct {
 	},
 	"another port": {
 		caddyfile: "http://localhost:8080 {\n\tparker /messages\n}\nhttp://localhost:8081 {\n\tparker /messages\n}\n",
-		refused:   "localhost:8081 and localhost:8080 (site.caddyfile:2) would hear each other, as neither names its channels: name them apart in parker and parker_notify, such as {hostport}{path}",
+		refused:   "localhost:8081 and localhost:8080 (site.caddyfile:2) would share channels, because neither names its channels: give them different channels in parker and parker_notify, such as {hostport}{path}",
 		line:      5,
 	},
 	"a site for the other hosts": {

@@ -53,7 +53,7 @@ http://{$SITE} {
 		header             []string
 		detail, logged     string
 	}{
-		{"GET", "/news", "", nil, "news", `"status":200,"size":10,"missing":"no rule is met"`},
+		{"GET", "/news", "", nil, "news", `"status":200,"size":10,"missing":"no rule matches"`},
 		{"GET", "/missing", "", nil, "status", `"status":404`},
 		{"GET", "/long", "", nil, "length", `"status":200`},
 		{"GET", "/slow", "", nil, "slow", `"status":200`},
@@ -81,5 +81,5 @@ http://{$SITE} {
 			return false
 		})
 	}
-	expectLogged(t, caddy, "the request is not held", 1)
+	expectLogged(t, caddy, "request not held", 1)
 }

@@ -160,7 +160,7 @@ func TestLogShowsDisconnectedClients(t *testing.T) {
 
 func TestLogShowsWhatReloadChanges(t *testing.T) {
 	t.Parallel()
-	const handover, broker, stop = "what is held goes on in the new configuration", "another broker carries events from now on", "the server stops, so all that is held is answered"
+	const handover, broker, stop = "parked requests continue in the new configuration", "switched to another broker", "server is stopping, answering all parked requests"
 	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, ""), quietBackend(t))
 	caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
 	caddy.AwaitWaiting(t, "everybody", 1)

@@ -36,7 +36,7 @@ func TestLimitsLogReachedLimitOncePerMinute(t *testing.T) {
 				t.Errorf("the stream beyond the limit was answered %d, %v, %v", stream.Status, rest, err)
 			}
 			log := caddy.Stderr.String()
-			if n := strings.Count(log, "the request is not held"); n != 1 || !strings.Contains(log, `"error":"`+limit+` is reached"`) {
+			if n := strings.Count(log, "request not held"); n != 1 || !strings.Contains(log, `"error":"`+limit+` is reached"`) {
 				t.Errorf("the limit is logged %d times:\n%s", n, log)
 			}
 			caddy.Publish(t, "first", "", "news")

@@ -77,7 +77,7 @@ http://{$HOOK} {
 		t.Errorf("the backend was asked %d times, want once for each of %d", n, len(targets))
 	}
 	// The other handler warns last, and separately.
-	const warning = `"msg":"the request is not held"`
+	const warning = `"msg":"request not held"`
 	log := caddy.Stderr.String
 	for deadline := time.Now().Add(caddytest.Patience); strings.Count(log(), warning) < 2 && time.Now().Before(deadline); {
 		runtime.Gosched()

@@ -51,7 +51,7 @@ func TestMistakesWarnOfHostsSharingPathChannel(t *testing.T) {
 				poll(http.MethodPost, "a.test")
 				expectLogged(t, caddy, "one channel", 0)
 				poll(http.MethodPost, "b.test")
-				expectLogged(t, caddy, "a write for one host wakes requests for another", warned)
+				expectLogged(t, caddy, "write for one host wakes requests for another host", warned)
 				poll(http.MethodGet, "b.test")
 				poll(http.MethodGet, "a.test")
 				expectLogged(t, caddy, "requests for two hosts wait on one channel", warned)

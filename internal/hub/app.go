@@ -28,51 +28,54 @@ import (
 	"github.com/caddy-parker/parker/internal/sites"
 )
 
-// App is what all of parker's handlers share: the broker that carries events,
-// the lot where requests are parked, and their limits.
+// App is the state that all of parker's handlers share: the broker that carries
+// events, the lot in which requests are parked, and its limits.
 type App struct {
-	// The broker that carries events and keeps their history. Default: memory,
-	// which serves one process.
+	// The broker that carries events and keeps their history. Default: `memory`,
+	// which serves a single process.
 	BrokerRaw json.RawMessage `json:"broker,omitempty" caddy:"namespace=parker.brokers inline_key=name"`
 
-	// How much is remembered of each channel, for clients that resume.
+	// How many events are kept for clients that resume. Default: 100 messages per
+	// channel, for 10 minutes, 100 MB in total.
 	History *History `json:"history,omitempty"`
 
-	// How many requests this process parks at most. Beyond it requests are not
-	// held: they get the backend's answer at once. Default: 100000.
+	// The maximum number of requests that this process parks. Requests beyond it are
+	// not held. They get the backend's answer at once. Default: 100000.
 	MaxParked int `json:"max_parked,omitempty"`
 
-	// How many bytes they may hold: their headers and bodies, and the answers that are
-	// kept for them. Beyond it requests are not held, either. Default: a quarter of the
-	// memory that Go may use (GOMEMLIMIT, which Caddy sets by that of the container or
-	// the machine), or 1 GB if there is no such limit.
+	// The maximum size of the parked requests in bytes. Their headers and bodies and
+	// the answers that are kept for them count. Requests beyond it are not held.
+	// Default: a quarter of the memory that Go may use (GOMEMLIMIT, which Caddy sets
+	// from the memory of the container or the machine), or 1 GB if there is no such
+	// limit.
 	MaxParkedBytes int64 `json:"max_parked_bytes,omitempty"`
 
-	// The largest message that can be published, in bytes. Default: 1 MB.
+	// The maximum size of a message in bytes. Default: 1 MB.
 	MaxMessage int64 `json:"max_message,omitempty"`
 
-	// On how many different channels the requests of one client wait at most,
-	// where placeholders let clients name them. A client is an IPv4 address, or the
-	// /64 network of an IPv6 address. Beyond it they are not held. Default: 1000.
+	// The maximum number of different channels on which the requests of one client
+	// wait, because with placeholders clients can choose channels. Requests beyond it
+	// are not held. A client is an IPv4 address, or the /64 network of an IPv6
+	// address. Default: 1000.
 	MaxChannelsPerClient int `json:"max_channels_per_client,omitempty"`
 
 	hub           Hub
 	configuration caddy.Context
 }
 
-// History bounds what is remembered.
+// History limits the history of events.
 type History struct {
-	// How many messages are kept per channel. Of events without one only the last
-	// is of use, and is kept. Default: 100.
+	// The number of messages that are kept per channel. Of events without a message
+	// only the last is kept. Default: 100.
 	Events int `json:"events,omitempty"`
 
-	// How long an event is kept, unless its publisher says otherwise.
+	// How long an event is kept, unless its publisher sets another time.
 	// Default: 10m.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 
-	// How many bytes the history of all channels may take in memory. Past it the
-	// oldest events are forgotten first. Each counts with its message and some
-	// hundred bytes for itself. Default: 100 MB.
+	// The maximum size of the history of all channels in memory, in bytes. When it is
+	// reached, the oldest events are removed first. An event counts as the size of its
+	// message plus a few hundred bytes. Default: 100 MB.
 	MaxBytes int64 `json:"max_bytes,omitempty"`
 }
 
@@ -81,7 +84,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "parker", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision joins the process's lot and sets up the broker.
+// Provision sets the defaults, joins the state of the process and loads the broker.
 func (a *App) Provision(ctx caddy.Context) error {
 	if a.MaxParked == 0 {
 		a.MaxParked = 100_000
@@ -118,7 +121,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.hub.own = module.(brokers.Broker)
 	if first {
-		a.putInForce() // requests may come before all apps have started
+		a.putInForce() // requests may arrive before all apps have started
 	}
 
 	if err := metrics.Register(ctx.GetMetricsRegistry()); err != nil {
@@ -132,8 +135,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return errors.Join(app.On("started", started{a}), app.On("stopping", stopping{a}))
 }
 
-// defaultParkedBytes is a part of the memory that leaves enough for all else: the stacks
-// of parked requests, the history, and other handlers.
+// defaultParkedBytes returns a part of the memory that leaves enough for the stacks of
+// parked requests, the history, and other handlers.
 func defaultParkedBytes() int64 {
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		return limit / 4
@@ -141,7 +144,7 @@ func defaultParkedBytes() int64 {
 	return 1_000_000_000
 }
 
-// orDefaults has the default in place of each limit that is not given.
+// orDefaults returns a history in which each limit that is not given has its default.
 func (h *History) orDefaults() *History {
 	var given History
 	if h != nil {
@@ -164,7 +167,7 @@ func (a *App) loadBroker(ctx caddy.Context) (any, error) {
 	return ctx.LoadModule(a, "BrokerRaw")
 }
 
-// check refuses limits that make no sense.
+// check returns an error for limits that make no sense.
 func (a *App) check() error {
 	switch {
 	case a.MaxParked < 0:
@@ -181,12 +184,12 @@ func (a *App) check() error {
 	return nil
 }
 
-// Start does nothing: Caddy starts apps in any order, and goes on with the
-// configuration that it has if one of them fails.
+// Start does nothing. The settings must not be put in force yet, because Caddy keeps
+// the old configuration if another app fails to start.
 func (*App) Start() error { return nil }
 
-// started is told when all apps of a configuration have started. Only then do its
-// settings take the place of those in force: nobody would put them back.
+// started handles the event that all apps of a configuration have started. Only then
+// are its settings put in force, because they could not be undone if an app failed.
 type started struct{ app *App }
 
 // Handle implements [caddyevents.Handler].
@@ -196,8 +199,9 @@ func (s started) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
-// warnOfMistakes warns of what only shows when a whole configuration is loaded. With a
-// broker that others use too, their requests may wait where none of this process does.
+// warnOfMistakes logs warnings about mistakes that can only be found in a complete
+// configuration. It does nothing unless the broker is memory: with another broker,
+// requests may wait at other processes.
 func (a *App) warnOfMistakes() {
 	if a.hub.brokerName() != "memory" {
 		return
@@ -207,18 +211,19 @@ func (a *App) warnOfMistakes() {
 	}
 }
 
-// stopping is told when a configuration is about to stop: the process with it, or for
-// a reload, in which the parked stay.
+// stopping handles the event that a configuration is about to stop, either because the
+// process stops or because of a reload.
 type stopping struct{ app *App }
 
-// Handle implements [caddyevents.Handler]. It releases what is parked when the process
-// stops: Caddy waits for all requests before it cleans up.
+// Handle implements [caddyevents.Handler]. When the process stops, it releases all
+// parked requests, because Caddy waits for them before it cleans up. On a reload it does
+// nothing, and requests stay parked.
 func (s stopping) Handle(context.Context, caddy.Event) error {
 	if !caddy.Exiting() {
 		return nil
 	}
 	if held := s.app.hub.Lot.Parked(); held > 0 {
-		s.app.hub.logger.Info("the server stops, so all that is held is answered", zap.Int("held", held))
+		s.app.hub.logger.Info("server is stopping, answering all parked requests", zap.Int("held", held))
 	}
 	s.app.hub.release()
 	return nil
@@ -226,7 +231,7 @@ func (s stopping) Handle(context.Context, caddy.Event) error {
 
 // putInForce puts the configuration's settings in force.
 func (a *App) putInForce() {
-	held := a.hub.Lot.Parked() // a broker that starts may have them all look for news
+	held := a.hub.Lot.Parked() // counted first, because a broker that starts may wake all requests
 	a.hub.Lot.SetMaxParked(a.MaxParked)
 	a.hub.Memory.SetLimit(a.MaxParkedBytes)
 	a.hub.own.Start(brokers.History{
@@ -239,23 +244,23 @@ func (a *App) putInForce() {
 	metrics.Watch(a.hub.Broker.Health)
 }
 
-// tellChange logs what a reload changes for those who are parked.
+// tellChange logs what a reload changes for parked requests.
 func (a *App) tellChange(before *Hub, held int) {
 	if before == nil || before == &a.hub {
 		return
 	}
 	if held > 0 {
-		a.hub.logger.Info("what is held goes on in the new configuration", zap.Int("held", held))
+		a.hub.logger.Info("parked requests continue in the new configuration", zap.Int("held", held))
 	}
 	if was, is := before.brokerName(), a.hub.brokerName(); was != is {
-		a.hub.logger.Info("another broker carries events from now on", zap.String("broker", is), zap.String("before", was))
+		a.hub.logger.Info("switched to another broker", zap.String("broker", is), zap.String("before", was))
 	}
 }
 
-// Stop does nothing: what is parked stays through a reload.
+// Stop does nothing, because requests stay parked through a reload.
 func (*App) Stop() error { return nil }
 
-// Cleanup leaves the process's lot.
+// Cleanup leaves the state of the process.
 func (a *App) Cleanup() error {
 	if a.hub.Process == nil {
 		return nil
@@ -312,11 +317,11 @@ func (a *App) readBroker(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// ParseOption reads the global option, which may be given once.
+// ParseOption parses the global option parker, which may be given once.
 func ParseOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		d.Next()
-		return nil, d.Err("parker is given twice")
+		return nil, d.Err("the global option parker is given twice")
 	}
 	app := new(App)
 	if err := app.UnmarshalCaddyfile(d); err != nil {
@@ -325,11 +330,11 @@ func ParseOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	return httpcaddyfile.App{Name: "parker", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
-// current is the hub of the configuration in force.
+// current is the hub of the configuration in force, or nil.
 var current atomic.Pointer[Hub]
 
-// Current is the hub of the configuration in force, for Caddy's admin endpoint. It is
-// not ok when none is.
+// Current returns the hub of the configuration in force, for Caddy's admin API. ok is
+// false if parker is not configured.
 func Current() (h Hub, ok bool) {
 	if h := current.Load(); h != nil {
 		return *h, true
@@ -337,7 +342,7 @@ func Current() (h Hub, ok bool) {
 	return Hub{}, false
 }
 
-// Of is the hub of a configuration, for its handlers.
+// Of returns the hub of a configuration, for its handlers.
 func Of(ctx caddy.Context) (Hub, error) {
 	app, err := ctx.App("parker")
 	if err != nil {

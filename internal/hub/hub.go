@@ -1,5 +1,5 @@
-// Package hub joins the broker that carries events and the lot that they
-// release. It is what handlers publish through.
+// Package hub connects the broker, which carries events, with the lot, from which
+// events release requests. Handlers publish through it.
 package hub
 
 import (
@@ -20,29 +20,31 @@ import (
 	"github.com/caddy-parker/parker/internal/sites"
 )
 
-// Hub publishes, and knows who waits.
+// Hub publishes events and reports waiting requests. Each configuration has its own.
 type Hub struct {
 	*Process
 
-	// MaxMessage is how many bytes a message has at most.
+	// MaxMessage is the maximum size of a message in bytes.
 	MaxMessage int64
 
-	// MaxChannelsPerClient is on how many channels one client's requests wait.
+	// MaxChannelsPerClient is the maximum number of different channels on which the
+	// requests of one client wait.
 	MaxChannelsPerClient int
 
-	// Hosts knows for which hosts requests wait on channels that paths name.
+	// Hosts finds hosts whose requests wait on the same channel, which is named by the
+	// path.
 	Hosts *sites.Hosts
 
-	// Meetings knows which handlers publish where others wait.
+	// Meetings finds handlers that publish on channels on which no handler waits.
 	Meetings *mistakes.Meetings
 
-	own    brokers.Broker // that of the configuration, in force or not
-	source metrics.Source // of what is published by request
+	own    brokers.Broker // the broker of the configuration, in force or not
+	source metrics.Source // the source of events that Publish publishes
 	logger *zap.Logger
-	debug  *zap.Logger // for a line at each event
+	debug  *zap.Logger // for debug lines about each event
 }
 
-// FromAdmin is the hub for those who publish at the admin endpoint.
+// FromAdmin returns a hub that counts its events as published at the admin API.
 func (h Hub) FromAdmin() Hub {
 	h.source = metrics.Admin
 	return h
@@ -52,12 +54,12 @@ func (h Hub) brokerName() string {
 	return h.own.(caddy.Module).CaddyModule().ID.Name()
 }
 
-// Publish makes an event of what came to the hook.
+// Publish publishes an event, as the hook does.
 func (h Hub) Publish(ctx context.Context, publication brokers.Publication) (brokers.Published, error) {
 	return h.publish(ctx, h.source, publication)
 }
 
-// publish makes an event. An error of the broker is logged.
+// publish publishes an event and counts it. It logs an error of the broker.
 func (h Hub) publish(ctx context.Context, source metrics.Source, publication brokers.Publication) (brokers.Published, error) {
 	begin := time.Now()
 	published, err := h.Broker.Publish(ctx, publication)
@@ -78,38 +80,38 @@ func (h Hub) publish(ctx context.Context, source metrics.Source, publication bro
 	return published, nil
 }
 
-// Wrote publishes that a write was done, without a message.
+// Wrote publishes an event without a message on the channels of a write that succeeded.
 func (h Hub) Wrote(channels []string) { h.wake(metrics.Write, channels) }
 
-// Announce publishes what a backend's answer announced, without a message. Names
-// that are no channel's are left out.
+// Announce publishes an event without a message on the channels that a backend's answer
+// named in its Parker-Publish field. Invalid names are skipped.
 func (h Hub) Announce(channels []string) { h.wake(metrics.Answer, channels) }
 
 func (h Hub) wake(source metrics.Source, channels []string) {
 	for _, channel := range channels {
 		if err := brokers.CheckChannel(channel); err != nil {
-			h.badChannel.Warn(h.logger, "the backend's announcement is not published", err)
+			h.badChannel.Warn(h.logger, "skipped invalid channel in Parker-Publish", err)
 			continue
 		}
-		// What went wrong is logged.
+		// publish has logged the error.
 		_, _ = h.publish(context.Background(), source, brokers.Publication{Channel: channel})
 	}
 }
 
-// Position is where the broker's events stand.
+// Position returns the position of the newest event.
 func (h Hub) Position() brokers.Position { return h.Broker.Position() }
 
-// Newest is the position of the newest event on the channels, as far as that is
-// remembered.
+// Newest returns the position of the newest event on the channels, as far as the
+// broker remembers it.
 func (h Hub) Newest(channels []string) brokers.Position { return h.Broker.Newest(channels) }
 
-// Waiting counts who waits on a channel.
+// Waiting counts the waiting requests and streams of a channel.
 func (h Hub) Waiting(channel string) hook.Waiting {
 	return hook.Waiting(h.Lot.Waiting(channel))
 }
 
-// Channels lists up to limit channels on which somebody waits, whose names begin
-// with the prefix and sort after the name given, in order of name.
+// Channels returns up to limit channels with waiting requests whose names begin with
+// prefix and sort after the name after, in order of their names.
 func (h Hub) Channels(prefix, after string, limit int) []hook.ChannelWaiting {
 	var page []hook.ChannelWaiting
 	h.Lot.EachWaiting(func(name string, waiting lot.Waiting) {

@@ -14,11 +14,12 @@ const (
 	buildCommand    = "xcaddy build --with github.com/caddy-parker/parker --with "
 )
 
-// separate are the brokers of this project that are built in only if they are asked
-// for.
+// separate are the brokers of this project that are separate modules, and so are not
+// part of every build.
 var separate = []string{"nats", "redis"}
 
-// checkBroker returns an error if the build does not have a broker, with what to do.
+// checkBroker returns an error if this build does not include the broker. The error says
+// how to build Caddy with it.
 func checkBroker(name string) error {
 	if _, err := caddy.GetModule(brokerNamespace + "." + name); err == nil {
 		return nil
@@ -28,15 +29,15 @@ func checkBroker(name string) error {
 		builtIn = append(builtIn, module.ID.Name())
 	}
 	if slices.Contains(separate, name) {
-		return fmt.Errorf("the broker %s is not in this build of Caddy, which has: %s. Build one that has it: %sgithub.com/caddy-parker/parker/brokers/%s",
+		return fmt.Errorf("the broker %s is not included in this build of Caddy, only: %s. Build Caddy with it: %sgithub.com/caddy-parker/parker/brokers/%s",
 			name, strings.Join(builtIn, ", "), buildCommand, name)
 	}
-	return fmt.Errorf("there is no broker %q in this build of Caddy, which has: %s. parker's own are memory, %s; one by somebody else is built in by: %s<its module>",
+	return fmt.Errorf("unknown broker %q: this build of Caddy includes only: %s. The brokers of parker are memory, %s. To build Caddy with another module: %s<module>",
 		name, strings.Join(builtIn, ", "), strings.Join(separate, ", "), buildCommand)
 }
 
-// checkRawBroker is checkBroker for the JSON of one. What is wrong otherwise, loading it
-// says.
+// checkRawBroker is checkBroker for a broker in JSON. Other errors are found when the
+// module is loaded.
 func checkRawBroker(raw json.RawMessage) error {
 	var broker struct {
 		Name string `json:"name"`

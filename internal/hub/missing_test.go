@@ -16,10 +16,10 @@ func init() { caddy.RegisterModule(new(hub.App)) }
 
 // missing are brokers that this test's build does not have, and what says so.
 var missing = map[string]string{
-	"redis": "the broker redis is not in this build of Caddy, which has: memory. Build one that has it: xcaddy build --with github.com/caddy-parker/parker --with github.com/caddy-parker/parker/brokers/redis",
+	"redis": "the broker redis is not included in this build of Caddy, only: memory. Build Caddy with it: xcaddy build --with github.com/caddy-parker/parker --with github.com/caddy-parker/parker/brokers/redis",
 	"nats":  "--with github.com/caddy-parker/parker/brokers/nats",
-	"kafka": `there is no broker "kafka" in this build of Caddy, which has: memory. parker's own are memory, nats, redis; one by somebody else is built in by: xcaddy build --with github.com/caddy-parker/parker --with <its module>`,
-	"Redis": "parker's own are memory, nats, redis",
+	"kafka": `unknown broker "kafka": this build of Caddy includes only: memory. The brokers of parker are memory, nats, redis. To build Caddy with another module: xcaddy build --with github.com/caddy-parker/parker --with <module>`,
+	"Redis": "The brokers of parker are memory, nats, redis",
 }
 
 func TestABrokerThatIsNotInTheBuildIsRefusedWithHowToBuildIt(t *testing.T) {

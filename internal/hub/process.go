@@ -11,18 +11,18 @@ import (
 	"github.com/caddy-parker/parker/internal/poll"
 )
 
-// Process is what outlives a configuration: the lot and those who are in it. A
-// reload changes how requests are parked, not which are.
+// Process is the state that outlives a configuration: the lot with the parked requests,
+// and what is counted for limits.
 type Process struct {
 	Lot         *lot.Lot
 	Broker      Broker
 	Clients     limit.Counter
-	Spread      limit.Spread // over channels, of each client
+	Spread      limit.Spread // of each client over channels
 	NewestPolls poll.Newest
 	Browsers    poll.Browsers
-	Memory      poll.Memory // of what is parked
+	Memory      poll.Memory // of parked requests
 
-	// Stopping is over when the process is about to stop.
+	// Stopping is canceled when the process is about to stop.
 	Stopping context.Context
 	stop     context.CancelFunc
 
@@ -35,33 +35,33 @@ func newProcess() *Process {
 	return p
 }
 
-// pool keeps the process's one Process while any configuration uses it.
+// pool keeps the Process while any configuration uses it.
 var pool = caddy.NewUsagePool()
 
 const poolKey = "process"
 
-// join is for a configuration that begins; leave must follow. It tells whether that
-// is the only one.
+// join returns the Process for a new configuration, which must call leave when it ends.
+// first is true if no other configuration uses the Process.
 func join() (p *Process, first bool) {
 	process, loaded := pool.LoadOrStore(poolKey, newProcess())
 	return process.(*Process), !loaded
 }
 
-// leave is for a configuration that has ended.
+// leave must be called when a configuration that has joined ends.
 func (p *Process) leave() error {
 	_, err := pool.Delete(poolKey)
 	return err
 }
 
-// Destruct releases what is still parked when the last configuration with parker
-// in it is gone.
+// Destruct releases all parked requests. It is called when the last configuration with
+// parker has ended.
 func (p *Process) Destruct() error {
 	current.Store(nil)
 	p.release()
 	return nil
 }
 
-// release ends all that is parked.
+// release releases all parked requests and ends all streams.
 func (p *Process) release() {
 	p.Lot.Stop()
 	p.stop()

@@ -2,12 +2,12 @@ package nothingnew
 
 import "net/http"
 
-// answer is a whole answer. Its body is decoded and parsed once, when a rule needs it.
+// answer is a complete answer. Its body is decoded and parsed once, when a rule needs it.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	limit  int64 // how many bytes of the decoded body are looked at
+	limit  int64 // the maximum size of the decoded body in bytes
 
 	decoded bool
 	err     error
@@ -18,7 +18,7 @@ type answer struct {
 	document any
 }
 
-// decode gives the answer its text.
+// decode sets the answer's text.
 func (a *answer) decode() error {
 	if !a.decoded {
 		a.decoded = true
@@ -29,7 +29,7 @@ func (a *answer) decode() error {
 	return a.err
 }
 
-// json is the text as JSON, if it is that.
+// json returns the parsed text. ok is false if it is not JSON.
 func (a *answer) json() (document any, ok bool) {
 	if !a.parsed {
 		a.parsed = true

@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-parker/parker/internal/option"
 )
 
-// Read reads the block of rules behind its name in a Caddyfile. Syntax:
+// Read parses the block of rules after its name in a Caddyfile. Syntax:
 //
 //	nothing_new {
 //	    status    <code|class...>
@@ -29,9 +29,9 @@ import (
 //	    unchanged [except <pointer...>]
 //	}
 //
-// A value of json is the JSON that it spells, else a text: 0 is the number, idle
-// is "idle". Backquotes keep quotes: `"0"` is the text. They are needed for {} at
-// the end of a line, too, where Caddy takes it for a block.
+// A value of json is parsed as JSON if it is valid JSON, otherwise it is a string: 0 is
+// the number, idle is the string "idle". Backquotes preserve quotes: `"0"` is a string.
+// They are also needed for {} at the end of a line, which Caddy parses as a block.
 func (r *Rules) Read(d *caddyfile.Dispenser) error {
 	options := option.Options{
 		"all":       r.readAll,
@@ -52,7 +52,7 @@ func (r *Rules) Read(d *caddyfile.Dispenser) error {
 	return tryRules(d, *r)
 }
 
-// conditions are the options that can also be lines of all.
+// conditions returns the options that are also allowed in a block of all.
 func (r *Rules) conditions() option.Options {
 	return option.Options{
 		"status": option.Statuses(&r.Status),
@@ -63,7 +63,7 @@ func (r *Rules) conditions() option.Options {
 	}
 }
 
-// readAll reads a block each of whose lines must be met.
+// readAll reads a block whose lines must all match.
 func (r *Rules) readAll(d *caddyfile.Dispenser) error {
 	var lines []Rules
 	options := option.Options{
@@ -90,17 +90,18 @@ func (r *Rules) readAll(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// readBlock reads a block of rules, and says where to write those that stand outside.
+// readBlock reads a block of rules. Rules that are not in a block are an error that says
+// where to write them.
 func readBlock(d *caddyfile.Dispenser, options option.Options) error {
 	if rule := d.RemainingArgs(); len(rule) > 0 {
-		return d.Errf("rules stand in a block: write { in place of '%s', and each rule on a line of its own in the block", strings.Join(rule, " "))
+		return d.Errf("rules must be in a block: write { instead of '%s', and each rule on its own line in the block", strings.Join(rule, " "))
 	}
 	_, err := option.Read(d, options, "status", "body", "header", "json", "match", "all")
 	return err
 }
 
-// tryRules provisions a copy of the rules, after each line of them, so that a
-// pointer or a pattern that is wrong is reported where it stands.
+// tryRules provisions a copy of the rules. It is called after each line, so that an
+// invalid pointer or pattern is reported with its line.
 func tryRules(d *caddyfile.Dispenser, rules Rules) error {
 	if err := rules.Provision(1); err != nil {
 		return d.WrapErr(err)
@@ -114,13 +115,13 @@ func readHeaderRule(rules *Rules) option.Reader {
 			return d.ArgErr()
 		}
 		field := http.CanonicalHeaderKey(d.Val())
-		values := []string{} // none: the field is there, whatever it says
+		values := []string{} // empty if the field may have any value
 		if err := option.Optional(option.String(&values))(d); err != nil {
 			return err
 		}
 		if before, given := rules.Header[field]; given {
 			if len(before) == 0 || len(values) == 0 {
-				return d.Errf("%s is given without a value and once more", field)
+				return d.Errf("%s is given without a value and a second time", field)
 			}
 			values = append(before, values...)
 		}
@@ -141,7 +142,7 @@ func readJSONRule(rules *Rules) option.Reader {
 		values := d.RemainingArgs()
 		if rule.Absent = slices.Contains(values, "absent"); rule.Absent {
 			if len(values) > 1 {
-				return d.Err("the word absent stands alone")
+				return d.Err("absent cannot be combined with values")
 			}
 			values = nil
 		}
@@ -157,7 +158,7 @@ func readJSONRule(rules *Rules) option.Reader {
 	}
 }
 
-// jsonOf is the JSON that the text spells, else the text as a JSON string.
+// jsonOf returns the text if it is valid JSON, otherwise the text as a JSON string.
 func jsonOf(text string) json.RawMessage {
 	var compact bytes.Buffer
 	if json.Compact(&compact, []byte(text)) == nil {
@@ -166,8 +167,8 @@ func jsonOf(text string) json.RawMessage {
 	return caddyconfig.JSON(text, nil)
 }
 
-// checkNumbers refuses numbers that would not arrive as they are written: Caddy
-// reads those of a handler as float64 when it adapts a Caddyfile.
+// checkNumbers returns an error for numbers that would lose precision: Caddy decodes
+// numbers as float64 when it adapts a Caddyfile.
 func checkNumbers(value json.RawMessage) error {
 	decoder := json.NewDecoder(bytes.NewReader(value))
 	for {
@@ -191,7 +192,7 @@ func readUnchanged(rules *Rules) option.Reader {
 			return nil
 		}
 		if d.Val() != "except" {
-			return d.Errf("'%s' is not the word except", d.Val())
+			return d.Errf("expected the word except, got '%s'", d.Val())
 		}
 		return option.Strings(&rules.Unchanged.Except)(d)
 	}

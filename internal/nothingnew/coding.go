@@ -20,17 +20,17 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 )
 
-// maxCodings bounds the work that a body encoded over and over can cost.
+// maxCodings limits the work for a body that is encoded many times.
 const maxCodings = 4
 
 var (
 	errTooManyCodings = errors.New("the body has too many content codings")
 	errTooLong        = errors.New("the decoded body is too long")
-	errTrailingData   = errors.New("there is data after the end of the encoded body")
+	errTrailingData   = errors.New("unexpected data after the end of the encoded body")
 )
 
-// decoders undo the content codings (RFC 9110, 8.4.1; RFC 7932; RFC 8878). Each returns
-// the decoded bytes, at most limit of them, or an error.
+// decoders contains a decoder for each content coding (RFC 9110, 8.4.1; RFC 7932;
+// RFC 8878). Each returns an error if there are more than limit decoded bytes.
 var decoders = map[string]func(encoded []byte, limit int64) ([]byte, error){
 	"gzip":    gunzip,
 	"x-gzip":  gunzip,
@@ -39,8 +39,8 @@ var decoders = map[string]func(encoded []byte, limit int64) ([]byte, error){
 	"zstd":    unzstd,
 }
 
-// codings is the names of the content codings in the order in which they were
-// applied, in lower case.
+// codings returns the names of the content codings in the order in which they were
+// applied, in lower case and without identity.
 func codings(header http.Header) []string {
 	names := field.List(header["Content-Encoding"])
 	for i, name := range names {
@@ -49,13 +49,14 @@ func codings(header http.Header) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return name == "identity" })
 }
 
-// decodable reports whether all of these codings can be undone.
+// decodable reports whether all of these codings can be decoded.
 func decodable(names []string) bool {
 	return len(names) <= maxCodings && !slices.ContainsFunc(names, func(name string) bool { return decoders[name] == nil })
 }
 
-// Decode undoes the body's content codings. No step may give more than limit
-// bytes. An empty body is empty in any coding that is known.
+// Decode returns the body without its content codings. It returns an error if a step
+// gives more than limit bytes, or if a coding is unknown. An empty body is decoded as
+// empty in every known coding.
 func Decode(header http.Header, body []byte, limit int64) ([]byte, error) {
 	names := codings(header)
 	if len(names) > maxCodings {
@@ -64,7 +65,7 @@ func Decode(header http.Header, body []byte, limit int64) ([]byte, error) {
 	for _, name := range slices.Backward(names) {
 		undo := decoders[name]
 		if undo == nil {
-			return nil, fmt.Errorf("the content coding %q is unknown", name)
+			return nil, fmt.Errorf("unknown content coding %q", name)
 		}
 		if len(body) == 0 {
 			continue
@@ -77,7 +78,7 @@ func Decode(header http.Header, body []byte, limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// gzipReaders keeps readers for reuse, as each holds some 40 KB.
+// gzipReaders keeps readers for reuse, because each takes about 40 KB.
 var gzipReaders sync.Pool
 
 func gunzip(encoded []byte, limit int64) ([]byte, error) {
@@ -92,8 +93,8 @@ func gunzip(encoded []byte, limit int64) ([]byte, error) {
 	return readAll(reader, limit)
 }
 
-// inflate decodes the zlib format, and the bare deflate format that some senders
-// mistake for it (RFC 9110, 8.4.1.2).
+// inflate decodes the zlib format. It also accepts the raw deflate format, which some
+// servers send by mistake (RFC 9110, 8.4.1.2).
 func inflate(encoded []byte, limit int64) ([]byte, error) {
 	source := bytes.NewReader(encoded)
 	reader, err := zlib.NewReader(source)
@@ -121,30 +122,30 @@ func readAll(reader io.Reader, limit int64) ([]byte, error) {
 }
 
 const (
-	// The largest window that a sender may use (RFC 9659). Nothing of that size
-	// is allocated: the decoded body is its own window.
+	// maxWindow is the largest window that a server may use (RFC 9659). It is not
+	// allocated, because the decoder uses the decoded body as the window.
 	maxWindow = 8 << 20
 
-	// What a decoded body is expected to fit in.
+	// usualBody is the first size that unzstd tries for a decoded body.
 	usualBody = 4 << 10
 )
 
-// zstdDecoders keeps decoders for reuse. They decode whole bodies only, and so
-// own no goroutine that would have to end.
+// zstdDecoders keeps decoders for reuse. They decode only whole bodies, and so have no
+// goroutines that must be stopped.
 var zstdDecoders = sync.Pool{New: func() any {
 	decoder, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderMaxWindow(maxWindow),
 		zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
-		panic(err) // the options above are wrong
+		panic(err) // only if the options above are invalid
 	}
 	return decoder
 }}
 
-// unzstd tries with a small buffer first, as the decoder fills what it is given
-// and never grows it. Too small a buffer has more than one error, so that each
-// is tried again with a larger one.
+// unzstd tries a small buffer first, because the decoder does not grow the buffer that
+// it is given. A buffer that is too small can give several errors, so after any error it
+// tries again with a larger buffer.
 func unzstd(encoded []byte, limit int64) ([]byte, error) {
 	decoder := zstdDecoders.Get().(*zstd.Decoder)
 	defer zstdDecoders.Put(decoder)
@@ -156,7 +157,7 @@ func unzstd(encoded []byte, limit int64) ([]byte, error) {
 	}
 }
 
-// brotliReaders keeps readers for reuse, as each holds some 60 KB.
+// brotliReaders keeps readers for reuse, because each takes about 60 KB.
 var brotliReaders sync.Pool
 
 func unbrotli(encoded []byte, limit int64) ([]byte, error) {
@@ -172,11 +173,11 @@ func unbrotli(encoded []byte, limit int64) ([]byte, error) {
 	return readAll(reader, limit)
 }
 
-// withSmallWindow is the first byte of a brotli stream, with the window that it asks for
-// made smaller where it is larger than what may be decoded: the decoder would allocate
-// all of it, up to 16 MB. Nothing can point further back than to the first decoded byte,
-// so up to the limit the window's size makes no difference. Sizes from 2^18 to 2^24 are
-// four bits, and none of those is smaller than 256 KB (RFC 7932, 9.1).
+// withSmallWindow returns the first byte of a brotli stream with a smaller window size,
+// if the window is larger than the limit of the decoded size. Otherwise the decoder would
+// allocate the whole window, up to 16 MB. References cannot point before the first
+// decoded byte, so a window of the limit's size is always sufficient. Window sizes from
+// 2^18 to 2^24 are encoded in four bits (RFC 7932, 9.1). Smaller ones are not changed.
 func withSmallWindow(first byte, limit int64) byte {
 	const least = 18
 	if first&1 == 0 || first&0b1110 == 0 {

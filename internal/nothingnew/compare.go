@@ -5,20 +5,21 @@ import (
 	"encoding/json"
 )
 
-// comparison compares a JSON value with the start of a text, from left to right, and
-// knows of the first byte that no text of an equal value has there. Every start of an
-// equal text passes. What passes need not be equal, nor valid JSON.
+// comparison compares a JSON value with the start of a text, from left to right. It
+// stops at the first byte that the text of an equal value cannot have. It accepts every
+// start of the text of an equal value, but also some texts that are not equal or not
+// valid JSON.
 type comparison struct {
-	text    []byte // what is not compared yet
+	text    []byte // the part that is not compared yet
 	outcome outcome
 }
 
-// outcome is what a comparison has come to.
+// outcome is the state of a comparison.
 type outcome uint8
 
 const (
-	agrees     outcome = iota // so far
-	unfinished                // the text has ended, and agrees
+	agrees     outcome = iota // no difference so far
+	unfinished                // no difference, and the text has ended
 	differs
 )
 
@@ -28,13 +29,13 @@ func compareJSON(value any, text []byte) comparison {
 	return c
 }
 
-// mayBeWhole reports whether the text may be the start of the value's text, with
-// nothing but white space behind it.
+// mayBeWhole reports whether the text may be the start of the value's text, or the whole
+// of it followed only by white space.
 func (c comparison) mayBeWhole() bool {
 	return c.outcome == unfinished || c.outcome == agrees && len(skipSpace(c.text)) == 0
 }
 
-// more reports whether there is more to compare, and skips white space before it.
+// more skips white space and reports whether there is more text to compare.
 func (c *comparison) more() bool {
 	if c.outcome == agrees {
 		if c.text = skipSpace(c.text); len(c.text) == 0 {
@@ -90,7 +91,7 @@ func (c *comparison) object(members map[string]any) {
 	c.mark('}')
 }
 
-// member compares with that of the members which the text has next.
+// member compares the next member in the text with the member of the same name.
 func (c *comparison) member(members map[string]any) {
 	if !c.more() {
 		return
@@ -116,7 +117,8 @@ func (c *comparison) string(value string) {
 	}
 }
 
-// number compares with the number as a whole, as soon as its end is there.
+// number compares a number. It is compared as a whole, so only if the text goes on after
+// it.
 func (c *comparison) number(value json.Number) {
 	rest := bytes.TrimLeft(c.text, "+-.0123456789Ee")
 	written := c.text[:len(c.text)-len(rest)]
@@ -142,7 +144,7 @@ func (c *comparison) word(word string) {
 	c.text = c.text[n:]
 }
 
-// mark compares with one of JSON's structural characters.
+// mark compares one of JSON's structural characters.
 func (c *comparison) mark(character byte) {
 	if !c.more() {
 		return
@@ -153,7 +155,7 @@ func (c *comparison) mark(character byte) {
 	c.text = c.text[1:]
 }
 
-// quoted takes a string off the text, as it is written, with its quotes.
+// quoted removes a string from the text and returns it as it is written, with its quotes.
 func (c *comparison) quoted() (written []byte) {
 	if c.text[0] != '"' {
 		c.outcome = differs
@@ -172,7 +174,7 @@ func (c *comparison) quoted() (written []byte) {
 	return written
 }
 
-// spells reports whether a string, as it is written, is the value.
+// spells reports whether a string, as it is written, has the value.
 func spells(written []byte, value string) bool {
 	if bytes.IndexByte(written, '\\') < 0 {
 		return string(written[1:len(written)-1]) == value
@@ -181,8 +183,8 @@ func spells(written []byte, value string) bool {
 	return json.Unmarshal(written, &spelt) == nil && spelt == value
 }
 
-// maySpell reports whether a string that is written so far may become the value. Of
-// what is behind a backslash nothing is said.
+// maySpell reports whether an incomplete string, as it is written so far, may become the
+// value. It does not check anything after a backslash.
 func maySpell(written []byte, value string) bool {
 	plain, _, _ := bytes.Cut(written[1:], []byte{'\\'})
 	return len(plain) <= len(value) && string(plain) == value[:len(plain)]

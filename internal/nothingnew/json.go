@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// parseJSON parses one JSON document, with numbers kept as they are written.
+// parseJSON parses one JSON document. Numbers are kept as they are written.
 func parseJSON(text []byte) (any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -21,27 +21,27 @@ func parseJSON(text []byte) (any, error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("there is something after the JSON value")
+		return nil, errors.New("unexpected data after the JSON value")
 	}
 	return document, nil
 }
 
-// canonicalJSON is a document, encoded in one way. It is not ok where the text that it
-// comes from is not valid Unicode: the replacement character stands for that, and
-// documents that differ there would look the same.
+// canonicalJSON returns the canonical encoding of a document. ok is false if the document
+// contains the replacement character, which also stands for invalid Unicode: documents
+// that differ only there would have the same encoding.
 func canonicalJSON(document any) (text []byte, ok bool) {
 	text, err := json.Marshal(document)
 	return text, err == nil && !bytes.Contains(text, []byte("\ufffd"))
 }
 
-// mayStartJSON reports whether a JSON document can start like this, white space
-// before it trimmed.
+// mayStartJSON reports whether a JSON document can have this start. White space before
+// it must have been removed.
 func mayStartJSON(start []byte) bool {
 	return len(start) == 0 || strings.IndexByte(`{["-0123456789tfn`, start[0]) >= 0
 }
 
-// pointer is a JSON pointer's reference tokens, unescaped (RFC 6901). None refer
-// to the whole document.
+// pointer holds the unescaped reference tokens of a JSON pointer (RFC 6901). Without
+// tokens it refers to the whole document.
 type pointer []string
 
 var unescapeToken = strings.NewReplacer("~1", "/", "~0", "~")
@@ -51,19 +51,19 @@ func parsePointer(text string) (pointer, error) {
 		return nil, nil
 	}
 	if text[0] != '/' {
-		return nil, errors.New("a JSON pointer starts with /, or is empty")
+		return nil, errors.New("a JSON pointer must be empty or start with /")
 	}
 	tokens := strings.Split(text[1:], "/")
 	for i, token := range tokens {
 		if strings.Count(token, "~") != strings.Count(token, "~0")+strings.Count(token, "~1") {
-			return nil, errors.New("in a JSON pointer, ~ is followed by 0 or 1")
+			return nil, errors.New("in a JSON pointer, ~ must be followed by 0 or 1")
 		}
 		tokens[i] = unescapeToken.Replace(token)
 	}
 	return tokens, nil
 }
 
-// find is the value that the pointer refers to, if there is one.
+// find returns the value that the pointer refers to. found is false if there is none.
 func (p pointer) find(document any) (value any, found bool) {
 	value = document
 	for _, token := range p {
@@ -85,8 +85,8 @@ func (p pointer) find(document any) (value any, found bool) {
 	return value, true
 }
 
-// remove takes out the object's member, or blanks the array's element, that the
-// pointer refers to. The pointer is not empty.
+// remove removes the member of an object that the pointer refers to, or sets the element
+// of an array to null. The pointer must not be empty.
 func (p pointer) remove(document any) {
 	last := len(p) - 1
 	parent, _ := p[:last].find(document)
@@ -100,13 +100,13 @@ func (p pointer) remove(document any) {
 	}
 }
 
-// arrayIndex reads a token as an index of an array of this length (RFC 6901, 4).
+// arrayIndex parses a token as an index of an array of this length (RFC 6901, 4).
 func arrayIndex(token string, length int) (index int, ok bool) {
 	index, err := strconv.Atoi(token)
 	return index, err == nil && index >= 0 && index < length && strconv.Itoa(index) == token
 }
 
-// member is a JSONRule, ready for use.
+// member is a compiled [JSONRule].
 type member struct {
 	pointer pointer
 	values  []any
@@ -119,7 +119,7 @@ func (rule JSONRule) compile() (member, error) {
 		return member{}, err
 	}
 	if rule.Absent && len(rule.Values) > 0 {
-		return member{}, errors.New("absent excludes values")
+		return member{}, errors.New("absent cannot be combined with values")
 	}
 	m := member{pointer: p, absent: rule.Absent}
 	for _, text := range rule.Values {
@@ -156,8 +156,8 @@ func isNothing(value any) bool {
 	return value == nil || value == "" || value == false
 }
 
-// equalJSON reports whether two JSON values are equal; the order of an object's
-// members and how a number is written do not matter.
+// equalJSON reports whether two JSON values are equal. The order of an object's members
+// and the notation of numbers do not matter.
 func equalJSON(a, b any) bool {
 	switch a := a.(type) {
 	case []any:
@@ -173,9 +173,8 @@ func equalJSON(a, b any) bool {
 	return a == b
 }
 
-// number is a JSON number of any size and precision in its one normal form:
-// digits, without zeros at either end, times ten to the power of exponent. Zero
-// has no digits.
+// number is a JSON number of any size and precision in a normal form: digits, without
+// zeros at either end, times ten to the power of exponent. Zero has no digits.
 type number struct {
 	negative bool
 	digits   string
@@ -196,7 +195,7 @@ func parseNumber(text json.Number) number {
 	}
 	exponent, err := strconv.ParseInt(power, 10, 32)
 	if err != nil {
-		// Out of range: it equals only what is written the same.
+		// Out of range: it equals only numbers that are written in the same way.
 		return number{negative: negative, digits: unsigned}
 	}
 	return number{negative, digits, exponent - int64(len(fraction)) + int64(len(significant)-len(digits))}

@@ -2,13 +2,13 @@ package nothingnew
 
 import "bytes"
 
-// literal is a text of a body rule, ready for use.
+// literal is the text of a body rule.
 type literal struct {
 	text  string // trimmed
-	least int64  // a body that meets it has so many bytes
+	least int64  // the minimum size of a body that matches, in bytes
 
-	// Where the text is a JSON document, it is compared with bodies as a JSON value,
-	// so that white space, the order of members and the like make no difference.
+	// If the text is a JSON document, it is compared with bodies as a JSON value, so
+	// that, for example, white space and the order of members do not matter.
 	isJSON bool
 	value  any
 }
@@ -20,19 +20,19 @@ func newLiteral(text string) literal {
 	if err != nil {
 		return l
 	}
-	// A text that names a member twice, or is not valid Unicode, is compared as it is.
+	// A text that contains a member twice, or invalid Unicode, is compared as text.
 	canonical, valid := canonicalJSON(value)
 	if valid && compareJSON(value, trimmed).mayBeWhole() {
 		l.isJSON, l.value, l.least = true, value, int64(len(canonical))
 		if bytes.ContainsAny(canonical, `\0123456789`) {
-			l.least = 1 // it can be written in a shorter way
+			l.least = 1 // an equal value can have a shorter notation
 		}
 	}
 	return l
 }
 
-// mayBecome reports whether a body that starts like this, white space before it
-// trimmed, can meet the literal when it is whole.
+// mayBecome reports whether a body with this start can match the literal when it is
+// complete. White space before the start must have been removed.
 func (l *literal) mayBecome(start []byte) bool {
 	if l.isJSON {
 		return compareJSON(l.value, start).mayBeWhole()
@@ -43,7 +43,7 @@ func (l *literal) mayBecome(start []byte) bool {
 	return string(start[:len(l.text)]) == l.text && len(skipSpace(start[len(l.text):])) == 0
 }
 
-// met reports whether the text of an answer meets the literal.
+// met reports whether the text of an answer matches the literal.
 func (l *literal) met(a *answer) bool {
 	switch {
 	case string(a.text) == l.text:

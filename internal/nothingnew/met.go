@@ -11,15 +11,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// whiteSpace is what is trimmed off both ends of a body, whose charset is
-// unknown: ASCII's.
+// whiteSpace is the white space that is removed from both ends of a body. It is ASCII
+// only, because the charset of the body is unknown.
 const whiteSpace = " \t\n\v\f\r"
 
-// byteOrderMark is UTF-8's. Some editors put it at the start of a file, and a page that
-// is made of several such files begins with several.
+// byteOrderMark is the byte order mark in UTF-8. Some editors write it at the start of a
+// file, and a page that is built from several such files starts with several of them.
 var byteOrderMark = []byte("\ufeff")
 
-// trim takes white space off both ends of a body, and byte order marks off its start.
+// trim removes white space from both ends of a body, and byte order marks from its start.
 func trim(body []byte) []byte { return bytes.TrimRight(trimStart(body), whiteSpace) }
 
 func trimStart(body []byte) []byte {
@@ -32,7 +32,7 @@ func trimStart(body []byte) []byte {
 	}
 }
 
-// skipSpace is bytes.TrimLeft with whiteSpace, which takes several times as long.
+// skipSpace does the same as bytes.TrimLeft with whiteSpace, but several times faster.
 func skipSpace(text []byte) []byte {
 	for len(text) > 0 && (text[0] == ' ' || '\t' <= text[0] && text[0] <= '\r') {
 		text = text[1:]
@@ -40,10 +40,9 @@ func skipSpace(text []byte) []byte {
 	return text
 }
 
-// Possible reports whether an answer with this header, whose body starts like
-// this, may still turn out to meet a rule or to need a Tag once it is whole. If
-// not, it is news and can be passed on at once. start is all of the body that
-// is there, and may be empty.
+// Possible reports whether an answer may match a rule, or need a Tag, once it is
+// complete. If not, it is news and can be passed on at once. start is the part of the
+// body that has arrived so far. It may be empty.
 func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 	b := beginning{status: status, header: header, start: start, length: contentLength(status, header)}
 	switch {
@@ -56,15 +55,15 @@ func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 	return r.possible(&b, isSuccessful(status))
 }
 
-// beginning is what is there of an answer whose body may go on.
+// beginning is an answer whose body may be incomplete.
 type beginning struct {
 	status int
 	header http.Header
-	length int64  // how long the body will be, as sent
-	start  []byte // of the body, trimmed where there is no content coding
+	length int64  // the size of the complete body as sent, or unknown
+	start  []byte // the start of the body, trimmed unless it has content codings
 
-	encoded   bool // it has content codings
-	decodable bool // all of them can be undone
+	encoded   bool // the body has content codings
+	decodable bool // all of them can be decoded
 }
 
 func (b *beginning) prepare() {
@@ -77,12 +76,12 @@ func (b *beginning) prepare() {
 	}
 	b.start = trimStart(b.start)
 	if bytes.HasPrefix(byteOrderMark, b.start) {
-		b.start = nil // the mark is not all there
+		b.start = nil // the byte order mark is incomplete
 	}
 }
 
-// possible reports whether an answer that begins like this may meet one of the rules. Those
-// that are about the body count if the body is looked at.
+// possible reports whether an answer with this beginning may match a rule. Rules about
+// the body count only if looks is true.
 func (r *Rules) possible(b *beginning, looks bool) bool {
 	if r.metByHeader(b.status, b.header) || looks && r.possibleByBody(b) {
 		return true
@@ -107,9 +106,9 @@ func (r *Rules) possibleByBody(b *beginning) bool {
 	return false
 }
 
-// Met reports whether an answer, now whole, says that there is nothing new for
-// this request. Of the request it looks at the conditions only, as the client
-// sent them. With Unchanged, header must have the Tag already.
+// Met reports whether a complete answer means that there is nothing new for a request.
+// request is the request's header as the client sent it; only the fields of conditional
+// requests are used. With Unchanged, header must already contain the Tag.
 func (r *Rules) Met(request http.Header, status int, header http.Header, body []byte) bool {
 	switch {
 	case IsEventStream(header), int64(len(body)) > r.maxBody:
@@ -120,8 +119,8 @@ func (r *Rules) Met(request http.Header, status int, header http.Header, body []
 	return r.met(&answer{status: status, header: header, body: body, limit: r.maxBody}, isSuccessful(status))
 }
 
-// met reports whether an answer meets one of the rules. Those that are about the body count
-// if the body is looked at.
+// met reports whether an answer matches a rule. Rules about the body count only if looks
+// is true.
 func (r *Rules) met(a *answer, looks bool) bool {
 	if r.metByHeader(a.status, a.header) || looks && r.looksAtBody() && r.metByBody(a) {
 		return true
@@ -131,8 +130,8 @@ func (r *Rules) met(a *answer, looks bool) bool {
 	})
 }
 
-// eachLine reports whether something holds for each line of a block. Where one of them is
-// about the status, the bodies of answers with this status are looked at.
+// eachLine reports whether holds is true for each line of a block. If a line is about the
+// status, rules about the body count for any status.
 func eachLine(lines []Rules, looks bool, holds func(line *Rules, looks bool) bool) bool {
 	for i := range lines {
 		looks = looks || len(lines[i].Status) > 0
@@ -145,10 +144,10 @@ func eachLine(lines []Rules, looks bool, holds func(line *Rules, looks bool) boo
 	return true
 }
 
-// metByHeader reports whether status or header alone meet a rule.
+// metByHeader reports whether the status or the header alone matches a rule.
 func (r *Rules) metByHeader(status int, header http.Header) bool {
 	if r.Unchanged != nil && status == http.StatusNotModified {
-		return true // the backend itself has compared
+		return true // the backend has compared the answers
 	}
 	for _, configured := range r.Status {
 		if caddyhttp.StatusCodeMatches(status, configured) {
@@ -163,8 +162,8 @@ func (r *Rules) metByHeader(status int, header http.Header) bool {
 	return false
 }
 
-// metByBody reports whether the body meets a rule. A body that cannot be decoded
-// meets none.
+// metByBody reports whether the body matches a rule. A body that cannot be decoded does
+// not match.
 func (r *Rules) metByBody(a *answer) bool {
 	if a.decode() != nil {
 		return false
@@ -191,23 +190,23 @@ func (r *Rules) looksAtBody() bool {
 	return len(r.literals)+len(r.members)+len(r.patterns) > 0
 }
 
-// isSuccessful reports whether the body is the whole of what was asked for: an
-// empty redirect or error says nothing about news.
+// isSuccessful reports whether the body is the whole of the requested resource. The body
+// of a redirect or an error, even if empty, says nothing about news.
 func isSuccessful(status int) bool {
 	return status/100 == 2 && status != http.StatusPartialContent
 }
 
-// IsEventStream reports whether an answer with this header is one.
+// IsEventStream reports whether an answer with this header is an event stream.
 func IsEventStream(header http.Header) bool {
 	mediaType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
 }
 
-// unknown is the length of a body whose header does not tell it.
+// unknown is the length of a body if the header does not contain it.
 const unknown = math.MaxInt64
 
-// contentLength is how long the body will be, as sent. In a 304 answer the field
-// tells the length that a 200 answer would have (RFC 9110, 8.6).
+// contentLength returns the length of the body as sent, or unknown. A 304 answer has no
+// body: there the field contains the length that a 200 answer would have (RFC 9110, 8.6).
 func contentLength(status int, header http.Header) int64 {
 	text := header.Get("Content-Length")
 	if text == "" || status == http.StatusNotModified {

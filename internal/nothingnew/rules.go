@@ -1,5 +1,5 @@
-// Package nothingnew says which of the backend's answers have no news. What
-// counts is configured as [Rules]; an answer that meets any of them is held.
+// Package nothingnew decides which of the backend's answers are nothing new. The
+// configuration is [Rules]. An answer that matches any of the rules is held.
 package nothingnew
 
 import (
@@ -13,44 +13,49 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Rules tell which answers say that there is nothing new: those that meet any
-// of them. An event stream never does, nor an answer whose body is too long to
-// be looked at.
+// Rules decide which answers are nothing new. An answer is nothing new if it matches any
+// of the rules. Event streams, and answers whose body is longer than `max_body`, never
+// match.
 //
-// Body, JSON and Match apply to successful answers only (2xx other than 206),
-// and look at the body after its content codings are undone, and white space
-// around it and byte order marks before it are trimmed. Provision comes first; then all methods are safe for
-// concurrent use.
+// The rules `body`, `json` and `match` apply only to successful answers (2xx other than
+// 206). They are applied to the body after its content codings are decoded, and white
+// space around it and byte order marks before it are removed.
+//
+// Provision must be called first. After that all methods are safe for concurrent use.
 type Rules struct {
-	// Status codes; a code under 10 stands for its class, such as 2 for 2xx.
+	// Status codes of answers that are nothing new. A number below 10 stands for a
+	// class of codes, such as 2 for 2xx.
 	Status []int `json:"status,omitempty"`
 
-	// Whole bodies, such as `[]`. An empty text is an empty body. One that is itself
-	// JSON is compared as a JSON value: `[]` is also met by `[ ]`.
+	// Bodies of answers that are nothing new, such as `[]`. An empty text is an empty
+	// body. A text that is valid JSON is compared as a JSON value, so that `[]` also
+	// matches `[ ]`.
 	Body []string `json:"body,omitempty"`
 
-	// Header fields and the values that count, with a * at either end standing
-	// for anything, as in Caddy's response matchers. Without values, the field
-	// need only be there. One field is enough.
+	// Header fields and values of answers that are nothing new. One of the fields
+	// with one of its values is enough. A `*` at the start or the end of a value
+	// matches any text, as in Caddy's response matchers. A field without values only
+	// has to be present.
 	Header map[string][]string `json:"header,omitempty"`
 
-	// Members of a JSON body. One is enough.
+	// Members of JSON bodies of answers that are nothing new. One of them is enough.
 	JSON []JSONRule `json:"json,omitempty"`
 
-	// Regular expressions (RE2), each looked for in the body.
+	// Regular expressions (RE2 syntax) that match the bodies of answers that are
+	// nothing new. One match anywhere in the body is enough.
 	Match []string `json:"match,omitempty"`
 
-	// Blocks of lines. An answer counts if it meets every line of one of the blocks; it
-	// meets a line if it meets any of the line's rules, which can be all of the above.
-	// In a block with a line about the status, the others look at bodies whatever the
-	// status is.
+	// Blocks of lines. An answer is nothing new if it matches every line of one of
+	// the blocks. A line contains any of the rules above, and matches if one of them
+	// does. In a block with a line about the status, the rules about the body apply
+	// to answers with any status.
 	All [][]Rules `json:"all,omitempty"`
 
-	// If set, an answer counts also when it equals the one that the client
-	// already has. Default: off.
+	// If set, an answer is also nothing new if the client already has it.
+	// Default: off.
 	Unchanged *Unchanged `json:"unchanged,omitempty"`
 
-	// What Provision makes of the above.
+	// The rest is set by Provision.
 	maxBody  int64
 	headers  []caddyhttp.ResponseMatcher
 	literals []literal
@@ -59,32 +64,34 @@ type Rules struct {
 	except   []pointer
 }
 
-// JSONRule looks at one member of a JSON body.
+// JSONRule matches JSON bodies by one member.
 type JSONRule struct {
-	// Where the member is, as a JSON pointer (RFC 6901).
+	// The member, as a JSON pointer (RFC 6901).
 	Pointer string `json:"pointer"`
 
-	// The values that count, compared as JSON values: 1 equals 1.0, and the
-	// order of an object's members does not matter. Default: `[]`, `{}`, `""`,
-	// `null`, `0` and `false`.
+	// The values of the member that match. They are compared as JSON values: 1 equals
+	// 1.0, and the order of an object's members does not matter. Default: `[]`, `{}`,
+	// `""`, `null`, `0` and `false`.
 	Values []json.RawMessage `json:"values,omitempty"`
 
-	// Count the JSON bodies in which the member is not there. Excludes values.
+	// Whether to match JSON bodies that do not contain the member. Cannot be combined
+	// with values. Default: false.
 	Absent bool `json:"absent,omitempty"`
 }
 
-// Unchanged compares an answer with the one that the client already has, by
-// the validators of its conditional request. Answers that have no validator are
-// given one, see [Rules.Tag].
+// Unchanged compares an answer with the one that the client already has, by the
+// validators in its conditional request. An answer without a validator is given one,
+// see [Rules.Tag].
 type Unchanged struct {
-	// JSON pointers (RFC 6901) to what is left out of the comparison, such as a
-	// clock or a counter. Members of objects are taken out, elements of arrays
-	// are blanked, so that the others keep their places.
+	// JSON pointers (RFC 6901) to parts of a JSON body that are not compared, such as
+	// a clock or a counter. Members of objects are removed before the comparison.
+	// Elements of arrays are set to null, so that the other elements keep their
+	// places. Default: none.
 	Except []string `json:"except,omitempty"`
 }
 
-// Default is the rules where none are configured: status 204 and 304, and the
-// bodies `[]`, `{}`, `null` and none at all.
+// Default returns the rules that apply if none are configured: status 204 and 304, an
+// empty body, and the bodies `[]`, `{}` and `null`.
 func Default() *Rules {
 	return &Rules{
 		Status: []int{http.StatusNoContent, http.StatusNotModified},
@@ -92,15 +99,15 @@ func Default() *Rules {
 	}
 }
 
-// Provision prepares the rules for use. maxBody is how many bytes of a body are
-// looked at, both as sent and decoded. The error names the rule and the word
-// that is wrong.
+// Provision prepares the rules for use. maxBody is the maximum size of a body that can
+// match, in bytes, both as sent and decoded. The error contains the rule and the word
+// that is invalid.
 func (r *Rules) Provision(maxBody int64) error {
 	if len(r.Status)+len(r.Body)+len(r.Header)+len(r.JSON)+len(r.Match)+len(r.All) == 0 && r.Unchanged == nil {
-		return errors.New("there is no rule: nothing would be held")
+		return errors.New("no rules are given, so nothing would be held")
 	}
 	if maxBody < 1 {
-		return fmt.Errorf("the most bytes of a body to look at is %d: it must be at least 1", maxBody)
+		return fmt.Errorf("the maximum body size is %d: it must be at least 1", maxBody)
 	}
 	r.maxBody = maxBody
 	for _, status := range r.Status {
@@ -124,7 +131,7 @@ func (r *Rules) provisionHeader() error {
 	r.headers = nil
 	for name, values := range r.Header {
 		if name == "" || strings.ContainsFunc(name, notInFieldName) {
-			return fmt.Errorf("header %q: it is not the name of a header field", name)
+			return fmt.Errorf("header %q: not a valid name of a header field", name)
 		}
 		if len(values) == 0 {
 			values = []string{"*"}
@@ -159,9 +166,9 @@ func (r *Rules) provisionMatch() error {
 }
 
 var (
-	errEmptyAll  = errors.New("there is no line in it")
-	errAllInside = errors.New("another all cannot be a line of it")
-	errUnchanged = errors.New("unchanged cannot be a line of it: it stands beside all")
+	errEmptyAll  = errors.New("the block is empty")
+	errAllInside = errors.New("all cannot be inside another all")
+	errUnchanged = errors.New("unchanged cannot be inside all: put it next to all")
 )
 
 func (r *Rules) provisionAll() error {
@@ -199,7 +206,7 @@ func (r *Rules) provisionUnchanged() error {
 	for _, text := range r.Unchanged.Except {
 		p, err := parsePointer(text)
 		if err == nil && len(p) == 0 {
-			err = errors.New("it is the whole document: nothing would be left to compare")
+			err = errors.New("it refers to the whole document, so nothing would be compared")
 		}
 		if err != nil {
 			return fmt.Errorf("unchanged except %q: %w", text, err)
@@ -209,7 +216,7 @@ func (r *Rules) provisionUnchanged() error {
 	return nil
 }
 
-// notInFieldName reports whether c cannot be part of a field name (RFC 9110, 5.6.2).
+// notInFieldName reports whether c is not allowed in a field name (RFC 9110, 5.6.2).
 func notInFieldName(c rune) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':

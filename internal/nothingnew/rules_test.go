@@ -47,16 +47,16 @@ func TestWrongRulesAreRefusedByName(t *testing.T) {
 		{Rules{JSON: []JSONRule{{Pointer: "/a", Values: raw("idle")}}}, `"idle"`},
 		{Rules{JSON: []JSONRule{{Pointer: "/a", Values: raw("1 2")}}}, `"1 2"`},
 		{Rules{JSON: []JSONRule{{Pointer: "/a", Values: raw("")}}}, `json "/a":`},
-		{Rules{JSON: []JSONRule{{Pointer: "/a", Values: raw("1"), Absent: true}}}, `absent excludes values`},
+		{Rules{JSON: []JSONRule{{Pointer: "/a", Values: raw("1"), Absent: true}}}, `absent cannot be combined with values`},
 		{Rules{Match: []string{"ok", "("}}, `match "(":`},
 		{Rules{Unchanged: &Unchanged{Except: []string{"clock"}}}, `unchanged except "clock":`},
 		{Rules{Unchanged: &Unchanged{Except: []string{""}}}, `unchanged except "":`},
-		{Rules{All: [][]Rules{{}}}, "all: there is no line in it"},
-		{Rules{All: [][]Rules{{{Status: []int{204}}}, nil}}, "all: there is no line in it"},
-		{Rules{All: [][]Rules{{{Status: []int{204}}, {}}}}, "all: there is no rule"},
+		{Rules{All: [][]Rules{{}}}, "all: the block is empty"},
+		{Rules{All: [][]Rules{{{Status: []int{204}}}, nil}}, "all: the block is empty"},
+		{Rules{All: [][]Rules{{{Status: []int{204}}, {}}}}, "all: no rules are given"},
 		{Rules{All: [][]Rules{{{Match: []string{"("}}}}}, `all: match "(":`},
-		{Rules{All: [][]Rules{{{Unchanged: new(Unchanged)}}}}, "all: unchanged cannot be a line of it"},
-		{Rules{All: [][]Rules{{{All: [][]Rules{{{Body: []string{""}}}}}}}}, "all: another all cannot be a line of it"},
+		{Rules{All: [][]Rules{{{Unchanged: new(Unchanged)}}}}, "all: unchanged cannot be inside all"},
+		{Rules{All: [][]Rules{{{All: [][]Rules{{{Body: []string{""}}}}}}}}, "all: all cannot be inside another all"},
 	} {
 		err := test.rules.Provision(testMaxBody)
 		if err == nil || !strings.Contains(err.Error(), test.want) {

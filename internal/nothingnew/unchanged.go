@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// Tag is the ETag to give to an answer: with Unchanged, to a successful one that has
-// no validator of its own and a body to compare. For any other it is "".
+// Tag returns an ETag for an answer, if Unchanged is set and the answer is successful,
+// has a body to compare, and has no validator of its own. Otherwise it returns "".
 //
-// The tag stands for the decoded bytes and the names of the content codings, so
-// that it stays the same where compressing twice gives different bytes. Where
-// members of a JSON body are excepted it stands for the rest of the document,
-// and is weak, because then equal tags do not promise equal bytes (RFC 9110,
-// 8.8.1).
+// The tag is a hash of the decoded body and the names of the content codings, so that it
+// does not change if the same body is compressed to different bytes. If Except removes
+// parts of a JSON body, the tag is a hash of the rest, and it is weak, because equal tags
+// then do not mean equal bytes (RFC 9110, 8.8.1).
 func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	if !r.compares(status) || IsEventStream(header) || header.Get("ETag") != "" || isDate(header.Get("Last-Modified")) {
 		return ""
@@ -23,7 +22,7 @@ func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	return r.tagOf(header, body)
 }
 
-// tagOf is the tag for an answer, whatever validators it has.
+// tagOf returns the tag of an answer, even if it has its own validators.
 func (r *Rules) tagOf(header http.Header, body []byte) string {
 	weak := ""
 	if decoded, err := Decode(header, body, r.maxBody); err == nil {
@@ -38,29 +37,30 @@ func (r *Rules) tagOf(header http.Header, body []byte) string {
 	return weak + ownTag + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
 }
 
-// Differ reports whether an answer that is nothing new by its date alone has another
-// body than the one before it: within the second of a Last-Modified a body may change
-// again (RFC 9110, 8.8.2.2).
+// Differ reports whether an answer that is nothing new only by its date has another body
+// than the answer before it. A body may change more than once in the second of its
+// Last-Modified (RFC 9110, 8.8.2.2).
 func (r *Rules) Differ(status int, header http.Header, body []byte, before http.Header, bodyBefore []byte) bool {
 	return r.compares(status) && header.Get("ETag") == "" && !r.Met(nil, status, header, body) &&
 		r.tagOf(header, body) != r.tagOf(before, bodyBefore)
 }
 
-// compares reports whether answers with this status are compared with what the client
-// has: those with a body that is the whole of what was asked for (RFC 9110, 15.3).
+// compares reports whether answers with this status are compared with the answer that
+// the client has. Their body must be the whole of the requested resource (RFC 9110,
+// 15.3).
 func (r *Rules) compares(status int) bool {
 	return r.Unchanged != nil && isSuccessful(status) && status != http.StatusNoContent && status != http.StatusResetContent
 }
 
-// isDate reports whether a field's value is a date, without which it is no validator. Some
-// backends write a zone such as +0000 in place of GMT (RFC 9110, 5.6.7 and 8.8.2).
+// isDate reports whether the value of a field is a valid HTTP date. Some backends write a
+// zone such as +0000 instead of GMT, which is not valid (RFC 9110, 5.6.7 and 8.8.2).
 func isDate(value string) bool {
 	_, err := http.ParseTime(value)
 	return err == nil
 }
 
-// withoutExcepted is a JSON document without the excepted members, encoded in
-// one canonical way.
+// withoutExcepted returns the canonical encoding of a JSON document without the parts in
+// Except. ok is false if Except is empty or the text cannot be encoded so.
 func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
 	if len(r.except) == 0 {
 		return nil, false
@@ -75,12 +75,12 @@ func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
 	return canonicalJSON(document)
 }
 
-// Unmodified reports whether the client has the answer already, going by the
-// conditions of its request and the validators of the answer.
+// Unmodified reports whether the client already has the answer, according to the
+// conditional fields of its request and the validators of the answer.
 func (r *Rules) Unmodified(request, header http.Header) bool { return clientHas(request, header) }
 
-// clientHas reports whether the request's conditions name the answer: by its ETag
-// (RFC 9110, 13.1.2), or where neither side has one, by its date (13.1.3).
+// clientHas reports whether the conditional fields of a request match the answer: by its
+// ETag (RFC 9110, 13.1.2), or by its date if neither has an ETag (13.1.3).
 func clientHas(request, header http.Header) bool {
 	etag := header.Get("ETag")
 	if lines, ok := request["If-None-Match"]; ok {
@@ -97,9 +97,9 @@ func clientHas(request, header http.Header) bool {
 	return err == nil && !modified.After(since)
 }
 
-// namesTag reports whether the lines of an If-None-Match field name the tag, by
-// weak comparison (RFC 9110, 8.8.3.2). The * is ignored: it names no answer
-// that the client has.
+// namesTag reports whether the lines of an If-None-Match field contain the tag, by weak
+// comparison (RFC 9110, 8.8.3.2). A * is ignored, because it does not say that the client
+// has an answer.
 func namesTag(lines []string, etag string) bool {
 	etag = unmarked(strings.TrimPrefix(etag, "W/"))
 	if etag == "" || etag == "*" {
@@ -116,16 +116,14 @@ func namesTag(lines []string, etag string) bool {
 	return false
 }
 
-// The tags that Tag makes start like this, and have so many characters with their
-// quotes.
+// The start of the tags that Tag returns, and their length with the quotes.
 const (
 	ownTag       = `"parker-`
 	ownTagLength = len(ownTag) + 22 + len(`"`)
 )
 
-// unmarked is a tag that Tag has made without what servers on the way to the client put
-// behind it, such as -gzip in Apache, to mark that they have compressed the answer. Any
-// other tag is returned as it is.
+// unmarked removes from a tag of [Rules.Tag] the suffix that servers in front add when
+// they compress the answer, such as -gzip by Apache. Any other tag is returned unchanged.
 func unmarked(tag string) string {
 	if len(tag) <= ownTagLength || !strings.HasPrefix(tag, ownTag) || !strings.HasSuffix(tag, `"`) {
 		return tag
@@ -137,9 +135,9 @@ func unmarked(tag string) string {
 	return own + `"`
 }
 
-// cutTag takes the first tag off a list, without the mark of a weak one. Unlike
-// in a quoted string, a backslash in a tag means itself. Tags that lack their
-// quotes, as some backends make them, end at the comma.
+// cutTag removes the first tag from a list and returns it without the prefix of weak
+// tags. In contrast to quoted strings, a backslash in a tag does not escape anything. A
+// tag without quotes, as some backends write them, ends at the next comma.
 func cutTag(list string) (tag, rest string) {
 	list = strings.TrimPrefix(list, "W/")
 	if strings.HasPrefix(list, `"`) {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// WhyNews says in a few words, for a debug line, why an answer is not nothing new:
-// "no rule is met", "unchanged: the request has no If-None-Match". The arguments are
-// those of Met, and it is "" where Met is true. It quotes neither bodies nor values of
-// fields, but for the name of a content coding.
+// WhyNews returns for a debug line why an answer is news, such as "no rule matches" or
+// "unchanged: the request has no If-None-Match". The arguments are those of Met. If Met
+// is true, it returns "". It quotes neither bodies nor values of fields, except the name
+// of an unknown content coding.
 func (r *Rules) WhyNews(request http.Header, status int, header http.Header, body []byte) string {
 	switch {
 	case r.Met(request, status, header, body):
@@ -30,9 +30,9 @@ func (r *Rules) WhyNews(request http.Header, status int, header http.Header, bod
 	return strings.Join(reasons, "; ")
 }
 
-// whyNotMet says why an answer meets no rule but perhaps unchanged.
+// whyNotMet returns why an answer matches no rule, not considering Unchanged.
 func (r *Rules) whyNotMet(status int, header http.Header, body []byte) string {
-	const none = "no rule is met"
+	const none = "no rule matches"
 	inAll := slices.ContainsFunc(r.All, func(lines []Rules) bool {
 		return slices.ContainsFunc(lines, func(line Rules) bool { return line.looksAtBody() })
 	})
@@ -40,15 +40,15 @@ func (r *Rules) whyNotMet(status int, header http.Header, body []byte) string {
 	case !r.looksAtBody() && !inAll:
 		return none
 	case !isSuccessful(status) && !inAll:
-		return fmt.Sprintf("%s, and bodies of answers with status %d are not looked at", none, status)
+		return fmt.Sprintf("%s, and bodies of answers with status %d are not checked", none, status)
 	}
 	if _, err := Decode(header, body, r.maxBody); err != nil {
-		return fmt.Sprintf("%s, and the body cannot be looked at: %v", none, err)
+		return fmt.Sprintf("%s, and the body cannot be decoded: %v", none, err)
 	}
 	return none
 }
 
-// whyChanged says why an answer is not one that the client is known to have.
+// whyChanged returns why the client is not known to have the answer.
 func (r *Rules) whyChanged(request http.Header, status int, header http.Header) string {
 	etag := header.Get("ETag")
 	_, byTag := request["If-None-Match"]
@@ -59,7 +59,7 @@ func (r *Rules) whyChanged(request http.Header, status int, header http.Header) 
 	case byTag && etag == "":
 		return "the request has If-None-Match, but the answer has no ETag"
 	case byTag:
-		return "If-None-Match names another answer"
+		return "If-None-Match does not contain the answer's ETag"
 	case etag != "":
 		return "the request has no If-None-Match"
 	case !isDate(header.Get("Last-Modified")):
@@ -67,7 +67,7 @@ func (r *Rules) whyChanged(request http.Header, status int, header http.Header) 
 	case since == "":
 		return "the request has neither If-None-Match nor If-Modified-Since"
 	case !isDate(since):
-		return "If-Modified-Since is no HTTP date"
+		return "If-Modified-Since is not an HTTP date"
 	}
 	return "the answer is newer than If-Modified-Since"
 }

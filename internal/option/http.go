@@ -13,16 +13,16 @@ func Status(target *int) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
 		code, err := strconv.Atoi(d.Val())
 		if err != nil || code < 200 || code > 599 {
-			return d.Errf("bad status '%s': a code of 200 to 599 is needed", d.Val())
+			return d.Errf("bad status '%s': must be a code from 200 to 599", d.Val())
 		}
 		*target = code
 		return nil
 	})
 }
 
-// Statuses reads one or more status codes of final answers, or classes of them
-// such as 2xx, and adds them to the target; a class is added as its first digit,
-// as Caddy's matchers do.
+// Statuses reads one or more status codes of final answers, or classes such as 2xx, and
+// appends them to the target. A class is appended as its first digit, as in Caddy's
+// matchers.
 func Statuses(target *[]int) Reader {
 	return each(func(d *caddyfile.Dispenser) error {
 		text, isClass := strings.CutSuffix(d.Val(), "xx")
@@ -32,26 +32,26 @@ func Statuses(target *[]int) Reader {
 		}
 		code, err := strconv.Atoi(text)
 		if err != nil || code < least || code > most {
-			return d.Errf("bad status '%s': codes of 200 to 599 or classes of 2xx to 5xx are needed", d.Val())
+			return d.Errf("bad status '%s': must be a code from 200 to 599 or a class from 2xx to 5xx", d.Val())
 		}
 		*target = append(*target, code)
 		return nil
 	})
 }
 
-// Methods reads one or more methods and adds them to the target, in upper case.
+// Methods reads one or more methods and appends them to the target in upper case.
 func Methods(target *[]string) Reader {
 	return each(func(d *caddyfile.Dispenser) error {
 		if !isToken(d.Val()) {
-			return d.Errf("'%s' is not a method", d.Val())
+			return d.Errf("'%s' is not a valid method", d.Val())
 		}
 		*target = append(*target, strings.ToUpper(d.Val()))
 		return nil
 	})
 }
 
-// Addresses reads one or more CIDR ranges and single addresses and adds them to
-// the target; private_ranges stands for those that Caddy calls so.
+// Addresses reads one or more CIDR ranges or single addresses and appends them to the
+// target. private_ranges stands for the ranges that Caddy calls so.
 func Addresses(target *[]string) Reader {
 	return each(func(d *caddyfile.Dispenser) error {
 		if d.Val() == "private_ranges" {
@@ -66,20 +66,20 @@ func Addresses(target *[]string) Reader {
 	})
 }
 
-// Secrets reads one or more tokens that an Authorization field can carry and
-// adds them to the target. Its errors quote none.
+// Secrets reads one or more tokens that an Authorization field can contain and appends
+// them to the target. Its errors never contain a token.
 func Secrets(target *[]string) Reader {
 	return each(func(d *caddyfile.Dispenser) error {
 		invisible := func(r rune) bool { return r <= ' ' || r > '~' }
 		if d.Val() == "" || strings.ContainsFunc(d.Val(), invisible) {
-			return d.Err("a secret is one or more visible ASCII characters")
+			return d.Err("a secret must consist of visible ASCII characters")
 		}
 		*target = append(*target, d.Val())
 		return nil
 	})
 }
 
-// isToken tells whether the text is a token as RFC 9110, section 5.6.2, has it.
+// isToken reports whether the text is a token (RFC 9110, section 5.6.2).
 func isToken(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
 		switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Sequence reads values that follow each other on a line.
+// Sequence reads several values on a line, one after the other.
 func Sequence(readers ...Reader) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		for _, read := range readers {
@@ -24,7 +24,7 @@ func Sequence(readers ...Reader) Reader {
 	}
 }
 
-// Optional reads a value that may be left out.
+// Optional reads a value that may be omitted.
 func Optional(read Reader) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		if d.CountRemainingArgs() == 0 {
@@ -34,7 +34,7 @@ func Optional(read Reader) Reader {
 	}
 }
 
-// OrOff reads a value, or the word off, which leaves the target as it is.
+// OrOff reads a value, or the word off, which leaves the target unchanged.
 func OrOff(read Reader) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		if d.NextArg() {
@@ -47,8 +47,8 @@ func OrOff(read Reader) Reader {
 	}
 }
 
-// Duration reads one duration that is not shorter than least, in Caddy's
-// notation: 10ms, 55s, 1d.
+// Duration reads one duration of at least least, in Caddy's notation, such as 10ms, 55s
+// or 1d.
 func Duration(target *caddy.Duration, least time.Duration) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
 		duration, err := caddy.ParseDuration(d.Val())
@@ -56,15 +56,15 @@ func Duration(target *caddy.Duration, least time.Duration) Reader {
 			return d.Errf("bad duration '%s': %w", d.Val(), err)
 		}
 		if duration < least {
-			return d.Errf("bad duration '%s': the least is %s", d.Val(), least)
+			return d.Errf("bad duration '%s': must be at least %s", d.Val(), least)
 		}
 		*target = caddy.Duration(duration)
 		return nil
 	})
 }
 
-// Ascending reads one or more durations, each longer than the one before, and puts them
-// in the target's place.
+// Ascending reads one or more durations, each longer than the one before. They replace
+// the target.
 func Ascending(target *[]caddy.Duration) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		*target = nil
@@ -75,7 +75,7 @@ func Ascending(target *[]caddy.Duration) Reader {
 				return err
 			}
 			if n := len(*target); n > 0 && duration <= (*target)[n-1] {
-				return d.Errf("%s stands behind %s: the order is ascending", time.Duration(duration), time.Duration((*target)[n-1]))
+				return d.Errf("%s after %s: durations must be in ascending order", time.Duration(duration), time.Duration((*target)[n-1]))
 			}
 			*target = append(*target, duration)
 			return nil
@@ -83,7 +83,7 @@ func Ascending(target *[]caddy.Duration) Reader {
 	}
 }
 
-// Integer reads one whole number that is not under least.
+// Integer reads one integer of at least least.
 func Integer(target *int, least int) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
 		number, err := strconv.Atoi(d.Val())
@@ -91,14 +91,14 @@ func Integer(target *int, least int) Reader {
 			return d.Errf("bad number '%s': %w", d.Val(), err)
 		}
 		if number < least {
-			return d.Errf("bad number '%s': the least is %d", d.Val(), least)
+			return d.Errf("bad number '%s': must be at least %d", d.Val(), least)
 		}
 		*target = number
 		return nil
 	})
 }
 
-// Size reads one number of bytes above 0, in Caddy's notation: 64KB, 1MiB.
+// Size reads one size of at least one byte, in Caddy's notation, such as 64KB or 1MiB.
 func Size(target *int64) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
 		size, err := humanize.ParseBytes(d.Val())
@@ -106,7 +106,7 @@ func Size(target *int64) Reader {
 		case err != nil:
 			return d.Errf("bad size '%s': %w", d.Val(), err)
 		case size == 0:
-			return d.Errf("bad size '%s': the least is one byte", d.Val())
+			return d.Errf("bad size '%s': must be at least one byte", d.Val())
 		case size > math.MaxInt64:
 			return d.Errf("bad size '%s': too large", d.Val())
 		}
@@ -115,7 +115,7 @@ func Size(target *int64) Reader {
 	})
 }
 
-// Flag is an option that has no value: it is given or not.
+// Flag reads an option without a value and sets the target to true.
 func Flag(target *bool) Reader {
 	return func(*caddyfile.Dispenser) error {
 		*target = true
@@ -127,14 +127,14 @@ func Flag(target *bool) Reader {
 func OneOf(target *string, choices ...string) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
 		if !slices.Contains(choices, d.Val()) {
-			return d.Errf("'%s' is none of: %s", d.Val(), strings.Join(choices, ", "))
+			return d.Errf("'%s' is not one of: %s", d.Val(), strings.Join(choices, ", "))
 		}
 		*target = d.Val()
 		return nil
 	})
 }
 
-// Text reads one text, whatever it is.
+// Text reads one text.
 func Text(target *string) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
 		*target = d.Val()
@@ -142,7 +142,7 @@ func Text(target *string) Reader {
 	})
 }
 
-// String reads one text, whatever it is, and adds it to the target.
+// String reads one text and appends it to the target.
 func String(target *[]string) Reader {
 	return one(func(d *caddyfile.Dispenser) error {
 		*target = append(*target, d.Val())
@@ -150,7 +150,7 @@ func String(target *[]string) Reader {
 	})
 }
 
-// Strings reads one or more texts and adds them to the target.
+// Strings reads one or more texts and appends them to the target.
 func Strings(target *[]string) Reader {
 	return each(func(d *caddyfile.Dispenser) error {
 		*target = append(*target, d.Val())
@@ -158,7 +158,7 @@ func Strings(target *[]string) Reader {
 	})
 }
 
-// one reads exactly one value; parse finds it in d.Val.
+// one reads exactly one value. parse gets it from d.Val.
 func one(parse Reader) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		if !d.NextArg() {
@@ -168,7 +168,7 @@ func one(parse Reader) Reader {
 	}
 }
 
-// each reads one or more values; parse finds each in d.Val.
+// each reads one or more values. parse gets each from d.Val.
 func each(parse Reader) Reader {
 	return func(d *caddyfile.Dispenser) error {
 		if d.CountRemainingArgs() == 0 {

@@ -1,6 +1,6 @@
-// Package option reads the options of a Caddyfile block: each word known, each
-// value within its bounds, nothing left over. Every error names the option, the
-// file and the line.
+// Package option parses the options of a Caddyfile block. Unknown options, values out of
+// range and surplus words are errors. Every error contains the option, the file and the
+// line.
 package option
 
 import (
@@ -10,19 +10,19 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Reader reads what follows an option's name: its values, and its block if it
-// has one.
+// Reader reads the values after an option's name, and its block if it has one.
 type Reader func(*caddyfile.Dispenser) error
 
-// Options are the names that a block may hold, and what reads each.
+// Options maps the names of the options in a block to their readers.
 type Options map[string]Reader
 
-// Given is where each option of a block stands, for what can only be checked
-// once all are read. Of an option that repeats it is the last.
+// Given maps the options that a block contains to their positions, for errors that can
+// only be found after all options are read. For an option that is repeated it is the
+// last position.
 type Given map[string]*caddyfile.Dispenser
 
-// Read reads the block that opens after the present word, if one does. An option
-// may be given once, unless it is one of repeatable.
+// Read reads the block after the current word, if there is one. An option may be given
+// only once, unless it is in repeatable.
 func Read(d *caddyfile.Dispenser, options Options, repeatable ...string) (Given, error) {
 	if d.NextArg() {
 		return nil, d.ArgErr()

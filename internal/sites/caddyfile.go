@@ -15,19 +15,19 @@ import (
 
 // claim is a directive whose channels are named by the path alone.
 type claim struct {
-	sites  []string // of its block
-	paths  []string // that its matcher lets through; nil: all
-	shared bool     // the operator means other sites to have the same channels
+	sites  []string // the addresses of its site block
+	paths  []string // the paths of its matcher, or nil if it matches all paths
+	shared bool     // other sites may share its channels
 	at     string   // file and line
 }
 
-// claims is where the claims of a Caddyfile are in the state of its adaptation.
+// claims is the key of the claims in the helper's state.
 const claims = "parker.claims"
 
-// Claim notes a directive that names no channel, and refuses it if a directive of
-// another site block would have the same channels, unless both are meant to be shared.
-// The matcher is the directive's own. A named route is no site: which ones invoke it, its
-// requests show.
+// Claim records a directive without named channels. It returns an error if a directive of
+// another site block would have the same channels, unless both are shared. matcher is the
+// directive's own matcher. A directive in a named route is ignored, because the sites
+// that invoke it are only known from its requests.
 func Claim(h httpcaddyfile.Helper, matcher caddy.ModuleMap, shared bool) error {
 	if h.IsNamedRoute() {
 		return nil
@@ -36,7 +36,7 @@ func Claim(h httpcaddyfile.Helper, matcher caddy.ModuleMap, shared bool) error {
 	before, _ := h.State[claims].([]claim)
 	for _, other := range before {
 		if c.conflicts(other) {
-			return h.Errf("%s and %s (%s) would hear each other, as neither names its channels: name them apart in parker and parker_notify, such as %s, or say across_sites in the parker of each if it is meant",
+			return h.Errf("%s and %s (%s) would share channels, because neither names its channels: give them different channels in parker and parker_notify, such as %s, or add across_sites to the parker of each if they are meant to share them",
 				c.name(), other.name(), other.at, ApartBy(slices.Concat(c.sites, other.sites)...))
 		}
 	}
@@ -55,8 +55,8 @@ func (c claim) conflicts(other claim) bool {
 	return !(c.shared && other.shared) && !slices.Equal(c.sites, other.sites) && overlap(c.paths, other.paths)
 }
 
-// sitesOf returns the sites of the block in which a directive stands, sorted. If the
-// block is not known, all directives are taken for one site's.
+// sitesOf returns the sorted sites of the block that contains a directive, or nil if the
+// block is not known. Then all directives count as those of one site.
 func sitesOf(h httpcaddyfile.Helper) []string {
 	block, ok := caddyinternals.SiteBlock(h)
 	if !ok {
@@ -78,7 +78,7 @@ func sitesOf(h httpcaddyfile.Helper) []string {
 	return slices.Compact(sites)
 }
 
-// pathsOf returns the paths that a matcher lets through, or nil if it does not say.
+// pathsOf returns the paths of a matcher, or nil if it has no path matcher.
 func pathsOf(matcher caddy.ModuleMap) []string {
 	var paths []string
 	if json.Unmarshal(matcher["path"], &paths) != nil {
@@ -87,8 +87,8 @@ func pathsOf(matcher caddy.ModuleMap) []string {
 	return paths
 }
 
-// overlap reports whether a path may fit both patterns of Caddy's path matcher, which
-// disregards case.
+// overlap reports whether a path may match patterns of both lists. Like Caddy's path
+// matcher it ignores case.
 func overlap(a, b []string) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return true
@@ -98,8 +98,8 @@ func overlap(a, b []string) bool {
 	})
 }
 
-// FitBoth reports whether a path may fit two patterns, by the literal text that they
-// begin with: of one that is only text, the other's must be the beginning.
+// FitBoth reports whether a path may match both patterns. It compares only the literal
+// text at the start of each pattern.
 func FitBoth(a, b string) bool {
 	startA, wholeA := literal(a)
 	startB, wholeB := literal(b)
@@ -114,7 +114,8 @@ func FitBoth(a, b string) bool {
 	return strings.HasPrefix(startA, startB) || strings.HasPrefix(startB, startA)
 }
 
-// literal returns what a pattern begins with, and whether that is all of it.
+// literal returns the literal text at the start of a pattern, and whether that is the
+// whole pattern.
 func literal(pattern string) (start string, whole bool) {
 	if at := strings.IndexAny(pattern, `*?[\{%`); at >= 0 {
 		return pattern[:at], false

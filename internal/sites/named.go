@@ -2,8 +2,8 @@ package sites
 
 import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-// InNamedRoute reports whether a handler is part of one of a server's named routes: then
-// what stands behind it is another route for each place that invokes it.
+// InNamedRoute reports whether a handler is part of one of a server's named routes. Then
+// a different route may follow it for each invoke.
 func InNamedRoute(server *caddyhttp.Server, handler caddyhttp.MiddlewareHandler) bool {
 	for _, route := range server.NamedRoutes {
 		if holds(caddyhttp.RouteList{*route}, handler) {

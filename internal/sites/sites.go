@@ -1,6 +1,6 @@
-// Package sites notices when two sites would hear each other, because their channels
-// are named by the path alone: where a Caddyfile is loaded, by its site blocks, and
-// while requests come, by their hosts.
+// Package sites detects sites that share channels, because the channels are named by the
+// path alone. It detects them by the site blocks when a Caddyfile is adapted, and by the
+// hosts of requests at run time.
 package sites
 
 import (
@@ -9,22 +9,23 @@ import (
 	"sync"
 )
 
-// What [Hosts] remembers at most. Clients choose hosts, and with a path channels.
+// The limits of [Hosts]. They are needed because clients choose hosts and, by the path,
+// channels.
 const (
 	maxChannels = 10_000
-	maxHost     = 255 // bytes, as of a name in DNS
+	maxHost     = 255 // bytes, the maximum length of a DNS name
 )
 
-// Hosts remembers for which host requests wait on each channel that is named by the
-// path alone. It belongs to one configuration: a site may have another name in the
-// next. The zero value is ready.
+// Hosts records the last host whose requests wait on each channel that is named by the
+// path alone. Each configuration has its own, because a site may have another name in the
+// next configuration. The zero value is ready to use.
 type Hosts struct {
 	mu       sync.Mutex // guards channels
 	channels map[string]string
 }
 
-// Wait notes that requests for a host wait on a channel. If requests for another host
-// did before, it returns that host.
+// Wait records that a request for a host waits on a channel. If the request before was
+// for another host, it returns that host.
 func (h *Hosts) Wait(channel, host string) (other string) {
 	host = siteOf(host)
 	if len(host) > maxHost {
@@ -39,13 +40,13 @@ func (h *Hosts) Wait(channel, host string) (other string) {
 	if h.channels == nil || len(h.channels) >= maxChannels {
 		h.channels = make(map[string]string)
 	}
-	// The strings are parts of the request's header, which is not to stay in memory.
+	// The strings are cloned so that they do not keep the request's header in memory.
 	h.channels[strings.Clone(channel)] = strings.Clone(host)
 	return before
 }
 
-// Other returns the host for which requests wait on a channel, if it is not the one
-// given.
+// Other returns the host for which requests wait on a channel, or "" if it is the given
+// one or none is known.
 func (h *Hosts) Other(channel, host string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,7 +56,7 @@ func (h *Hosts) Other(channel, host string) string {
 	return ""
 }
 
-// ApartBy returns what a channel can be named by so that sites differ in it.
+// ApartBy returns a channel with placeholders that is different for each of the sites.
 func ApartBy(sites ...string) (channel string) {
 	hosts := make(map[string]string)
 	for _, site := range sites {
@@ -71,8 +72,8 @@ func ApartBy(sites ...string) (channel string) {
 	return "{host}{path}"
 }
 
-// siteOf returns what tells the site of a host and port: the same host at the default
-// ports is one.
+// siteOf returns the site of a host and port, in lower case. A host has the same site at
+// both default ports.
 func siteOf(host string) string {
 	host = strings.ToLower(host)
 	if !strings.Contains(host, ":") {
