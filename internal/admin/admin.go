@@ -1,4 +1,4 @@
-// Package admin shows what parker does on Caddy's admin endpoint, below /parker/.
+// Package admin adds parker's endpoints to Caddy's admin API, below /parker/.
 package admin
 
 import (
@@ -25,18 +25,19 @@ func init() {
 	caddy.RegisterModule(new(API))
 }
 
-// API is the admin endpoint's part for parker:
+// API is an admin module with these endpoints:
 //
-//	GET    /parker/                  totals, and how the broker fares
-//	GET    /parker/status            an event stream of what is so, each second
-//	GET    /parker/channels          the channels that anyone waits on
-//	GET    /parker/channels/<name>   who waits on one
-//	POST   /parker/channels/<name>   publishes on one, as at the hook
-//	DELETE /parker/channels/<name>   ends what is parked on one, as a timeout does
+//	GET    /parker/                  returns totals and the state of the broker
+//	GET    /parker/status            streams the same figures as the status page, each second
+//	GET    /parker/channels          lists the channels with waiting requests
+//	GET    /parker/channels/<name>   lists the waiting requests of a channel
+//	POST   /parker/channels/<name>   publishes on a channel, as the hook does
+//	DELETE /parker/channels/<name>   answers all parked requests of a channel as at the timeout
 //
-// Lists come in pages: ?limit= (100 by default, at most 1000), and ?after= with what
-// `next` said. Channels can be asked for by ?prefix=. Names that a path cannot hold
-// are given as /parker/channels?channel=<name>.
+// Lists are paged: ?limit= is the size of a page (100 by default, at most 1000), and
+// ?after= takes the value of `next` of the page before. ?prefix= filters channels. A
+// channel whose name cannot be part of a path is given as
+// /parker/channels?channel=<name>.
 type API struct {
 	configuration context.Context
 }
@@ -62,8 +63,8 @@ func (a *API) Routes() []caddy.AdminRoute {
 	}
 }
 
-// discarding has a handler's refusals reach clients that send all of a body before they
-// read the answer. Caddy writes that when the handler has returned.
+// discarding wraps a handler so that its errors also reach clients that send the whole
+// body before they read the answer. Caddy writes the answer after the handler returns.
 func discarding(handle caddy.AdminHandlerFunc) caddy.AdminHandler {
 	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		err := handle(w, r)
@@ -76,7 +77,8 @@ func discarding(handle caddy.AdminHandlerFunc) caddy.AdminHandler {
 
 var errNotConfigured = refuse(http.StatusNotFound, "parker is not configured")
 
-// with has a handler answer with JSON, if parker is configured.
+// with returns an admin handler that encodes the result of handle as JSON. It answers
+// with 404 if parker is not configured.
 func with(handle func(hub.Hub, http.ResponseWriter, *http.Request) (any, error)) caddy.AdminHandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		h, ok := hub.Current()
@@ -118,17 +120,17 @@ func only(r *http.Request, methods ...string) error {
 	return refuse(http.StatusMethodNotAllowed, "method not allowed")
 }
 
-// Totals are the process's figures.
+// Totals holds the figures of this process.
 type Totals struct {
-	Parked   int           `json:"parked"`   // requests and streams
-	Channels int           `json:"channels"` // that anyone waits on
+	Parked   int           `json:"parked"`   // parked requests and open streams
+	Channels int           `json:"channels"` // channels with waiting requests
 	Position string        `json:"position"`
 	Broker   status.Broker `json:"broker"`
 }
 
 func totals(h hub.Hub, _ http.ResponseWriter, r *http.Request) (any, error) {
 	if r.URL.Path != "/parker/" {
-		return nil, refuse(http.StatusNotFound, "there is nothing here")
+		return nil, refuse(http.StatusNotFound, "no such endpoint")
 	}
 	if err := only(r, http.MethodGet); err != nil {
 		return nil, err
@@ -141,13 +143,13 @@ func totals(h hub.Hub, _ http.ResponseWriter, r *http.Request) (any, error) {
 	}, nil
 }
 
-// page is what a request asks for of a list.
+// page returns which page of a list a request asks for.
 func page(r *http.Request) (after string, limit int, err error) {
 	query := r.URL.Query()
 	limit = 100
 	if query.Has("limit") {
 		if limit, err = strconv.Atoi(query.Get("limit")); err != nil || limit < 1 || limit > 1000 {
-			return "", 0, refuse(http.StatusBadRequest, "limit is a number from 1 to 1000")
+			return "", 0, refuse(http.StatusBadRequest, "limit must be a number from 1 to 1000")
 		}
 	}
 	return query.Get("after"), limit, nil
@@ -178,15 +180,15 @@ func channels(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
 	return answer, nil
 }
 
-// Channel is a page of who waits on a channel.
+// Channel is a page of the waiting requests of a channel.
 type Channel struct {
 	hook.ChannelWaiting
-	Newest   string    `json:"newest"` // the position of the newest event, as far as it is remembered
+	Newest   string    `json:"newest"` // the position of the newest event in history
 	Requests []Request `json:"requests"`
 	Next     string    `json:"next,omitempty"`
 }
 
-// Request is one that waits. Its query is not shown, as secrets may be in it.
+// Request is a waiting request. Its query is not shown, because it may contain secrets.
 type Request struct {
 	Method string  `json:"method"`
 	Path   string  `json:"path"`
@@ -195,7 +197,7 @@ type Request struct {
 	Stream bool    `json:"stream,omitempty"`
 }
 
-// Released is what a DELETE answers.
+// Released is the answer to a DELETE request.
 type Released struct {
 	Channel  string `json:"channel"`
 	Released int    `json:"released"`
@@ -225,7 +227,7 @@ func channel(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
 	skip := 0
 	if after != "" {
 		if skip, err = strconv.Atoi(after); err != nil || skip < 0 {
-			return nil, refuse(http.StatusBadRequest, "after is what next said")
+			return nil, refuse(http.StatusBadRequest, "after must be the value of next of the page before")
 		}
 	}
 	answer := Channel{

@@ -1,4 +1,4 @@
-// Package channels says on which channels a request waits, or a write publishes.
+// Package channels determines the channels that a request waits on or publishes on.
 package channels
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Of returns the channels that the templates name for a request: by default its
-// path without the leading slash. The error is about one that names no channel, as with
-// a placeholder that is empty or does not exist: nobody means to wait on what is left of
-// it. The others are returned all the same.
+// Of returns the channels that the templates name for a request. Without templates that
+// is the request's path without its leading slash. If a template does not give a valid
+// channel, for example because a placeholder is empty or unknown, Of returns an error
+// together with the channels of the other templates.
 func Of(r *http.Request, templates []string) (channels []string, err error) {
 	if len(templates) == 0 {
 		channel := strings.TrimPrefix(r.URL.Path, "/")

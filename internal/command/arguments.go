@@ -10,22 +10,22 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// arguments checks how many arguments a command is given. needs says which they are, and
-// example is how to write them.
+// arguments returns a check of the number of a command's arguments. Its error contains
+// needs, a description of the arguments, and example, a complete command.
 func arguments(least, most int, needs, example string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) >= least && len(args) <= most {
 			return nil
 		}
-		return fmt.Errorf("%s needs %s (%d given); write for example: %s", cmd.CommandPath(), needs, len(args), example)
+		return fmt.Errorf("%s needs %s (%d given), for example: %s", cmd.CommandPath(), needs, len(args), example)
 	}
 }
 
-// errNoAdminURL says what is to be written in place of a URL that names no listener.
-var errNoAdminURL = errors.New("the admin API listens at a host and port, or at a unix socket: write for example localhost:2019 or unix//run/caddy-admin.sock")
+// errNoAdminURL is the error for a URL that is not the address of a listener.
+var errNoAdminURL = errors.New("the admin API listens at a host and port, or at a unix socket, for example localhost:2019 or unix//run/caddy-admin.sock")
 
-// adminAddress is the address of a listener as Caddy's own commands take it, also where it
-// is given as a URL of HTTP.
+// adminAddress returns a listener's address in the form that Caddy's own commands
+// accept. The address may also be given as an HTTP URL.
 func adminAddress(given string) (string, error) {
 	address := given
 	if scheme, rest, ok := strings.Cut(given, "://"); ok {
@@ -40,15 +40,15 @@ func adminAddress(given string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("--address %s: %w: %w", given, err, errNoAdminURL)
 	case !parsed.IsUnixNetwork() && !parsed.IsFdNetwork() && parsed.StartPort == 0:
-		return "", fmt.Errorf("--address %s: there is no port: %w", given, errNoAdminURL)
+		return "", fmt.Errorf("--address %s: missing port: %w", given, errNoAdminURL)
 	}
 	return address, nil
 }
 
-// withoutPassword is a URL without what is secret in it.
+// withoutPassword returns a URL without its password.
 func withoutPassword(given string) string {
 	if target, err := url.Parse(given); err == nil {
 		return target.Redacted()
 	}
-	return "is no URL"
+	return "(invalid URL)"
 }

@@ -24,7 +24,7 @@ func TestTheAddressOfTheAdminAPIMayBeAURL(t *testing.T) {
 		"http://", "http:///", "localhost", "localhost:port", "ftp://localhost:2019", "http://local host:2019", "http://localhost:2019#a",
 	} {
 		_, err := adminAddress(given)
-		if err == nil || !strings.Contains(err.Error(), "write for example localhost:2019") || strings.Contains(err.Error(), "secret") {
+		if err == nil || !strings.Contains(err.Error(), "for example localhost:2019") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", given, err)
 		}
 	}

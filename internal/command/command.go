@@ -1,5 +1,4 @@
-// Package command is `caddy parker`: what those who run Caddy do about parker from a
-// terminal.
+// Package command implements the command `caddy parker`.
 package command
 
 import (
@@ -20,18 +19,18 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "parker",
 		Usage: "<command>",
-		Short: "Shows what parker holds, publishes, and listens",
+		Short: "Shows parked requests, publishes events, and follows URLs",
 		Long: `
-Works with parker, which holds polls until there is news.
+Commands for parker, which holds polls until there is news.
 
-The commands status and publish ask the running Caddy by its admin API at
-'` + caddy.DefaultAdminListen + `', or where --address or the --config that it runs
-with say. The command tail is a client of any URL.`,
+The commands status and publish use the admin API of the running Caddy, by default at
+'` + caddy.DefaultAdminListen + `'. Set another address with --address, or with --config
+and the configuration file of the running Caddy. The command tail is a client of any URL.`,
 		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(statusCommand(), publishCommand(), tailCommand()) },
 	})
 }
 
-// addAddressFlags adds the flags by which Caddy's own commands find the admin API.
+// addAddressFlags adds the flags with which Caddy's own commands find the admin API.
 func addAddressFlags(cmd *cobra.Command) {
 	cmd.Flags().StringP("address", "", "", "Address of the administration API listener (if --config is not used)")
 	cmd.Flags().StringP("config", "c", "", "Configuration file (if --address is not used)")
@@ -51,8 +50,8 @@ func addressOf(fl caddycmd.Flags) (string, error) {
 	return address, nil
 }
 
-// administer makes a request at the admin API, over a connection of its own. What is
-// answered can be read until ctx ends.
+// administer sends a request to the admin API over a new connection and returns the
+// body of the answer. The body is closed when ctx is canceled.
 func administer(ctx context.Context, address, method, path string, header http.Header, body io.Reader) (io.ReadCloser, error) {
 	header.Set("Connection", "close")
 	type result struct {
@@ -76,12 +75,12 @@ func administer(ctx context.Context, address, method, path string, header http.H
 	}
 }
 
-// untilInterrupted is a context that ends with Ctrl+C and the like.
+// untilInterrupted returns a context that is canceled by SIGINT (Ctrl+C) or SIGTERM.
 func untilInterrupted() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
-// exit is what a command returns to Caddy.
+// exit returns the results of a command for Caddy.
 func exit(err error) (int, error) {
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, err

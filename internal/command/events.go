@@ -11,19 +11,19 @@ import (
 	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
-// maxLine is how long a line of an event stream may be.
+// maxLine is the maximum length of a line of an event stream.
 const maxLine = 64 << 20
 
-// eventReader reads an event stream as browsers do: WHATWG HTML, section 9.2.6.
+// eventReader parses an event stream as browsers do (WHATWG HTML, section 9.2.6).
 type eventReader struct {
 	lines *bufio.Scanner
 	begun bool
 
-	lastID string        // the last event ID, also where an ID came alone
-	retry  time.Duration // how long the server asks to wait before the next attempt; 0: it does not
+	lastID string        // the last event ID, which may come without an event
+	retry  time.Duration // the reconnection time that the server has set, or 0
 }
 
-// newEventReader reads a stream whose client has heard of lastID before.
+// newEventReader returns a reader for a client whose last event ID so far is lastID.
 func newEventReader(stream io.Reader, lastID string) *eventReader {
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, maxLine)
@@ -31,8 +31,8 @@ func newEventReader(stream io.Reader, lastID string) *eventReader {
 	return &eventReader{lines: lines, lastID: lastID}
 }
 
-// next returns the next event. The error is [io.EOF] where the stream has ended; an
-// event that is not whole by then is none.
+// next returns the next event. The error is [io.EOF] if the stream has ended. An event
+// that is incomplete by then is dropped.
 func (r *eventReader) next() (eventstream.Event, error) {
 	var event eventstream.Event
 	id, some := r.lastID, false
@@ -77,9 +77,10 @@ func (r *eventReader) next() (eventstream.Event, error) {
 	return eventstream.Event{}, io.EOF
 }
 
-// lineSplitter ends lines at CR, LF and CRLF, as a [bufio.SplitFunc].
+// lineSplitter splits a stream into lines that end with CR, LF or CRLF. Its method
+// split is a [bufio.SplitFunc].
 type lineSplitter struct {
-	afterCR bool // a LF that comes next belongs to the line before
+	afterCR bool // the last line ended with CR, so a LF that follows belongs to it
 }
 
 func (s *lineSplitter) split(data []byte, atEOF bool) (advance int, line []byte, err error) {
@@ -96,7 +97,7 @@ func (s *lineSplitter) split(data []byte, atEOF bool) (advance int, line []byte,
 		s.afterCR = data[begin+length] == '\r'
 		return begin + length + 1, data[begin : begin+length], nil
 	case atEOF:
-		return len(data), nil, nil // a line that is not whole is none
+		return len(data), nil, nil // an incomplete line is dropped
 	}
 	return begin, nil, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
-// stream listens to an event stream, until it ends.
+// stream prints the events of an event stream until it ends.
 func (t *tail) stream(ctx context.Context) error {
 	reply, err := t.ask(ctx, http.Header{"Accept": {eventstream.MediaType}, "Cache-Control": {"no-store"}})
 	if err != nil {
@@ -29,7 +29,7 @@ func (t *tail) stream(ctx context.Context) error {
 	case reply.StatusCode != http.StatusOK:
 		return refusal{reply.StatusCode, reply.Status}
 	case mediaType != eventstream.MediaType:
-		why := fmt.Sprintf("with %q, which is no event stream; perhaps you want --poll", mediaType)
+		why := fmt.Sprintf("with %q, which is not an event stream; try --poll", mediaType)
 		return refusal{reply.StatusCode, why}
 	}
 	t.connected, t.failures = true, 0
@@ -52,17 +52,17 @@ func (t *tail) stream(ctx context.Context) error {
 	}
 }
 
-// maxAnswer is how long the answer to a poll may be.
+// maxAnswer is the maximum size of the answer to a poll, in bytes.
 const maxAnswer = 64 << 20
 
-// pace is how often a URL is polled that answers at once, and not with messages.
+// pace is the shortest time between two polls, unless the answer was a message.
 const pace = time.Second
 
-// validator is what an answer can be told by from a later one. RFC 9110, section 8.8.
+// validator holds the validator fields of an answer (RFC 9110, section 8.8).
 type validator struct{ entityTag, modified string }
 
-// poll asks once, prints the answer if it is news, and returns when it is time to ask
-// again.
+// poll polls the URL and prints each answer that is news, until there is an error or
+// ctx is canceled.
 func (t *tail) poll(ctx context.Context) error {
 	for {
 		begin := time.Now()
@@ -82,7 +82,7 @@ func (t *tail) poll(ctx context.Context) error {
 	}
 }
 
-// pollOnce tells whether the answer was a message.
+// pollOnce polls the URL once, and reports whether the answer was a message.
 func (t *tail) pollOnce(ctx context.Context) (message bool, err error) {
 	header := http.Header{"Cache-Control": {"no-store"}}
 	if t.validator.entityTag != "" {
@@ -106,7 +106,7 @@ func (t *tail) pollOnce(ctx context.Context) (message bool, err error) {
 	return t.takeAnswer(reply.Header, reply.StatusCode, body)
 }
 
-// takeAnswer prints an answer if it is news.
+// takeAnswer prints an answer if it is news, and reports whether it was a message.
 func (t *tail) takeAnswer(header http.Header, status int, body []byte) (message bool, err error) {
 	position := header.Get("Last-Event-ID")
 	lost := header.Get("Parker-Recovered") == "false"
@@ -134,7 +134,8 @@ func (t *tail) takeAnswer(header http.Header, status int, body []byte) (message 
 	return false, t.print(eventstream.Event{Data: body})
 }
 
-// isNothingNew tells whether parker says of an answer that it brings nothing.
+// isNothingNew reports whether the Parker-Status of an answer means that it is a
+// nothing-new answer.
 func isNothingNew(header http.Header) bool {
 	said := header.Values("Parker-Status")
 	if len(said) == 0 {

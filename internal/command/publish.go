@@ -19,15 +19,15 @@ func publishCommand() *cobra.Command {
 		Use:   "publish <channel> [<message>] [--content-type <type>] [--event <name>] [--expires <seconds>] [--id <id>] " + addressUsage,
 		Short: "Publishes on a channel",
 		Long: `
-Publishes on a channel, as the hook does, and prints what came of it as JSON.
+Publishes an event on a channel, as the hook does, and prints the result as JSON.
 
-Without a message, those who wait are woken and the backend is asked for each of
-them. With one, it is what they are answered. The message - is read from standard
+With a message, waiting requests are answered with that message. Without one, they are
+woken, and the backend is asked again. If the message is -, it is read from standard
 input.`,
 		Example: `  $ caddy parker publish messages
   $ caddy parker publish rooms/7 '{"text":"hello"}'
   $ date | caddy parker publish clock - --expires 60`,
-		Args: arguments(1, 2, "a channel and perhaps a message, in quotes if it has spaces", `caddy parker publish rooms/7 '{"text":"hello"}'`),
+		Args: arguments(1, 2, "a channel and optionally a message, in quotes if it contains spaces", `caddy parker publish rooms/7 '{"text":"hello"}'`),
 		RunE: caddycmd.WrapCommandFuncForCobra(publish),
 	}
 	for _, f := range publishFlags {
@@ -39,10 +39,10 @@ input.`,
 
 // publishFlags are the flags that become fields of the request.
 var publishFlags = []struct{ name, field, usage string }{
-	{"content-type", "Content-Type", "What the message is (default: JSON or text, by its looks)"},
+	{"content-type", "Content-Type", "Content type of the message (default: JSON if the message is valid JSON, otherwise text)"},
 	{"event", "Parker-Event", "Type of the event on a stream"},
-	{"expires", "Parker-Expires", "For how many seconds, such as 0.5, it is kept for those who come later; 0: not at all"},
-	{"id", "Parker-Id", "Your own ID for it: what is published again with the same is published once"},
+	{"expires", "Parker-Expires", "Number of seconds, such as 0.5, that the event is kept for clients that resume; 0: not at all"},
+	{"id", "Parker-Id", "Your own ID of the event; a second event with the same ID is not published"},
 }
 
 func publish(fl caddycmd.Flags) (int, error) {
@@ -58,7 +58,7 @@ func publish(fl caddycmd.Flags) (int, error) {
 	if err != nil {
 		return exit(err)
 	}
-	header := http.Header{"Content-Type": nil} // else Caddy's client says that it is JSON
+	header := http.Header{"Content-Type": nil} // otherwise Caddy's client declares JSON
 	for _, f := range publishFlags {
 		if fl.Changed(f.name) {
 			header.Set(f.field, fl.String(f.name))
@@ -76,7 +76,7 @@ func publish(fl caddycmd.Flags) (int, error) {
 	return exit(err)
 }
 
-// messageOf is the message to be published; it is empty where there is none.
+// messageOf returns the message to publish, or an empty one if there is none.
 func messageOf(fl caddycmd.Flags) ([]byte, error) {
 	if fl.Arg(1) != "-" {
 		return []byte(fl.Arg(1)), nil

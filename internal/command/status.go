@@ -20,19 +20,19 @@ import (
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [--once] " + addressUsage,
-		Short: "Shows what is parked and released, and the busiest channels",
+		Short: "Shows parked requests, releases, and the busiest channels",
 		Long: `
-Shows what parker does: how many requests are parked and streams open, how many
-requests are released a second, how many asks the backend is sent and how many
-sharing spares it, how long clients waited for each ask in the last five minutes,
-how the broker fares, and the channels on which most wait.
+Shows how many requests are parked and how many streams are open, how many requests
+are released per second, how many asks are sent to the backend and how many are saved by
+sharing, how long clients waited for each ask in the last five minutes, the state of the
+broker, and the channels with the most waiting requests.
 
-On a terminal it is drawn anew each second until you press Ctrl+C. With --once, or
-where the output is no terminal, it is printed once.`,
+On a terminal the figures are updated each second until you press Ctrl+C. With --once,
+or if the output is not a terminal, they are printed once.`,
 		Args: arguments(0, 0, "no arguments", "caddy parker status --address localhost:2019"),
 		RunE: caddycmd.WrapCommandFuncForCobra(runStatus),
 	}
-	cmd.Flags().BoolP("once", "", false, "Print it once")
+	cmd.Flags().BoolP("once", "", false, "Print the figures once")
 	addAddressFlags(cmd)
 	return cmd
 }
@@ -56,7 +56,7 @@ func runStatus(fl caddycmd.Flags) (int, error) {
 	return exit(err)
 }
 
-// once returns when there are figures.
+// once returns as soon as there are figures, or if there is an error before.
 func once(ctx context.Context, f *figures) error {
 	ctx, enough := context.WithCancel(ctx)
 	defer enough()
@@ -67,8 +67,8 @@ func once(ctx context.Context, f *figures) error {
 	return err
 }
 
-// live draws the figures on a terminal until ctx ends. The error is that there were
-// never any.
+// live draws the figures on a terminal until ctx is canceled. It returns an error only
+// if there never were any figures.
 func live(ctx context.Context, f *figures, terminal int) error {
 	screen := screen{terminal: terminal, out: os.Stdout}
 	defer screen.close()
@@ -90,24 +90,24 @@ func live(ctx context.Context, f *figures, terminal int) error {
 	}
 }
 
-// figures are what Caddy has told of itself.
+// figures holds the figures that were received from Caddy.
 type figures struct {
 	address string
 
-	past    []status.Sample // oldest first, the newest with them
+	past    []status.Sample // oldest first, including the newest
 	newest  status.Now
-	now     time.Time // when that came; zero: nothing has
-	trouble error     // why nothing comes any more
+	now     time.Time // when newest was received, or zero
+	trouble error     // why no more figures are received, or nil
 }
 
-// remembered is how many samples are.
+// remembered is the maximum number of samples in past.
 const remembered = 300
 
-// errEnded says that Caddy tells no more for now.
-var errEnded = errors.New("nothing more is told: Caddy stops, or is reloaded")
+// errEnded is the error if Caddy has ended the stream of figures.
+var errEnded = errors.New("no more figures: Caddy is stopping or reloading")
 
-// follow takes what Caddy tells, and calls changed each time, until ctx ends or Caddy
-// tells no more.
+// follow receives figures and calls changed for each, until ctx is canceled or Caddy
+// ends the stream.
 func (f *figures) follow(ctx context.Context, changed func()) error {
 	header := http.Header{"Accept": {"text/event-stream"}}
 	body, err := administer(ctx, f.address, http.MethodGet, "/parker/status", header, nil)

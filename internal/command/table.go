@@ -43,7 +43,7 @@ func ofChannels(now status.Now) string {
 
 func comma(n int) string { return humanize.Comma(int64(n)) }
 
-// rate is a number a second, with a decimal where that matters.
+// rate formats a number per second, with one decimal if it is less than 10.
 func rate(n float64) string {
 	if n > 0 && n < 10 {
 		return fmt.Sprintf("%.1f", n)
@@ -51,8 +51,8 @@ func rate(n float64) string {
 	return humanize.Comma(int64(n + .5))
 }
 
-// waitedPerAsk says how long clients waited for each ask that the backend was sent. The
-// samples are a second apart, so their counts are seconds of waiting.
+// waitedPerAsk returns how long clients waited for each ask that was sent to the backend.
+// Samples are one second apart, so their counts are seconds of waiting.
 func waitedPerAsk(samples []status.Sample) string {
 	var waited, asks float64
 	for _, s := range samples {
@@ -68,7 +68,7 @@ func waitedPerAsk(samples []status.Sample) string {
 	return seconds(waited / asks)
 }
 
-// seconds formats a number of seconds, in minutes or hours where these are many.
+// seconds formats a number of seconds, in minutes or hours if there are many.
 func seconds(n float64) string {
 	switch {
 	case n < 600:
@@ -79,8 +79,7 @@ func seconds(n float64) string {
 	return rate(n/3600) + " h"
 }
 
-// screen is a terminal's, on which the same is drawn again and again. What stood there
-// before comes back in the end.
+// screen is the screen of a terminal. Its earlier content comes back when it is closed.
 type screen struct {
 	terminal int
 	out      io.Writer
@@ -89,14 +88,14 @@ type screen struct {
 
 // Control sequences (ECMA-48, and xterm's private modes).
 const (
-	openScreen  = "\x1b[?1049h\x1b[?25l\x1b[?7l" // the other screen, no cursor, no wrapping
+	openScreen  = "\x1b[?1049h\x1b[?25l\x1b[?7l" // alternate screen, no cursor, no wrapping
 	closeScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 	home        = "\x1b[H"
 	clearLine   = "\x1b[K"
 	clearBelow  = "\x1b[J"
 )
 
-// draw draws as many of the lines as there is room for.
+// draw draws as many lines as fit on the screen.
 func (s *screen) draw(write func(io.Writer)) {
 	var text bytes.Buffer
 	write(&text)

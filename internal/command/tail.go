@@ -26,23 +26,23 @@ import (
 func tailCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   `tail <url> [--poll] [--last-event-id <position>] [--header "Field: value"]`,
-		Short: "Prints the events of a URL as they come",
+		Short: "Prints the events of a URL as they arrive",
 		Long: `
-Listens to a URL as a browser does, by an event stream or with --poll by long-polls,
-and prints each event on a line: its position, its type and its data, with tabs in
-between. Further lines of the data begin with two tabs. Where there is no position,
-a - stands for it.
+Follows a URL as a browser does, with an event stream or, with --poll, with long-polls.
+Each event is printed on a line with its position, its type and its data, separated by
+tabs. Further lines of the data begin with two tabs. If an event has no position, - is
+printed instead.
 
-When the connection is lost it comes back, and goes on from the last position. It
-ends with Ctrl+C and then says that position, for --last-event-id; or when the server
-refuses.`,
+If the connection is lost, tail reconnects and continues from the last position. It ends
+when you press Ctrl+C, or when the server refuses the request. Then it prints the last
+position, for --last-event-id.`,
 		Example: `  $ caddy parker tail https://example.com/messages
   $ caddy parker tail https://example.com/rooms/7 --poll -H "Cookie: session=1"`,
 		Args: arguments(1, 1, "one URL", "caddy parker tail https://example.com/messages"),
 		RunE: caddycmd.WrapCommandFuncForCobra(runTail),
 	}
-	cmd.Flags().BoolP("poll", "", false, "Listen by long-polls, not by an event stream")
-	cmd.Flags().StringP("last-event-id", "", "", "Position after which to begin")
+	cmd.Flags().BoolP("poll", "", false, "Use long-polls instead of an event stream")
+	cmd.Flags().StringP("last-event-id", "", "", "Position after which to start")
 	cmd.Flags().StringArrayP("header", "H", nil, `Set a request header (format: "Field: value")`)
 	return cmd
 }
@@ -50,7 +50,7 @@ refuses.`,
 func runTail(fl caddycmd.Flags) (int, error) {
 	target, err := url.Parse(fl.Arg(0))
 	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
-		return exit(fmt.Errorf("%q: a URL with http:// or https:// is needed, such as https://example.com/messages", fl.Arg(0)))
+		return exit(fmt.Errorf("%q: must be a URL with http:// or https://, such as https://example.com/messages", fl.Arg(0)))
 	}
 	given, err := fl.GetStringArray("header")
 	if err != nil {
@@ -63,7 +63,7 @@ func runTail(fl caddycmd.Flags) (int, error) {
 	ctx, stop := untilInterrupted()
 	defer stop()
 	t := &tail{
-		// A coding would hold events back.
+		// With compression, servers may delay events.
 		client:   &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true, ForceAttemptHTTP2: true}},
 		url:      target.String(),
 		header:   header,
@@ -76,7 +76,7 @@ func runTail(fl caddycmd.Flags) (int, error) {
 	}
 	err = t.keep(ctx, listen)
 	if t.position != "" {
-		fmt.Fprintln(os.Stderr, "to go on from here: --last-event-id", t.position)
+		fmt.Fprintln(os.Stderr, "to continue from here: --last-event-id", t.position)
 	}
 	return exit(err)
 }
@@ -86,42 +86,43 @@ func headerOf(given []string) (http.Header, error) {
 	for _, line := range given {
 		name, value, ok := strings.Cut(line, ":")
 		if name = strings.TrimSpace(name); !ok || name == "" {
-			return nil, fmt.Errorf(`--header %q: a field is given as "Field: value"`, line)
+			return nil, fmt.Errorf(`--header %q: must have the form "Field: value"`, line)
 		}
 		header.Add(name, strings.TrimSpace(value))
 	}
 	return header, nil
 }
 
-// tail is a client that listens to a URL.
+// tail is a client that follows a URL.
 type tail struct {
 	client   *http.Client
 	url      string
 	header   http.Header
-	position string // of the last event, or empty
+	position string // the position of the last event, or empty
 	out      io.Writer
 
-	connected bool          // the server has answered as it should
-	failures  int           // in a row, since it did
-	retry     time.Duration // how long it wants its clients to wait; 0: it has not said
+	connected bool          // the server has answered correctly at least once
+	failures  int           // attempts since the last correct answer
+	retry     time.Duration // the reconnection time that the server has set, or 0
 	validator validator
-	last      []byte // the last of the backend's answers that was printed
+	last      []byte // the last answer of the backend that was printed
 }
 
-// Why there is no further attempt.
+// Errors after which there is no further attempt.
 var (
-	errEnd    = errors.New("there is nothing more to hear")
+	errEnd    = errors.New("the server has ended the stream for good")
 	errOutput = errors.New("printing an event")
 )
 
-// How long to wait before another attempt, if the server does not say, and at most.
+// The time before the second attempt, unless the server has set one, and the longest
+// time between two attempts.
 const (
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
 )
 
-// keep listens again and again. The error is what no further attempt would mend, or
-// that the first failed.
+// keep calls listen again and again until ctx is canceled. It returns an error if the
+// first attempt fails, or if another attempt would not help.
 func (t *tail) keep(ctx context.Context, listen func(context.Context) error) error {
 	for {
 		err := listen(ctx)
@@ -143,8 +144,9 @@ func (t *tail) keep(ctx context.Context, listen func(context.Context) error) err
 	}
 }
 
-// wait is how long to wait before another attempt: longer each time, and not the same
-// for all clients.
+// wait returns the time before the next attempt. It doubles with each failure, up to a
+// limit, and is shortened at random by up to a quarter, so that clients do not reconnect
+// together.
 func (t *tail) wait() time.Duration {
 	wait := firstRetry
 	if t.retry > 0 {
@@ -154,15 +156,15 @@ func (t *tail) wait() time.Duration {
 	return wait*3/4 + rand.N(wait/4+1)
 }
 
-// refusal is an answer that brings nothing to hear.
+// refusal is the error for an answer without events.
 type refusal struct {
 	status int
 	why    string
 }
 
-func (r refusal) Error() string { return "the server answers " + r.why }
+func (r refusal) Error() string { return "the server answered " + r.why }
 
-// passes tells whether it may answer otherwise after a while.
+// passes reports whether the server may accept the request later.
 func (r refusal) passes() bool {
 	switch r.status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -171,7 +173,7 @@ func (r refusal) passes() bool {
 	return false
 }
 
-// ask makes a request.
+// ask sends a request.
 func (t *tail) ask(ctx context.Context, header http.Header) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url, nil)
 	if err != nil {
@@ -188,8 +190,8 @@ func (t *tail) ask(ctx context.Context, header http.Header) (*http.Response, err
 	return t.client.Do(r)
 }
 
-// print writes an event on a line of its own, and each further line of its data.
-// What would make a terminal do things is written as an escape.
+// print prints an event on a line, followed by the further lines of its data. Control
+// characters are escaped, because a terminal would execute them.
 func (t *tail) print(event eventstream.Event) error {
 	id, kind := event.ID, event.Type
 	if id == "" {

@@ -1,6 +1,6 @@
-// Package delay calls back for each of many things the same time after it has begun.
-// One timer serves all: most end long before, and each timer that is set may wake the
-// thread that waits for the network.
+// Package delay calls back for each of many entries, the same time after each was
+// added. All entries share one timer: most are removed long before they expire, and
+// setting a timer may wake the thread that polls the network.
 package delay
 
 import (
@@ -8,35 +8,36 @@ import (
 	"time"
 )
 
-// Queue holds what has begun and has not ended, in the order in which it expires.
+// Queue holds entries in the order in which they expire.
 type Queue struct {
 	delay time.Duration
 
 	mu          sync.Mutex // guards all below, and all of each entry
 	first, last *Entry
 	timer       *time.Timer
-	running     bool // the timer is
+	running     bool // the timer is set
 }
 
-// Entry is one thing's place in a queue. The zero value is in none.
+// Entry is an entry of a [Queue]. The zero value is in no queue.
 type Entry struct {
-	owner          Owner // nil: it is in no queue
+	owner          Owner // nil if the entry is in no queue
 	due            time.Time
 	previous, next *Entry
 }
 
-// Owner is told when its time is over.
+// Owner is called when an entry expires.
 type Owner interface {
-	// Expired is called on a goroutine of its own, at most once for each [Queue.Begin].
-	// It may run while [Queue.End] is called.
+	// Expired is called in its own goroutine, at most once for each [Queue.Begin]. It
+	// may run while [Queue.End] is called.
 	Expired()
 }
 
-// New makes a queue of a delay that is more than 0.
+// New returns a queue with the delay, which must be positive.
 func New(delay time.Duration) *Queue { return &Queue{delay: delay} }
 
-// Begin has the owner told when the delay is over, unless [Queue.End] is called before.
-// An entry that is in the queue begins anew.
+// Begin adds the entry to the queue. The owner is called after the delay, unless
+// [Queue.End] is called before. For an entry that is already in the queue the delay
+// starts again.
 func (q *Queue) Begin(e *Entry, owner Owner) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -56,8 +57,8 @@ func (q *Queue) Begin(e *Entry, owner Owner) {
 	}
 }
 
-// End takes the entry out of the queue, unless it has expired. The timer is left: it
-// looks for the next when it rings.
+// End removes the entry from the queue, unless it has expired. The timer is not
+// stopped: when it fires, it is set for the next entry.
 func (q *Queue) End(e *Entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -66,7 +67,7 @@ func (q *Queue) End(e *Entry) {
 	}
 }
 
-// start has the timer ring. The caller holds mu.
+// start sets the timer. The caller holds mu.
 func (q *Queue) start(after time.Duration) {
 	q.running = true
 	if q.timer == nil {
@@ -92,7 +93,7 @@ func (q *Queue) ring() {
 	}
 }
 
-// remove takes an entry out. The caller holds mu.
+// remove removes an entry. The caller holds mu.
 func (q *Queue) remove(e *Entry) {
 	if e.previous == nil {
 		q.first = e.next

@@ -31,7 +31,7 @@ func TestCommandAcceptsAdminAddressAsURL(t *testing.T) {
 	}
 	for _, given := range []string{"https://" + address, "http://" + address + "/parker/", "localhost"} {
 		for _, command := range [][]string{{"publish", "news"}, {"status"}} {
-			if _, trouble, code := parker(t, caddy, "", append(command, "--address", given)...); code != 1 || !strings.Contains(trouble, "write for example localhost:2019") {
+			if _, trouble, code := parker(t, caddy, "", append(command, "--address", given)...); code != 1 || !strings.Contains(trouble, "for example localhost:2019") {
 				t.Errorf("%v at %s: code %d, %s", command, given, code, trouble)
 			}
 		}

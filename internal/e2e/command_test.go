@@ -183,12 +183,12 @@ func TestCommandPublishMatchesHook(t *testing.T) {
 	}
 	for says, args := range map[string][]string{
 		"the channel name is empty": {""},
-		"caddy parker publish needs a channel and perhaps a message, in quotes if it has spaces (0 given); write for example: caddy parker publish rooms/7": {},
-		"in quotes if it has spaces (3 given)":               {"x", "good", "day"},
-		"Parker-Event names a message":                       {"x", "--event", "y"},
-		"Parker-Expires is not a number of seconds from 0":   {"x", "y", "--expires", "soon"},
-		"The Content-Type is not a media type":               {"x", "y", "--content-type", "text"},
-		"HTTP 413: {\\\"error\\\":\\\"A message has at most": {"x", "-"},
+		"caddy parker publish needs a channel and optionally a message, in quotes if it contains spaces (0 given), for example: caddy parker publish rooms/7": {},
+		"in quotes if it contains spaces (3 given)":               {"x", "good", "day"},
+		"Parker-Event requires a message":                         {"x", "--event", "y"},
+		"Parker-Expires is not a number of seconds of 0 or more":  {"x", "y", "--expires", "soon"},
+		"The Content-Type is not a media type":                    {"x", "y", "--content-type", "text"},
+		"HTTP 413: {\\\"error\\\":\\\"The message is longer than": {"x", "-"},
 	} {
 		if _, trouble, code := publish(strings.Repeat("x", 1_000_001), args...); code != 1 || !strings.Contains(trouble, says) {
 			t.Errorf("%q: code %d, %s, want %s", args, code, trouble, says)
@@ -300,7 +300,7 @@ func TestCommandTailHearsEveryEvent(t *testing.T) {
 			if err := command.Wait(); err != nil {
 				t.Errorf("the command ended with %v", err)
 			}
-			if want := "to go on from here: --last-event-id " + strings.Replace(position, "-2", "-5", 1); !strings.Contains(stderr.String(), want) {
+			if want := "to continue from here: --last-event-id " + strings.Replace(position, "-2", "-5", 1); !strings.Contains(stderr.String(), want) {
 				t.Errorf("at its end it wrote %s, want %s", stderr, want)
 			}
 		})
@@ -355,15 +355,15 @@ func TestCommandTailEndsWhenRefused(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"http://" + caddy.Site + "/forbidden"}, 1, "the server answers 403 Forbidden"},
-		{[]string{"http://" + caddy.Site + "/forbidden", "--poll"}, 1, "the server answers 403 Forbidden"},
-		{[]string{"http://" + caddy.Site + "/away"}, 1, "the server answers 503 Service Unavailable"},
-		{[]string{"http://" + caddy.Site}, 1, "which is no event stream; perhaps you want --poll"},
+		{[]string{"http://" + caddy.Site + "/forbidden"}, 1, "the server answered 403 Forbidden"},
+		{[]string{"http://" + caddy.Site + "/forbidden", "--poll"}, 1, "the server answered 403 Forbidden"},
+		{[]string{"http://" + caddy.Site + "/away"}, 1, "the server answered 503 Service Unavailable"},
+		{[]string{"http://" + caddy.Site}, 1, "which is not an event stream; try --poll"},
 		{[]string{"http://" + caddy.Site + "/over"}, 0, ""},
 		{[]string{"http://" + nobody}, 1, "connection refused"},
-		{[]string{caddy.Site}, 1, "a URL with http:// or https:// is needed"},
-		{[]string{"http://" + caddy.Site, "-H", "nothing"}, 1, `a field is given as`},
-		{[]string{}, 1, "caddy parker tail needs one URL (0 given); write for example: caddy parker tail https://example.com/messages"},
+		{[]string{caddy.Site}, 1, "must be a URL with http:// or https://"},
+		{[]string{"http://" + caddy.Site, "-H", "nothing"}, 1, `must have the form`},
+		{[]string{}, 1, "caddy parker tail needs one URL (0 given), for example: caddy parker tail https://example.com/messages"},
 	} {
 		if _, stderr, code := parker(t, caddy, "", append([]string{"tail"}, c.args...)...); code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("%v: code %d, %s", c.args, code, stderr)

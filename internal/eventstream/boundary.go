@@ -2,25 +2,24 @@ package eventstream
 
 import "bytes"
 
-// Boundary follows an event stream that somebody else writes, and tells where a
-// comment can be put in without changing an event. The zero value stands at the
-// start of a stream.
+// Boundary follows the event stream of a backend and finds the places where a comment
+// can be inserted without changing an event. The zero value is at the start of a
+// stream.
 type Boundary struct {
-	marked  int  // how many bytes of a byte order mark have come, and were kept
-	begun   bool // what may be a byte order mark is over
+	marked  int  // how many bytes of a byte order mark were held back
+	begun   bool // the start, where a byte order mark may be, is over
 	inLine  bool // a line has begun and not ended
 	inEvent bool // a line of an event has begun since the last empty line
-	afterCR bool // the last byte was a CR: a LF now belongs to it
+	afterCR bool // the last byte was a CR, so a LF that follows belongs to it
 }
 
-// byteOrderMark may stand at the start of a stream, where it means nothing.
-// Behind a comment it would be part of a field's name.
+// byteOrderMark is ignored at the start of a stream. After a comment it would be part
+// of a field's name.
 const byteOrderMark = "\uFEFF"
 
-// Follow takes the next piece of the stream, of any size, and returns what to
-// send in its place: the piece itself, but for a byte order mark at the start of
-// the stream, which is taken out. As long as the stream may be about to begin
-// with one, nothing is returned.
+// Follow takes the next piece of the stream, of any size, and returns what to send
+// instead: the same bytes, without a byte order mark at the start of the stream. It
+// returns nothing while the bytes so far may be an incomplete byte order mark.
 func (b *Boundary) Follow(piece []byte) []byte {
 	piece = b.skipMark(piece)
 	for rest := piece; len(rest) > 0; {
@@ -50,14 +49,14 @@ func (b *Boundary) beginLine(first byte) {
 	switch first {
 	case '\r', '\n':
 		b.inEvent = false
-	case ':': // a comment begins no event and ends none
+	case ':': // a comment neither begins nor ends an event
 	default:
 		b.inEvent = true
 	}
 }
 
-// skipMark returns the piece without its part of a byte order mark. Bytes that
-// began like one and then were none are given back.
+// skipMark returns the piece without its part of a byte order mark. If bytes that were
+// held back turn out not to be a byte order mark, they are returned before the piece.
 func (b *Boundary) skipMark(piece []byte) []byte {
 	if b.begun {
 		return piece
@@ -80,9 +79,10 @@ func (b *Boundary) skipMark(piece []byte) []byte {
 	return piece
 }
 
-// Between tells whether the stream stands between whole events: at its start, or
-// behind an empty line and perhaps comments. Behind a CR that is so as well: a LF
-// that follows the comment ends an empty line, which between events says nothing.
+// Between reports whether the stream is between two events: at its start, or after an
+// empty line that may be followed by comments. That includes the place between a CR and
+// its LF: after an inserted comment the LF is an empty line, which has no meaning
+// between events.
 func (b *Boundary) Between() bool {
 	return !b.inLine && !b.inEvent
 }

@@ -1,8 +1,8 @@
-// Package eventstream writes event streams, and follows those of others: WHATWG
-// HTML, section 9.2.
+// Package eventstream writes event streams, and follows those of backends (WHATWG
+// HTML, section 9.2).
 //
-// The functions append to a slice and allocate only where it has no room, so that
-// what goes to many readers is encoded once.
+// The Append functions append to a slice, so that an event for many readers is encoded
+// once.
 package eventstream
 
 import (
@@ -12,25 +12,26 @@ import (
 	"time"
 )
 
-// MediaType is that of an event stream. Section 9.2.5.
+// MediaType is the media type of an event stream (WHATWG HTML, section 9.2.5).
 const MediaType = "text/event-stream"
 
-// Event is what a client is told.
+// Event is an event of a stream.
 type Event struct {
-	// ID becomes the client's last event ID, which it sends when it connects
-	// again. Empty: the client keeps the one it has.
+	// ID becomes the client's last event ID, which it sends when it reconnects. If
+	// empty, the client keeps its last event ID.
 	ID string
 
-	// Type names the listeners that hear the event. Empty stands for message.
+	// Type selects the client's listeners that receive the event. If empty, it is
+	// "message".
 	Type string
 
-	// Data may be empty: the event is heard all the same. CR, LF and CRLF each
-	// end a line, and reach the client as LF.
+	// Data may be empty: clients dispatch the event anyway. CR, LF and CRLF each end
+	// a line, and reach the client as LF.
 	Data []byte
 }
 
-// AppendEvent appends an event. CR, LF and NUL in its ID and type, which the
-// format has no way to write, are left out.
+// AppendEvent appends an event. CR, LF and NUL are removed from its ID and type,
+// because the format cannot express them.
 func AppendEvent(stream []byte, event Event) []byte {
 	if event.ID != "" {
 		stream = appendField(stream, "id", event.ID)
@@ -41,29 +42,29 @@ func AppendEvent(stream []byte, event Event) []byte {
 	return append(appendData(stream, event.Data), '\n')
 }
 
-// AppendID appends what makes id the client's last event ID without an event. An
-// empty one has the client forget what it has.
+// AppendID appends a block that sets the client's last event ID without an event. An
+// empty id clears it.
 func AppendID(stream []byte, id string) []byte {
 	return append(appendField(stream, "id", id), '\n')
 }
 
-// AppendRetry appends how long a client waits before it connects again, in whole
-// milliseconds.
+// AppendRetry appends the time that a client waits before it reconnects, in whole
+// milliseconds. A negative time counts as 0.
 func AppendRetry(stream []byte, wait time.Duration) []byte {
 	stream = append(stream, "retry: "...)
 	stream = strconv.AppendInt(stream, max(wait, 0).Milliseconds(), 10)
 	return append(stream, "\n\n"...)
 }
 
-// AppendComment appends a comment of one line, which clients skip: it only shows
-// that the stream lives. No empty line follows it, which some clients would take
-// for an event without data.
+// AppendComment appends a comment of one line, which clients ignore: it only shows that
+// the connection is alive. No empty line follows, because some clients would dispatch
+// an event without data for it.
 func AppendComment(stream []byte, text string) []byte {
 	return appendField(stream, "", text)
 }
 
-// appendField leaves one space behind the colon, as clients take one away. A line
-// without a name is a comment.
+// appendField appends a line. It writes one space after the colon, which clients
+// remove. A line without a name is a comment.
 func appendField(stream []byte, name, value string) []byte {
 	stream = append(append(stream, name...), ": "...)
 	for {
@@ -76,8 +77,8 @@ func appendField(stream []byte, name, value string) []byte {
 	}
 }
 
-// appendData writes a field for each line, so that data that ends with a line's
-// end has an empty one last.
+// appendData appends a data field for each line. For data that ends with a line break
+// the last field is empty.
 func appendData(stream, data []byte) []byte {
 	for {
 		stream = append(stream, "data: "...)

@@ -11,11 +11,11 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 )
 
-// Text is what an event can say of a body with this Content-Type, which may be empty. A
-// stream is in UTF-8 (WHATWG HTML, section 9.2.5): a body in another charset that
-// browsers know is decoded as they do (WHATWG Encoding, section 6.1), and a byte order
-// mark at its start, which to scripts would be a part of the data, is left out. A body
-// in a charset that is not known is returned as it is.
+// Text returns a body as the data of an event. contentType is the body's Content-Type
+// and may be empty. Event streams are in UTF-8 (WHATWG HTML, section 9.2.5), so a body
+// in another charset that browsers know is decoded as in browsers (WHATWG Encoding,
+// section 6.1). A byte order mark at the start is removed, because scripts would see it
+// as part of the data. A body in an unknown charset is returned unchanged.
 func Text(contentType string, body []byte) []byte {
 	charset := field.Parameter(contentType, "charset")
 	if charset == "" {

@@ -1,4 +1,4 @@
-// Package field parses those HTTP header fields that net/http leaves to others.
+// Package field parses HTTP header fields that net/http does not parse.
 package field
 
 import (
@@ -8,13 +8,12 @@ import (
 	"time"
 )
 
-// maxDelta is what a larger number of seconds counts as (RFC 9111, 1.2.2).
+// maxDelta is the number of seconds that larger numbers count as (RFC 9111, 1.2.2).
 const maxDelta = 1 << 31
 
-// Wait is how long the client prefers to wait for an answer: the preference
-// `wait` of the Prefer field, in whole seconds (RFC 7240, 4.3). It is not ok
-// where there is none, or where the first one, which alone counts, has no such
-// number.
+// Wait returns how long the client prefers to wait for an answer: the preference
+// `wait` of the Prefer field, in whole seconds (RFC 7240, 4.3). Only the first `wait`
+// counts. ok is false if there is none, or if its value is not a number of seconds.
 func Wait(header http.Header) (wait time.Duration, ok bool) {
 	for _, line := range header["Prefer"] {
 		for more := true; more; {
@@ -30,8 +29,8 @@ func Wait(header http.Header) (wait time.Duration, ok bool) {
 	return 0, false
 }
 
-// PreferencesBut returns the preferences of a Prefer field but for those of one name
-// (RFC 7240, section 2), as they stand in its lines.
+// PreferencesBut returns the preferences in the lines of a Prefer field, except those
+// with the name (RFC 7240, section 2). They are returned as they are written.
 func PreferencesBut(lines []string, name string) []string {
 	var others []string
 	for _, line := range lines {
@@ -48,7 +47,7 @@ func PreferencesBut(lines []string, name string) []string {
 	return others
 }
 
-// delta reads delta-seconds (RFC 9111, 1.2.2).
+// delta parses delta-seconds (RFC 9111, 1.2.2).
 func delta(digits string) (time.Duration, bool) {
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return 0, false
@@ -60,10 +59,9 @@ func delta(digits string) (time.Duration, bool) {
 	return time.Duration(min(seconds, maxDelta)) * time.Second, true
 }
 
-// List is the elements of a list-based field (RFC 9110, 5.6.1), given the
-// values of all its lines. An element that is one quoted string stands for
-// what is quoted, commas included. Empty elements are left out; a quoted
-// empty string is not one of them.
+// List returns the elements of a list-based field (RFC 9110, 5.6.1), given the values
+// of all its lines. An element that is a quoted string is returned without its quotes,
+// and may contain commas. Empty elements are omitted, but not empty quoted strings.
 func List(values []string) []string {
 	var elements []string
 	for _, line := range values {
@@ -78,8 +76,8 @@ func List(values []string) []string {
 	return elements
 }
 
-// Accepts tells whether a request's Accept field names the media type itself, not
-// by a range, and does not rule it out (RFC 9110, 12.5.1).
+// Accepts reports whether a request's Accept field names the media type itself, not by
+// a range, and with a weight other than 0 (RFC 9110, 12.5.1).
 func Accepts(header http.Header, mediaType string) bool {
 	for _, line := range header["Accept"] {
 		for more := true; more; {
@@ -94,11 +92,11 @@ func Accepts(header http.Header, mediaType string) bool {
 	return false
 }
 
-// ruledOut tells whether a weight among the parameters is zero (RFC 9110, 12.4.2).
+// ruledOut reports whether the weight among the parameters is 0 (RFC 9110, 12.4.2).
 func ruledOut(parameters string) bool { return weight(parameters) == 0 }
 
-// weight is the one among the parameters (RFC 9110, 12.4.2). It is 1 where there is
-// none, or none that could be one.
+// weight returns the weight among the parameters (RFC 9110, 12.4.2), or 1 if there is
+// no valid weight.
 func weight(parameters string) float64 {
 	for more := true; more; {
 		var parameter string
@@ -114,9 +112,9 @@ func weight(parameters string) float64 {
 	return 1
 }
 
-// Prefers reports whether a request's Accept field names the media type itself, and
-// nothing with a greater weight: no other media type, and no range, which stands for
-// all that the field does not name (RFC 9110, 12.5.1).
+// Prefers reports whether a request's Accept field names the media type itself with a
+// weight other than 0, and no other media type or range with a greater weight
+// (RFC 9110, 12.5.1).
 func Prefers(header http.Header, mediaType string) bool {
 	own, greatest := 0.0, 0.0
 	named := false
@@ -138,8 +136,8 @@ func Prefers(header http.Header, mediaType string) bool {
 	return own > 0 && own >= greatest
 }
 
-// AcceptsOnly reports whether a request's Accept field names the media type, does not
-// rule it out, and names nothing else.
+// AcceptsOnly reports whether a request's Accept field names the media type with a
+// weight other than 0, and nothing else.
 func AcceptsOnly(header http.Header, mediaType string) bool {
 	elements := 0
 	for _, line := range header["Accept"] {
@@ -154,8 +152,8 @@ func AcceptsOnly(header http.Header, mediaType string) bool {
 	return elements == 1 && Accepts(header, mediaType)
 }
 
-// Parameter is the value of one of the parameters behind a media type, or empty where
-// there is none of that name (RFC 9110, 5.6.6). Others may be malformed.
+// Parameter returns the value of a parameter of a media type, or "" if there is no
+// parameter with that name (RFC 9110, 5.6.6). Other parameters may be malformed.
 func Parameter(mediaType, name string) string {
 	_, parameters, more := cut(mediaType, ';')
 	for more {
@@ -168,7 +166,7 @@ func Parameter(mediaType, name string) string {
 	return ""
 }
 
-// cut is strings.Cut that looks past quoted strings.
+// cut is like strings.Cut, but ignores separators in quoted strings.
 func cut(s string, separator byte) (before, after string, found bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -184,8 +182,8 @@ func cut(s string, separator byte) (before, after string, found bool) {
 	return s, "", false
 }
 
-// unquote is what a quoted string stands for (RFC 9110, 5.6.4). Anything else
-// is returned as it is.
+// unquote returns the text of a quoted string (RFC 9110, 5.6.4). Any other string is
+// returned unchanged.
 func unquote(s string) string {
 	if s == "" || s[0] != '"' {
 		return s
@@ -208,7 +206,7 @@ func unquote(s string) string {
 	return s
 }
 
-// trim takes optional white space off both ends (RFC 9110, 5.6.3).
+// trim removes optional white space from both ends (RFC 9110, 5.6.3).
 func trim(s string) string {
 	return strings.Trim(s, " \t")
 }

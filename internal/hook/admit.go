@@ -15,14 +15,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Gate decides who may use what is not for everybody.
+// Gate restricts access to an endpoint by the client's address, origin and token.
 type Gate struct {
-	// Browsers lets a token also be presented as the password of Basic credentials,
-	// whatever the user name: that is what a browser asks for. It suits only what
-	// changes nothing, as browsers present them for pages of other origins too.
+	// Browsers also accepts a token as the password of Basic credentials, with any
+	// user name, because browsers can ask their users for these. Set it only for
+	// endpoints that change nothing: browsers also send the credentials with requests
+	// of pages of other origins.
 	Browsers bool
 
-	// Directive is the one whose options say who may pass: refusals name it.
+	// Directive is the name of the directive that configures the gate, for error
+	// messages.
 	Directive string
 
 	tokens      []tokenDigest
@@ -30,12 +32,12 @@ type Gate struct {
 	crossOrigin http.CrossOriginProtection
 }
 
-// NewGate makes a gate. If there are tokens, each request must present one of them;
-// global placeholders such as {env.TOKEN} are replaced in them. allow lists the peers
-// that may pass, as CIDR ranges, single addresses or the word private_ranges; none
-// stands for loopback addresses.
+// NewGate returns a gate. If there are tokens, each request must present one of them.
+// Global placeholders such as {env.TOKEN} are replaced in tokens. allow lists the peers
+// that are allowed, as CIDR ranges, single addresses or the word private_ranges. If it
+// is empty, only loopback addresses are allowed.
 //
-// The error names the token, by its number, or the word of allow that is wrong.
+// The error contains the number of the invalid token, or the invalid word of allow.
 func NewGate(tokens, allow []string) (*Gate, error) {
 	digests, err := digestTokens(tokens)
 	if err != nil {
@@ -48,17 +50,17 @@ func NewGate(tokens, allow []string) (*Gate, error) {
 	return &Gate{tokens: digests, allowed: allowed}, nil
 }
 
-// tokenDigest is what is kept of a token. Digests are of one length, so comparing
-// them does not tell the length of the token either.
+// tokenDigest is the digest of a token. All digests have the same length, so the time
+// of a comparison does not depend on the length of the token.
 type tokenDigest = [sha256.Size]byte
 
-// digestTokens refuses tokens that no Authorization field can carry. Its errors
-// never quote a token.
+// digestTokens returns the digests of the tokens. It returns an error for a token that
+// an Authorization field cannot contain. Errors never contain a token.
 func digestTokens(tokens []string) ([]tokenDigest, error) {
 	var digests []tokenDigest
 	replacer := caddy.NewReplacer()
 	for i, token := range tokens {
-		// An unset variable must not leave the gate open, or a token empty.
+		// An unset variable must be an error, not an empty token.
 		token, err := replacer.ReplaceOrErr(token, true, true)
 		switch {
 		case err != nil:
@@ -66,14 +68,14 @@ func digestTokens(tokens []string) ([]tokenDigest, error) {
 		case token == "":
 			return nil, fmt.Errorf("token %d is empty", i+1)
 		case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-			return nil, fmt.Errorf("token %d holds a character other than visible ASCII", i+1)
+			return nil, fmt.Errorf("token %d contains a character other than visible ASCII", i+1)
 		}
 		digests = append(digests, sha256.Sum256([]byte(token)))
 	}
 	return digests, nil
 }
 
-// parseAllow reads CIDR ranges, single addresses and Caddy's private_ranges.
+// parseAllow parses CIDR ranges, single addresses and Caddy's private_ranges.
 func parseAllow(words []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for _, word := range words {
@@ -86,7 +88,8 @@ func parseAllow(words []string) ([]netip.Prefix, error) {
 			if err != nil {
 				return nil, fmt.Errorf("allow: %w", err)
 			}
-			// Peers are compared unmapped, so a mapped range would match none.
+			// Peer addresses are unmapped before they are compared, so a range of
+			// IPv4-mapped addresses must be unmapped as well.
 			if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
 				prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
 			}
@@ -96,15 +99,16 @@ func parseAllow(words []string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-// Admit decides who may pass: the peer by its address, no foreign web page, and
-// where tokens are configured, only who presents one. Else it says why not.
+// Admit returns nil if the request is admitted, otherwise why it is not. The peer's
+// address must be allowed, web pages of other origins may not publish, and if tokens
+// are configured, the request must present one of them.
 func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) *Problem {
 	if !g.admitsPeer(r) {
 		return refuse(http.StatusForbidden, fmt.Sprintf(
-			"This is not open to your address. The option allow of %s says which addresses may use it, by default only loopback; if there is a proxy in between, its address counts.", g.Directive))
+			"Your address is not allowed. The option allow of %s lists the addresses that are allowed, by default only loopback. Behind a proxy, the address of the proxy counts.", g.Directive))
 	}
 	if err := g.checkOrigin(r); err != nil {
-		return refuse(http.StatusForbidden, "A web page may not publish here: "+err.Error()+".")
+		return refuse(http.StatusForbidden, "This web page may not publish: "+err.Error()+".")
 	}
 	if len(g.tokens) == 0 {
 		return nil
@@ -115,18 +119,18 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) *Problem {
 		return nil
 	case g.Browsers:
 		w.Header().Set("WWW-Authenticate", `Basic realm="parker", charset="UTF-8"`)
-		return refuse(http.StatusUnauthorized, "A token is asked for: as a Bearer token, or as the password for any user name.")
+		return refuse(http.StatusUnauthorized, "A token is required, as a Bearer token or as the password with any user name.")
 	case presented:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="parker", error="invalid_token"`)
-		return refuse(http.StatusUnauthorized, "The Bearer token is not one that is admitted.")
+		return refuse(http.StatusUnauthorized, "The Bearer token is not valid.")
 	default:
-		// Without a token there is no error to name (RFC 6750, section 3.1).
+		// If there is no token, the field has no error parameter (RFC 6750, section 3.1).
 		w.Header().Set("WWW-Authenticate", `Bearer realm="parker"`)
-		return refuse(http.StatusUnauthorized, "A Bearer token is asked for.")
+		return refuse(http.StatusUnauthorized, "A Bearer token is required.")
 	}
 }
 
-// tokenOf is the token that a request presents.
+// tokenOf returns the token that a request presents.
 func (g *Gate) tokenOf(r *http.Request) (token string, presented bool) {
 	if token, presented = bearerToken(r); presented || !g.Browsers {
 		return token, presented
@@ -135,10 +139,10 @@ func (g *Gate) tokenOf(r *http.Request) (token string, presented bool) {
 	return password, presented
 }
 
-// admitsPeer goes by the connection's own peer: a forwarded address is the
-// client's word only.
+// admitsPeer reports whether the direct peer's address is allowed. Forwarded addresses
+// do not count, because clients can forge them.
 func (g *Gate) admitsPeer(r *http.Request) bool {
-	// Who may open a unix socket is the file system's to say.
+	// Access to unix sockets is restricted by file permissions.
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if ok && strings.HasPrefix(local.Network(), "unix") {
 		return true
@@ -159,26 +163,26 @@ func (g *Gate) admitsPeer(r *http.Request) bool {
 	return false
 }
 
-// checkOrigin keeps web pages from publishing through a browser that runs where
-// the gate is open, on the server itself above all.
+// checkOrigin prevents web pages from publishing through a browser whose address is
+// allowed, for example one on the server itself.
 func (g *Gate) checkOrigin(r *http.Request) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return nil // browsers keep the answer from pages of other origins
+		return nil // browsers do not let pages of other origins read the answer
 	}
 	if err := g.crossOrigin.Check(r); err != nil {
-		return errors.New("it is of another origin")
+		return errors.New("it has another origin")
 	}
-	// A page whose own name is made to point here once it is loaded (DNS
-	// rebinding) is of the same origin. It knows no token, and it has a name.
+	// With DNS rebinding, a page has the same origin as this server. It does not know
+	// a token, and its origin is a name, not an address.
 	origin := r.Header.Get("Origin")
 	if origin != "" && len(g.tokens) == 0 && !isLiteralOrigin(origin) {
-		return errors.New("without a token, only one whose origin is an address or localhost may")
+		return errors.New("without a token, its origin must be an IP address or localhost")
 	}
 	return nil
 }
 
-// isLiteralOrigin tells whether the host of an origin is an IP address or
-// localhost, which no DNS server can point elsewhere.
+// isLiteralOrigin reports whether the host of an origin is an IP address or localhost,
+// which cannot be resolved to another address.
 func isLiteralOrigin(origin string) bool {
 	parsed, err := url.Parse(origin)
 	if err != nil {
@@ -191,15 +195,15 @@ func isLiteralOrigin(origin string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// bearerToken is the token that a request presents (RFC 6750, section 2.1).
+// bearerToken returns the Bearer token of a request (RFC 6750, section 2.1).
 func bearerToken(r *http.Request) (token string, presented bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.Trim(token, " ")
 	return token, token != "" && strings.EqualFold(scheme, "Bearer")
 }
 
-// admitsToken compares with every token, so that the time taken tells neither how
-// much of a token was right nor which one it was.
+// admitsToken reports whether the token is one of the gate's tokens. It compares all
+// tokens in constant time, so that the time reveals nothing about them.
 func (g *Gate) admitsToken(token string) bool {
 	presented := sha256.Sum256([]byte(token))
 	equal := 0

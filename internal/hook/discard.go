@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// Many clients send the whole body before they read the answer. Of one that is refused
-// before it is read they would see no more than a reset connection, so the body is read
-// on and thrown away. But the client may be anyone, and nothing that it sends is of use.
+// Many clients send the whole body before they read the answer. If their request is
+// refused before the body is read, they would only see a reset connection. So the body
+// is read and discarded, within limits, because the client may be anyone.
 const (
-	// maxDiscarded is how much is read: enough for a message that is some times too
-	// large, at the default limit of 1 MB, and too little to be worth an attack.
+	// maxDiscarded is the maximum number of bytes: enough for a message that is
+	// several times larger than the default limit of 1 MB, but too few for an attack.
 	maxDiscarded = 16 << 20
 
-	// discardTime is how long that may take: enough for some megabytes from anywhere
-	// near, and so short that slow clients hold few connections.
+	// discardTime is the maximum time: enough to receive some megabytes on a local
+	// network, but too short for slow clients to occupy many connections.
 	discardTime = 5 * time.Second
 )
 
-// Discard reads what is still to come of the body of a request that is refused, up to
-// 16 MiB and for 5 seconds at most. It does nothing on HTTP/2 and 3, which can end a
-// body without the connection.
+// Discard reads and discards the rest of the body of a request that is refused, up to
+// 16 MiB and for at most 5 seconds. It does nothing on HTTP/2 and HTTP/3, where a body
+// can be aborted without closing the connection.
 func Discard(w http.ResponseWriter, r *http.Request) {
 	if !hasBody(r) {
 		return
 	}
-	// Without a time limit a slow client would decide how long this takes.
+	// Without a deadline, a slow client could make this take forever.
 	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(discardTime)) != nil {
 		return
 	}
-	// A client that has left, or sends no more, is none that reads the answer.
+	// After an error the client does not read the answer anyway.
 	_, _ = io.CopyN(io.Discard, r.Body, maxDiscarded)
 }
 
-// hasBody reports whether a body stands between a request and the next one on its
-// connection.
+// hasBody reports whether the body of a request must be read before the next request
+// on its connection.
 func hasBody(r *http.Request) bool { return r.ContentLength != 0 && r.ProtoMajor == 1 }

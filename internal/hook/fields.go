@@ -8,17 +8,17 @@ import (
 	"github.com/caddy-parker/parker/internal/publication"
 )
 
-// The header fields in which a publisher says more of an event.
+// The header fields with the properties of an event.
 const (
 	eventField   = "Parker-Event"
 	expiresField = "Parker-Expires"
 	idField      = "Parker-Id"
 )
 
-// fields is what the header of a publish says.
+// fields holds the properties of an event from the header of a request.
 type fields struct {
 	event    string        // the event's type, or empty
-	id       string        // the publisher's own ID, or empty
+	id       string        // the publisher's own ID of the event, or empty
 	lifetime time.Duration // as in [brokers.Publication]
 }
 

@@ -1,6 +1,6 @@
-// Package hook is the HTTP face at which applications publish, and see who
-// waits. It decides who may, reads what is published, and answers each refusal
-// with a problem body (RFC 9457).
+// Package hook implements the HTTP endpoint at which applications publish events and
+// look up waiting requests. It restricts access, reads messages, and answers requests
+// that it refuses with a problem body (RFC 9457).
 package hook
 
 import (
@@ -12,48 +12,48 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Board is where a [Hook] publishes, and what it reports from.
+// Board publishes events for a [Hook] and reports waiting requests.
 type Board interface {
-	// Publish makes an event. It limits by itself how long it takes: ctx does not
-	// end when the client leaves. The client is told only that it failed, so the
-	// Board logs why.
+	// Publish publishes an event. It must limit its own duration, because ctx is not
+	// canceled when the client leaves. It must log errors, because the client is not
+	// told their cause.
 	Publish(ctx context.Context, publication brokers.Publication) (brokers.Published, error)
 
-	// Position is where events stand now.
+	// Position returns the position of the newest event.
 	Position() brokers.Position
 
-	// Waiting counts who waits on the channel.
+	// Waiting counts the waiting requests and streams of a channel.
 	Waiting(channel string) Waiting
 
-	// Channels lists up to limit of the channels that anyone waits on and that begin
-	// with a prefix, in order of their names' bytes, beginning behind the name after.
+	// Channels returns up to limit channels with waiting requests whose names begin
+	// with prefix and sort after the name after, in order of the bytes of their names.
 	Channels(prefix, after string, limit int) []ChannelWaiting
 }
 
-// Waiting counts who waits on a channel.
+// Waiting counts the waiting requests and streams of a channel.
 type Waiting struct {
-	// Requests is how many requests are parked.
+	// Requests is the number of parked requests.
 	Requests int `json:"waiting"`
 
-	// Streams is how many Server-Sent Events streams are open.
+	// Streams is the number of open event streams.
 	Streams int `json:"streams"`
 }
 
-// ChannelWaiting is a channel and who waits on it.
+// ChannelWaiting is a channel with the number of its waiting requests and streams.
 type ChannelWaiting struct {
 	Channel string `json:"channel"`
 	Waiting
 }
 
-// Hook serves one site's hook.
+// Hook is the HTTP handler of the hook.
 type Hook struct {
 	board      Board
 	maxMessage int64
 	gate       *Gate
 }
 
-// New makes a hook behind a [Gate] of these tokens and addresses. maxMessage is the
-// largest message, in bytes.
+// New returns a hook. tokens and allow restrict access as in [NewGate]. maxMessage is
+// the maximum size of a message in bytes.
 func New(board Board, tokens, allow []string, maxMessage int64) (*Hook, error) {
 	gate, err := NewGate(tokens, allow)
 	if err != nil {
@@ -63,8 +63,8 @@ func New(board Board, tokens, allow []string, maxMessage int64) (*Hook, error) {
 	return &Hook{board: board, maxMessage: maxMessage, gate: gate}, nil
 }
 
-// ServeHTTP answers every request itself: POST and PUT publish, GET and HEAD
-// report, all others are refused.
+// ServeHTTP answers a request: POST and PUT publish, GET and HEAD report, and all other
+// methods are refused.
 func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -79,8 +79,8 @@ func (h *Hook) serve(w http.ResponseWriter, r *http.Request) *Problem {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		// A pair that is left out could be the channel.
-		return refuse(http.StatusBadRequest, "The query cannot be read.")
+		// The malformed part could be the channel.
+		return refuse(http.StatusBadRequest, "The query is malformed.")
 	}
 	switch r.Method {
 	case http.MethodPost, http.MethodPut:
@@ -93,9 +93,9 @@ func (h *Hook) serve(w http.ResponseWriter, r *http.Request) *Problem {
 	}
 }
 
-// channelOf is the channel that a request is about: ?channel= where it is given,
-// whatever the path, else the decoded path without its one leading slash.
-// Nothing is cleaned: //x is the channel /x.
+// channelOf returns the channel of a request: the value of ?channel= if given, otherwise
+// the decoded path without its first slash. The path is not cleaned: //x is the channel
+// /x.
 func channelOf(r *http.Request, query url.Values) (string, *Problem) {
 	channel := strings.TrimPrefix(r.URL.Path, "/")
 	switch named := query["channel"]; len(named) {
@@ -103,11 +103,11 @@ func channelOf(r *http.Request, query url.Values) (string, *Problem) {
 	case 1:
 		channel = named[0]
 	default:
-		return "", refuse(http.StatusBadRequest, "A request is about one channel, and ?channel= names several.")
+		return "", refuse(http.StatusBadRequest, "The query contains ?channel= more than once.")
 	}
 	if err := brokers.CheckChannel(channel); err != nil {
-		return "", refuse(http.StatusBadRequest, "Not a channel: "+err.Error()+
-			". It is the path without its leading slash, or the value of ?channel=.")
+		return "", refuse(http.StatusBadRequest, "Invalid channel: "+err.Error()+
+			". The channel is the path without its leading slash, or the value of ?channel=.")
 	}
 	return channel, nil
 }

@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// Problem is a refusal (RFC 9457). Of type about:blank, it says no more than its
-// status does, but for the detail: a sentence for whoever called, never with a
-// secret in it.
+// Problem is the body of the answer to a request that is refused (RFC 9457). Its type
+// is about:blank, so the title is the text of the status. The detail is a sentence that
+// explains the refusal. It never contains a secret.
 type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -21,29 +21,29 @@ func refuse(status int, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// MethodNotAllowed is the refusal of a method. The answer's field Allow is to name those
-// that are allowed.
+// MethodNotAllowed returns the refusal of a method. The caller must set the answer's
+// Allow field.
 func MethodNotAllowed(detail string) *Problem {
 	return refuse(http.StatusMethodNotAllowed, detail)
 }
 
-// Answer answers a request with it. A body that was not read is discarded afterwards,
-// within bounds, and the connection closed.
+// Answer answers a request with the problem. On HTTP/1.1 it then discards the rest of
+// the request's body, as [Discard] does, and the connection is closed.
 func (p *Problem) Answer(w http.ResponseWriter, r *http.Request) {
 	if !hasBody(r) {
 		writeJSON(w, p.Status, "application/problem+json", p)
 		return
 	}
-	// Else the server would read the body before it sends the answer, so as to keep
-	// the connection (RFC 9112, section 9.3).
+	// Without this field the server would read the body before it sends the answer, to
+	// keep the connection open (RFC 9112, section 9.3).
 	w.Header().Set("Connection", "close")
 	writeJSON(w, p.Status, "application/problem+json", p)
-	_ = http.NewResponseController(w).Flush() // else it is sent behind the body
+	_ = http.NewResponseController(w).Flush() // otherwise it is sent after the body is read
 	Discard(w, r)
 }
 
-// writeJSON writes a whole answer. HTML is left unescaped: channel names read as
-// they are, and nosniff keeps browsers from seeing a page in them.
+// writeJSON writes a complete answer. HTML is not escaped, so that channel names stay
+// readable. That is safe because nosniff prevents browsers from rendering it.
 func writeJSON(w http.ResponseWriter, status int, contentType string, value any) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -52,5 +52,5 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, value any)
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
 	w.WriteHeader(status)
-	_, _ = w.Write(text.Bytes()) // a client that has left need not be told
+	_, _ = w.Write(text.Bytes()) // an error means that the client has left
 }

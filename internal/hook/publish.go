@@ -22,15 +22,15 @@ type Published struct {
 	Broker    string `json:"broker,omitempty"`
 }
 
-// retryAfter is how many seconds a publisher is asked to wait for the broker. A server
-// that restarts is back by then, and no publisher asks it more often meanwhile.
+// retryAfter is the number of seconds after which a publisher should try again if the
+// broker fails. A server that restarts is usually back by then.
 const retryAfter = "5"
 
-// unreachable is what is said of a broker whose server does not have an event yet.
+// unreachable is the value of Broker if the broker's server does not have the event yet.
 const unreachable = "unreachable"
 
-// Status is the answer's: an event that waits for the broker is accepted, not done
-// (RFC 9110, section 15.3.3).
+// Status returns the status code of the answer. It is 202 if the event waits for the
+// broker (RFC 9110, section 15.3.3), otherwise 200.
 func (p Published) Status() int {
 	if p.Broker == unreachable {
 		return http.StatusAccepted
@@ -50,20 +50,21 @@ func (h *Hook) publish(w http.ResponseWriter, r *http.Request, query url.Values)
 	return refusal
 }
 
-// Publish makes the request's body a message on the channel, of at most maxMessage
-// bytes. Without a body it only wakes those who wait.
+// Publish publishes the request's body as a message on the channel. Without a body the
+// event has no message and only wakes the waiting requests. A body of more than
+// maxMessage bytes is refused.
 func Publish(w http.ResponseWriter, r *http.Request, board Board, channel string, maxMessage int64) (Published, *Problem) {
 	event, refusal := readPublication(w, r, channel, maxMessage)
 	if refusal != nil {
 		return Published{}, refusal
 	}
-	// Many applications send, close and do not wait for the answer. What has
-	// arrived whole is published all the same.
+	// Many applications close the connection without waiting for the answer. The event
+	// is published anyway.
 	ctx := context.WithoutCancel(r.Context())
 	came, err := board.Publish(ctx, event)
 	if err != nil {
 		w.Header().Set("Retry-After", retryAfter)
-		return Published{}, refuse(http.StatusServiceUnavailable, "The broker did not take the event.")
+		return Published{}, refuse(http.StatusServiceUnavailable, "The broker did not accept the event.")
 	}
 	report := Published{
 		Channel:   event.Channel,
@@ -77,7 +78,8 @@ func Publish(w http.ResponseWriter, r *http.Request, board Board, channel string
 	return report, nil
 }
 
-// readPublication reads what is cheap to refuse first.
+// readPublication reads the event from a request. It reads the header before the body,
+// so that invalid fields are refused early.
 func readPublication(w http.ResponseWriter, r *http.Request, channel string, maxMessage int64) (brokers.Publication, *Problem) {
 	fields, refusal := readFields(r.Header)
 	if refusal != nil {
@@ -90,14 +92,14 @@ func readPublication(w http.ResponseWriter, r *http.Request, channel string, max
 	case message != nil:
 		message.Type = fields.event
 	case fields.event != "":
-		return brokers.Publication{}, refuse(http.StatusBadRequest, eventField+" names a message, and the request has no body.")
+		return brokers.Publication{}, refuse(http.StatusBadRequest, eventField+" requires a message, but the request has no body.")
 	}
 	return brokers.Publication{Channel: channel, Message: message, ID: fields.id, Lifetime: fields.lifetime}, nil
 }
 
-// readMessage is nil where the request has no body.
+// readMessage returns the request's message, or nil if the request has no body.
 func readMessage(w http.ResponseWriter, r *http.Request, maxMessage int64) (*brokers.Message, *Problem) {
-	tooLarge := refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("A message has at most %d bytes.", maxMessage))
+	tooLarge := refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("The message is longer than %d bytes.", maxMessage))
 	if r.ContentLength > maxMessage {
 		return nil, tooLarge
 	}
@@ -106,16 +108,16 @@ func readMessage(w http.ResponseWriter, r *http.Request, maxMessage int64) (*bro
 		return nil, tooLarge
 	}
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "The body did not arrive whole.")
+		return nil, refuse(http.StatusBadRequest, "The body is incomplete.")
 	}
 	if len(body) == 0 {
 		return nil, nil
 	}
 	if r.Header.Get("Content-Encoding") != "" {
-		// A message does not say its coding, so those who get it could not undo it.
-		// The answer says what is accepted (RFC 9110, section 15.5.16).
+		// The coding of a message is not kept, so clients could not decode it. The
+		// answer contains what is accepted (RFC 9110, section 15.5.16).
 		w.Header().Set("Accept-Encoding", "identity")
-		return nil, refuse(http.StatusUnsupportedMediaType, "A message is published without a content coding.")
+		return nil, refuse(http.StatusUnsupportedMediaType, "A message must not have a content coding.")
 	}
 	contentType, err := contentTypeOf(r.Header.Get("Content-Type"), body)
 	if err != nil {
@@ -124,15 +126,15 @@ func readMessage(w http.ResponseWriter, r *http.Request, maxMessage int64) (*bro
 	return &brokers.Message{Body: body, ContentType: contentType}, nil
 }
 
-// contentTypeOf is the content type of a message: the one declared, or what the body
-// looks like.
+// contentTypeOf returns the content type of a message: the declared one, or what the
+// body looks like.
 func contentTypeOf(declared string, body []byte) (string, error) {
 	contentType, err := publication.ContentType(declared, body)
 	if err != nil {
 		return "", err
 	}
-	// curl -d and HTTP libraries say that it is a form of any body that they are given
-	// no type for, and no client waits for a form.
+	// curl -d and many HTTP libraries declare any body as a form unless they are given
+	// another type, and no client waits for a form.
 	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType == "application/x-www-form-urlencoded" {
 		return publication.ContentType("", body)
 	}

@@ -7,28 +7,28 @@ import (
 	"strconv"
 )
 
-// How many channels a page of the list has.
+// The number of channels on a page of the list.
 const (
 	defaultLimit = 100
 	maxLimit     = 1000
 )
 
-// channelReport tells who waits on one channel.
+// channelReport is the answer about one channel.
 type channelReport struct {
 	ChannelWaiting
 	Position string `json:"position"`
 }
 
-// channelList is a page of the channels that anyone waits on. Next is the name to
-// give as ?after= for the page behind it, if there is one.
+// channelList is a page of the channels with waiting requests. Next is the value of
+// ?after= for the next page, or empty if this is the last one.
 type channelList struct {
 	Position string           `json:"position"`
 	Channels []ChannelWaiting `json:"channels"`
 	Next     string           `json:"next,omitempty"`
 }
 
-// report tells who waits on the request's channel, or where it names none, on
-// which channels anyone does.
+// report answers with the waiting requests of the request's channel, or with a list of
+// channels if the request does not name one.
 func (h *Hook) report(w http.ResponseWriter, r *http.Request, query url.Values) *Problem {
 	if (r.URL.Path == "/" || r.URL.Path == "") && !query.Has("channel") {
 		return h.list(w, query)
@@ -37,7 +37,7 @@ func (h *Hook) report(w http.ResponseWriter, r *http.Request, query url.Values) 
 	if refusal != nil {
 		return refusal
 	}
-	// Noted before the counting: a publish in between then counts as news.
+	// The position is read before the counts, so that events in between count as news.
 	position := h.board.Position()
 	writeJSON(w, http.StatusOK, "application/json", channelReport{
 		ChannelWaiting: ChannelWaiting{Channel: channel, Waiting: h.board.Waiting(channel)},
@@ -53,11 +53,11 @@ func (h *Hook) list(w http.ResponseWriter, query url.Values) *Problem {
 		var err error
 		limit, err = strconv.Atoi(query.Get("limit"))
 		if err != nil || limit < 1 || limit > maxLimit {
-			return refuse(http.StatusBadRequest, fmt.Sprintf("The limit is a number from 1 to %d.", maxLimit))
+			return refuse(http.StatusBadRequest, fmt.Sprintf("The limit must be a number from 1 to %d.", maxLimit))
 		}
 	}
 	position := h.board.Position()
-	// One more than asked for tells whether a page follows.
+	// One channel more shows whether another page follows.
 	channels := h.board.Channels("", query.Get("after"), limit+1)
 	page := channelList{Position: position.String(), Channels: channels}
 	if len(channels) > limit {

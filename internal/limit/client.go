@@ -2,14 +2,15 @@ package limit
 
 import "net/netip"
 
-// sitePrefix is how many bits of an IPv6 address a provider gives to one customer at
-// least: such a customer has all addresses behind them, and takes another at will
-// (RFC 6177, RFC 8981).
+// sitePrefix is the length of the smallest IPv6 prefix that a provider assigns to a
+// customer, in bits. The customer can use any address with that prefix (RFC 6177,
+// RFC 8981).
 const sitePrefix = 64
 
-// Client is the key by which the requests of a client address are counted as one
-// client's: an IPv4 address by itself, also where it is mapped to IPv6, and an IPv6
-// address by its /64, whatever its zone. What is no address is its own key.
+// Client returns the key by which requests from an address are counted as those of one
+// client. For an IPv4 address, mapped to IPv6 or not, it is the IPv4 address. For an
+// IPv6 address it is the /64 network, without the zone. Any other text is returned
+// unchanged.
 func Client(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

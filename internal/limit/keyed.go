@@ -1,16 +1,16 @@
-// Package limit keeps what is known by key only while somebody needs it: how
-// many there are of each, and which came last.
+// Package limit provides counters and newest values by key. A key takes memory only
+// while it is in use.
 package limit
 
 import "sync"
 
-// Counter counts holders by key. The zero value counts none.
+// Counter counts holders by key. The zero value is ready to use.
 type Counter struct {
 	mu     sync.Mutex // guards counts
 	counts map[string]int
 }
 
-// Enter adds one to the key's count, unless it has reached limit.
+// Enter adds one to the key's count. It returns false if the count has reached limit.
 func (c *Counter) Enter(key string, limit int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -24,7 +24,7 @@ func (c *Counter) Enter(key string, limit int) bool {
 	return true
 }
 
-// Exit takes back what Enter added.
+// Exit undoes a call of Enter that returned true.
 func (c *Counter) Exit(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,8 +33,8 @@ func (c *Counter) Exit(key string) {
 	}
 }
 
-// Spread counts, for each holder, on how many different things it has a hold. The
-// zero value counts none.
+// Spread counts the different things on which each holder has a hold. The zero value is
+// ready to use.
 type Spread struct {
 	mu     sync.Mutex // guards all below
 	holds  map[hold]int
@@ -43,8 +43,8 @@ type Spread struct {
 
 type hold struct{ holder, thing string }
 
-// Enter adds holds on the things, unless there were more different ones of this
-// holder than limit.
+// Enter adds holds on the things. It returns false, and adds none, if the holder would
+// then have holds on more than limit different things.
 func (s *Spread) Enter(holder string, things []string, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *Spread) Enter(holder string, things []string, limit int) bool {
 	return true
 }
 
-// Exit takes back what Enter added.
+// Exit undoes a call of Enter that returned true.
 func (s *Spread) Exit(holder string, things []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,13 +82,14 @@ func (s *Spread) Exit(holder string, things []string) {
 	}
 }
 
-// Newest holds the newest value of each key. The zero value holds none.
+// Newest holds the newest value of each key. The zero value is ready to use.
 type Newest[K, V comparable] struct {
 	mu     sync.Mutex // guards values
 	values map[K]V
 }
 
-// Put makes v the key's newest value and returns the one before.
+// Put makes v the key's newest value. It returns the value before, and whether there
+// was one.
 func (n *Newest[K, V]) Put(key K, v V) (older V, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -100,7 +101,8 @@ func (n *Newest[K, V]) Put(key K, v V) (older V, ok bool) {
 	return older, ok
 }
 
-// Replace puts a value in another's place, if that is still the key's newest.
+// Replace replaces the key's newest value with to if it is from. It reports whether it
+// was.
 func (n *Newest[K, V]) Replace(key K, from, to V) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -111,7 +113,7 @@ func (n *Newest[K, V]) Replace(key K, from, to V) bool {
 	return true
 }
 
-// Drop forgets v, if it is still the key's newest.
+// Drop removes the key's newest value if it is v.
 func (n *Newest[K, V]) Drop(key K, v V) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package logging logs what clients can cause at will, without flooding the log.
+// Package logging limits the number of log lines that clients can cause.
 package logging
 
 import (
@@ -9,13 +9,13 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Rarely logs a warning once a minute at most; the others in between are lost. The
-// zero value is ready.
+// Rarely logs a warning at most once a minute. Warnings in between are dropped. The
+// zero value is ready to use.
 type Rarely struct {
 	next atomic.Int64 // Unix time in nanoseconds
 }
 
-// Warn logs, if it is time.
+// Warn logs a warning, unless one was logged within the last minute.
 func (r *Rarely) Warn(logger *zap.Logger, message string, err error) {
 	now := time.Now()
 	next := r.next.Load()
@@ -24,12 +24,12 @@ func (r *Rarely) Warn(logger *zap.Logger, message string, err error) {
 	}
 }
 
-// Sampled is a logger for debug lines of which there may be some for each request. Of
-// those with the same message it writes the first 100 of each second, and from then on
-// each hundredth, as Caddy's own sampling does by default.
+// Sampled returns a logger for debug lines that are logged for each request. In each
+// second it writes the first 100 lines with the same message, and then every hundredth,
+// as Caddy's own sampling does by default.
 func Sampled(logger *zap.Logger) *zap.Logger {
 	if !logger.Core().Enabled(zap.DebugLevel) {
-		return logger // nothing is written, and counting takes half a megabyte
+		return logger // no line is written, and a sampler takes half a megabyte
 	}
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Second, 100, 100)

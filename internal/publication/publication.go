@@ -1,6 +1,6 @@
-// Package publication is the rules for what a publisher says of an event, whichever
-// way it comes: by the hook, or by a broker's server. The errors say what a value is
-// not, to be written behind the name that the value's field has there.
+// Package publication checks the properties of events, which come from the hook or from
+// a broker's server. Errors begin with a verb, so that callers can put the name of the
+// field in front.
 package publication
 
 import (
@@ -15,10 +15,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxBytes is how long an event's type, its ID and a content type may be.
+// maxBytes is the maximum length of an event's type, its ID and a content type.
 const maxBytes = 255
 
-// maxSeconds is what larger numbers of seconds are taken for (RFC 9111, section
+// maxSeconds is the number of seconds that larger numbers count as (RFC 9111, section
 // 1.2.2).
 const maxSeconds = 1 << 31
 
@@ -26,12 +26,12 @@ var (
 	errContentType = fmt.Errorf("is not a media type of at most %d bytes of printable ASCII", maxBytes)
 	errType        = fmt.Errorf("is not at most %d bytes of UTF-8 without control characters", maxBytes)
 	errID          = fmt.Errorf("is not 1 to %d bytes of printable UTF-8", maxBytes)
-	errLifetime    = errors.New("is not a number of seconds from 0, such as 0.5")
+	errLifetime    = errors.New("is not a number of seconds of 0 or more, such as 0.5")
 )
 
-// ContentType is the content type of a message: the one declared, or, if that is
-// empty, what the body looks like. It is sent to clients as it stands, so nothing but
-// a media type in printable ASCII passes (RFC 9110, sections 5.5 and 8.3.1).
+// ContentType returns the content type of a message: the declared one, or if that is
+// empty, JSON or text, depending on the body. It is sent to clients unchanged, so it must
+// be a media type in printable ASCII (RFC 9110, sections 5.5 and 8.3.1).
 func ContentType(declared string, body []byte) (string, error) {
 	switch {
 	case declared == "" && json.Valid(body):
@@ -46,8 +46,8 @@ func ContentType(declared string, body []byte) (string, error) {
 	return declared, nil
 }
 
-// CheckType tells why a text cannot be the type of an event on a stream. A line's end
-// or NUL in it would begin another field there, or have it ignored.
+// CheckType returns an error if a text cannot be the type of an event. On a stream, a
+// line break in it would begin another field.
 func CheckType(text string) error {
 	if len(text) > maxBytes || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 		return errType
@@ -55,7 +55,7 @@ func CheckType(text string) error {
 	return nil
 }
 
-// CheckID tells why a text cannot be the publisher's own ID for an event.
+// CheckID returns an error if a text cannot be the publisher's own ID of an event.
 func CheckID(text string) error {
 	if text == "" || len(text) > maxBytes || !utf8.ValidString(text) || strings.ContainsFunc(text, notPrintable) {
 		return errID
@@ -63,16 +63,16 @@ func CheckID(text string) error {
 	return nil
 }
 
-// Lifetime reads for how many seconds an event is remembered, such as 0.5. It comes
-// out as a publication has it: negative if the event is not remembered at all. Digits
-// below the millisecond do not count, and too large a number is taken for the largest.
+// Lifetime parses the number of seconds that an event is kept, such as 0.5. The result
+// is negative if the event is not kept at all. Fractions of a millisecond are ignored,
+// and numbers that are too large count as the largest one.
 func Lifetime(seconds string) (time.Duration, error) {
 	whole, fraction, _ := strings.Cut(seconds, ".")
 	if digits := whole + fraction; digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return 0, errLifetime
 	}
-	// The errors left are that there are no digits before the point, which comes out as
-	// 0, and that the number is too large, which comes out as the largest there is.
+	// Errors can be ignored: without digits before the point the result is 0, and if
+	// the number is too large, it is the largest integer.
 	n, _ := strconv.ParseInt(whole, 10, 64)
 	milliseconds, _ := strconv.ParseInt((fraction + "000")[:3], 10, 64)
 	lifetime := time.Duration(min(n, maxSeconds))*time.Second + time.Duration(milliseconds)*time.Millisecond
