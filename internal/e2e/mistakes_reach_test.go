@@ -5,13 +5,13 @@ import "testing"
 func TestMistakesWarnOfDirectivesThatCutOffSite(t *testing.T) {
 	t.Parallel()
 	mistaken{
-		"a hook beside a backend": {"\tparker /p ch\n\tparker_publish\n\treverse_proxy localhost:1", []string{"3: parker_publish cuts off what stands behind it … so none reaches reverse_proxy ("}},
+		"a hook beside a backend": {"\tparker /p ch\n\tparker_publish\n\treverse_proxy localhost:1", []string{"3: directives after parker_publish are never reached … so none reaches reverse_proxy ("}},
 		"a hook beside handles": {"\thandle /a {\n\t\trespond a\n\t}\n\thandle {\n\t\trespond b\n\t}\n\tparker_publish {\n\t\ttoken x\n\t}",
-			[]string{"8: parker_publish cuts off what stands behind it … handle_path /publish/* { parker_publish }"}},
-		"a hook in a handle":        {"\thandle /a/* {\n\t\tparker_publish\n\t\tfile_server\n\t}", []string{"3: parker_publish cuts off what stands behind it … file_server ("}},
-		"a hook in a route":         {"\troute {\n\t\tparker_publish\n\t\tparker ch\n\t}", []string{"3: parker_publish cuts off what stands behind it … parker ("}},
-		"a status page":             {"\tparker_status\n\tfile_server", []string{"2: parker_status cuts off what stands behind it"}},
-		"a status page and a hook":  {"\tparker_publish\n\tparker_status", []string{"3: parker_status cuts off what stands behind it … parker_publish ("}},
+			[]string{"8: directives after parker_publish are never reached … handle_path /publish/* { parker_publish }"}},
+		"a hook in a handle":        {"\thandle /a/* {\n\t\tparker_publish\n\t\tfile_server\n\t}", []string{"3: directives after parker_publish are never reached … file_server ("}},
+		"a hook in a route":         {"\troute {\n\t\tparker_publish\n\t\tparker ch\n\t}", []string{"3: directives after parker_publish are never reached … parker ("}},
+		"a status page":             {"\tparker_status\n\tfile_server", []string{"2: directives after parker_status are never reached"}},
+		"a status page and a hook":  {"\tparker_publish\n\tparker_status", []string{"3: directives after parker_status are never reached … parker_publish ("}},
 		"a hook alone":              {"\tlog\n\tbind 127.0.0.1\n\theader X-A b\n\tencode\n\tparker_publish", nil},
 		"a hook with a matcher":     {"\treverse_proxy localhost:1\n\tparker_publish /hook/* {\n\t\ttoken x\n\t}", nil},
 		"a hook with a named one":   {"\t@in remote_ip 127.0.0.1\n\tparker_publish @in\n\treverse_proxy localhost:1", nil},

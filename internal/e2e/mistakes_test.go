@@ -72,17 +72,17 @@ func mistakesIn(log string) (warnings []string) {
 func TestMistakesWarnOfOptionsOnDirectiveLine(t *testing.T) {
 	t.Parallel()
 	mistaken{
-		"with a value": {"\n\tparker /p ch timeout 20s", []string{`3: an option is taken for a channel … parker takes "timeout", "20s" for channels`}},
+		"with a value": {"\n\tparker /p ch timeout 20s", []string{`3: option used as a channel … parker uses "timeout", "20s" as channels`}},
 		"several": {"\tparker /p watch 1s asks 8 share public", []string{
-			`2: an option is taken for a channel … { watch 1s }`, `2: an option is taken for a channel … { asks 8 }`, `2: an option is taken for a channel … { share public }`,
+			`2: option used as a channel … { watch 1s }`, `2: option used as a channel … { asks 8 }`, `2: option used as a channel … { share public }`,
 		}},
-		"with placeholders":         {"\tparker /p supersede {remote_host} {header.Cookie}", []string{`2: an option is taken for a channel … "supersede", "{http.request.remote.host}", "{http.request.header.Cookie}"`}},
-		"before a block":            {"\tparker ch hold messages {\n\t\ttimeout 20s\n\t}", []string{`2: an option is taken for a channel … { hold messages }`}},
-		"without its value":         {"\tparker /p ch max_body", []string{`2: an option is taken for a channel … "max_body"`}},
-		"of a word":                 {"\tparker_notify /p ch piggyback", []string{`2: an option is taken for a channel … parker_notify takes "piggyback"`}},
-		"of parker_notify":          {"\tparker_notify /p ch status 2xx", []string{`2: an option is taken for a channel … { status 2xx }`}},
-		"in a handle block":         {"\thandle /p {\n\t\tparker ch reuse 1s\n\t}", []string{`3: an option is taken for a channel … { reuse 1s }`}},
-		"in a snippet":              {"(poll) {\n\tparker /p ch timeout 20s\n}\nhttp://a.example {\n\timport poll\n\timport poll\n}", []string{`2: an option is taken for a channel`}},
+		"with placeholders":         {"\tparker /p supersede {remote_host} {header.Cookie}", []string{`2: option used as a channel … "supersede", "{http.request.remote.host}", "{http.request.header.Cookie}"`}},
+		"before a block":            {"\tparker ch hold messages {\n\t\ttimeout 20s\n\t}", []string{`2: option used as a channel … { hold messages }`}},
+		"without its value":         {"\tparker /p ch max_body", []string{`2: option used as a channel … "max_body"`}},
+		"of a word":                 {"\tparker_notify /p ch piggyback", []string{`2: option used as a channel … parker_notify uses "piggyback"`}},
+		"of parker_notify":          {"\tparker_notify /p ch status 2xx", []string{`2: option used as a channel … { status 2xx }`}},
+		"in a handle block":         {"\thandle /p {\n\t\tparker ch reuse 1s\n\t}", []string{`3: option used as a channel … { reuse 1s }`}},
+		"in a snippet":              {"(poll) {\n\tparker /p ch timeout 20s\n}\nhttp://a.example {\n\timport poll\n\timport poll\n}", []string{`2: option used as a channel`}},
 		"a channel of the name":     {"\tparker_notify /p status", nil},
 		"such a channel and others": {"\tparker /p answer question", nil},
 		"another's option":          {"\tparker /p ch status 2xx", nil},
@@ -96,7 +96,7 @@ func TestMistakesWarnOfOptionsOnDirectiveLine(t *testing.T) {
 func TestMistakesWarnOfUnknownPlaceholders(t *testing.T) {
 	t.Parallel()
 	unknown := func(line int, name string) string {
-		return fmt.Sprintf("%d: a placeholder stands for nothing … {%s} is none of Caddy's", line, name)
+		return fmt.Sprintf("%d: unknown placeholder … {%s} is not a placeholder of Caddy", line, name)
 	}
 	mistaken{
 		"in a channel":         {"\tparker /p rooms/{headers.X}", []string{unknown(2, "headers.X")}},

@@ -9,21 +9,22 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Figures are what the metrics say of all handlers together.
+// Figures holds the metrics of all handlers together.
 type Figures struct {
-	// Requests and Streams are those parked and open now, Groups how many groups share
-	// what the backend is asked.
+	// Requests is the number of parked requests, Streams that of open streams, and
+	// Groups that of the groups that share asks.
 	Requests, Streams, Groups int
 
-	// Of all that follows they say how often it happened so far. Released counts the
-	// requests that an event or a watch let go, and the events that streams were sent.
+	// Released counts the requests that were released by an event or a watch, and the
+	// events that were sent to streams, since the process started.
 	Released float64
 
-	// Asks were sent to the backend, and Saved it was spared.
+	// Asks counts the asks that were sent to the backend, and Saved those that were
+	// avoided because the answer to another one was shared, since the process started.
 	Asks, Saved float64
 }
 
-// Read is what the metrics say now.
+// Read returns the current figures.
 func Read() Figures {
 	return Figures{
 		Requests: int(sum(parked)),
@@ -35,7 +36,8 @@ func Read() Figures {
 	}
 }
 
-// sum adds up gauges or counters: all, or those of some causes.
+// sum returns the sum of gauges or counters. If causes are given, it adds up only
+// those with one of them as the label cause.
 func sum(of prometheus.Collector, causes ...string) (total float64) {
 	each := make(chan prometheus.Metric)
 	go func() {

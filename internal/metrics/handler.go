@@ -6,32 +6,35 @@ import (
 	"github.com/caddy-parker/parker/internal/answer"
 )
 
-// Handler is what is counted of a handler. Those of one name count together.
+// Handler holds the metrics of a handler. Handlers with the same name share them.
 type Handler struct {
-	// Parked and Streams are those requests and streams now.
+	// Parked is the number of parked requests, and Streams that of open streams.
 	Parked, Streams prometheus.Gauge
 
-	// Groups is how many groups of them share what the backend is asked, now.
+	// Groups is the number of groups of requests that share asks.
 	Groups prometheus.Gauge
 
-	// StreamEvents counts what streams were sent.
+	// StreamEvents counts the events that were sent to streams.
 	StreamEvents prometheus.Counter
 
-	// Parks counts how often a request was parked, Held for how long, in seconds.
+	// Parks counts how often requests were parked. Held observes for how long each
+	// time, in seconds.
 	Parks prometheus.Counter
 	Held  prometheus.Observer
 
-	// Running and Queued are the asks at the backend, and those that wait for that.
+	// Running is the number of asks at the backend, and Queued that of the asks that
+	// wait for their turn.
 	Running, Queued prometheus.Gauge
 
-	// First, Replay and Look count the backend's asks. A look is a replay after one that
+	// First, Replay and Look count the asks. A look is a replay that follows one that
 	// found nothing new.
 	First, Replay, Look Asks
 
-	// FailedReplays counts those that the backend did not answer.
+	// FailedReplays counts the replays that the backend did not answer.
 	FailedReplays prometheus.Counter
 
-	// SlowReaders counts the streams that ended as their client read too slowly.
+	// SlowReaders counts the streams that were ended because the client read too
+	// slowly.
 	SlowReaders prometheus.Counter
 
 	ends    *prometheus.CounterVec
@@ -39,10 +42,10 @@ type Handler struct {
 }
 
 // Asks counts asks of one kind: those that were sent to the backend, and those that
-// another's answer served.
+// shared the answer to another one.
 type Asks struct{ Sent, Shared prometheus.Counter }
 
-// Of is what is counted of the handlers with a name.
+// Of returns the metrics of the handlers with the name.
 func Of(name string) *Handler {
 	label := prometheus.Labels{"handler": name}
 	of := func(kind string) Asks {
@@ -71,8 +74,8 @@ func Of(name string) *Handler {
 	}
 }
 
-// Ended counts what ended a park.
+// Ended counts the end of a park by its cause.
 func (h *Handler) Ended(cause string) { h.ends.WithLabelValues(cause).Inc() }
 
-// Answered counts a request that has ended, by how it was released.
+// Answered counts a request that has ended, by its release.
 func (h *Handler) Answered(release answer.Release) { h.answers[release].Inc() }

@@ -1,6 +1,5 @@
-// Package metrics counts what parker does, for Prometheus. What is counted belongs
-// to the process: a reload changes no figure. Labels are the names of handlers, never
-// channels or clients.
+// Package metrics provides parker's metrics for Prometheus. They belong to the process
+// and are kept through reloads. Labels never contain channels or clients.
 package metrics
 
 import (
@@ -16,47 +15,47 @@ import (
 const namespace = "parker"
 
 var (
-	parked = gauge("parked_requests", "Requests that are parked now.")
-	groups = gauge("sharing_groups", "Groups of polls and streams that share what the backend is asked, now.")
-	opened = gauge("open_streams", "Event streams that are open now.")
-	sent   = counter("stream_events_total", "Events that streams were sent.")
-	parks  = counter("parks_total", "How often a request was parked.")
-	ends   = counter("park_ends_total", "How often a request was parked no longer, by what ended it.", "cause")
+	parked = gauge("parked_requests", "Number of requests currently parked.")
+	groups = gauge("sharing_groups", "Number of groups of polls and streams that currently share asks.")
+	opened = gauge("open_streams", "Number of event streams currently open.")
+	sent   = counter("stream_events_total", "Number of events sent to streams.")
+	parks  = counter("parks_total", "Number of times a request was parked.")
+	ends   = counter("park_ends_total", "Number of times a park ended, by cause.", "cause")
 	held   = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace,
 		Name:      "park_duration_seconds",
-		Help:      "For how long requests were parked at a time.",
+		Help:      "Time that requests were parked.",
 		Buckets:   []float64{.01, .05, .25, 1, 2.5, 5, 10, 20, 30, 40, 50, 60, 120, 300},
 	}, []string{"handler"})
-	answers = counter("answers_total", "Polls and streams that ended, by the release that Parker-Status names; left, if the client did.", "release")
+	answers = counter("answers_total", "Number of polls and streams that ended, by the release in Parker-Status, or left if the client left.", "release")
 
-	running = gauge("asks_running", "Asks that are at the backend now.")
-	queued  = gauge("asks_queued", "Asks that wait for their turn now.")
-	asks    = counter("asks_total", "Asks that the backend was sent: a poll's first, a replay, or a look, which is a replay after one that found nothing new.", "kind")
-	shared  = counter("asks_shared_total", "Asks that the backend was spared, as another's answer served.", "kind")
-	failed  = counter("replays_failed_total", "Replays that the backend did not answer, and that are tried again.")
-	slow    = counter("slow_readers_total", "Streams that ended because their client read too slowly.")
+	running = gauge("asks_running", "Number of asks currently at the backend.")
+	queued  = gauge("asks_queued", "Number of asks currently waiting for their turn.")
+	asks    = counter("asks_total", "Number of asks sent to the backend: a poll's first ask, a replay, or a look, which is a replay after one that found nothing new.", "kind")
+	shared  = counter("asks_shared_total", "Number of asks not sent to the backend because the answer to another ask was shared.", "kind")
+	failed  = counter("replays_failed_total", "Number of replays that the backend did not answer. They are tried again.")
+	slow    = counter("slow_readers_total", "Number of streams that ended because the client read too slowly.")
 
 	published = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace,
 		Name:      "published_events_total",
-		Help:      "Events that were published at this process, by who did.",
+		Help:      "Number of events published at this process, by source.",
 	}, []string{"source"})
 	publishing = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: namespace,
 		Name:      "publish_duration_seconds",
-		Help:      "Time from a publish at this process to the release of the last of its requests.",
+		Help:      "Time from a publish at this process to the release of the last request.",
 		Buckets:   prometheus.ExponentialBuckets(.00001, 4, 10),
 	})
 )
 
-// collectors are all that there is.
+// collectors are the collectors of all metrics.
 var collectors = []prometheus.Collector{
 	parked, groups, opened, sent, parks, ends, held, answers, running, queued, asks, shared, failed, slow, published, publishing,
-	ofBroker("history_bytes", "Memory that the history takes in this process.", func(h brokers.Health) float64 { return float64(h.HistoryBytes) }),
-	ofBroker("broker_reachable", "Whether events reach other processes and come from them: 1 or 0.", reachable),
-	ofBroker("broker_lag_seconds", "How long ago this process was last known to have all events.", func(h brokers.Health) float64 { return h.Lag.Seconds() }),
-	ofBroker("broker_waiting_events", "Events that were published here and that the broker's server does not have yet.", func(h brokers.Health) float64 { return float64(h.Waiting) }),
+	ofBroker("history_bytes", "Memory used by the history in this process.", func(h brokers.Health) float64 { return float64(h.HistoryBytes) }),
+	ofBroker("broker_reachable", "Whether the broker can be reached: 1 or 0.", reachable),
+	ofBroker("broker_lag_seconds", "Time since this process was last known to have all events.", func(h brokers.Health) float64 { return h.Lag.Seconds() }),
+	ofBroker("broker_waiting_events", "Number of events published at this process that the broker's server does not have yet.", func(h brokers.Health) float64 { return float64(h.Waiting) }),
 }
 
 func gauge(name, help string) *prometheus.GaugeVec {
@@ -67,10 +66,11 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, append([]string{"handler"}, labels...))
 }
 
-// broker is the one in force.
+// broker returns the health of the broker in use. It is nil if there is none.
 var broker atomic.Pointer[func() brokers.Health]
 
-// Watch has the figures about the broker come from this one.
+// Watch sets the function that returns the health of the broker, for the broker's
+// metrics.
 func Watch(health func() brokers.Health) { broker.Store(&health) }
 
 func ofBroker(name, help string, figure func(brokers.Health) float64) prometheus.Collector {
@@ -89,7 +89,7 @@ func reachable(h brokers.Health) float64 {
 	return 0
 }
 
-// Register has a configuration's registry show the figures.
+// Register adds all metrics to the registry of a configuration.
 func Register(registry *prometheus.Registry) error {
 	for _, collector := range collectors {
 		err := registry.Register(collector)
@@ -100,20 +100,20 @@ func Register(registry *prometheus.Registry) error {
 	return nil
 }
 
-// Source is who published an event.
+// Source is the way in which an event was published.
 type Source string
 
-// Those who publish.
+// The sources of events.
 const (
-	Hook   Source = "hook"
+	Hook   Source = "hook"   // a request at the hook
 	Write  Source = "notify" // a write that parker_notify saw
-	Answer Source = "answer" // the Parker-Publish field of one
-	Admin  Source = "admin"  // somebody at Caddy's admin endpoint
+	Answer Source = "answer" // the Parker-Publish field of a backend's answer
+	Admin  Source = "admin"  // a request at Caddy's admin API
 )
 
-// Published counts an event.
+// Published counts an event that was published.
 func Published(source Source) { published.WithLabelValues(string(source)).Inc() }
 
-// Released notes how long it took, in seconds, until all were released that an event
-// released.
+// Released observes the time from a publish to the release of its last request, in
+// seconds.
 func Released(seconds float64) { publishing.Observe(seconds) }

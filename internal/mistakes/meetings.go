@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-parker/parker/internal/sites"
 )
 
-// Meetings knows on which channels the handlers of one configuration wait, and on which
-// they publish when they see a write. The zero value is ready.
+// Meetings records the channels on which the handlers of a configuration wait, and those
+// on which they publish writes. The zero value is ready to use.
 type Meetings struct {
 	mu        sync.Mutex // guards both below
 	waiters   []party
@@ -26,32 +26,32 @@ type Meetings struct {
 // party is a handler and its channels.
 type party struct {
 	handler  caddyhttp.MiddlewareHandler
-	channels []string // none: the request's path is the channel
+	channels []string // if empty, the request's path is the channel
 
-	own  []string // the patterns that its own path matcher lets through
-	path []string // and those that are let through to it; nil: any
+	own  []string // the patterns of its own path matcher
+	path []string // the patterns of the paths that can reach it, or nil if any path can
 }
 
-// Waits notes a handler whose requests wait on channels: none stands for the request's
-// path.
+// Waits records a handler whose requests wait on channels. If channels is empty, they
+// wait on the request's path.
 func (m *Meetings) Waits(handler caddyhttp.MiddlewareHandler, channels []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiters = append(m.waiters, party{handler: handler, channels: channels})
 }
 
-// Publishes notes a handler that publishes on channels when it sees a write: none stands
-// for the request's path.
+// Publishes records a handler that publishes writes on channels. If channels is empty,
+// it publishes on the request's path.
 func (m *Meetings) Publishes(handler caddyhttp.MiddlewareHandler, channels []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.notifiers = append(m.notifiers, party{handler: handler, channels: channels})
 }
 
-// Warn warns of handlers that publish where surely no handler of the configuration waits.
-// A configuration that lets nobody wait may do so for others. A handler that names no
-// channel may stand there only for answers that announce with Parker-Publish, so it is
-// left out where writes are published by another.
+// Warn logs a warning for each handler that publishes on channels on which certainly no
+// handler of the configuration waits. It logs none if no handler waits at all. A
+// handler without channels may be there only for answers with Parker-Publish, so it is
+// skipped if another handler publishes writes.
 func (m *Meetings) Warn(app *caddyhttp.App, logger *zap.Logger) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -76,11 +76,12 @@ func (m *Meetings) Warn(app *caddyhttp.App, logger *zap.Logger) {
 			fields = append(fields, zap.String("at", strings.Join(places, ", ")))
 		}
 		logger.Warn("writes wake nobody", append(fields, zap.String("hint",
-			"no parker waits on a channel on which this parker_notify publishes: name the same channel in both. If it is there only for answers with Parker-Publish, all is well"))...)
+			"no parker directive waits on a channel on which this parker_notify publishes: name the same channel in both. Ignore this if it is there only for answers with Parker-Publish"))...)
 	}
 }
 
-// patternsOf returns how the channels of handlers look, unless they may be any.
+// patternsOf returns the patterns of the handlers' channels. unknown is true if a
+// handler may have any channel.
 func patternsOf(parties []party) (patterns []string, unknown bool) {
 	for _, p := range parties {
 		of := p.patterns()
@@ -92,14 +93,14 @@ func patternsOf(parties []party) (patterns []string, unknown bool) {
 	return patterns, false
 }
 
-// meet reports whether a channel may be among both.
+// meet reports whether a channel may match patterns of both lists.
 func meet(a, b []string) bool {
 	return slices.ContainsFunc(a, func(x string) bool {
 		return slices.ContainsFunc(b, func(y string) bool { return sites.FitBoth(x, y) })
 	})
 }
 
-// patterns returns how the channels of a handler look, or nil if they may be any.
+// patterns returns the patterns of a handler's channels, or nil if they may be any.
 func (p party) patterns() (patterns []string) {
 	if len(p.channels) > 0 {
 		for _, channel := range p.channels {
@@ -113,7 +114,8 @@ func (p party) patterns() (patterns []string) {
 	return patterns
 }
 
-// findPaths looks for the handlers in the routes, and for the paths that come to them.
+// findPaths searches the routes for the handlers, and determines the paths that can
+// reach them.
 func (m *Meetings) findPaths(app *caddyhttp.App) {
 	for _, server := range app.Servers {
 		walk := walk{parties: [][]party{m.waiters, m.notifiers}}
@@ -121,10 +123,10 @@ func (m *Meetings) findPaths(app *caddyhttp.App) {
 	}
 }
 
-// walk goes through the routes of a server in the order in which a request does.
+// walk visits the routes of a server in the order in which a request does.
 type walk struct {
 	parties   [][]party
-	rewritten bool // what is further on may see another path than matchers saw
+	rewritten bool // the path may have been rewritten after the matchers
 }
 
 func (w *walk) routes(routes caddyhttp.RouteList, path []string) {
@@ -155,7 +157,7 @@ func (w *walk) handler(handler caddyhttp.MiddlewareHandler, own, through []strin
 	w.rewritten = w.rewritten || mayRewrite(handler)
 }
 
-// mayRewrite reports whether a handler may hand on a request for another path.
+// mayRewrite reports whether a handler may change the path of a request.
 func mayRewrite(handler caddyhttp.MiddlewareHandler) bool {
 	module, ok := handler.(caddy.Module)
 	if !ok || !isOwn(handler) {
@@ -168,8 +170,8 @@ func mayRewrite(handler caddyhttp.MiddlewareHandler) bool {
 	return false
 }
 
-// pathsOf returns the patterns of which one must fit the path, or nil if the matchers do
-// not say.
+// pathsOf returns the patterns of which one must match the path, or nil if a matcher set
+// has no path matcher.
 func pathsOf(sets caddyhttp.MatcherSets) (paths []string) {
 	for _, set := range sets {
 		var patterns []string
@@ -189,9 +191,9 @@ func pathsOf(sets caddyhttp.MatcherSets) (paths []string) {
 	return paths
 }
 
-// noted is where a Caddyfile has directives whose mistakes show only when it is loaded. It
-// is of the Caddyfile that was adapted last, and forgotten with the first configuration
-// that is loaded.
+// noted holds the positions, in the Caddyfile that was adapted last, of directives whose
+// mistakes are found only when the configuration is loaded. It is cleared when a
+// configuration is loaded.
 type noted struct {
 	mu sync.Mutex // guards at
 	at map[string][]string
@@ -220,7 +222,8 @@ func (n *noted) take() map[string][]string {
 	return at
 }
 
-// positionKey is what a directive can be found by in the configuration made of it.
+// positionKey returns the key by which a directive's position is found again when the
+// configuration is loaded.
 func positionKey(paths, channels []string) string {
 	lower := make([]string, len(paths))
 	for i, path := range paths {
@@ -230,7 +233,7 @@ func positionKey(paths, channels []string) string {
 	return strings.Join(lower, " ") + "\n" + strings.Join(channels, "\n")
 }
 
-// notePosition remembers where a parker_notify stands.
+// notePosition records the position of a parker_notify directive.
 func notePosition(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.Unmarshaler) {
 	h.Reset()
 	h.Next()
@@ -239,7 +242,7 @@ func notePosition(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive cad
 		return
 	}
 	var paths []string
-	// A matcher without paths, or none, has no key of them.
+	// Without a path matcher there is nothing to unmarshal, and paths stays empty.
 	_ = json.Unmarshal(matcher["path"], &paths)
 	positions.add(positionKey(paths, templated.Templates()), place(h.Token()))
 }

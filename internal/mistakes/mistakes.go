@@ -1,10 +1,10 @@
-// Package mistakes warns in Caddy's log of what a configuration says and surely does not
-// mean, such as an option that is taken for a channel. What cannot be known for sure, it
-// does not mention.
+// Package mistakes logs warnings about parts of a configuration that are valid but
+// certainly not meant, such as an option that is used as a channel. If a mistake is not
+// certain, no warning is logged.
 //
-// Most of it shows where a Caddyfile is adapted, and is told with file and line: see
-// [Warn]. That writes wake nobody shows when all of a configuration is known: see
-// [Meetings].
+// Most mistakes are found while a Caddyfile is adapted. Their warnings contain file and
+// line, see [Warn]. Writes that wake nobody are found when the whole configuration is
+// loaded, see [Meetings].
 package mistakes
 
 import (
@@ -23,15 +23,15 @@ type Templated interface {
 	Templates() []string
 }
 
-// warning is what is told of a mistake.
+// warning is a warning about a mistake.
 type warning struct {
 	message string
 	at      string // file and line
-	hint    string // what it does as it stands, and how it may be meant
+	hint    string // what the configuration does now, and how to correct it
 }
 
-// Warn warns of mistakes in a directive, and in the site block around it. The directive
-// has been read without an error, and the matcher is its own.
+// Warn logs warnings about mistakes in a directive, and in the site block that contains
+// it. The directive must have been parsed without an error. matcher is its own matcher.
 func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.Unmarshaler) {
 	seen := seenBy(h)
 	site, known := siteOf(h)
@@ -60,14 +60,14 @@ func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.U
 	}
 }
 
-// seen is what was looked at while one Caddyfile is adapted.
+// seen holds what was checked so far while a Caddyfile is adapted.
 type seen struct {
 	sites    map[string]bool     // by their keys
 	holders  map[string][]holder // by the sites' keys
 	warnings map[warning]bool
 }
 
-// seenKey is where it is in the state of an adaptation.
+// seenKey is the key of a seen in the helper's state.
 const seenKey = "parker.mistakes"
 
 func seenBy(h httpcaddyfile.Helper) *seen {
@@ -76,14 +76,14 @@ func seenBy(h httpcaddyfile.Helper) *seen {
 	}
 	s := &seen{sites: make(map[string]bool), holders: make(map[string][]holder), warnings: make(map[warning]bool)}
 	h.State[seenKey] = s
-	positions.clear() // they are of another Caddyfile
+	positions.clear() // they belong to another Caddyfile
 	return s
 }
 
-// place is where a token stands.
+// place returns the file and line of a token.
 func place(token caddyfile.Token) string { return fmt.Sprintf("%s:%d", token.File, token.Line) }
 
-// quoted lists texts for people to read.
+// quoted returns a list of quoted texts for a message.
 func quoted(texts []string) string {
 	var list []string
 	for _, text := range texts {

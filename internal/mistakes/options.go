@@ -10,9 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
-// optionsTakenForChannels finds the options of a directive that stand on its own line,
-// where words are channels. A channel may have the name of an option, so only those are
-// found that can hardly be meant otherwise, and none in quotes.
+// optionsTakenForChannels finds options of a directive that are on the directive's own
+// line, where words are channels. A channel may have the name of an option, so it finds
+// only words that are almost certainly options, and none in quotes.
 func optionsTakenForChannels(h httpcaddyfile.Helper, directive caddyfile.Unmarshaler) (warnings []warning) {
 	h.Reset()
 	h.Next()
@@ -31,9 +31,9 @@ func optionsTakenForChannels(h httpcaddyfile.Helper, directive caddyfile.Unmarsh
 			words = append(words, token.Text)
 		}
 		warnings = append(warnings, warning{
-			message: "an option is taken for a channel",
+			message: "option used as a channel",
 			at:      place(line[i]),
-			hint: fmt.Sprintf("%s takes %s for channels, as they stand on its own line. Options go in a block behind it, each on a line: { %s }. If channels are meant, put %q in quotes",
+			hint: fmt.Sprintf("%s uses %s as channels, because they are on its own line. Options must be in a block, each on its own line: { %s }. If channels are meant, put %q in quotes",
 				reader.name.Text, quoted(words), strings.Join(words, " "), words[0]),
 		})
 		i += length - 1
@@ -41,14 +41,14 @@ func optionsTakenForChannels(h httpcaddyfile.Helper, directive caddyfile.Unmarsh
 	return warnings
 }
 
-// optionReader says what a directive would take for an option, if it stood in its block.
+// optionReader finds out which words a directive would accept as an option in its block.
 type optionReader struct {
 	name      caddyfile.Token // the directive's
 	directive reflect.Type
 }
 
-// optionAt returns how many words of a line, from one on, are surely an option and its
-// values; 0 if none.
+// optionAt returns how many words of a line, from the index at, are almost certainly an
+// option and its values, or 0 if there is no option.
 func (r optionReader) optionAt(line []caddyfile.Token, at int) (words int) {
 	option := line[at]
 	if option.Quoted() || isUnknown(r.read(option)) {
@@ -61,12 +61,13 @@ func (r optionReader) optionAt(line []caddyfile.Token, at int) (words int) {
 	}
 	switch {
 	case strings.Contains(option.Text, "_"):
-		return max(words, 1) // hardly a channel's name
+		return max(words, 1) // unlikely to be a channel
 	case words == 1:
-		// Without a value, it could well be a channel's name; less so behind another.
+		// A single word may be a channel if it is the first, but probably not after
+		// another channel.
 		return min(at, 1)
 	case words > 1 && r.read(option, withText(option, anyText)) == nil:
-		return 0 // that the next word fits says nothing, as any would
+		return 0 // the option accepts any word, so the next word proves nothing
 	}
 	return words
 }
@@ -76,10 +77,10 @@ func isUnknown(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "unrecognized subdirective")
 }
 
-// anyText fits no option that asks for something in particular.
+// anyText is only accepted by options that accept any text.
 const anyText = "a/b"
 
-// read has the directive read an option in its block.
+// read parses the directive with an option in its block.
 func (r optionReader) read(option ...caddyfile.Token) error {
 	name := r.name
 	brace := withText(name, "{")
@@ -95,7 +96,7 @@ func (r optionReader) read(option ...caddyfile.Token) error {
 	return directive.UnmarshalCaddyfile(caddyfile.NewDispenser(slices.Concat(tokens, []caddyfile.Token{end})))
 }
 
-// withText returns another token at the place of one.
+// withText returns a token with another text at the same position.
 func withText(token caddyfile.Token, text string) caddyfile.Token {
 	token.Text = text
 	return token

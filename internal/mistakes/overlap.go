@@ -16,20 +16,20 @@ import (
 // holder is a parker directive of a site.
 type holder struct {
 	at     string
-	within []string // the places of the blocks that it stands in, from the outside in
-	paths  []string // that its own matcher lets through; nil: all
+	within []string // the positions of the blocks that contain it, outermost first
+	paths  []string // the paths of its own matcher, or nil if it matches all paths
 
-	methods []string // of the requests that it holds
+	methods []string // the methods of the requests that it holds
 }
 
 // Holding is a directive that holds requests.
 type Holding interface {
-	// HoldsMethods returns their methods.
+	// HoldsMethods returns the methods of the requests that are held.
 	HoldsMethods() []string
 }
 
-// overlaps finds the parker directives before one that surely let through requests which
-// that one is to hold as well.
+// overlaps compares a parker directive with those before it in the site. It returns a
+// warning for each of them that certainly holds some of the same requests.
 func overlaps(h httpcaddyfile.Helper, s site, matcher caddy.ModuleMap, directive caddyfile.Unmarshaler, before []holder) (own *holder, warnings []warning) {
 	h.Reset()
 	h.Next()
@@ -41,7 +41,7 @@ func overlaps(h httpcaddyfile.Helper, s site, matcher caddy.ModuleMap, directive
 	within, found := blocksAround(s.directives, own.at)
 	paths, known := onlyPaths(matcher)
 	if len(found) != 1 || !known {
-		return nil, nil // in a snippet that is imported again, or by more than its path
+		return nil, nil // in a snippet that is imported more than once, or with another matcher than path
 	}
 	own.within, own.paths = within, paths
 	for _, other := range before {
@@ -49,7 +49,7 @@ func overlaps(h httpcaddyfile.Helper, s site, matcher caddy.ModuleMap, directive
 			warnings = append(warnings, warning{
 				message: "two parker directives hold the same requests",
 				at:      own.at,
-				hint: fmt.Sprintf("a request that passes this one and %s is held by the one nearer to the backend alone, with its channels and options: give each a matcher that leaves the other's requests out, or put each in a handle",
+				hint: fmt.Sprintf("a request that passes both this directive and %s is held only by the one nearer to the backend, with its channels and options: give them matchers that do not overlap, or put each in its own handle",
 					other.at),
 			})
 		}
@@ -57,15 +57,15 @@ func overlaps(h httpcaddyfile.Helper, s site, matcher caddy.ModuleMap, directive
 	return own, warnings
 }
 
-// shares reports whether a request surely can pass both. What blocks around the inner one
-// let through is not known.
+// shares reports whether a request can certainly pass both. The matchers of the blocks
+// around the inner one are not known.
 func (a holder) shares(b holder) bool {
 	if len(a.within) > len(b.within) {
 		a, b = b, a
 	}
 	sameMethod := slices.ContainsFunc(a.methods, func(method string) bool { return slices.Contains(b.methods, method) })
 	if a.at == b.at || !sameMethod || !slices.Equal(a.within, b.within[:len(a.within)]) {
-		return false // of other methods, or in blocks of which a request may enter only one
+		return false // other methods, or blocks of which a request may enter only one
 	}
 	if a.paths == nil || b.paths == nil && len(a.within) == len(b.within) {
 		return true
@@ -75,8 +75,8 @@ func (a holder) shares(b holder) bool {
 	})
 }
 
-// blocksAround returns the blocks around the directive at a place, and each time that the
-// place is found.
+// blocksAround returns the positions of the blocks that contain the directive at a
+// position. found has one element for each time that the position occurs.
 func blocksAround(directives []directive, at string) (within, found []string) {
 	for _, d := range directives {
 		if d.at == at {
@@ -93,8 +93,8 @@ func blocksAround(directives []directive, at string) (within, found []string) {
 	return within, found
 }
 
-// onlyPaths returns the paths that a matcher lets through, nil for all. It is not known
-// if the matcher goes by anything else.
+// onlyPaths returns the paths of a matcher, or nil if it matches all paths. known is
+// false if the matcher depends on anything else.
 func onlyPaths(matcher caddy.ModuleMap) (paths []string, known bool) {
 	if len(matcher) == 0 {
 		return nil, true

@@ -10,10 +10,10 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
-// unknownPlaceholders finds those in a directive's values that nothing sets.
+// unknownPlaceholders finds placeholders in a directive's values that nothing sets.
 func unknownPlaceholders(h httpcaddyfile.Helper, s site, templates []string) (warnings []warning) {
 	if !onlyKnownModules() || s.has(func(d directive) bool { return d.name == "invoke" }) {
-		return nil // others, or a named route, may set what they like
+		return nil // other modules, or a named route, may set any placeholder
 	}
 	var missing []string
 	for _, template := range templates {
@@ -25,17 +25,17 @@ func unknownPlaceholders(h httpcaddyfile.Helper, s site, templates []string) (wa
 	}
 	for _, name := range missing {
 		warnings = append(warnings, warning{
-			message: "a placeholder stands for nothing",
+			message: "unknown placeholder",
 			at:      placeOf(h, "{"+name+"}"),
-			hint:    fmt.Sprintf("{%s} is none of Caddy's, and no map of the site sets it, so it is always empty. Caddy's are at https://caddyserver.com/docs/caddyfile/concepts#placeholders", name),
+			hint:    fmt.Sprintf("{%s} is not a placeholder of Caddy, and no map of the site sets it, so it is always empty. See https://caddyserver.com/docs/caddyfile/concepts#placeholders", name),
 		})
 	}
 	return warnings
 }
 
-// placeholdersIn returns the names of those in a text.
+// placeholdersIn returns the names of the placeholders in a text.
 func placeholdersIn(template string) (names []string) {
-	// The error is that there are too many braces, of which no names are known.
+	// The error is that there are too many braces. Then there are no names.
 	_, _ = caddy.NewEmptyReplacer().ReplaceFunc(template, func(name string, _ any) (any, error) {
 		names = append(names, name)
 		return nil, nil
@@ -43,8 +43,8 @@ func placeholdersIn(template string) (names []string) {
 	return names
 }
 
-// isKnown reports whether a placeholder is one that Caddy may set. Of those of a request
-// that depends on the request.
+// isKnown reports whether Caddy may set a placeholder. Whether it sets one of a request
+// depends on the request.
 func isKnown(name string) bool {
 	for _, prefix := range []string{"http.", "env.", "file.", "tls."} {
 		if strings.HasPrefix(name, prefix) {
@@ -55,8 +55,8 @@ func isKnown(name string) bool {
 	return known
 }
 
-// onlyKnownModules reports whether all handlers and matchers of this build are Caddy's own
-// or parker's, so that it is known which placeholders they set.
+// onlyKnownModules reports whether all handlers and matchers of this build belong to
+// Caddy or parker, so that the placeholders that they set are known.
 func onlyKnownModules() bool {
 	for _, namespace := range []string{"http.handlers", "http.matchers"} {
 		for _, module := range caddy.GetModules(namespace) {
@@ -68,7 +68,7 @@ func onlyKnownModules() bool {
 	return true
 }
 
-// isOwn reports whether a module is one of Caddy's own or of parker.
+// isOwn reports whether a module belongs to Caddy or parker.
 func isOwn(module any) bool {
 	t := reflect.TypeOf(module)
 	for t.Kind() == reflect.Pointer {
@@ -77,7 +77,7 @@ func isOwn(module any) bool {
 	return strings.HasPrefix(t.PkgPath(), "github.com/caddyserver/caddy/v2/") || strings.HasPrefix(t.PkgPath()+"/", "github.com/caddy-parker/parker/")
 }
 
-// has reports whether a directive anywhere in the site is such.
+// has reports whether such is true for a directive anywhere in the site.
 func (s site) has(such func(directive) bool) bool {
 	return slices.ContainsFunc(s.directives, func(d directive) bool { return d.holds(such) })
 }
@@ -87,7 +87,8 @@ func (s site) maps(name string) bool {
 	return s.has(func(d directive) bool { return d.name == "map" && slices.Contains(d.args, "{"+name+"}") })
 }
 
-// placeOf returns where a directive has a text.
+// placeOf returns the position of a text in a directive, or that of the directive if it
+// does not contain the text.
 func placeOf(h httpcaddyfile.Helper, text string) string {
 	h.Reset()
 	for h.Next() {

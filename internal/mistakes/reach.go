@@ -10,14 +10,14 @@ import (
 // ours are the directives of parker.
 var ours = []string{"parker", "parker_notify", "parker_publish", "parker_status"}
 
-// ranks are the directives that answer requests or hand them on, in Caddy's order.
+// ranks contains the directives that answer or forward requests, in Caddy's order.
 var ranks = map[string]int{
 	"redir": 1, "parker_status": 2, "parker_notify": 3, "parker": 4, "parker_publish": 5, "invoke": 6, "handle": 7, "handle_path": 7, "route": 8,
 	"abort": 9, "error": 10, "respond": 11, "metrics": 12, "reverse_proxy": 13, "php_fastcgi": 14, "file_server": 15, "acme_server": 16,
 }
 
-// unreachable finds the directives behind one that answers all requests: those of parker
-// behind any, and any behind one of parker.
+// unreachable finds directives that come after one that answers all requests, if one of
+// the two belongs to parker.
 func unreachable(s site) []warning {
 	search := &search{reordered: s.reordered}
 	search.block(s.directives, false)
@@ -29,8 +29,8 @@ type search struct {
 	warnings  []warning
 }
 
-// block looks at a list of directives, and at the lists in it. In a route block they are
-// in the order in which they are written.
+// block checks a list of directives and the blocks in it. written is true in a route
+// block, where directives keep the order in which they are written.
 func (s *search) block(directives []directive, written bool) {
 	var list []directive
 	for _, d := range directives {
@@ -66,7 +66,7 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// behind warns of what stands behind a directive that answers all requests.
+// behind adds warnings about the directives after one that answers all requests.
 func (s *search) behind(end directive, rest []directive) {
 	if len(rest) == 0 {
 		return
@@ -77,9 +77,9 @@ func (s *search) behind(end directive, rest []directive) {
 			cut = append(cut, fmt.Sprintf("%s (%s)", d.name, d.at))
 		}
 		s.warnings = append(s.warnings, warning{
-			message: end.name + " cuts off what stands behind it",
+			message: "directives after " + end.name + " are never reached",
 			at:      end.at,
-			hint: fmt.Sprintf("without a matcher it answers every request, so none reaches %s: give it paths of its own, such as handle_path /%s/* { %s }, or a site",
+			hint: fmt.Sprintf("without a matcher it answers every request, so none reaches %s: give it its own paths, such as handle_path /%s/* { %s }, or its own site",
 				strings.Join(cut, ", "), strings.TrimPrefix(end.name, "parker_"), end.name),
 		})
 		return
@@ -89,13 +89,14 @@ func (s *search) behind(end directive, rest []directive) {
 	}
 }
 
-// cutOff warns of the directives of parker in one that no request reaches.
+// cutOff adds warnings about the directives of parker in a directive that no request
+// reaches.
 func (s *search) cutOff(d, end directive) {
 	if slices.Contains(ours, d.name) {
 		s.warnings = append(s.warnings, warning{
 			message: d.name + " is never reached",
 			at:      d.at,
-			hint:    fmt.Sprintf("%s (%s) answers every request before it: put %s in front of that", end.name, end.at, d.name),
+			hint:    fmt.Sprintf("%s (%s) answers every request before it: put %s before that directive", end.name, end.at, d.name),
 		})
 	}
 	if isContainer(d) {
@@ -109,7 +110,7 @@ func isContainer(d directive) bool {
 	return slices.Contains([]string{"handle", "handle_path", "route"}, d.name)
 }
 
-// answersAll reports whether it is sure that no request gets past a directive in a list.
+// answersAll reports whether a directive in a list certainly answers every request.
 func answersAll(d directive, list []directive) bool {
 	if d.matcher {
 		return false
@@ -125,7 +126,7 @@ func answersAll(d directive, list []directive) bool {
 	case "file_server":
 		return !has("pass_thru")
 	case "reverse_proxy":
-		return !has("handle_response") // its routes can hand the request on
+		return !has("handle_response") // its routes may not answer the request
 	case "handle":
 		return endsAll(d.block) && isOnlyHandle(list)
 	case "route":
@@ -134,8 +135,8 @@ func answersAll(d directive, list []directive) bool {
 	return false
 }
 
-// isOnlyHandle reports whether there are no several handle blocks in a list, of which a
-// request enters only one, and perhaps one that hands it on.
+// isOnlyHandle reports whether a list has exactly one handle block. If there are
+// several, a request enters only one of them, which may not answer it.
 func isOnlyHandle(list []directive) bool {
 	handles := 0
 	for _, d := range list {
@@ -146,11 +147,11 @@ func isOnlyHandle(list []directive) bool {
 	return handles == 1
 }
 
-// endsAll reports whether it is sure that no request gets past a list.
+// endsAll reports whether a list of directives certainly answers every request.
 func endsAll(list []directive) bool {
 	return slices.ContainsFunc(list, func(d directive) bool { return answersAll(d, list) })
 }
 
-// maybeEarlyHints reports whether a word may be the status 103, after which requests go
-// on.
+// maybeEarlyHints reports whether a word may be the status code 103, with which respond
+// does not end the request.
 func maybeEarlyHints(word string) bool { return word == "103" || strings.Contains(word, "{") }

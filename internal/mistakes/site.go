@@ -12,25 +12,25 @@ import (
 
 // site is a site block of a Caddyfile.
 type site struct {
-	key        string // tells it from others
+	key        string // identifies the site
 	directives []directive
 
-	// reordered says that the Caddyfile has an order of directives of its own.
+	// reordered is true if the Caddyfile changes the order of directives.
 	reordered bool
 }
 
-// directive is one line of a block, with the block behind it: a directive, or one of the
-// options of one.
+// directive is a line of a block, with its own block: a directive, or an option of a
+// directive.
 type directive struct {
 	name    string
 	at      string   // file and line
-	args    []string // what stands on the line, with the matcher if it is still there
+	args    []string // the other words of the line, with the matcher if Caddy has not removed it
 	block   []directive
 	matcher bool // it has a matcher, or may have had one
 }
 
-// siteOf returns the block in which a directive stands. That of a named route is not
-// known: it is part of several.
+// siteOf returns the site block that contains a directive. known is false if the block is
+// not known, and for a named route, which may be part of several sites.
 func siteOf(h httpcaddyfile.Helper) (s site, known bool) {
 	block, ok := caddyinternals.SiteBlock(h)
 	if !ok || h.IsNamedRoute() {
@@ -46,7 +46,7 @@ func siteOf(h httpcaddyfile.Helper) (s site, known bool) {
 	return s, s.key != ""
 }
 
-// parse reads a directive and all that is in its block.
+// parse parses a directive and its block.
 func parse(segment caddyfile.Segment) directive {
 	d := caddyfile.NewDispenser(slices.Clone(segment))
 	d.Next()
@@ -59,8 +59,8 @@ func parse(segment caddyfile.Segment) directive {
 	return parsed
 }
 
-// lostToken reports whether a matcher may have been taken out of a directive: Caddy does
-// so where it reads one, in place, which leaves the last token twice.
+// lostToken reports whether Caddy may have removed a matcher from a directive. Caddy
+// does that in place when it parses the matcher, which leaves the last token twice.
 func lostToken(segment caddyfile.Segment) bool {
 	if len(segment) < 2 {
 		return false
@@ -69,7 +69,7 @@ func lostToken(segment caddyfile.Segment) bool {
 	return last.Text == before.Text && last.File == before.File && last.Line == before.Line
 }
 
-// holds reports whether a directive, or one in its block, is such.
+// holds reports whether such is true for a directive, or for one in its block.
 func (d directive) holds(such func(directive) bool) bool {
 	return such(d) || slices.ContainsFunc(d.block, func(inner directive) bool { return inner.holds(such) })
 }

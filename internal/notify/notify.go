@@ -1,5 +1,5 @@
-// Package notify sees writes on their way through the proxy: whether the backend
-// answered them as done, and which channels its answer names.
+// Package notify observes requests on their way to the backend: whether a write
+// succeeded, and which channels the answer names in its Parker-Publish field.
 package notify
 
 import (
@@ -16,16 +16,16 @@ import (
 	"github.com/caddy-parker/parker/internal/response"
 )
 
-// lingering is how long a backend may go on with a write whose client has left.
+// lingering is how long the backend may continue with a write after its client has
+// left.
 const lingering = 30 * time.Second
 
-// Attend takes care of an answer whose header is about to be sent, if it needs any:
-// see [response.Attend].
+// Attend is called before the header of an answer is sent. It returns the writer to use
+// for the answer, or nil to keep the one before. See [response.Attend].
 type Attend func(w http.ResponseWriter, r *http.Request, status int) *response.Writer
 
-// Pass sends a request on. It calls announce with the channels that the answer
-// named in its Parker-Publish field, once the route is done with it. attend may be
-// nil.
+// Pass forwards a request. When the route has finished, it calls announce with the
+// channels that the answer named in its Parker-Publish field, if any. attend may be nil.
 func Pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, attend Attend, announce func(channels []string)) error {
 	o := newObserver(w)
 	o.attend, o.request = attend, r
@@ -38,12 +38,12 @@ func Pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, attend
 	return next.ServeHTTP(o, r)
 }
 
-// PassWrite sends a request on that can be a write, and calls done before the
-// client can have all of the answer, where wrote says that its status is that of
-// a write that succeeded. A client that leaves does not stop the backend, so
-// that what it has written is known; only one that takes too long is left, or whose
-// connection is cut, and then nobody can tell: done is called too, as to be woken for
-// nothing does no harm.
+// PassWrite forwards a request that may be a write. It calls done before the client can
+// have received the whole answer, if wrote returns true for the status of the answer.
+// The backend is not stopped when the client leaves, so that its answer is known. If the
+// backend takes too long after that, or if the answer only says that the client's
+// connection was closed, it is not known whether the write succeeded. Then done is
+// called too, because a needless wake-up does no harm.
 func PassWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, wrote func(status int) bool, done func(), announce func(channels []string)) error {
 	client := r.Context()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(client))
@@ -53,13 +53,13 @@ func PassWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, w
 		context.AfterFunc(ctx, func() { left.Stop() })
 	})()
 
-	// In place, as Caddy's placeholders are bound to the pointer.
+	// The request is changed in place, because Caddy's placeholders refer to the pointer.
 	*r = *r.WithContext(ctx)
 	defer func() { *r = *r.WithContext(client) }()
 
 	o := newObserver(w)
 	o.lingers = true
-	failed := true // a route that breaks off leaves it so
+	failed := true // stays true if the route panics
 	defer func() {
 		if o.status == 0 && !failed {
 			o.status = http.StatusOK
@@ -76,17 +76,18 @@ func PassWrite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, w
 	return err
 }
 
-// observer passes an answer through and notes what it says.
+// observer passes an answer through and records its status and the channels that it
+// names.
 type observer struct {
 	*caddyhttp.ResponseWriterWrapper
 	status    int
 	announced []string
-	lingers   bool // the route is to finish its answer though the client is gone
-	gone      bool
+	lingers   bool // write errors are hidden from the route, so that it finishes its answer
+	gone      bool // the client has left
 
 	attend   Attend
 	request  *http.Request
-	attended *response.Writer // the client's writer, while it needs care; else nil
+	attended *response.Writer // the writer that attend returned, or nil
 }
 
 func newObserver(w http.ResponseWriter) *observer {
@@ -98,7 +99,7 @@ func (o *observer) WriteHeader(status int) {
 		if status >= 200 || status == http.StatusSwitchingProtocols {
 			o.status = status
 		}
-		// Not in an informational answer either: clients never see it.
+		// Clients must not see the field in informational answers either.
 		header := o.Header()
 		if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
 			o.announced = field.List(lines)
@@ -128,7 +129,7 @@ func (o *observer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// FlushError flushes what the client still takes.
+// FlushError flushes the answer, unless the client has left.
 func (o *observer) FlushError() error {
 	if o.status == 0 {
 		o.WriteHeader(http.StatusOK)
@@ -144,8 +145,8 @@ func (o *observer) FlushError() error {
 	return err
 }
 
-// ReadFrom copies by Write where that has to go on without the client, else as
-// fast as the client's writer can.
+// ReadFrom copies with Write if the copy must continue without the client, otherwise
+// with the ReadFrom of the client's writer, which may be faster.
 func (o *observer) ReadFrom(r io.Reader) (int64, error) {
 	if o.lingers {
 		return io.Copy(struct{ io.Writer }{o}, r)

@@ -9,18 +9,19 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Piggyback has an answer tell the client where events stand: Parker-Position.
+// Piggyback returns a writer that adds the position to the answer's header, as
+// Parker-Position.
 func Piggyback(w http.ResponseWriter, position brokers.Position) http.ResponseWriter {
 	p := &piggyback{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		position:              position.String(),
 	}
-	p.put() // here for the answer that Caddy makes of a route's error
+	p.put() // for the answer that Caddy writes if the route returns an error
 	return p
 }
 
-// piggyback adds the field again when the header is sent: the route may have put
-// away what was in it before.
+// piggyback adds the field again when the header is sent, because the route may have
+// replaced the header.
 type piggyback struct {
 	*caddyhttp.ResponseWriterWrapper
 	position string
@@ -42,13 +43,13 @@ func (p *piggyback) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
-// ReadFrom copies as fast as the client's writer can.
+// ReadFrom uses the ReadFrom of the client's writer, which may be faster than Write.
 func (p *piggyback) ReadFrom(r io.Reader) (int64, error) {
 	p.begin()
 	return p.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// FlushError flushes, the header first.
+// FlushError flushes the answer. It sends the header first if that is not sent yet.
 func (p *piggyback) FlushError() error {
 	p.begin()
 	return http.NewResponseController(p.ResponseWriter).Flush()

@@ -1,7 +1,6 @@
 //go:build unix
 
-// Package openfiles tells how many files a process can have open, and so how many
-// connections.
+// Package openfiles returns the limit of open files, which also limits connections.
 package openfiles
 
 import (
@@ -9,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Limit is how many files this process can have open at a time. Go has raised that as
-// far as it goes.
+// Limit returns the maximum number of files that this process can have open at the same
+// time. The Go runtime has already raised it to the hard limit.
 func Limit() int {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || uint64(limit.Cur) > math.MaxInt {

@@ -1,8 +1,8 @@
-// Package openfiles tells how many files a process can have open, and so how many
-// connections.
+// Package openfiles returns the limit of open files, which also limits connections.
 package openfiles
 
 import "math"
 
-// Limit is how many files this process can have open at a time.
+// Limit returns the maximum number of files that this process can have open at the same
+// time. There is no limit on Windows.
 func Limit() int { return math.MaxInt }

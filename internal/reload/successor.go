@@ -1,5 +1,5 @@
-// Package reload finds the server that has taken the place of the one a request
-// came to: a reload replaces all of them, while requests go on in the old ones.
+// Package reload finds the new server for a request. A reload replaces all servers, but
+// requests that are in progress stay in the old ones.
 package reload
 
 import (
@@ -11,8 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Of is the server of the configuration in force that listens where the request
-// came in, or nil: there is none, or it is the request's own.
+// Of returns the server of the configuration in force that listens at the address at
+// which the request arrived. It returns nil if there is none, or if it is the request's
+// own server.
 func Of(r *http.Request) http.Handler {
 	app, err := caddy.ActiveContext().AppIfConfigured("http")
 	if err != nil {
@@ -38,8 +39,8 @@ func Of(r *http.Request) http.Handler {
 	return found
 }
 
-// How well a server's address fits that of a connection: two servers can listen on
-// one port of different hosts.
+// How well the address of a server matches that of a connection. Two servers can listen
+// on the same port of different hosts.
 const (
 	none = iota
 	samePort
