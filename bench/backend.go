@@ -9,17 +9,17 @@ import (
 	"sync/atomic"
 )
 
-// backend is one that can only be polled.
+// backend is a backend that can only be polled.
 type backend struct {
 	address string
-	news    string       // what it says at /news
-	version atomic.Int64 // of what it says at /messages; 0: nothing has ever been new there
-	asked   atomic.Int64 // how often it was, at /messages
+	news    string       // the answer at /news
+	version atomic.Int64 // the version of the answer at /messages, or 0 if there never were news
+	asked   atomic.Int64 // the number of requests at /messages
 
 	server *http.Server
 }
 
-// startBackend starts one in this process.
+// startBackend starts a backend in this process.
 func startBackend(news string) (*backend, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,8 +36,8 @@ func startBackend(news string) (*backend, error) {
 
 func (b *backend) stop() { b.server.Close() }
 
-// giveMessages answers 204 where there has never been any news, and 304 a client that
-// has the newest.
+// giveMessages answers with 204 if there never were news, with 304 if the client has the
+// newest version, and otherwise with the newest version.
 func (b *backend) giveMessages(w http.ResponseWriter, r *http.Request) {
 	b.asked.Add(1)
 	version := b.version.Load()
@@ -54,7 +54,7 @@ func (b *backend) giveMessages(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// giveNews always has some.
+// giveNews always answers with news.
 func (b *backend) giveNews(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(b.news)))

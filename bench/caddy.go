@@ -21,11 +21,12 @@ import (
 	_ "github.com/caddy-parker/parker"
 )
 
-// caddyfileVariable has this program be the Caddy that is measured. It holds the
-// Caddyfile.
+// caddyfileVariable is the environment variable that makes this program run as the Caddy
+// that is measured. It contains the Caddyfile.
 const caddyfileVariable = "PARKER_BENCH_CADDYFILE"
 
-// globalOptions are those of each Caddy that is measured: it is to do nothing else.
+// globalOptions are the global options of each Caddy that is measured. They turn off
+// everything that is not measured.
 const globalOptions = `
 	admin off
 	persist_config off
@@ -35,14 +36,14 @@ const globalOptions = `
 	}
 `
 
-// serveCaddy is this program as Caddy, until its standard input ends. It begins by
-// telling its addresses. For each line that it reads it gives back the memory that it
-// does not need, and answers.
+// serveCaddy runs this program as Caddy until its standard input ends. It first prints
+// its addresses. For each line that it reads, it returns unused memory to the system and
+// prints a line.
 func serveCaddy(caddyfile string) error {
-	// A terminal's interrupt is meant for who measures.
+	// An interrupt from the terminal is handled by the process that measures.
 	signal.Ignore(os.Interrupt)
 	err := loadCaddy(caddyfile)
-	for tries := 1; err != nil && tries < 5; tries++ { // another program may have taken an address
+	for tries := 1; err != nil && tries < 5; tries++ { // another program may have taken a port
 		err = loadCaddy(caddyfile)
 	}
 	if err != nil {
@@ -50,7 +51,7 @@ func serveCaddy(caddyfile string) error {
 	}
 	fmt.Println(os.Getenv("SITE"), os.Getenv("HOOK"))
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		for range 3 { // stacks shrink by half at each collection
+		for range 3 { // each collection shrinks stacks by half
 			runtime.GC()
 		}
 		debug.FreeOSMemory()
@@ -59,8 +60,8 @@ func serveCaddy(caddyfile string) error {
 	return nil
 }
 
-// loadCaddy has Caddy serve the Caddyfile, in which {$SITE} and {$HOOK} stand for
-// addresses on loopback that are free.
+// loadCaddy loads the Caddyfile, in which {$SITE} and {$HOOK} stand for free loopback
+// addresses.
 func loadCaddy(caddyfile string) error {
 	if err := chooseAddresses("SITE", "HOOK"); err != nil {
 		return fmt.Errorf("finding a free port: %w", err)
@@ -72,15 +73,16 @@ func loadCaddy(caddyfile string) error {
 	return caddy.Load(config, true)
 }
 
-// chooseAddresses puts addresses on loopback that are free into environment variables.
+// chooseAddresses sets environment variables to free loopback addresses.
 func chooseAddresses(variables ...string) error {
 	for _, name := range variables {
-		// Caddy listens on all interfaces: there the port must be free.
+		// Caddy listens on all interfaces, so the port must be free on all of them.
 		listener, err := net.Listen("tcp", ":0")
 		if err != nil {
 			return err
 		}
-		// Each is kept until the last is found, or one could be found twice.
+		// Each listener stays open until the last port is found, so that no port is
+		// found twice.
 		defer listener.Close()
 		os.Setenv(name, fmt.Sprint("127.0.0.1:", listener.Addr().(*net.TCPAddr).Port))
 	}
@@ -93,13 +95,13 @@ type process struct {
 	site, hook string // its addresses
 
 	command *exec.Cmd
-	say     io.WriteCloser // what it reads; it ends when that is closed
-	hear    *bufio.Scanner // what it writes
-	folder  string         // that it may write into
+	say     io.WriteCloser // its standard input; the process ends when it is closed
+	hear    *bufio.Scanner // its standard output
+	folder  string         // its folder for data and configuration
 }
 
-// startCaddy starts this program again as a Caddy with the Caddyfile, and returns when
-// that serves. It is killed when the context ends.
+// startCaddy starts this program again as a Caddy with the Caddyfile, and returns when it
+// serves. It is killed when ctx is canceled.
 func startCaddy(ctx context.Context, caddyfile string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -122,20 +124,21 @@ func startCaddy(ctx context.Context, caddyfile string) (*process, error) {
 	p.hear.Scan()
 	if _, err := fmt.Sscan(p.hear.Text(), &p.site, &p.hook); err != nil {
 		p.stop()
-		return nil, errors.New("starting Caddy: it has ended")
+		return nil, errors.New("starting Caddy: the process has ended")
 	}
 	return p, nil
 }
 
-// memory is what it holds once it has given back what it does not need, in bytes.
+// memory makes the process return unused memory, and returns its resident memory in
+// bytes.
 func (p *process) memory() (int64, error) {
 	if _, err := io.WriteString(p.say, "\n"); err != nil || !p.hear.Scan() {
-		return 0, errors.New("measuring the memory of Caddy: it has ended")
+		return 0, errors.New("measuring the memory of Caddy: the process has ended")
 	}
 	return residentMemory(p.pid)
 }
 
-// stop ends it, and all its connections.
+// stop ends the process and all its connections.
 func (p *process) stop() {
 	p.say.Close()
 	p.command.Wait()

@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// client is one of a crowd. Only its own goroutine uses it.
+// client is a client of a crowd. It must only be used by its own goroutine.
 type client struct {
 	crowd  *crowd
 	number int
 	conn   net.Conn
 	in     *bufio.Reader
 
-	known   [len(remembered)]string // lines that say what it has heard
-	counted *round                  // the last publish of which it has
-	extra   int                     // answers since then
+	known   [len(remembered)]string // the header lines that the next poll repeats
+	counted *round                  // the last publish that it has received
+	extra   int                     // the number of answers since then
 }
 
 // dial connects.
@@ -35,7 +35,7 @@ func (c *client) dial(ctx context.Context) error {
 	return nil
 }
 
-// run is a client's life, until its connection ends. The error says why.
+// run polls, or follows the stream, until there is an error.
 func (c *client) run(ctx context.Context) error {
 	if c.crowd.streams {
 		return c.follow()
@@ -76,24 +76,25 @@ func (c *client) ask() (*http.Response, error) {
 	switch status := answer.StatusCode; {
 	case status >= 400 && status != http.StatusRequestTimeout:
 		said, _ := io.ReadAll(io.LimitReader(answer.Body, 1000))
-		return nil, fmt.Errorf("the server answers %s: %s", answer.Status, bytes.TrimSpace(said))
+		return nil, fmt.Errorf("the server answered %s: %s", answer.Status, bytes.TrimSpace(said))
 	case streams && !c.crowd.streams:
-		return nil, errors.New("the server answers polls with a stream")
+		return nil, errors.New("the server answered a poll with a stream")
 	case !streams && c.crowd.streams:
-		return nil, fmt.Errorf("the server does not answer with a stream: %s, %q", answer.Status, answer.Header.Get("Content-Type"))
+		return nil, fmt.Errorf("the server did not answer with a stream: %s, %q", answer.Status, answer.Header.Get("Content-Type"))
 	}
 	return answer, nil
 }
 
-// remembered are the fields of an answer that the next poll says back, by the field
-// that does: RFC 9110, section 13.1, and the position of those servers that have one.
+// remembered lists the fields of an answer that the next poll repeats, and the request
+// fields that it uses (RFC 9110, section 13.1). The last is the position, for servers
+// that have one.
 var remembered = [...]struct{ told, said string }{
 	{"Etag", "If-None-Match"},
 	{"Last-Modified", "If-Modified-Since"},
 	{"Last-Event-Id", "Last-Event-ID"},
 }
 
-// remember has the next poll say what the client has now.
+// remember stores the fields of an answer that the next poll repeats.
 func (c *client) remember(header http.Header) {
 	for i, field := range remembered {
 		if value := header.Get(field.told); value != "" {
@@ -102,7 +103,7 @@ func (c *client) remember(header http.Header) {
 	}
 }
 
-// follow reads a stream: WHATWG HTML, section 9.2.6.
+// follow reads an event stream (WHATWG HTML, section 9.2.6).
 func (c *client) follow() error {
 	answer, err := c.ask()
 	if err != nil {
@@ -127,7 +128,8 @@ func (c *client) follow() error {
 	return errors.New("the server has ended the stream")
 }
 
-// heard tells whether it is the first news since a publish that the client hears.
+// heard records that the client has received news. It returns false if that is not the
+// first news since a publish.
 func (c *client) heard() bool {
 	r := c.crowd.round.Load()
 	if r == nil || r == c.counted {
@@ -138,10 +140,12 @@ func (c *client) heard() bool {
 	return true
 }
 
-// tooMany are answers to a poll that only a server gives that does not hold it.
+// tooMany is the number of answers between two publishes that shows that the server does
+// not hold polls.
 const tooMany = 20
 
-// answered counts an answer to a poll.
+// answered records an answer to a poll. It returns an error if the server does not hold
+// polls.
 func (c *client) answered(news bool) error {
 	if news && c.heard() {
 		c.extra = 0

@@ -172,7 +172,7 @@ func TestAServerThatCannotDoItIsTold(t *testing.T) {
 	if why := run("/there", "/there", false).Missing["parked.message"]; !strings.Contains(why, errNotHeld.Error()) {
 		t.Errorf("a URL that does not hold requests is told by %q", why)
 	}
-	if why := run("/there", "/there", true).Missing["streams.message"]; !strings.Contains(why, "does not answer with a stream") {
+	if why := run("/there", "/there", true).Missing["streams.message"]; !strings.Contains(why, "did not answer with a stream") {
 		t.Errorf("a URL that does not stream is told by %q", why)
 	}
 	if why := run("/none", "/none", false).Missing["parked.message"]; why == "" {
@@ -218,11 +218,11 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 		"-duration soon":                      "invalid value",
 		"-url https://example.com/":           "without TLS",
 		"-url /events":                        "it must begin with http://",
-		"-pid 1":                              "-pid is about another server",
-		"-publish http://127.0.0.1/":          "-publish is about another server",
-		"-url http://a/ -publish /x":          "it names no host",
-		"-url http://a/ -publish-body x":      "-publish-body is about a request",
-		"-url http://a/ -pid 1,zero":          `"zero" is not the number of a process`,
+		"-pid 1":                              "-pid requires -url",
+		"-publish http://127.0.0.1/":          "-publish requires -url",
+		"-url http://a/ -publish /x":          "it must contain a host",
+		"-url http://a/ -publish-body x":      "-publish-body requires -publish",
+		"-url http://a/ -pid 1,zero":          `"zero" is not a process ID`,
 		"-url http://a/ -header nonsense\n":   "is not of the form",
 		"-url http://a/ -parked 0 -streams 0": "there is nothing to measure",
 	} {

@@ -12,29 +12,28 @@ import (
 	"time"
 )
 
-// patience is how long all clients have to be held, and to hear of a publish.
+// patience is the time within which all clients must be held, and must receive an event.
 const patience = 20 * time.Second
 
-// crowd is clients that wait for news at one URL: each has a connection, and a
-// goroutine.
+// crowd is a number of clients that wait for news at a URL. Each has its own connection
+// and goroutine.
 type crowd struct {
-	address string // to which they connect
-	request string // what each sends, but for its cookie and what it has heard
-	streams bool   // they open streams; else they poll, again and again
+	address string // the address to connect to
+	request string // the request of each client, without its cookie and validators
+	streams bool   // clients open streams instead of polling
 
-	sent  atomic.Int64 // requests
-	open  atomic.Int64 // streams that are
+	sent  atomic.Int64 // the number of requests sent
+	open  atomic.Int64 // the number of streams opened
 	round atomic.Pointer[round]
 
 	all  sync.WaitGroup
-	mu   sync.Mutex // guards what is below
+	mu   sync.Mutex // guards all below
 	left bool
-	conn []net.Conn // the clients', by their number; nil once a client is lost
-	lost []error    // why each is that was lost
+	conn []net.Conn // the connection of each client by its number, or nil if it was lost
+	lost []error    // the error of each client that was lost
 }
 
-// browser is what one sends with each request, besides what it asks for and its
-// cookie.
+// browser contains header fields that browsers send with each request.
 const browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
 	"Accept-Language: en-GB,en;q=0.7,de;q=0.3\r\n" +
 	"Referer: http://legacy.example/rooms/7\r\n" +
@@ -45,7 +44,7 @@ const (
 	streamFields = "Accept: text/event-stream\r\nAccept-Encoding: identity\r\nCache-Control: no-cache\r\n"
 )
 
-// newCrowd makes a crowd without clients, which are to send these lines, too.
+// newCrowd returns a crowd without clients. header contains lines to add to the requests.
 func newCrowd(target *url.URL, header []string, streams bool) *crowd {
 	c := &crowd{address: target.Host, streams: streams}
 	if target.Port() == "" {
@@ -65,7 +64,7 @@ func newCrowd(target *url.URL, header []string, streams bool) *crowd {
 	return c
 }
 
-// add adds clients, and returns once each has its connection.
+// add adds n clients, and returns when all of them are connected.
 func (c *crowd) add(ctx context.Context, n int) error {
 	for range n {
 		c.mu.Lock()
@@ -83,7 +82,7 @@ func (c *crowd) add(ctx context.Context, n int) error {
 	return nil
 }
 
-// leave has all clients leave.
+// leave closes all connections and waits for the clients to end.
 func (c *crowd) leave() {
 	c.mu.Lock()
 	c.left = true
@@ -96,7 +95,7 @@ func (c *crowd) leave() {
 	c.all.Wait()
 }
 
-// keep notes a client's connection.
+// keep records a client's connection.
 func (c *crowd) keep(number int, conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,7 +105,7 @@ func (c *crowd) keep(number int, conn net.Conn) {
 	c.conn[number] = conn
 }
 
-// lose notes why a client has ended.
+// lose records the error with which a client has ended.
 func (c *crowd) lose(member *client, err error) {
 	member.conn.Close()
 	c.mu.Lock()
@@ -117,7 +116,7 @@ func (c *crowd) lose(member *client, err error) {
 	}
 }
 
-// size is how many clients there are, and why the first was lost that was.
+// size returns the number of clients, and an error if some were lost.
 func (c *crowd) size() (n int, lost error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,7 +126,8 @@ func (c *crowd) size() (n int, lost error) {
 	return len(c.conn) - len(c.lost), lost
 }
 
-// hear publishes, and returns when all clients have heard or patience is over.
+// hear publishes, and returns when all clients have received the event or patience has
+// passed.
 func (c *crowd) hear(ctx context.Context, publish func(context.Context) error) (*round, error) {
 	n, lost := c.size()
 	if lost != nil {
@@ -150,5 +150,5 @@ func (c *crowd) hear(ctx context.Context, publish func(context.Context) error) (
 	return r, nil
 }
 
-// errNotHeld is that a server does not do what is measured.
-var errNotHeld = errors.New("requests are answered at once, again and again, without a publish: the URL does not hold them")
+// errNotHeld is the error if a server does not hold requests.
+var errNotHeld = errors.New("the URL does not hold requests: they are answered again and again without a publish")

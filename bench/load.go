@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// load sends GET requests over as many connections and reads the answers. No two
-// requests are the same: they are not to share an ask.
+// load sends GET requests over a number of connections and reads the answers. Each
+// request has a different URL, so that they do not share asks.
 func load(ctx context.Context, url string, requests, connections int) error {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
@@ -41,7 +41,7 @@ func get(ctx context.Context, client *http.Client, url string) error {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s is answered %s", url, answer.Status)
+		return fmt.Errorf("%s was answered with %s", url, answer.Status)
 	}
 	_, err = io.Copy(io.Discard, answer.Body)
 	return err

@@ -1,19 +1,18 @@
-// Command bench measures on this machine what parker costs and how fast it is: the
-// memory of a parked request and of a stream, how long a publish takes to the first
-// and the last of those who wait, what the backend is spared, and what a request
-// costs that passes through. It needs nothing but itself: it is the clients and the
-// backend, and starts itself again as the Caddy that is measured.
+// Command bench measures the cost and the speed of parker on this machine: the memory of
+// a parked request and of a stream, the time from a publish to the first and the last
+// client, the asks that the backend is spared, and the processor time of a request that
+// passes through. It needs no other programs: it contains the clients and the backend,
+// and starts itself again as the Caddy that is measured.
 //
 //	go run ./bench [-parked 5000] [-streams 5000] [-duration 5s] [-json]
 //
-// With -url it measures any other server whose URL holds requests, or streams
-// events, and that -publish has send something to all of them:
+// With -url it measures another server whose URL holds requests or streams events. A
+// request to the URL in -publish must make that server answer all of them:
 //
 //	go run ./bench -url http://127.0.0.1:8088/sub -publish http://127.0.0.1:8088/pub -publish-body hello [-pid 123,124]
 //
-// The figures are explained in docs/bench.md. It exits with 1 where it cannot
-// measure, with 2 where it is asked for what does not exist, and with 130 when it is
-// interrupted.
+// The figures are explained in docs/bench.md. The exit code is 1 if measuring fails, 2 if
+// the flags are invalid, and 130 if it is interrupted.
 package main
 
 import (
@@ -42,7 +41,7 @@ func main() {
 	}
 }
 
-// errUsage is that the command cannot be understood. The user has been told why.
+// errUsage is the error for invalid flags. The reason has already been printed.
 var errUsage = errors.New("usage")
 
 func exitCode(err error) int {
@@ -57,8 +56,8 @@ func exitCode(err error) int {
 	return 1
 }
 
-// run is the command: figures go to out, all else to complaints. An error has been
-// told there by the time it is returned.
+// run runs the command. It writes figures to out, and everything else to complaints,
+// including the error that it returns.
 func run(ctx context.Context, args []string, out, complaints io.Writer) error {
 	o, err := parse(args, complaints)
 	if err != nil {
@@ -86,7 +85,7 @@ func run(ctx context.Context, args []string, out, complaints io.Writer) error {
 	return nil
 }
 
-// measure measures parker, or what -url names.
+// measure measures parker, or the server at -url.
 func measure(ctx context.Context, o *options, bar *progress) (*report, error) {
 	r := newReport(o)
 	var err error

@@ -16,48 +16,49 @@ import (
 	"github.com/caddy-parker/parker/internal/openfiles"
 )
 
-// options are what the command is asked for.
+// options are the command's options.
 type options struct {
-	parked, streams int           // how many of each there are to be
-	duration        time.Duration // for how long each kind of thing is measured
+	parked, streams int           // the number of parked requests and of streams
+	duration        time.Duration // how long each kind of publish is measured
 	json            bool
 
-	// The rest is about another server.
+	// The following options are only for another server.
 
-	url    *url.URL // nil where parker itself is measured
-	header []string // lines that the clients add to each request
-	// publication is what has the server answer all; nil where nothing does.
+	url    *url.URL // nil if parker is measured
+	header []string // header lines that clients add to each request
+	// publication is the request that makes the server answer all clients, or nil.
 	publication *publication
 	pids        []int         // the server's processes
-	settle      time.Duration // after which all requests are taken to be held
+	settle      time.Duration // the time after which all requests count as held
 }
 
-// spareFiles are those that a process has open besides its clients, and more.
+// spareFiles is the number of open files that are reserved for other purposes than
+// clients.
 const spareFiles = 500
 
-// parse reads the command's arguments. Where they make no sense it says so, and
-// returns [errUsage].
+// parse parses the command's arguments. If they are invalid, it prints why and returns
+// [errUsage].
 func parse(args []string, complaints io.Writer) (*options, error) {
 	o := &options{publication: &publication{header: make(http.Header)}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(complaints)
-	flags.IntVar(&o.parked, "parked", 5000, "how many `requests` are parked; 0: measure none")
-	flags.IntVar(&o.streams, "streams", 5000, "how many `streams` are open; 0: measure none")
-	flags.DurationVar(&o.duration, "duration", 5*time.Second, "for how `long` each kind of publish, and passing through, is measured")
+	flags.IntVar(&o.parked, "parked", 5000, "number of parked `requests`; 0: measure none")
+	flags.IntVar(&o.streams, "streams", 5000, "number of open `streams`; 0: measure none")
+	flags.DurationVar(&o.duration, "duration", 5*time.Second, "`time` to measure each kind of publish, and passing through")
 	flags.BoolVar(&o.json, "json", false, "write the figures as JSON")
-	flags.Func("url", "measure the server at this `address`, which holds requests or streams events, in place of parker", o.readURL)
-	flags.Func("header", "a `field` that clients send there, such as \"Authorization: Bearer x\"; may repeat", o.readHeader)
-	flags.Func("publish", "the `address` to which a request has that server answer all clients", o.publication.readURL)
+	flags.Func("url", "measure the server at this `address`, which holds requests or streams events, instead of parker", o.readURL)
+	flags.Func("header", "a header `field` that clients send to that server, such as \"Authorization: Bearer x\"; may repeat", o.readHeader)
+	flags.Func("publish", "an `address` at which a request makes that server answer all clients", o.publication.readURL)
 	flags.StringVar(&o.publication.method, "publish-method", http.MethodPost, "the `method` of that request")
 	flags.StringVar(&o.publication.body, "publish-body", "", "the `body` of that request")
-	flags.Func("publish-header", "a `field` of that request; may repeat", o.publication.readHeader)
-	flags.Func("pid", "the `processes` of that server, whose memory is measured, with commas between them", o.readPids)
-	flags.DurationVar(&o.settle, "settle", time.Second, "how `long` after the last request all are taken to be held there")
+	flags.Func("publish-header", "a header `field` of that request; may repeat", o.publication.readHeader)
+	flags.Func("pid", "the `processes` of that server, separated by commas, to measure their memory", o.readPids)
+	flags.DurationVar(&o.settle, "settle", time.Second, "`time` after the last request until all requests count as held by that server")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, err
 		}
-		return nil, errUsage // the flag set has said what is wrong
+		return nil, errUsage // the flag set has printed the reason
 	}
 	if flaw := o.check(flags); flaw != "" {
 		fmt.Fprintln(complaints, "bench:", flaw)
@@ -69,7 +70,7 @@ func parse(args []string, complaints io.Writer) (*options, error) {
 	return o, nil
 }
 
-// check tells what is wrong with the arguments together.
+// check returns what is wrong with the combination of arguments, or "".
 func (o *options) check(flags *flag.FlagSet) (flaw string) {
 	switch {
 	case flags.NArg() > 0:
@@ -85,12 +86,12 @@ func (o *options) check(flags *flag.FlagSet) (flaw string) {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, name := range []string{"header", "publish", "pid", "settle"} {
 		if given[name] && o.url == nil {
-			return fmt.Sprintf("-%s is about another server, which -url names", name)
+			return fmt.Sprintf("-%s requires -url", name)
 		}
 	}
 	for _, name := range []string{"publish-method", "publish-body", "publish-header"} {
 		if given[name] && o.publication.url == "" {
-			return fmt.Sprintf("-%s is about a request to the address that -publish gives", name)
+			return fmt.Sprintf("-%s requires -publish", name)
 		}
 	}
 	return ""
@@ -102,7 +103,7 @@ func (o *options) readURL(text string) error {
 		return err
 	}
 	if address.Scheme != "http" || address.Host == "" {
-		return errors.New("it must begin with http:// and name a host: the clients speak HTTP/1.1 without TLS")
+		return errors.New("it must begin with http:// and contain a host, because clients use HTTP/1.1 without TLS")
 	}
 	o.url = address
 	return nil
@@ -118,14 +119,14 @@ func (o *options) readPids(text string) error {
 	for word := range strings.SplitSeq(text, ",") {
 		pid, err := strconv.Atoi(word)
 		if err != nil || pid < 1 {
-			return fmt.Errorf("%q is not the number of a process", word)
+			return fmt.Errorf("%q is not a process ID", word)
 		}
 		o.pids = append(o.pids, pid)
 	}
 	return nil
 }
 
-// readField reads a field of a request.
+// readField parses a header field.
 func readField(text string) (name, value string, err error) {
 	name, value, _ = strings.Cut(text, ":")
 	value = strings.TrimSpace(value)
@@ -135,8 +136,8 @@ func readField(text string) (name, value string, err error) {
 	return name, value, nil
 }
 
-// limit takes as many clients as this process can have connections for, and says so
-// in the report where those are fewer than wanted.
+// limit reduces the numbers of clients to the connections that this process can have. It
+// adds a note to the report if they are fewer than requested.
 func (o *options) limit(r *report) {
 	o.parked = fitting("-parked", o.parked, r)
 	o.streams = fitting("-streams", o.streams, r)
@@ -145,7 +146,7 @@ func (o *options) limit(r *report) {
 func fitting(name string, clients int, r *report) int {
 	most := max(openfiles.Limit()-spareFiles, 0)
 	if clients > most {
-		r.note("%s %d: a process can have %s files open here (ulimit -n), so only %s are measured", name, clients, grouped(openfiles.Limit()), grouped(most))
+		r.note("%s %d: a process can have only %s open files (ulimit -n), so only %s are measured", name, clients, grouped(openfiles.Limit()), grouped(most))
 	}
 	return min(clients, most)
 }

@@ -9,13 +9,13 @@ import (
 	"os"
 )
 
-// subject is parker as it is measured: a Caddy of its own, and its backend.
+// subject is the parker that is measured: a Caddy with its backend.
 type subject struct {
 	backend *backend
 	caddy   *process
 }
 
-// subjectCaddyfile has a poll, and a route of messages alone.
+// subjectCaddyfile has a route for polls and one for messages only.
 const subjectCaddyfile = `{%s
 	parker {
 		max_parked 10000000
@@ -32,12 +32,12 @@ http://{$HOOK} {
 	parker_publish
 }`
 
-// sharedPolls is parker where all clients are given one answer.
+// sharedPolls is a parker directive with which all clients share answers.
 const sharedPolls = `parker /messages {
 		share public
 	}`
 
-// startSubject starts one. polls is the directive that holds requests for /messages.
+// startSubject starts a subject. polls is the directive that holds requests for /messages.
 func startSubject(ctx context.Context, polls string) (*subject, error) {
 	backend, err := startBackend("")
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *subject) stop() {
 	s.backend.stop()
 }
 
-// target is where clients wait on a channel.
+// target returns the target whose clients wait on a channel.
 func (s *subject) target(channel string, bar *progress) *target {
 	return &target{
 		url:     &url.URL{Scheme: "http", Host: s.caddy.site, Path: "/" + channel},
@@ -67,7 +67,7 @@ func (s *subject) target(channel string, bar *progress) *target {
 	}
 }
 
-// waiting is how many requests and streams wait on a channel.
+// waiting returns the number of requests and streams that wait on a channel.
 func (s *subject) waiting(ctx context.Context, channel string) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.caddy.hook+"/"+channel, nil)
 	if err != nil {
@@ -80,13 +80,13 @@ func (s *subject) waiting(ctx context.Context, channel string) (int, error) {
 	defer answer.Body.Close()
 	var report struct{ Waiting, Streams int }
 	if err := json.NewDecoder(answer.Body).Decode(&report); err != nil {
-		return 0, fmt.Errorf("the hook is asked who waits, and answers %s: %w", answer.Status, err)
+		return 0, fmt.Errorf("counting waiting requests: the hook answered %s: %w", answer.Status, err)
 	}
 	return report.Waiting + report.Streams, nil
 }
 
-// warm has some clients come and go, so that what Caddy keeps for good is not taken
-// for theirs.
+// warm connects and disconnects some clients, so that memory that Caddy allocates once is
+// not counted as memory of clients.
 func (s *subject) warm(ctx context.Context, t *target, streams bool) error {
 	c := newCrowd(t.url, t.header, streams)
 	defer c.leave()
@@ -100,7 +100,7 @@ func (s *subject) warm(ctx context.Context, t *target, streams bool) error {
 	return t.await(ctx, c, 0)
 }
 
-// wake has the backend say something new, and publishes without a message.
+// wake gives the backend news, and publishes without a message.
 func (s *subject) wake(ctx context.Context) error {
 	s.backend.version.Add(1)
 	return s.publish(ctx, "messages", "")
@@ -111,7 +111,7 @@ func (s *subject) publish(ctx context.Context, channel, message string) error {
 	return p.send(ctx)
 }
 
-// message is what is published, and passes through.
+// message is the message that is published, and the answer that passes through.
 const message = `{"price":42.5,"volume":1000}`
 
 // measureParker fills in the report.
@@ -133,7 +133,7 @@ func measureParker(ctx context.Context, o *options, bar *progress, r *report) er
 	return nil
 }
 
-// measurePassing measures what a request costs that is not held.
+// measurePassing measures the processor time of a request that is not held.
 func measurePassing(ctx context.Context, o *options, bar *progress, r *report) error {
 	if _, err := processorTime(os.Getpid()); err != nil {
 		r.missing("pass_through", err)
@@ -148,7 +148,7 @@ func measurePassing(ctx context.Context, o *options, bar *progress, r *report) e
 	return err
 }
 
-// measureParked measures parked requests, and those that a publish releases.
+// measureParked measures parked requests and their release by a publish.
 func measureParked(ctx context.Context, o *options, bar *progress, r *report) error {
 	s, err := startSubject(ctx, sharedPolls)
 	if err != nil {
@@ -176,7 +176,7 @@ func measureParked(ctx context.Context, o *options, bar *progress, r *report) er
 	}); err != nil {
 		return err
 	}
-	if err := t.await(ctx, c, o.parked); err != nil { // as each has polled once more
+	if err := t.await(ctx, c, o.parked); err != nil { // each client has polled again
 		return err
 	}
 	f.Backend = &spared{Polls: c.sent.Load(), Asks: s.backend.asked.Load() - asked}
@@ -185,7 +185,7 @@ func measureParked(ctx context.Context, o *options, bar *progress, r *report) er
 	return nil
 }
 
-// measureStreams measures streams, and messages to all of them.
+// measureStreams measures streams and messages to all of them.
 func measureStreams(ctx context.Context, o *options, bar *progress, r *report) error {
 	s, err := startSubject(ctx, sharedPolls)
 	if err != nil {

@@ -6,20 +6,21 @@ import (
 	"time"
 )
 
-// passing is two Caddys in front of a backend that always has news. They differ in
-// parker alone.
+// passing is a Caddy with parker and one without, in front of a backend that always has
+// news.
 type passing struct {
 	backend       *backend
 	with, without *process
 }
 
-// batch is how many requests each of them is sent at a time, over as many connections.
+// The number of requests that each of them is sent at a time, and of connections that
+// are used.
 const (
 	batch       = 1000
 	connections = 32
 )
 
-// startPassing starts them, and has them warm up. news is what the backend says.
+// startPassing starts both and sends each a first batch. news is the backend's answer.
 func startPassing(ctx context.Context, news string) (p *passing, err error) {
 	p = new(passing)
 	defer func() {
@@ -52,8 +53,7 @@ func (p *passing) stop() {
 	}
 }
 
-// turn sends a batch through each, and returns the processor time that a request took
-// there.
+// turn sends a batch to each, and returns the processor time per request.
 func (p *passing) turn(ctx context.Context) (with, without time.Duration, err error) {
 	if with, err = spent(ctx, p.with); err == nil {
 		without, err = spent(ctx, p.without)
@@ -73,16 +73,16 @@ func spent(ctx context.Context, caddy *process) (time.Duration, error) {
 	return (after - before) / batch, err
 }
 
-// passThrough is what a request costs that is not held: medians of all batches, in
-// microseconds of Caddy's processor time.
+// passThrough holds the processor time of Caddy for a request that is not held, in
+// microseconds. It is the median of all batches.
 type passThrough struct {
-	Requests int     `json:"requests"` // that went through each
+	Requests int     `json:"requests"` // the number of requests to each
 	With     float64 `json:"with_parker_us"`
 	Without  float64 `json:"without_us"`
-	Ratio    float64 `json:"ratio"` // the median of those of two batches in turn
+	Ratio    float64 `json:"ratio"` // the median ratio of two successive batches
 }
 
-// measure has them take turns for a while, once at least.
+// measure sends batches to both in turn for the duration, at least one to each.
 func (p *passing) measure(ctx context.Context, duration time.Duration, bar *progress) (*passThrough, error) {
 	var with, without []time.Duration
 	for begin := time.Now(); len(with) == 0 || time.Since(begin) < duration; {

@@ -6,18 +6,18 @@ import (
 	"fmt"
 )
 
-// Why figures of another server are not known.
+// Reasons why figures of another server are missing.
 var (
 	errNoPid         = errors.New("no -pid is given")
 	errNoPublication = errors.New("no -publish is given")
-	errNotFresh      = errors.New("parked requests were measured first: restart the server, and give -parked 0")
-	errOtherBackend  = errors.New("nobody counts what is asked behind that server")
-	errNoCompare     = errors.New("what a request costs without that server is not known")
-	errOneWay        = errors.New("whatever -publish sends counts as a message")
+	errNotFresh      = errors.New("parked requests were measured before: restart the server and use -parked 0")
+	errOtherBackend  = errors.New("requests at that server's backend are not counted")
+	errNoCompare     = errors.New("there is no measurement without that server to compare with")
+	errOneWay        = errors.New("all requests of -publish count as messages")
 )
 
-// measurePeer fills in the report of another server. What that cannot do is missing
-// there.
+// measurePeer fills in the report of another server. Figures that cannot be measured are
+// recorded as missing.
 func measurePeer(ctx context.Context, o *options, bar *progress, r *report) error {
 	o.limit(r)
 	r.missing("pass_through", errNoCompare)
@@ -45,8 +45,8 @@ func measurePeer(ctx context.Context, o *options, bar *progress, r *report) erro
 	return nil
 }
 
-// observe has the crowd come to another server, and leave. The figures that it finds
-// are those of a part of the report.
+// observe connects a crowd to another server, measures, and disconnects it. part is the
+// name of the part of the report that it fills in.
 func (t *target) observe(ctx context.Context, o *options, r *report, c *crowd, n int, part string, bytesEach **int64, message **release) error {
 	defer c.leave()
 	var noMemory, err error
@@ -68,7 +68,7 @@ func (t *target) observe(ctx context.Context, o *options, r *report, c *crowd, n
 	return ctx.Err()
 }
 
-// memoryOf is what processes hold together.
+// memoryOf returns the total resident memory of processes.
 func memoryOf(pids []int) (sum int64, err error) {
 	if len(pids) == 0 {
 		return 0, errNoPid

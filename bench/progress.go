@@ -10,14 +10,14 @@ import (
 	"golang.org/x/term"
 )
 
-// progress is a bar on a terminal. Elsewhere it shows nothing.
+// progress is a progress bar on a terminal. If there is no terminal, it shows nothing.
 type progress struct {
-	terminal io.Writer // nil where there is none
-	what     string    // that is shown
-	at       time.Time // since then
+	terminal io.Writer // nil if there is none
+	what     string    // the text that is shown
+	at       time.Time // when it was drawn
 }
 
-// newProgress shows progress where complaints go.
+// newProgress returns a progress bar on complaints, if that is a terminal.
 func newProgress(complaints io.Writer) *progress {
 	if file, ok := complaints.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return &progress{terminal: file}
@@ -27,11 +27,11 @@ func newProgress(complaints io.Writer) *progress {
 
 const (
 	barWidth  = 30
-	redraw    = 100 * time.Millisecond // at most so often
+	redraw    = 100 * time.Millisecond // the shortest time between two updates
 	clearLine = "\r\x1b[K"             // ECMA-48
 )
 
-// show draws how far something has come.
+// show draws the bar.
 func (p *progress) show(what string, done, all int) {
 	if p.terminal == nil || what == p.what && time.Since(p.at) < redraw {
 		return
@@ -44,7 +44,7 @@ func (p *progress) show(what string, done, all int) {
 	fmt.Fprintf(p.terminal, "%s%-22s [%s%s]", clearLine, what, strings.Repeat("#", full), strings.Repeat(" ", barWidth-full))
 }
 
-// clear takes the bar away.
+// clear removes the bar.
 func (p *progress) clear() {
 	if p.terminal != nil && p.what != "" {
 		io.WriteString(p.terminal, clearLine)

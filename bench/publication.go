@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// publication is a request that has all those answered who wait.
+// publication is a request that makes a server answer all waiting requests.
 type publication struct {
 	url, method, body string
 	header            http.Header
@@ -22,7 +22,7 @@ func (p *publication) readURL(text string) error {
 		return err
 	}
 	if address.Host == "" {
-		return errors.New("it names no host")
+		return errors.New("it must contain a host")
 	}
 	p.url = text
 	return nil
@@ -34,7 +34,7 @@ func (p *publication) readHeader(text string) error {
 	return err
 }
 
-// send publishes.
+// send sends the request.
 func (p *publication) send(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, p.method, p.url, strings.NewReader(p.body))
 	if err != nil {
@@ -50,7 +50,7 @@ func (p *publication) send(ctx context.Context) error {
 	defer answer.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(answer.Body, 1000))
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("publishing: %s is answered %s: %s", p.url, answer.Status, said)
+		return fmt.Errorf("publishing: %s answered %s: %s", p.url, answer.Status, said)
 	}
 	return nil
 }

@@ -7,17 +7,17 @@ import (
 	"runtime"
 )
 
-// report is what was measured. What could not be, or was not to be, is null.
+// report holds the figures. Figures that were not measured are null.
 type report struct {
-	Target  string  `json:"target"` // parker, or the URL of another server
+	Target  string  `json:"target"` // "parker", or the URL of another server
 	Machine machine `json:"machine"`
 
 	Parked      *parked      `json:"parked"`
 	Streams     *streams     `json:"streams"`
 	PassThrough *passThrough `json:"pass_through"`
 
-	// Missing says why a figure could not be measured, by its name, such as
-	// parked.bytes_each.
+	// Missing maps the name of a figure, such as parked.bytes_each, to the reason why it
+	// could not be measured.
 	Missing map[string]string `json:"not_measured,omitempty"`
 	Notes   []string          `json:"notes,omitempty"`
 }
@@ -28,7 +28,7 @@ type machine struct {
 	Go         string `json:"go"`
 }
 
-// parked is about requests that were, all at once.
+// parked holds the figures of requests that are parked at the same time.
 type parked struct {
 	Clients int      `json:"clients"`
 	Bytes   *int64   `json:"bytes_each"`
@@ -37,14 +37,14 @@ type parked struct {
 	Backend *spared  `json:"backend"`
 }
 
-// spared is what the backend was asked of what the clients were.
+// spared compares the requests of clients with those that the backend received.
 type spared struct {
-	Polls int64   `json:"polls"` // that the clients sent
-	Asks  int64   `json:"asks"`  // that the backend got
-	Saved float64 `json:"saved"` // the share of the polls that cost it nothing
+	Polls int64   `json:"polls"` // polls that clients sent
+	Asks  int64   `json:"asks"`  // asks that the backend received
+	Saved float64 `json:"saved"` // the share of polls that did not reach the backend
 }
 
-// streams is about those that were open, all at once.
+// streams holds the figures of streams that are open at the same time.
 type streams struct {
 	Clients int      `json:"clients"`
 	Bytes   *int64   `json:"bytes_each"`
@@ -63,14 +63,14 @@ func newReport(o *options) *report {
 	return r
 }
 
-// missing says why a figure is, if there is a reason.
+// missing records why a figure is missing. It does nothing if why is nil.
 func (r *report) missing(figure string, why error) {
 	if why != nil {
 		r.Missing[figure] = why.Error()
 	}
 }
 
-// note says what whoever reads the figures must know.
+// note adds a note for the reader of the figures.
 func (r *report) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }

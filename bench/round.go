@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// round is one publish, and how long it takes to each client.
+// round is a publish, with the time until each client has received it.
 type round struct {
 	begin time.Time
-	want  int           // how many clients are to hear
-	done  chan struct{} // is closed when all have
+	want  int           // the number of clients that should receive it
+	done  chan struct{} // closed when all have received it
 
 	mu   sync.Mutex // guards took
 	took []time.Duration
@@ -21,7 +21,7 @@ func newRound(want int) *round {
 	return &round{begin: time.Now(), want: want, done: make(chan struct{}), took: make([]time.Duration, 0, want)}
 }
 
-// heard says that a client did, just now.
+// heard records that a client has just received the event.
 func (r *round) heard() {
 	took := time.Since(r.begin)
 	r.mu.Lock()
@@ -32,19 +32,20 @@ func (r *round) heard() {
 	}
 }
 
-// sorted is how long it took to those who have heard, the shortest first.
+// sorted returns the times of the clients that have received the event, the shortest
+// first.
 func (r *round) sorted() []time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Sorted(slices.Values(r.took))
 }
 
-// release is how long publishes took to those who waited: of each figure the median
-// of all publishes, in milliseconds.
+// release holds the times from a publish to the clients, in milliseconds. Each is the
+// median of all publishes.
 type release struct {
 	Publishes int `json:"publishes"`
-	Released  int `json:"released"` // answers or events, of all publishes together
-	Missed    int `json:"missed"`   // clients that had none within 20 s
+	Released  int `json:"released"` // answers or events of all publishes together
+	Missed    int `json:"missed"`   // clients that received nothing within 20 s
 
 	First float64 `json:"first_ms"`
 	P50   float64 `json:"p50_ms"`
@@ -52,7 +53,7 @@ type release struct {
 	Last  float64 `json:"last_ms"`
 }
 
-// releaseOf sums up rounds. It is nil where nobody has heard anything.
+// releaseOf returns the figures of rounds, or nil if no client has received anything.
 func releaseOf(rounds []*round) *release {
 	sum := &release{Publishes: len(rounds)}
 	var first, p50, p99, last []time.Duration
@@ -73,7 +74,8 @@ func releaseOf(rounds []*round) *release {
 	return sum
 }
 
-// quantile is the value that so many percent of the sorted ones do not exceed.
+// quantile returns the smallest value that at least percent of the sorted values do not
+// exceed.
 func quantile[T any](sorted []T, percent int) T {
 	return sorted[max(0, (len(sorted)*percent+99)/100-1)]
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// writeTable writes the figures for people.
+// writeTable writes the figures as a table.
 func (r *report) writeTable(w io.Writer) error {
 	var t table
 	fmt.Fprintf(&t.text, "%s on %s with %d processors, %s\n", r.Target, r.Machine.System, r.Machine.Processors, r.Machine.Go)
@@ -40,7 +40,8 @@ func (r *report) writeTable(w io.Writer) error {
 	return err
 }
 
-// table is its text, row by row. A figure that is missing is a dash, and the reason.
+// table collects the rows of a table. A figure that is missing is shown as a dash and the
+// reason.
 type table struct{ text bytes.Buffer }
 
 func (t *table) release(r *report, what, name string, clients int, f *release) {
@@ -82,5 +83,5 @@ func (t *table) row(what, format string, args ...any) {
 	fmt.Fprintf(&t.text, "%-38s "+format+"\n", append([]any{what}, args...)...)
 }
 
-// grouped is a number with commas.
+// grouped formats a number with commas.
 func grouped(n int) string { return humanize.Comma(int64(n)) }

@@ -8,30 +8,31 @@ import (
 	"time"
 )
 
-// group is how many clients come at a time: it is about those that wait, not about a
-// rush.
+// group is the number of clients that connect at a time, so that connecting is not
+// measured as a burst.
 const group = 100
 
-// target is what is measured: a URL at which clients wait.
+// target is a URL that is measured.
 type target struct {
 	url    *url.URL
-	header []string // that clients send
+	header []string // header lines that clients send
 
-	// memory is what the server holds, in bytes. Its error is a reason why nobody
-	// knows, and no other figure depends on it.
+	// memory returns the memory of the server in bytes. If it returns an error, only
+	// the memory is missing in the report.
 	memory func() (int64, error)
 
-	// waiting is how many clients of the crowd are known to wait.
+	// waiting returns the number of clients of the crowd that are known to wait.
 	waiting func(ctx context.Context, c *crowd) (int, error)
 
-	// settle is how long it takes from then on until all do. 0: they do.
+	// settle is the time after which all these clients really wait. It is 0 if waiting
+	// is exact.
 	settle time.Duration
 
 	bar *progress
 }
 
-// gather has clients come and wait, and measures what each of them weighs there.
-// noMemory says why that is not known.
+// gather adds n clients, waits until they wait, and measures the memory that each of them
+// takes at the server. noMemory is the reason if that is not known.
 func (t *target) gather(ctx context.Context, c *crowd, n int) (bytesEach *int64, noMemory, err error) {
 	before, noMemory := t.memory()
 	for come := 0; come < n; {
@@ -58,8 +59,9 @@ func (t *target) gather(ctx context.Context, c *crowd, n int) (bytesEach *int64,
 	return new((after - before) / int64(n)), nil, nil
 }
 
-// publishes publishes again and again for a while, once at least, and measures how
-// long each takes to all of the crowd. It ends early where some do not hear.
+// publishes publishes again and again for the duration, at least once, and measures the
+// time until all clients have received each event. It ends early if a client does not
+// receive an event.
 func (t *target) publishes(ctx context.Context, c *crowd, what string, duration time.Duration, publish func(context.Context) error) (*release, error) {
 	var rounds []*round
 	for begin := time.Now(); len(rounds) == 0 || time.Since(begin) < duration; {
@@ -80,10 +82,10 @@ func (t *target) publishes(ctx context.Context, c *crowd, what string, duration 
 	if sum := releaseOf(rounds); sum != nil {
 		return sum, nil
 	}
-	return nil, fmt.Errorf("nobody heard of a publish within %s", patience)
+	return nil, fmt.Errorf("no client received a publish within %s", patience)
 }
 
-// await returns when so many of the crowd are known to wait.
+// await returns when n clients of the crowd are known to wait.
 func (t *target) await(ctx context.Context, c *crowd, n int) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -102,12 +104,12 @@ func (t *target) await(ctx context.Context, c *crowd, n int) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limited.Done():
-			return errors.Join(fmt.Errorf("%d requests wait after %s, not %d", waiting, patience, n), err)
+			return errors.Join(fmt.Errorf("%d requests are waiting after %s, not %d", waiting, patience, n), err)
 		}
 	}
 }
 
-// rest returns when those that are known to wait do.
+// rest returns when all clients that are known to wait really do.
 func (t *target) rest(ctx context.Context) error {
 	settled := time.NewTimer(t.settle)
 	defer settled.Stop()

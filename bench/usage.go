@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// processorTime is what a process has used in all its threads.
+// processorTime returns the processor time of all threads of a process.
 func processorTime(pid int) (time.Duration, error) {
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
-		return 0, fmt.Errorf("processor time is read from Linux's /proc: %w", err)
+		return 0, fmt.Errorf("processor time is only known on Linux: %w", err)
 	}
 	var total int64
 	for _, task := range tasks {
@@ -28,16 +28,16 @@ func processorTime(pid int) (time.Duration, error) {
 		total += nanoseconds
 	}
 	if total == 0 {
-		return 0, fmt.Errorf("processor time of process %d: the kernel tells none", pid)
+		return 0, fmt.Errorf("processor time of process %d: the kernel reports none", pid)
 	}
 	return time.Duration(total), nil
 }
 
-// residentMemory is the physical memory that a process has at present, in bytes.
+// residentMemory returns the resident memory of a process in bytes.
 func residentMemory(pid int) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, fmt.Errorf("memory is read from Linux's /proc: %w", err)
+		return 0, fmt.Errorf("memory is only known on Linux: %w", err)
 	}
 	for line := range strings.Lines(string(status)) {
 		if kilobytes, ok := strings.CutPrefix(line, "VmRSS:"); ok {
@@ -45,5 +45,5 @@ func residentMemory(pid int) (int64, error) {
 			return n * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("process %d has no memory: has it ended?", pid)
+	return 0, fmt.Errorf("process %d has no resident memory, it may have ended", pid)
 }

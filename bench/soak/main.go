@@ -1,7 +1,7 @@
-// Command soak has clients, publishers, an operator who reloads, and a backend that
-// restarts do all they can to a Caddy with parker in it, at random, and looks
-// throughout for a promise that is broken. It tells once a minute how it goes,
-// and at the end what came of it: it exits with 1 if a promise was broken.
+// Command soak runs a Caddy with parker under random load from clients, publishers,
+// reloads, and a backend that restarts. It checks all the time that no promise is broken.
+// It prints its progress once a minute and a result at the end. The exit code is 1 if a
+// promise was broken.
 //
 //	go run ./bench/soak [-duration 5m] [-race]
 package main
@@ -15,8 +15,8 @@ import (
 )
 
 func main() {
-	duration := flag.Duration("duration", 5*time.Minute, "how long it goes on")
-	race := flag.Bool("race", false, "with the race detector, in Caddy too")
+	duration := flag.Duration("duration", 5*time.Minute, "how long it runs")
+	race := flag.Bool("race", false, "use the race detector, in Caddy too")
 	flag.Parse()
 	args := []string{"test", "-v", "-count=1", "-run", "^TestSoak$", "-timeout", (*duration + 10*time.Minute).String()}
 	if *race {

@@ -1,4 +1,4 @@
-// Command caddy is Caddy's standard build with parker and the Redis and NATS brokers.
+// Command caddy is Caddy with its standard modules, parker, and the Redis and NATS brokers.
 package main
 
 import (
