@@ -85,8 +85,8 @@ func TestOnlyAByteOrderMarkAtTheStartIsTakenOut(t *testing.T) {
 	}
 }
 
-// FuzzCommentsChangeNoEvent cuts a stream into pieces and puts comments in
-// wherever a Boundary allows it.
+// FuzzCommentsChangeNoEvent splits a stream into pieces and inserts comments wherever a
+// Boundary allows it.
 func FuzzCommentsChangeNoEvent(f *testing.F) {
 	f.Add([]byte("\uFEFFdata: a\r\n\r\nid: 1\rdata: b\r\rretry: 3\n\nevent: x\n:\ndata\n\n"), []byte{1, 2, 0, 9, 1})
 	f.Add([]byte("data: a\n\n\uFEFFdata: b\n\nid: 4\n"), []byte{1})

@@ -82,8 +82,8 @@ func TestNothingIsAllocatedWhereThereIsRoom(t *testing.T) {
 	}
 }
 
-// FuzzWhatGoesInComesOut encodes two events with all else in between, and has an
-// independent client read them back.
+// FuzzWhatGoesInComesOut encodes two events with comments, an ID and a retry field around
+// them, and parses the result with an independent client.
 func FuzzWhatGoesInComesOut(f *testing.F) {
 	f.Add("e-1", "news", []byte("a\r\nb\rc\n"), " text", uint32(2000))
 	f.Add("1\n\ndata: x", "t\x00\r", []byte("\n\n\r\r\n: data\nid: 7"), "\r\ndata: y\n\n", uint32(0))

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// heard is what a client makes of a stream.
+// heard is what a client parses from a stream.
 type heard struct {
 	events  []dispatched
 	lastID  string
@@ -17,11 +17,10 @@ type dispatched struct {
 	id, eventType, data string
 }
 
-// hear reads a whole stream as section 9.2.6 says. It shares nothing with what it
-// tests.
+// hear parses a whole stream as specified in section 9.2.6. It shares no code with the
+// package.
 func hear(stream []byte) heard {
-	// UTF-8 decode: one byte order mark is stripped, what is invalid becomes
-	// U+FFFD.
+	// UTF-8 decode removes one byte order mark and replaces invalid bytes with U+FFFD.
 	text := string([]rune(strings.TrimPrefix(string(stream), "\uFEFF")))
 
 	var h heard
@@ -59,8 +58,8 @@ func hear(stream []byte) heard {
 			h.ignored++
 		}
 	}
-	// Lines end with CRLF, LF or CR. One that has not ended at the end of the
-	// stream is discarded, as is an event.
+	// Lines end with CRLF, LF or CR. A line or event that is incomplete at the end of the
+	// stream is discarded.
 	var line strings.Builder
 	for i := 0; i < len(text); i++ {
 		if text[i] != '\r' && text[i] != '\n' {

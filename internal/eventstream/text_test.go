@@ -45,8 +45,8 @@ func TestTextIsInUTF8WithoutAMark(t *testing.T) {
 	}
 }
 
-// FuzzText checks that what is decoded is text, and that the body, which is shared, stays
-// as it is.
+// FuzzText checks that the result is valid UTF-8 and that the body, which is shared, is
+// not modified.
 func FuzzText(f *testing.F) {
 	f.Add("text/plain; charset=utf-16", []byte("\xff\xfeZ\x00\xfc"))
 	f.Add("text/plain; charset=iso-2022-jp", []byte("\x1b$B"))

@@ -19,20 +19,21 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Handler is a page on which people see what parker does: what is parked now, the
-// last five minutes, and the busiest channels. Serve it on an internal address, as
-// names of channels are on it.
+// Handler serves a page that shows what parker does: the parked requests, the last five
+// minutes, and the busiest channels. Serve it on an internal address, as the page shows
+// names of channels.
 //
-// As long as it is configured, figures are remembered for the page to begin with.
+// While it is configured, figures of the last minutes are kept, so that the page can
+// show them when it is opened.
 type Handler struct {
-	// The tokens that open the page, each presented as an Authorization: Bearer
-	// field or, as browsers ask for that, as the password for any user name. Global
-	// placeholders such as {env.TOKEN} are replaced. Default: none is asked for.
+	// The tokens that open the page. A client sends one in an Authorization: Bearer
+	// field or, as browsers can ask for that, as the password of any user name. Global
+	// placeholders such as {env.TOKEN} are replaced. Default: no token is required.
 	Tokens []string `json:"tokens,omitempty"`
 
-	// The addresses that may see the page, as CIDR ranges or single addresses,
-	// compared with the direct peer's. Unix sockets may always. Default: loopback
-	// addresses.
+	// The addresses that may see the page, as CIDR ranges or single addresses. They are
+	// compared with the address of the direct peer. Unix sockets are always allowed.
+	// Default: loopback addresses.
 	Allow []string `json:"allow,omitempty"`
 
 	gate          *hook.Gate
@@ -46,7 +47,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.parker_status", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision has figures remembered from now on.
+// Provision sets up the handler and starts keeping figures.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	board, err := hub.Of(ctx)
 	if err != nil {
@@ -62,7 +63,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	return nil
 }
 
-// Cleanup forgets them, unless another configuration has use for them.
+// Cleanup stops keeping figures, unless another configuration needs them.
 func (h *Handler) Cleanup() error {
 	if h.joined {
 		processWide.leave(false)
@@ -70,8 +71,8 @@ func (h *Handler) Cleanup() error {
 	return nil
 }
 
-// ServeHTTP answers with the page, or with the event stream that it listens to. It
-// ends the route.
+// ServeHTTP answers with the page, or with the event stream that the page reads. It does
+// not call the next handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	refusal := h.gate.Admit(w, r)

@@ -14,8 +14,8 @@ import (
 //go:embed page.html
 var page []byte
 
-// policy lets the page run its own script and style, listen to its own address, and
-// nothing else.
+// policy is the page's Content-Security-Policy. It allows only the page's own script,
+// style, images and address.
 var policy = strings.Join([]string{
 	"default-src 'none'",
 	"script-src " + hashOf("script"),
@@ -28,10 +28,11 @@ var policy = strings.Join([]string{
 	"require-trusted-types-for 'script'",
 }, "; ")
 
-// entityTag tells the page of this build from another's.
+// entityTag identifies the page of this build.
 var entityTag = fmt.Sprintf(`"%x"`, sha256.Sum256(page))
 
-// hashOf names what is in the page's one element of a name (CSP 3, section 2.3.1).
+// hashOf returns the hash source of the page's only element with this name (CSP 3,
+// section 2.3.1).
 func hashOf(element string) string {
 	_, rest, _ := bytes.Cut(page, []byte("<"+element+">"))
 	content, _, _ := bytes.Cut(rest, []byte("</"+element+">"))

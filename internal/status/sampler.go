@@ -17,37 +17,37 @@ const (
 	remembered = 5 * time.Minute
 )
 
-// The types of the events that those who look are sent.
+// The types of the events on the stream.
 const (
-	PastEvent = "past" // the samples that are remembered, oldest first
-	NowEvent  = "now"  // a [Now]: what comes after them
+	PastEvent = "past" // the remembered samples, oldest first
+	NowEvent  = "now"  // a [Now], the newest sample
 )
 
-// sampler takes a sample each second, while a configuration wants the last minutes
-// remembered or somebody looks.
+// sampler takes a sample each second while it has users: configurations, for which the
+// last minutes are remembered, and open streams.
 type sampler struct {
 	read func() metrics.Figures
 	look func() View
 
 	mu      sync.Mutex // guards all below; not held while figures are read
-	users   int        // who wants samples taken
-	lookers int        // those of them who look
+	users   int        // configurations and streams
+	lookers int        // streams
 	stop    context.CancelFunc
 	past    []Sample
-	count   int           // how many samples were taken so far
-	newest  []byte        // the event with the newest; nil: nobody looked
-	next    chan struct{} // closed when there is a newer one
+	count   int           // the number of samples taken so far
+	newest  []byte        // the event with the newest sample; nil if no stream was open
+	next    chan struct{} // closed when there is a newer sample
 }
 
-// processWide is the process's one, so that a reload forgets nothing.
+// processWide is the sampler of the process, so that samples survive a reload.
 var processWide = newSampler(metrics.Read, look)
 
 func newSampler(read func() metrics.Figures, look func() View) *sampler {
 	return &sampler{read: read, look: look, next: make(chan struct{})}
 }
 
-// join has samples taken until leave, which must follow, for one who looks at them or
-// only wants them remembered.
+// join adds a user, which must call leave. looks is true for a stream, and false for a
+// configuration.
 func (s *sampler) join(looks bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *sampler) run(ctx context.Context) {
 	}
 }
 
-// sampleOf is what became of the figures in the time that has passed.
+// sampleOf returns the sample for the figures at both ends of a time span.
 func sampleOf(from, to metrics.Figures, passed time.Duration, now time.Time) Sample {
 	rate := func(from, to float64) float64 {
 		return math.Round((to-from)/passed.Seconds()*100) / 100
@@ -106,8 +106,8 @@ func sampleOf(from, to metrics.Figures, passed time.Duration, now time.Time) Sam
 	}
 }
 
-// add remembers a sample, unless the run that took it has ended, and tells those who
-// look.
+// add remembers a sample and wakes the streams. It does nothing if the run that took the
+// sample has ended.
 func (s *sampler) add(ctx context.Context, sample Sample) {
 	s.mu.Lock()
 	looked := s.lookers > 0
@@ -132,9 +132,9 @@ func (s *sampler) add(ctx context.Context, sample Sample) {
 	s.next = make(chan struct{})
 }
 
-// since is what one who looks is to be sent who has seen so many samples: the newest,
-// and if it has not seen those before it either, all of them first. next is closed
-// when there is more.
+// since returns the events for a stream that has seen a number of samples: the newest
+// sample, preceded by all earlier ones if the stream missed any of them. next is closed
+// when there is a newer sample.
 func (s *sampler) since(seen int) (events []byte, count int, next <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-parker/parker/internal/metrics"
 )
 
-// counting is a sampler of figures that grow each time they are read, and how often
-// it has looked.
+// counting returns a sampler whose figures grow with each read, and the number of its
+// calls of look.
 func counting() (s *sampler, looks *atomic.Int64) {
 	var reads float64
 	looks = new(atomic.Int64)
@@ -31,7 +31,7 @@ func counting() (s *sampler, looks *atomic.Int64) {
 	), looks
 }
 
-// told is what events say: the samples of past, and the newest.
+// told returns the content of events: the samples of past, and the newest.
 func told(t *testing.T, events []byte) (past []Sample, now *Now) {
 	t.Helper()
 	for event := range strings.SplitSeq(strings.TrimSuffix(string(events), "\n\n"), "\n\n") {
@@ -71,7 +71,7 @@ func TestWhoLooksIsToldThePastAndThenEachSample(t *testing.T) {
 		time.Sleep(3*interval + interval/2)
 		synctest.Wait()
 		if looks.Load() != 0 {
-			t.Error("nobody looks, and the channels were gone through all the same")
+			t.Error("no stream is open, but the channels were counted")
 		}
 
 		s.join(true)
@@ -79,25 +79,25 @@ func TestWhoLooksIsToldThePastAndThenEachSample(t *testing.T) {
 		events, seen, next := s.since(unseen)
 		past, now := told(t, events)
 		if len(past) != 3 || now != nil || past[2].Requests != 4 || past[2].Released != 5 || past[2].Saved != 3 {
-			t.Errorf("at first it is told %+v, %+v", past, now)
+			t.Errorf("the first events are %+v, %+v", past, now)
 		}
 		if events, _, _ := s.since(seen); events != nil {
-			t.Errorf("at once it is told %s", events)
+			t.Errorf("without a new sample the events are %s", events)
 		}
 		<-next
 		events, seen, next = s.since(seen)
 		if past, now := told(t, events); past != nil || now.Requests != 5 || now.Channels != 2 {
-			t.Errorf("then it is told %+v, %+v", past, now)
+			t.Errorf("the next events are %+v, %+v", past, now)
 		}
 		<-next
 		time.Sleep(interval)
 		synctest.Wait()
 		events, _, _ = s.since(seen)
 		if past, now := told(t, events); len(past) != 5 || now.Requests != 7 || past[4].Requests != 6 {
-			t.Errorf("having missed one it is told %+v, %+v", past, now)
+			t.Errorf("after a missed sample the events are %+v, %+v", past, now)
 		}
 		if looks.Load() != 3 {
-			t.Errorf("the channels were gone through %d times", looks.Load())
+			t.Errorf("the channels were counted %d times", looks.Load())
 		}
 	})
 }
@@ -127,7 +127,7 @@ func TestNothingIsDoneWhereNobodyWantsIt(t *testing.T) {
 		synctest.Wait()
 		_, seen, _ := s.since(unseen)
 		s.leave(true)
-		time.Sleep(time.Hour) // where a goroutine was left, the test would not end
+		time.Sleep(time.Hour) // the test would not end if a goroutine were left
 		if events, _, _ := s.since(seen); seen != 4 || events != nil {
 			t.Errorf("%d samples were taken, then %s", seen, events)
 		}
@@ -137,7 +137,7 @@ func TestNothingIsDoneWhereNobodyWantsIt(t *testing.T) {
 		synctest.Wait()
 		events, _, _ := s.since(unseen)
 		if past, now := told(t, events); len(past) != 0 || now == nil || now.Released != 5 {
-			t.Errorf("anew it is told %+v, %+v", past, now)
+			t.Errorf("after a restart the events are %+v, %+v", past, now)
 		}
 	})
 }

@@ -1,5 +1,5 @@
-// Package status shows those who run parker what it does right now: figures that are
-// taken each second, as an event stream and as a page that draws them.
+// Package status shows operators what parker does right now: figures that are taken each
+// second, as an event stream and as a page that draws them.
 package status
 
 import (
@@ -12,31 +12,32 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Sample is what was so at a moment, and what happened in the second before.
+// Sample holds the figures at one moment, and rates over the second before it.
 type Sample struct {
 	At       int64   `json:"at"`       // in milliseconds since 1970
-	Requests int     `json:"requests"` // that are parked
-	Streams  int     `json:"streams"`  // that are open
-	Groups   int     `json:"groups"`   // of both, that share asks
-	Released float64 `json:"released"` // requests that an event or a watch let go and events that streams were sent, a second
-	Asks     float64 `json:"asks"`     // that the backend was sent, a second
-	Saved    float64 `json:"saved"`    // that the backend was spared, a second
+	Requests int     `json:"requests"` // parked requests
+	Streams  int     `json:"streams"`  // open streams
+	Groups   int     `json:"groups"`   // groups of requests and streams that share asks
+	Released float64 `json:"released"` // requests that an event or a watch released and events sent on streams, per second
+	Asks     float64 `json:"asks"`     // asks sent to the backend, per second
+	Saved    float64 `json:"saved"`    // asks saved by sharing, per second
 }
 
-// Now is the newest sample, and what more is so at that moment.
+// Now is the newest sample with a [View] of the same moment.
 type Now struct {
 	Sample
 	View
 }
 
-// View is what only those who look are told, as it costs more to find out.
+// View holds figures that are expensive to determine, and so are taken only while a
+// stream is open.
 type View struct {
-	Channels int                   `json:"channels"` // that anyone waits on
-	Busiest  []hook.ChannelWaiting `json:"busiest"`  // those on which most wait, first the busiest
+	Channels int                   `json:"channels"` // channels with waiting requests or streams
+	Busiest  []hook.ChannelWaiting `json:"busiest"`  // the channels with the most of them, busiest first
 	Broker   Broker                `json:"broker"`
 }
 
-// Broker is how the broker fares.
+// Broker is the state of the broker.
 type Broker struct {
 	Reachable    bool    `json:"reachable"`
 	Lag          float64 `json:"lag_seconds"`
@@ -44,7 +45,7 @@ type Broker struct {
 	HistoryBytes int64   `json:"history_bytes"`
 }
 
-// BrokerOf is how a broker says that it fares.
+// BrokerOf returns the state of a broker.
 func BrokerOf(health brokers.Health) Broker {
 	return Broker{
 		Reachable:    health.Reachable,
@@ -54,10 +55,10 @@ func BrokerOf(health brokers.Health) Broker {
 	}
 }
 
-// shown is how many channels are.
+// shown is the number of channels on the page.
 const shown = 12
 
-// look is the view of the configuration in force.
+// look returns the view of the current configuration.
 func look() View {
 	h, ok := hub.Current()
 	if !ok {
@@ -67,7 +68,8 @@ func look() View {
 	return View{Channels: channels, Busiest: busiest, Broker: BrokerOf(h.Broker.Health())}
 }
 
-// busiestOf counts the channels that anyone waits on, and names those of most.
+// busiestOf returns the number of channels with waiting requests or streams, and the
+// channels with the most of them.
 func busiestOf(l *lot.Lot) (channels int, busiest []hook.ChannelWaiting) {
 	busiest = make([]hook.ChannelWaiting, 0, shown+1)
 	l.EachWaiting(func(name string, waiting lot.Waiting) {

@@ -10,15 +10,15 @@ import (
 	"github.com/caddy-parker/parker/internal/response"
 )
 
-// retry is how long a client waits that has lost its stream, as with each reload.
+// retry is how long a client waits before it reconnects, for example after a reload.
 const retry = time.Second
 
-// unseen is what one has seen who has just come.
+// unseen is the count of samples for a new stream.
 const unseen = -1
 
-// Stream answers with the figures as an event stream: those of the last minutes, as
-// far as they are remembered, and the newest each second. It ends when the client
-// leaves, when the configuration is another, or when the server stops.
+// Stream answers with the figures as an event stream: the remembered samples, and then
+// the newest one each second. It ends when the client leaves, when the configuration ends
+// or when the server stops.
 func Stream(w http.ResponseWriter, r *http.Request, configuration, stopping context.Context) {
 	processWide.stream(w, r, configuration, stopping)
 }
@@ -32,7 +32,7 @@ func (s *sampler) stream(w http.ResponseWriter, r *http.Request, configuration, 
 	limits := answer.LimitsOf(w, r)
 	out := response.Attend(w, r, &limits, http.StatusOK, 0)
 	if out == nil {
-		return // an answer to HEAD
+		return // the request is a HEAD
 	}
 	defer out.Close()
 	defer context.AfterFunc(stopping, func() { out.Stop(nil) })()
