@@ -1,8 +1,8 @@
-// Command cgi shows parker at work in one command: it starts a guestbook from the
-// nineties, a Perl script that lighttpd starts anew for each request, and Caddy with
-// the Caddyfile of this folder in front of it. An interrupt ends both.
+// Command cgi shows parker at work: it starts a guestbook from the nineties, a Perl script
+// that lighttpd runs for each request, and Caddy with the Caddyfile of this folder in front
+// of it. An interrupt ends both.
 //
-// Its ports can be chosen by the environment: GUESTBOOK_PORT is the site's (8096),
+// Environment variables choose the ports: GUESTBOOK_PORT is the site's (8096),
 // GUESTBOOK_SERVER_PORT lighttpd's (8097), GUESTBOOK_HOOK_PORT the hook's (9096).
 package main
 
@@ -30,15 +30,15 @@ func main() {
 	})
 }
 
-// lighttpd runs the server, with the entries in the folder.
+// lighttpd returns the command of the server, which stores the entries in the folder.
 func lighttpd(folder, _ string) (program string, args []string, err error) {
-	perl, err := run.Find("perl", "there is no Perl: install perl")
+	perl, err := run.Find("perl", "Perl not found: install perl")
 	if err != nil {
 		return "", nil, err
 	}
 	os.Setenv("GUESTBOOK_PERL", perl)
-	// Servers are installed where only root looks for programs.
+	// lighttpd is often installed in a folder that is only in root's PATH.
 	os.Setenv("PATH", os.Getenv("PATH")+string(filepath.ListSeparator)+"/usr/sbin")
-	program, err = run.Find("lighttpd", "there is no lighttpd: install lighttpd")
+	program, err = run.Find("lighttpd", "lighttpd not found: install lighttpd")
 	return program, []string{"-D", "-f", filepath.Join(folder, "lighttpd.conf")}, err
 }

@@ -1,8 +1,8 @@
-// Command chat shows parker at work in one command: it starts a legacy chat, a
-// process of its own that serves one request at a time, and Caddy with the
-// Caddyfile of this folder in front of it. An interrupt ends both.
+// Command chat shows parker at work: it starts a legacy chat, a process of its own that
+// serves one request at a time, and Caddy with the Caddyfile of this folder in front of
+// it. An interrupt ends both.
 //
-// Its ports can be chosen by the environment: CHAT_PORT is the site's (8080),
+// Environment variables choose the ports: CHAT_PORT is the site's (8080),
 // CHAT_LEGACY_PORT the legacy chat's (8081), CHAT_HOOK_PORT the hook's (9080).
 package main
 

@@ -1,9 +1,9 @@
-// Command gps-tracker shows parker at work in one command: it starts a tracker, a
-// Python program with one thread, and Caddy with the Caddyfile of this folder in
-// front of it. The page shows the same track by polling, long-poll, stream and
-// piggyback. An interrupt ends both.
+// Command gps-tracker shows parker at work: it starts a tracker, a Python program that
+// serves one request at a time, and Caddy with the Caddyfile of this folder in front of it.
+// The page shows the same track by polling, long-poll, stream and piggyback. An interrupt
+// ends both.
 //
-// Its ports can be chosen by the environment: TRACKER_PORT is the site's (8084),
+// Environment variables choose the ports: TRACKER_PORT is the site's (8084),
 // TRACKER_PYTHON_PORT Python's (8085), TRACKER_HOOK_PORT the hook's (9084).
 package main
 
@@ -30,8 +30,8 @@ func main() {
 	})
 }
 
-// python runs the tracker. -B has it leave no compiled files behind.
+// python returns the command of the tracker. -B keeps Python from writing compiled files.
 func python(folder, _ string) (program string, args []string, err error) {
-	program, err = run.Find("python3", "there is no Python: install python3")
+	program, err = run.Find("python3", "Python not found: install python3")
 	return program, []string{"-B", filepath.Join(folder, "tracker.py")}, err
 }

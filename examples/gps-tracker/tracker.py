@@ -1,10 +1,10 @@
-"""A GPS tracker, as a small web application with one thread serves it.
+"""A GPS tracker: a small web application that serves one request at a time.
 
-    GET /position?since=N   the present position, or {} where it is still number N
-    GET /stats              how often /position was asked for
+    GET /position?since=N   the current position, or {} if it is still number N
+    GET /stats              how often /position was requested
 
-Something moves a few times a second. Each new position is told to those who wait,
-by one HTTP request to the hook; nothing else here knows of anybody waiting.
+Something moves a few times a second. The tracker publishes each new position with one
+HTTP request to the hook. It does not know which clients wait.
 """
 
 import http.client
@@ -21,12 +21,12 @@ INTERVAL = 0.25  # seconds between two positions
 PORT = int(os.environ.get("TRACKER_PYTHON_PORT", "8085"))
 HOOK = "http://127.0.0.1:" + os.environ.get("TRACKER_HOOK_PORT", "9084") + "/position"
 
-# The hook is on this machine: no proxy that the environment names leads there.
+# The hook is on this machine, so proxies in the environment are ignored.
 hook = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def position_at(number):
-    """The tour: a curve that comes back to where it began after two minutes."""
+    """Returns a point on a closed curve that takes two minutes."""
     turn = 2 * math.pi * number * INTERVAL / 120
     return {
         "number": number,
@@ -37,15 +37,15 @@ def position_at(number):
 
 
 class Tracker:
-    """position is replaced as a whole by the thread that moves; the rest belongs to
-    the one that serves."""
+    """The moving thread replaces position as a whole. Only the serving thread uses the
+    other attributes."""
 
     def __init__(self):
-        # Counting from the clock lets pages that were open before a restart see
-        # what comes after it.
+        # Numbers start at the current time, so that pages that were open before a restart
+        # see later positions.
         self.position = position_at(int(time.time() / INTERVAL))
         self.asked = 0
-        self.seconds = {}  # of the last minute: how often it was asked for in each
+        self.seconds = {}  # requests in each second of the last minute
 
     def move(self):
         while True:
@@ -82,8 +82,8 @@ class Tracker:
 
 
 def publish(position):
-    """Those who wait get the position as it is. Where the hook cannot be reached,
-    nobody waits."""
+    """Sends the position to waiting clients. Errors are ignored: while the hook cannot be
+    reached, no client waits there."""
     request = urllib.request.Request(HOOK, json.dumps(position).encode(), {"Content-Type": "application/json"})
     try:
         hook.open(request, timeout=1).close()

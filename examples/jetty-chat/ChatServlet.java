@@ -7,17 +7,17 @@ import javax.servlet.http.HttpServletRequest;
 import javax.servlet.http.HttpServletResponse;
 
 /**
- * A chat that is polled.
+ * A chat for polling clients.
  *
  * <pre>
- * GET  ?since=N      the messages behind number N, as a JSON array
- * POST name=&amp;text=   one more
+ * GET  ?since=N      the messages after number N, as a JSON array
+ * POST name=&amp;text=   adds a message
  * </pre>
  *
- * It needs nothing but the servlet API, and knows neither Continuations nor asynchronous requests.
+ * It uses only the servlet API, without Continuations or asynchronous requests.
  */
 public final class ChatServlet extends HttpServlet {
-    private static final int KEPT = 200; // messages; older ones are forgotten
+    private static final int KEPT = 200; // messages; older ones are deleted
 
     private record Message(long id, String name, String text, long time) {
         String json() {
@@ -25,8 +25,8 @@ public final class ChatServlet extends HttpServlet {
         }
     }
 
-    // Guarded by this. Counting from the clock lets pages that were open before a restart see
-    // what is written after it.
+    // Guarded by this. IDs start at the current time, so that pages that were open before a
+    // restart see later messages.
     private final Deque<Message> messages = new ArrayDeque<>();
     private long last = System.currentTimeMillis();
 
@@ -34,7 +34,7 @@ public final class ChatServlet extends HttpServlet {
     protected void doGet(HttpServletRequest request, HttpServletResponse response) throws IOException {
         String since = request.getParameter("since");
         if (since == null || !since.matches("[0-9]{1,18}")) {
-            response.sendError(HttpServletResponse.SC_BAD_REQUEST, "since is not the number of a message");
+            response.sendError(HttpServletResponse.SC_BAD_REQUEST, "since must be the number of a message");
             return;
         }
         answer(response, HttpServletResponse.SC_OK, since(Long.parseLong(since)));

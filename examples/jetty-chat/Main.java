@@ -20,9 +20,9 @@ import org.eclipse.jetty.servlet.ServletContextHandler;
 import org.eclipse.jetty.servlet.ServletHolder;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 
-/** A Jetty with the chat at /messages, and with figures about itself at /stats. */
+/** A Jetty with the chat at /messages and its own figures at /stats. */
 public final class Main {
-    /** One thread accepts connections and one selects those with requests: six serve requests. */
+    /** One thread accepts connections, one selects requests, and six serve them. */
     private static final int THREADS = 8;
 
     public static void main(String[] arguments) throws Exception {
@@ -42,7 +42,7 @@ public final class Main {
         server.join();
     }
 
-    /** Counts the polls, and for how long all of the chat's requests keep threads busy. */
+    /** Counts the polls, and measures how long the chat's requests keep threads busy. */
     private static final class Figures extends HttpServlet {
         private final AtomicLong asked = new AtomicLong();
         private final AtomicLong busy = new AtomicLong(); // nanoseconds, of all threads together
@@ -70,7 +70,7 @@ public final class Main {
                 asked.get(), busy.get(), THREADS, memory());
         }
 
-        /** Bytes that the process has in memory, or 0 where the system does not tell so. */
+        /** The memory of the process in bytes, or 0 if the system does not provide it. */
         private static long memory() throws IOException {
             try (var status = Files.lines(Path.of("/proc/self/status"))) {
                 return status.filter(line -> line.startsWith("VmRSS:"))

@@ -21,18 +21,17 @@ import (
 const (
 	manyClients = 10_000
 
-	// spareFiles are the open files that Caddy has besides its clients, and more.
+	// spareFiles is the number of open files to leave for everything but the clients.
 	spareFiles = 1000
 
-	// interval is how long a client waits before it asks again, where there was
-	// nothing new.
+	// interval is how long a client waits after an answer without news.
 	interval = time.Second
 
-	// dials are those that are under way at a time.
+	// dials is the number of concurrent dials.
 	dials = 100
 )
 
-// number is how many clients there are to be.
+// number returns the number of clients.
 func number() (int, error) {
 	fit := openfiles.Limit() - spareFiles
 	text, chosen := os.LookupEnv("JETTY_CHAT_CLIENTS")
@@ -42,15 +41,15 @@ func number() (int, error) {
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil || n < 0:
-		return 0, fmt.Errorf("JETTY_CHAT_CLIENTS is %q, and should be a number", text)
+		return 0, fmt.Errorf("JETTY_CHAT_CLIENTS is %q, but must be a number", text)
 	case n > fit:
-		return 0, fmt.Errorf("%d clients do not fit: a process can have %d files open (ulimit -n), of which %d are spared", n, openfiles.Limit(), spareFiles)
+		return 0, fmt.Errorf("%d clients do not fit: a process can have %d files open (ulimit -n), of which %d are reserved", n, openfiles.Limit(), spareFiles)
 	}
 	return n, nil
 }
 
-// startClients starts a process with the clients, which has a limit of open files of
-// its own. It ends when it loses a connection: with this process, at the latest.
+// startClients starts a process for the clients, as the limit of open files applies to
+// each process. It ends when it loses a connection, so at the latest with this process.
 func startClients(string) error {
 	n, err := number()
 	if err != nil || n == 0 {
@@ -65,12 +64,12 @@ func startClients(string) error {
 	if err := clients.Start(); err != nil {
 		return fmt.Errorf("starting the clients: %w", err)
 	}
-	go clients.Wait() // it has said how it went
+	go clients.Wait() // the process prints its own errors
 	return nil
 }
 
-// beClients is this program as the clients: it connects them once the site is there,
-// prints the table, and has them go on until the example ends.
+// beClients runs the clients: it connects them once the site is up, prints the table, and
+// lets them poll until the example ends.
 func beClients() error {
 	n, err := number()
 	if err != nil {
@@ -85,7 +84,7 @@ func beClients() error {
 	go func() {
 		measured <- measure(c, n)
 		for range c.heard {
-			// What is written from now on is for the page.
+			// Later messages only concern the page.
 		}
 	}()
 	for err == nil {
@@ -96,26 +95,26 @@ func beClients() error {
 	}
 	conn, ended := net.Dial("tcp", net.JoinHostPort("127.0.0.1", sitePort.Number()))
 	if ended != nil {
-		return nil // as is the example
+		return nil // the example has ended
 	}
 	conn.Close()
 	return err
 }
 
-// The two ways to the chat.
+// The paths of the chat, with and without parker.
 const (
 	through = "/messages"
 	around  = "/direct/messages"
 )
 
-// crowd is clients that poll as a page of the chat does: they know nothing of parker.
+// crowd is a set of clients that poll like the page of the chat, without knowing parker.
 type crowd struct {
-	path  atomic.Pointer[string] // by which they ask, from their next poll on
-	lost  chan error             // has room for all
-	heard chan arrival           // has room for two messages to all
+	path  atomic.Pointer[string] // of their next polls
+	lost  chan error             // with room for one error of each client
+	heard chan arrival           // with room for two messages to each client
 }
 
-// arrival is that of a message at one client.
+// arrival is the arrival of a message at one client.
 type arrival struct {
 	message int64
 	at      time.Time
@@ -148,10 +147,10 @@ func (c *crowd) connect(n int) error {
 	return nil
 }
 
-// poll is one client's life.
+// poll runs one client until its connection fails.
 func (c *crowd) poll(conn net.Conn) error {
 	defer conn.Close()
-	// Pages are opened at any time, not all at once.
+	// Spread the clients over the interval, as pages are not opened all at once.
 	time.Sleep(rand.N(interval))
 	answers := bufio.NewReaderSize(conn, 1<<10)
 	for last := int64(0); ; {

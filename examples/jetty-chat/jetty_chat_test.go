@@ -172,7 +172,7 @@ func TestAnInterruptEndsAll(t *testing.T) {
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	for setting, want := range map[string]string{
 		"PATH=":                         "install default-jdk-headless",
-		"JETTY_CHAT_CLIENTS=many":       "should be a number",
+		"JETTY_CHAT_CLIENTS=many":       "must be a number",
 		"JETTY_CHAT_CLIENTS=2000000000": "ulimit -n",
 	} {
 		if complaints := runtest.Complaints(t, ports, setting); !strings.Contains(complaints, want) {

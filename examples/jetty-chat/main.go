@@ -1,11 +1,11 @@
-// Command jetty-chat shows parker at work in one command: it starts a Jetty with a
-// chat whose servlet can only be polled, Caddy with the Caddyfile of this folder in
-// front of it, and clients, as many as fit, up to 10,000. It prints what they cost
-// Jetty and Caddy through parker, and around it. An interrupt ends all.
+// Command jetty-chat shows parker at work: it starts a Jetty with a chat whose servlet can
+// only be polled, Caddy with the Caddyfile of this folder in front of it, and up to 10,000
+// clients, as the limit of open files allows. It prints the load on Jetty and Caddy with
+// and without parker. An interrupt ends all of them.
 //
-// Its ports can be chosen by the environment: JETTY_CHAT_PORT is the site's (8094),
-// JETTY_CHAT_JETTY_PORT Jetty's (8095), JETTY_CHAT_HOOK_PORT the hook's (9094). So can
-// be how many clients there are: JETTY_CHAT_CLIENTS.
+// Environment variables choose the ports: JETTY_CHAT_PORT is the site's (8094),
+// JETTY_CHAT_JETTY_PORT Jetty's (8095), JETTY_CHAT_HOOK_PORT the hook's (9094).
+// JETTY_CHAT_CLIENTS sets the number of clients.
 package main
 
 import (
@@ -29,7 +29,7 @@ var (
 	hookPort  = run.Port{Variable: "JETTY_CHAT_HOOK_PORT", Default: "9094"}
 )
 
-// clientsCommand is the argument with which this program is the clients.
+// clientsCommand is the argument that makes this program run the clients.
 const clientsCommand = "clients"
 
 func main() {
@@ -53,15 +53,16 @@ func main() {
 	})
 }
 
-// jars is where Debian's packages have Jetty and the servlet API.
+// jars is where Debian's packages install Jetty and the servlet API.
 const jars = "/usr/share/java"
 
-// jetty compiles the chat and runs it, if there is room for its clients.
+// jetty compiles the chat and returns its command. It fails if the number of clients is
+// not valid.
 func jetty(folder, _ string) (program string, args []string, err error) {
 	if _, err := number(); err != nil {
 		return "", nil, err
 	}
-	const noJDK = "there is no JDK, 17 or newer: install default-jdk-headless"
+	const noJDK = "JDK 17 or newer not found: install default-jdk-headless"
 	compiler, err := run.Find("javac", noJDK)
 	if err != nil {
 		return "", nil, err
@@ -74,7 +75,7 @@ func jetty(folder, _ string) (program string, args []string, err error) {
 	for _, name := range []string{"jetty9-server", "jetty9-servlet", "jetty9-util", "jetty9-http", "jetty9-io", "jetty9-security", "servlet-api"} {
 		path = append(path, filepath.Join(jars, name+".jar"))
 		if _, err := os.Stat(path[len(path)-1]); err != nil {
-			return "", nil, fmt.Errorf("there is no Jetty 9 (%w): install libjetty9-java and libservlet-api-java", err)
+			return "", nil, fmt.Errorf("finding Jetty 9: %w: install libjetty9-java and libservlet-api-java", err)
 		}
 	}
 	path = append(path, folder)

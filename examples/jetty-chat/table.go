@@ -14,18 +14,17 @@ import (
 )
 
 const (
-	// settling is for how long clients poll before they are looked at, and window
-	// for how long they are then. As they can be in step, it is a whole number of
-	// intervals.
+	// settling is how long clients poll before the measurement, and window is how long
+	// it takes. Polls can be synchronized, so it is a whole number of intervals.
 	settling = interval
 	window   = 2 * interval
 
-	// patience is how long all clients have to be held, or to hear a message.
+	// patience is how long it may take until all clients are held or have a message.
 	patience = time.Minute
 )
 
-// measure prints what it costs Jetty and Caddy that n clients ask for news, first
-// through parker, then around it: that is what leaves Caddy with memory to be freed.
+// measure prints the load that n clients put on Jetty and Caddy, first with parker, then
+// without, as the second leaves Caddy with garbage that would distort its memory.
 func measure(c *crowd, n int) error {
 	before, err := now()
 	if err != nil {
@@ -52,7 +51,7 @@ func measure(c *crowd, n int) error {
 	}
 
 	c.path.Store(new(around))
-	if _, err := c.tell(n); err != nil { // who is held goes around from then on
+	if _, err := c.tell(n); err != nil { // held clients bypass parker from then on
 		return err
 	}
 	time.Sleep(settling)
@@ -65,8 +64,7 @@ func measure(c *crowd, n int) error {
 	return nil
 }
 
-// observe looks at the clients for a while, has them hear a message, and prints a
-// row.
+// observe measures the clients for a while, sends them a message, and prints a row.
 func (c *crowd) observe(way string, n int) error {
 	r := row{way: way}
 	var err error
@@ -84,10 +82,10 @@ func (c *crowd) observe(way string, n int) error {
 	return nil
 }
 
-// tell writes a message, and returns how long it took to each client.
+// tell writes a message and returns how long it took to reach each client.
 func (c *crowd) tell(n int) (heard []time.Duration, err error) {
 	for len(c.heard) > 0 {
-		<-c.heard // what somebody else has written
+		<-c.heard // an earlier message
 	}
 	begin := time.Now()
 	answer, err := http.PostForm(site()+"/messages", url.Values{"name": {"Jetty"}, "text": {"Does everybody hear me?"}})
@@ -113,7 +111,7 @@ func (c *crowd) tell(n int) (heard []time.Duration, err error) {
 	return heard, nil
 }
 
-// allHeld returns when so many requests are held.
+// allHeld returns when n requests are held.
 func allHeld(n int) (figures, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -130,18 +128,18 @@ func allHeld(n int) (figures, error) {
 	}
 }
 
-// figures are how things stand.
+// figures are the counters at one moment.
 type figures struct {
 	at          time.Time
-	Asked       int64         // how often Jetty was asked for messages
-	Busy        time.Duration // for how long the chat kept its threads busy, together
-	Threads     int           // those of Jetty
-	Memory      int64         // Jetty's, in bytes
-	held        int           // requests in Caddy
+	Asked       int64         // polls that Jetty received
+	Busy        time.Duration // total time for which the chat kept threads busy
+	Threads     int           // of Jetty
+	Memory      int64         // of Jetty, in bytes
+	held        int           // requests held in Caddy
 	caddyMemory int64         // in bytes
 }
 
-// now asks Jetty and Caddy.
+// now requests the figures of Jetty and Caddy.
 func now() (figures, error) {
 	f := figures{at: time.Now()}
 	answer, err := http.Get(site() + "/stats")
@@ -157,8 +155,7 @@ func now() (figures, error) {
 	return f, err
 }
 
-// askMetrics is what Prometheus would read there: values by name, of all labels
-// together.
+// askMetrics returns the metrics at a URL: values by name, summed over all labels.
 func askMetrics(address string) (map[string]float64, error) {
 	answer, err := http.Get(address)
 	if err != nil {
@@ -185,8 +182,8 @@ func askMetrics(address string) (map[string]float64, error) {
 
 func site() string { return "http://127.0.0.1:" + sitePort.Number() }
 
-// row is one of the table: what was seen between two moments, and how long a message
-// took to each client, the shortest first.
+// row formats a row of the table from the figures at two moments and the times that a
+// message took to reach each client, shortest first.
 type row struct {
 	way        string
 	begin, end figures
@@ -209,7 +206,7 @@ func (r row) String() string {
 
 func milliseconds(d time.Duration) string { return grouped(int(d.Milliseconds())) + " ms" }
 
-// megabytes is what the system told, or a dash where it does not tell.
+// megabytes formats a size, or returns a dash if the size is unknown.
 func megabytes(bytes int64) string {
 	if bytes == 0 {
 		return "–"
@@ -217,7 +214,7 @@ func megabytes(bytes int64) string {
 	return grouped(int(bytes>>20)) + " MB"
 }
 
-// grouped is a number that is not negative, with commas.
+// grouped formats a number, which must not be negative, with commas.
 func grouped(n int) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {

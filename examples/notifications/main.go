@@ -1,8 +1,8 @@
-// Command notifications shows parker at work in one command: it starts a PHP page
-// that knows plain polling only, and Caddy with the Caddyfile of this folder in
-// front of it, which makes an event stream of it. An interrupt ends both.
+// Command notifications shows parker at work: it starts a PHP page that supports only plain
+// polling, and Caddy with the Caddyfile of this folder in front of it, which turns the page
+// into an event stream. An interrupt ends both.
 //
-// Its ports can be chosen by the environment: NOTIFICATIONS_PORT is the site's
+// Environment variables choose the ports: NOTIFICATIONS_PORT is the site's
 // (8082), NOTIFICATIONS_PHP_PORT PHP's (8083), NOTIFICATIONS_HOOK_PORT the hook's
 // (9082).
 package main
@@ -33,9 +33,9 @@ func main() {
 	})
 }
 
-const noPHP = "there is no PHP with SQLite: install php-cli and php-sqlite3"
+const noPHP = "PHP with SQLite not found: install php-cli and php-sqlite3"
 
-// php is PHP's own server with the page. -q has it not log every request.
+// php returns the command of PHP's built-in server. -q keeps it from logging requests.
 func php(folder, port string) (program string, args []string, err error) {
 	program, err = run.Find("php", noPHP)
 	if err != nil {

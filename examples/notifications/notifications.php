@@ -1,11 +1,10 @@
 <?php
-// Notifications, as a page of many a PHP site has them: kept in a database, and
-// asked for again and again.
+// Notifications of a typical PHP site: stored in a database, and polled by the page.
 //
-//   GET  /notifications?user=U&after=N   those behind number N, as a JSON array
-//   POST /notifications?user=U           one more; the form says its text
+//   GET  /notifications?user=U&after=N   notifications after number N, as a JSON array
+//   POST /notifications?user=U           adds one with the text of the form
 //
-// NOTIFICATIONS_DATABASE names the file of the database.
+// NOTIFICATIONS_DATABASE is the path of the database file.
 
 declare(strict_types=1);
 

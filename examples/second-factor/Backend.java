@@ -15,28 +15,28 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Logins with a second factor, served by one thread, one request after the other.
+ * Logins with a second factor. One thread serves one request at a time.
  *
  * <pre>
  * POST /login?userName=U           begins a login: a number to compare, and a cookie
- * GET  /login?userName=U           the login that waits for U's decision; 204 while there is none
- * GET  /authentication?userName=U  what U has decided; 204 not yet; 403 without that cookie
+ * GET  /login?userName=U           the login that needs U's decision, or 204 if there is none
+ * GET  /authentication?userName=U  U's decision, 204 if there is none yet, 403 without that cookie
  * POST /authentication?userName=U&amp;number=N&amp;decision=D   D is approved or denied
- * GET  /stats                      how often decisions were asked for
+ * GET  /stats                      how often a decision was requested
  * </pre>
  *
- * Nothing here waits for anybody.
+ * No request waits here.
  */
 public final class Backend {
-    private static final Duration LIFE = Duration.ofMinutes(5); // of a login
+    private static final Duration LIFE = Duration.ofMinutes(5); // lifetime of a login
     private static final Pattern QUERY = Pattern.compile("userName=([a-z]{1,20})(?:&number=([0-9]{2})&decision=(approved|denied))?");
 
-    /** What is to be decided; until it is, the decision is null, and then JSON. */
+    /** A login. Its decision is null until there is one, and JSON after that. */
     private record Login(String cookie, String number, String decision, Instant end) {}
 
     private record Answer(int status, String json) {}
 
-    // Only the one thread gets at these.
+    // Used only by the server's thread.
     private final Map<String, Login> logins = new HashMap<>();
     private final SecureRandom random = new SecureRandom();
     private long asked;
@@ -45,7 +45,7 @@ public final class Backend {
         int port = Integer.parseInt(System.getenv().getOrDefault("SECOND_FACTOR_JAVA_PORT", "8093"));
         HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
         server.createContext("/", new Backend()::serve);
-        server.start(); // without an executor, the server's own thread does all
+        server.start(); // without an executor, the server's own thread serves all requests
     }
 
     private void serve(HttpExchange exchange) throws IOException {
@@ -79,7 +79,7 @@ public final class Backend {
         };
     }
 
-    /** A login of the same name ends by that: there is one at a time. */
+    /** Begins a login. An earlier login of the same name ends. */
     private Answer begin(String userName, HttpExchange exchange) {
         byte[] secret = new byte[16];
         random.nextBytes(secret);

@@ -1,9 +1,9 @@
-// Command second-factor shows parker at work in one command: it starts a Java program
-// with one thread, which says whether a user's second factor has approved a login, and
-// Caddy with the Caddyfile of this folder in front of it, which has the page wait for
-// that. An interrupt ends both.
+// Command second-factor shows parker at work: it starts a Java program with one thread,
+// which reports whether a user's second factor has approved a login, and Caddy with the
+// Caddyfile of this folder in front of it, which lets the page wait for that. An interrupt
+// ends both.
 //
-// Its ports can be chosen by the environment: SECOND_FACTOR_PORT is the site's (8092),
+// Environment variables choose the ports: SECOND_FACTOR_PORT is the site's (8092),
 // SECOND_FACTOR_JAVA_PORT Java's (8093), SECOND_FACTOR_HOOK_PORT the hook's (9092).
 package main
 
@@ -30,11 +30,11 @@ func main() {
 	})
 }
 
-// java runs the source as it is, which takes the compiler of a JDK. A program of one
-// thread needs little of what the runtime does for larger ones. Without nodelay the
-// JDK's server holds back the end of an answer for 40 milliseconds.
+// java returns a command that runs the source file directly, which needs a JDK. The options
+// reduce the runtime's overhead. Without nodelay the JDK's server delays the end of an
+// answer by 40 milliseconds.
 func java(folder, _ string) (program string, args []string, err error) {
-	const noJDK = "there is no JDK, 17 or newer: install default-jdk-headless"
+	const noJDK = "JDK 17 or newer not found: install default-jdk-headless"
 	if _, err := run.Find("javac", noJDK); err != nil {
 		return "", nil, err
 	}

@@ -1,9 +1,9 @@
-// Command two-nodes shows parker on many nodes in one command: it starts a legacy
-// backend in Python, Redis, two Caddys with node.Caddyfile, and in front of them a
-// third that balances the load between them without sticky sessions. What is killed
-// is started again after a while. An interrupt ends them all.
+// Command two-nodes shows parker on several nodes: it starts a legacy backend in Python,
+// Redis, two Caddys with node.Caddyfile, and in front of them a third Caddy that balances
+// the load between them without sticky sessions. A process that is killed is restarted
+// after a while. An interrupt ends all of them.
 //
-// Its ports can be chosen by the environment: NODES_PORT is the balancer's (8086),
+// Environment variables choose the ports: NODES_PORT is the balancer's (8086),
 // NODES_BACKEND_PORT Python's (8087), NODES_A_PORT and NODES_B_PORT the nodes' (8088
 // and 8089), NODES_A_HOOK_PORT and NODES_B_HOOK_PORT those of their hooks (9088 and
 // 9089), NODES_REDIS_PORT is that of Redis (8090).
@@ -52,11 +52,11 @@ func main() {
 	})
 }
 
-// python runs the backend. -B has it leave no compiled files behind. That there is no
-// Redis is said here, before anything is started.
+// python returns the command of the backend. -B keeps Python from writing compiled files.
+// It also fails if there is no Redis, before anything is started.
 func python(folder, _ string) (program string, args []string, err error) {
-	program, noPython := run.Find("python3", "there is no Python: install python3")
-	_, noRedis := run.Find(redisServer, "there is no Redis: install redis-server")
+	program, noPython := run.Find("python3", "Python not found: install python3")
+	_, noRedis := run.Find(redisServer, "Redis not found: install redis-server")
 	return program, []string{"-B", filepath.Join(folder, "orders.py")}, errors.Join(noPython, noRedis)
 }
 

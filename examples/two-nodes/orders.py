@@ -1,9 +1,9 @@
-"""The orders of a kitchen, as a small web application with one thread keeps them.
+"""The orders of a kitchen: a small web application with one thread.
 
-    GET  /orders?after=N   those behind number N, as a JSON array
-    POST /orders           one more; the form says its text
+    GET  /orders?after=N   orders after number N, as a JSON array
+    POST /orders           adds an order with the text of the form
 
-It knows nothing of streams, of parker, or of how many proxies stand in front of it.
+It does not know streams, parker, or how many proxies are in front of it.
 """
 
 import json

@@ -14,39 +14,39 @@ import (
 	"github.com/caddy-parker/parker/examples/internal/run"
 )
 
-// service is a program that is to run.
+// service is a program that the supervisor keeps running.
 type service struct {
 	name string
 
-	// start runs it. It returns when it can be used.
+	// start starts the program and returns when it is ready.
 	start func() (instance, error)
 
-	// ask tells how it fares.
+	// ask returns the state of the service.
 	ask func() state
 }
 
-// instance is a service that runs, or has ended.
+// instance is one run of a service.
 type instance struct {
-	// kill ends it at once. stop has it answer those who wait, and end.
+	// kill ends it at once. stop lets it answer waiting requests first.
 	kill, stop func()
 
 	ended <-chan struct{}
 }
 
-// state is how a service fares.
+// state is the state of a service.
 type state struct {
 	Name string `json:"name"`
 	Up   bool   `json:"up"`
 
-	// Polls and Streams count what waits at a node.
+	// Polls and Streams count the waiting requests of a node.
 	Polls   int `json:"polls"`
 	Streams int `json:"streams"`
 }
 
 const redisServer = "redis-server"
 
-// redis keeps what it is told in a file, as a broker should: else those who wait
-// hear, when it comes back, that something may be lost.
+// redis stores its data in a file, as a broker should. Otherwise waiting requests are told
+// after a restart that events may be lost.
 func redis(folder string) service {
 	port := redisPort.Number()
 	return service{
@@ -60,7 +60,7 @@ func redis(folder string) service {
 			if err != nil {
 				return instance{}, err
 			}
-			nobodyWaits := func() {} // it ends with this process, after the nodes
+			nobodyWaits := func() {} // Redis ends with this process, after the nodes
 			return instance{kill: process.Kill, stop: nobodyWaits, ended: process.Ended}, run.AwaitListening(port, process.Ended)
 		},
 		ask: func() state {
@@ -73,7 +73,7 @@ func redis(folder string) service {
 	}
 }
 
-// nodeCommand is the argument with which this program is a node.
+// nodeCommand is the argument that makes this program run a node.
 const nodeCommand = "node"
 
 func node(name string, port, hookPort run.Port) service {
@@ -87,7 +87,7 @@ func node(name string, port, hookPort run.Port) service {
 			command := exec.Command(self, nodeCommand)
 			command.Env = append(os.Environ(), "NODE="+name, "NODE_PORT="+port.Number(), "NODE_HOOK_PORT="+hookPort.Number())
 			command.Stderr = os.Stderr
-			// Nothing is ever written there: when it closes, the node ends.
+			// Nothing is written to it. The node ends when it is closed.
 			lifeline, err := command.StdinPipe()
 			if err != nil {
 				return instance{}, err
@@ -110,8 +110,8 @@ func node(name string, port, hookPort run.Port) service {
 	}
 }
 
-// beNode is this program as a node: Caddy, until the standard input closes. It returns
-// only if Caddy cannot start.
+// beNode runs Caddy as a node until the standard input is closed. It returns only if Caddy
+// cannot start.
 func beNode() error {
 	if err := run.Caddy(files, "node.Caddyfile"); err != nil {
 		return fmt.Errorf("node %s: %w", os.Getenv("NODE"), err)
@@ -121,10 +121,10 @@ func beNode() error {
 	select {}
 }
 
-// patience is how long a service has to say how it fares.
+// patience is how long a service may take to report its state.
 const patience = 300 * time.Millisecond
 
-// askHook asks a node's hook how many wait for orders.
+// askHook asks a node's hook how many requests wait for orders.
 func askHook(port string) state {
 	client := http.Client{Timeout: patience}
 	answer, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/orders")

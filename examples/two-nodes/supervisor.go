@@ -14,27 +14,26 @@ import (
 	"github.com/caddy-parker/parker/examples/internal/run"
 )
 
-// supervisor has services run, as a service manager does elsewhere: what has ended
-// is started again. The page asks it how they fare, and has it kill them.
+// supervisor keeps services running like a service manager: a service that has ended is
+// started again. The page reads their state from it and has it kill them.
 type supervisor struct {
 	services []*supervised
 	began    time.Time
 	ending   chan struct{} // closed by an interrupt
 }
 
-// supervised is a service and what runs of it.
+// supervised is a service with its current instance.
 type supervised struct {
 	service
 
 	mu  sync.Mutex // guards now
-	now instance   // the latest
+	now instance   // the latest one
 }
 
-// pause is between the end of a service and its next start.
+// pause is the time between the end of a service and its next start.
 const pause = 5 * time.Second
 
-// supervise starts services, one after the other, and keeps them running until an
-// interrupt.
+// supervise starts services in order and keeps them running until an interrupt.
 func supervise(services ...service) error {
 	s := &supervisor{began: time.Now(), ending: make(chan struct{})}
 	for _, service := range services {
@@ -51,12 +50,12 @@ func supervise(services ...service) error {
 	return s.serve()
 }
 
-// restart starts the service, which does not run.
+// restart starts the service, which must not be running.
 func (d *supervised) restart() error {
 	started, err := d.start()
 	if err != nil {
 		if started.kill != nil {
-			started.kill() // it runs, but cannot be used
+			started.kill() // it runs, but is not ready
 		}
 		return fmt.Errorf("starting %s: %w", d.name, err)
 	}
@@ -72,7 +71,7 @@ func (d *supervised) latest() instance {
 	return d.now
 }
 
-// keep starts the service again whenever it has ended.
+// keep restarts the service whenever it has ended.
 func (d *supervised) keep(ending <-chan struct{}) {
 	for {
 		<-d.latest().ended
@@ -87,8 +86,8 @@ func (d *supervised) keep(ending <-chan struct{}) {
 	}
 }
 
-// endWithInterrupt has the nodes answer those who wait when this process is
-// interrupted. It ends itself then: the balancer has nobody to wait for.
+// endWithInterrupt has the nodes answer their waiting requests when this process is
+// interrupted, and then ends it. The balancer then has no open requests to wait for.
 func (s *supervisor) endWithInterrupt() {
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
@@ -101,7 +100,7 @@ func (s *supervisor) endWithInterrupt() {
 	}()
 }
 
-// serve answers the page, at a port that the balancer's Caddyfile knows.
+// serve answers the page's requests at a port that the balancer's Caddyfile uses.
 func (s *supervisor) serve() error {
 	port := run.Port{Variable: "NODES_SUPERVISOR_PORT", Default: "0"}
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port.Number()))
@@ -118,8 +117,8 @@ func (s *supervisor) serve() error {
 	return nil
 }
 
-// list tells how the services fare. Pages can tell by when all began that this is
-// not the example any more that they know.
+// list answers with the state of the services, and with the time when the example was
+// started, by which a page detects that it was started again.
 func (s *supervisor) list(w http.ResponseWriter, _ *http.Request) {
 	states := make([]state, len(s.services))
 	var asked sync.WaitGroup

@@ -1,5 +1,5 @@
-// Package legacy is a chat program as many were written: it serves one request
-// at a time, and its page asks every second whether there is something new.
+// Package legacy is a typical old chat program: it serves one request at a time, and its
+// page asks every second for new messages.
 package legacy
 
 import (
@@ -17,29 +17,29 @@ import (
 	"unicode/utf8"
 )
 
-// DefaultPort is where the chat listens unless CHAT_LEGACY_PORT names another.
+// DefaultPort is the port of the chat unless CHAT_LEGACY_PORT is set.
 const DefaultPort = "8081"
 
 const (
-	// work is what one request costs, as if it had asked a database.
+	// work is the time that each request takes, as if it queried a database.
 	work = 5 * time.Millisecond
 
 	maxBody     = 16 << 10 // bytes of a request's body
 	maxName     = 40       // characters
 	maxText     = 1000     // characters
-	maxMessages = 200      // older ones are forgotten
+	maxMessages = 200      // older ones are deleted
 )
 
 //go:embed page.html
 var page []byte
 
-// Run serves the chat on loopback until that fails. It prints the address once
-// requests are accepted.
+// Run serves the chat on loopback until serving fails. It prints the address once it
+// accepts requests.
 func Run() error {
 	port := cmp.Or(os.Getenv("CHAT_LEGACY_PORT"), DefaultPort)
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
-		return fmt.Errorf("the legacy chat cannot listen (CHAT_LEGACY_PORT names another port): %w", err)
+		return fmt.Errorf("the legacy chat cannot listen (set CHAT_LEGACY_PORT to use another port): %w", err)
 	}
 	fmt.Printf("The legacy chat by itself is at http://localhost:%s/chat\n", port)
 	return http.Serve(listener, newChat())
@@ -52,7 +52,7 @@ type message struct {
 	Time int64  `json:"time"` // milliseconds since 1970
 }
 
-// chat is the whole program. Its state belongs to whoever holds the thread.
+// chat is the whole program. The request that holds thread may use its state.
 type chat struct {
 	routes   http.ServeMux
 	thread   chan struct{}
@@ -65,8 +65,8 @@ type chat struct {
 func newChat() *chat {
 	c := &chat{
 		thread: make(chan struct{}, 1),
-		// Counting from the clock lets pages that were open before a restart
-		// see what is written after it.
+		// IDs start at the current time, so that pages that were open before a restart
+		// see later messages.
 		lastID: time.Now().UnixMilli(),
 	}
 	c.routes.HandleFunc("GET /chat", c.servePage)
@@ -89,13 +89,13 @@ func (c *chat) servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Write(page)
 }
 
-// list answers a poll: the messages after the one that the page saw last.
+// list answers a poll with the messages after the last one that the page has seen.
 func (c *chat) list(w http.ResponseWriter, r *http.Request) {
 	c.total++
 	c.recent.count(time.Now().Unix())
 	since, err := strconv.ParseInt(cmp.Or(r.FormValue("since"), "0"), 10, 64)
 	if err != nil {
-		http.Error(w, "since is not the number of a message", http.StatusBadRequest)
+		http.Error(w, "since must be the number of a message", http.StatusBadRequest)
 		return
 	}
 	news := []message{}
@@ -130,7 +130,7 @@ func (c *chat) write(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, m)
 }
 
-// field is what the form says, without white space around it.
+// field returns a field of the form without leading and trailing white space.
 func field(r *http.Request, name string, most int) (string, error) {
 	value := strings.TrimSpace(strings.ToValidUTF8(r.PostForm.Get(name), "\uFFFD"))
 	switch {
@@ -142,8 +142,8 @@ func field(r *http.Request, name string, most int) (string, error) {
 	return value, nil
 }
 
-// stats tells how many polls there were: in all, and in each of the last 60
-// seconds, the oldest first.
+// stats answers with the number of polls: in total, and in each of the last 60 seconds,
+// oldest first.
 func (c *chat) stats(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"polls":   c.total,

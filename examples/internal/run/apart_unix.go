@@ -4,5 +4,5 @@ package run
 
 import "syscall"
 
-// apart has a process not get what the terminal sends to those in its foreground.
+// apart keeps a process from receiving the signals of the terminal.
 var apart = &syscall.SysProcAttr{Setpgid: true}

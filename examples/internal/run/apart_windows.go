@@ -2,5 +2,5 @@ package run
 
 import "syscall"
 
-// apart has a process not get what the console sends to those of its group.
+// apart keeps a process from receiving the events of the console.
 var apart = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}

@@ -11,20 +11,19 @@ import (
 	"syscall"
 )
 
-// keepCommand is the argument with which this program keeps another.
+// keepCommand is the argument that makes this program run and watch another one.
 const keepCommand = "keep"
 
-// Process is another program that runs.
+// Process is a started program.
 type Process struct {
-	// Ended is closed when it has ended.
+	// Ended is closed when the program has ended.
 	Ended <-chan struct{}
 
 	lifeline io.Closer
 }
 
-// Start runs a program until this process ends, in whatever way. A second process
-// sees to that, as one that is killed can end no other. It says how the program
-// ended if that ends by itself.
+// Start runs a program until this process ends, even if this process is killed. A second
+// process ensures that. It prints how the program ended if that ends by itself.
 func Start(program string, args ...string) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -32,7 +31,7 @@ func Start(program string, args ...string) (*Process, error) {
 	}
 	keeper := exec.Command(self, append([]string{keepCommand, program}, args...)...)
 	keeper.Stderr = os.Stderr
-	// Nothing is ever written there: it closes when this process ends.
+	// Nothing is written to it. The system closes it when this process ends.
 	lifeline, err := keeper.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -43,7 +42,7 @@ func Start(program string, args ...string) (*Process, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		keeper.Wait() // the keeper has said how it went
+		keeper.Wait() // the keeper prints its own errors
 	}()
 	return &Process{Ended: done, lifeline: lifeline}, nil
 }
@@ -51,11 +50,11 @@ func Start(program string, args ...string) (*Process, error) {
 // Kill ends the program at once.
 func (p *Process) Kill() { p.lifeline.Close() }
 
-// keep runs a program until this process's standard input closes. A terminal's
-// interrupt is meant for neither: Caddy may still be asking. The error says that
-// the program has ended by itself, and what it said until then.
+// keep runs a program until the standard input of this process is closed. Both ignore an
+// interrupt from the terminal, as Caddy may still send requests. If the program ends by
+// itself, the error has its exit status and its error output.
 func keep(program string, args []string) error {
-	// Not ignored, as the program would inherit that.
+	// Caught but not ignored, because the program would inherit ignored signals.
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGHUP, syscall.SIGTERM)
 	command := exec.Command(program, args...)
 	var said bytes.Buffer

@@ -1,5 +1,5 @@
-// Package run starts an example: its legacy backend, a process of its own, and
-// Caddy in front of it.
+// Package run starts an example: its legacy backend as a process of its own, and Caddy in
+// front of it.
 package run
 
 import (
@@ -23,37 +23,36 @@ import (
 	_ "github.com/caddy-parker/parker"
 )
 
-// Example is what one consists of.
+// Example describes an example.
 type Example struct {
-	// Name is that of its command.
+	// Name is the name of the command.
 	Name string
 
-	// Title is what is ready at the address that is printed, such as "The chat".
+	// Title names the site in the printed line, such as "The chat".
 	Title string
 
-	// Site, Backend and Hook are where it listens, on loopback.
+	// Site, Backend and Hook are its ports on loopback.
 	Site, Backend, Hook Port
 
-	// Others are the ports that it uses besides.
+	// Others are further ports that it uses.
 	Others []Port
 
-	// Files are what it needs while it runs, among them its Caddyfile. They are
-	// copied into a temporary folder.
+	// Files are the files that it needs, including its Caddyfile. They are copied into
+	// a temporary folder.
 	Files fs.FS
 
-	// Folder is the environment variable that tells the Caddyfile that folder.
+	// Folder is the environment variable that passes that folder to the Caddyfile.
 	Folder string
 
-	// Command makes the command of the backend. Its error is a sentence that says
-	// what is missing.
+	// Command returns the command of the backend. The error says what is missing.
 	Command func(folder, port string) (program string, args []string, err error)
 
-	// Alongside starts what else there is, once the backend runs. It can be nil.
+	// Alongside starts further programs once the backend runs. It may be nil.
 	Alongside func(folder string) error
 }
 
-// Find is where a program is installed. If it is not, the error is the sentence, which
-// says what to install.
+// Find returns the path of a program. If the program is not installed, the error is the
+// given sentence, which says what to install.
 func Find(program, sentence string) (path string, err error) {
 	path, err = exec.LookPath(program)
 	if err != nil {
@@ -62,10 +61,10 @@ func Find(program, sentence string) (path string, err error) {
 	return path, nil
 }
 
-// Port is one that can be chosen by an environment variable.
+// Port is a port that an environment variable can set.
 type Port struct{ Variable, Default string }
 
-// Main is the main function of an example: it runs it until an interrupt, on which
+// Main is the main function of an example. It runs the example until an interrupt, on which
 // Caddy ends the process.
 func Main(e Example) {
 	err := errors.New("it takes no arguments")
@@ -92,7 +91,7 @@ func (e Example) run() error {
 	}
 	folder, err := os.MkdirTemp("", "parker-"+e.Name+"-")
 	if err != nil {
-		return fmt.Errorf("making a folder for the files: %w", err)
+		return fmt.Errorf("creating a folder for the files: %w", err)
 	}
 	defer os.RemoveAll(folder)
 	caddy.OnExit(func(context.Context) { os.RemoveAll(folder) })
@@ -122,28 +121,29 @@ func (e Example) run() error {
 	}
 	fmt.Printf("%s is at http://localhost:%s - Ctrl-C ends it.\n", e.Title, e.Site.Number())
 	<-backend.Ended
-	return errors.New("the backend is gone")
+	return errors.New("the backend has ended")
 }
 
-// settle puts the port into the environment, for the Caddyfile and the backend,
-// and tells whether nobody listens there yet: Caddy shares its ports with other
-// processes of the same user, and would not complain.
+// settle sets the port in the environment, for the Caddyfile and the backend. It returns an
+// error if the port is in use. Caddy itself would not, as it shares ports with other
+// processes of the same user.
 func (p Port) settle() error {
 	os.Setenv(p.Variable, p.Number())
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", p.Number()))
 	if err != nil {
-		return fmt.Errorf("port %s cannot be used (%s names another): %w", p.Number(), p.Variable, err)
+		return fmt.Errorf("port %s cannot be used (set %s to use another): %w", p.Number(), p.Variable, err)
 	}
 	return listener.Close()
 }
 
-// Number is the one that is used.
+// Number returns the port number in use.
 func (p Port) Number() string { return cmp.Or(os.Getenv(p.Variable), p.Default) }
 
 // patience is how long a program may take to start.
 const patience = 20 * time.Second
 
-// AwaitListening returns when a program accepts connections at a port.
+// AwaitListening returns when a program accepts connections at a port. It fails if ended is
+// closed or if that takes too long.
 func AwaitListening(port string, ended <-chan struct{}) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -162,8 +162,8 @@ func AwaitListening(port string, ended <-chan struct{}) error {
 	}
 }
 
-// Caddy runs one of the files as its Caddyfile, and has signals end the process as
-// they end Caddy, so that held requests are answered first.
+// Caddy runs Caddy in this process, with one of the files as its Caddyfile. Signals end the
+// process as they end Caddy, so held requests are answered first.
 func Caddy(files fs.FS, name string) error {
 	caddyfile, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -178,8 +178,7 @@ func Caddy(files fs.FS, name string) error {
 	return caddy.Load(config, true)
 }
 
-// endWithTerminal makes of a terminal that is closed, which Caddy ignores, what ends
-// it.
+// endWithTerminal ends the process when its terminal is closed, which Caddy would ignore.
 func endWithTerminal() {
 	closed := make(chan os.Signal, 1)
 	signal.Notify(closed, syscall.SIGHUP)
@@ -189,14 +188,14 @@ func endWithTerminal() {
 	}()
 }
 
-// Terminate ends this process as a service manager does: Caddy answers held requests
-// first.
+// Terminate ends this process as a service manager does, so that Caddy answers held
+// requests first.
 func Terminate() {
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil {
 		err = self.Signal(syscall.SIGTERM)
 	}
 	if err != nil {
-		os.Exit(1) // a process cannot be terminated so on Windows
+		os.Exit(1) // Windows has no SIGTERM
 	}
 }

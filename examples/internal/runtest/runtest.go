@@ -17,11 +17,10 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// isExample is the variable that tells a test binary to be the example.
+// isExample is the environment variable that makes a test binary run the example.
 const isExample = "PARKER_TEST_IS_EXAMPLE"
 
-// Main lets the test binary be the example, and whatever that starts itself as.
-// Call it from TestMain.
+// Main runs the tests, or the example if isExample is set. Call it from TestMain.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(isExample) != "" {
 		main()
@@ -30,33 +29,32 @@ func Main(m *testing.M, main func()) {
 	os.Exit(m.Run())
 }
 
-// Example is one that runs.
+// Example is a running example.
 type Example struct {
-	// Address is the site's, as a URL without a path.
+	// Address is the URL of the site without a path.
 	Address string
 
-	// BackendPort and HookPort are where the backend and the hook listen.
+	// BackendPort and HookPort are the ports of the backend and the hook.
 	BackendPort, HookPort string
 
-	// OtherPorts are what the other variables name.
+	// OtherPorts are the other ports by environment variable.
 	OtherPorts map[string]string
 
-	// Command is its process.
+	// Command is the process of the example.
 	Command *exec.Cmd
 
 	t          *testing.T
 	folder     string       // for its temporary files
-	complaints bytes.Buffer // what it wrote as errors; read once it has ended
+	complaints bytes.Buffer // its standard error; read only after it has ended
 }
 
-// Ports are the environment variables that choose the ports of an example.
+// Ports are the environment variables that set the ports of an example.
 type Ports struct {
 	Site, Backend, Hook string
 	Others              []string
 }
 
-// Start runs an example until the test ends, and returns when it says that it can
-// be used.
+// Start runs an example until the test ends, and returns when it has printed its address.
 func Start(t *testing.T, ports Ports) *Example {
 	t.Helper()
 	e := prepare(t, ports)
@@ -80,8 +78,8 @@ func Start(t *testing.T, ports Ports) *Example {
 	return e
 }
 
-// Complaints is what an example says that cannot run. Settings are environment
-// variables that go before its own.
+// Complaints runs an example that must fail and returns its error output. Settings are
+// environment variables that take precedence.
 func Complaints(t *testing.T, ports Ports, settings ...string) string {
 	t.Helper()
 	e := prepare(t, ports)
@@ -114,12 +112,11 @@ func prepare(t *testing.T, ports Ports) *Example {
 	return e
 }
 
-// freePort is one that stays free while a part of the example is killed and started
-// again.
+// freePort returns a port that stays free while a part of the example is restarted.
 func freePort(t *testing.T) string { return strconv.Itoa(caddytest.LastingPort(t)) }
 
-// Interrupt ends the example as a terminal would. It is to end soon, without a
-// complaint, and to leave nothing behind.
+// Interrupt ends the example as a terminal would. It fails the test unless the example ends
+// soon, without error output and without leaving files behind.
 func (e *Example) Interrupt() {
 	e.t.Helper()
 	if runtime.GOOS == "windows" {
@@ -142,7 +139,7 @@ func (e *Example) Interrupt() {
 	}
 }
 
-// BackendEnds returns when the backend does not listen any more.
+// BackendEnds returns when the backend no longer listens.
 func (e *Example) BackendEnds() {
 	e.t.Helper()
 	Eventually(e.t, "the backend has ended", func() bool {
@@ -154,8 +151,8 @@ func (e *Example) BackendEnds() {
 	})
 }
 
-// patience is how long a test waits for what must happen, also on a busy machine. It is
-// less than requests are held in any example.
+// patience is how long a test waits for something on a busy machine. It is less than the
+// time for which any example holds requests.
 const patience = 20 * time.Second
 
 // Eventually returns when the condition holds.
@@ -166,12 +163,12 @@ func Eventually(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick:
 		case <-tooLong:
-			t.Fatal("it never came that " + what)
+			t.Fatal("timed out waiting until " + what)
 		}
 	}
 }
 
-// Within is what comes from the channel, if it does not take too long.
+// Within returns the next value of a channel, and fails the test if that takes too long.
 func Within[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()
 	select {

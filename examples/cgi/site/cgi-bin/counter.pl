@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A counter, as sites had them in the nineties: how often Perl was started to show the
+# A counter in the style of the nineties. It shows how often Perl was started to show the
 # guestbook.
 
 use strict;

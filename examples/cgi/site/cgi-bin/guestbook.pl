@@ -1,17 +1,17 @@
 #!/usr/bin/perl
-# A guestbook, as sites had them in the nineties. GET shows the entries on a page that
-# loads itself again every two seconds, POST adds one. An entry is a line of a file:
-# time, name and text. Its number is that of the line.
+# A guestbook in the style of the nineties. GET shows the entries on a page that reloads
+# itself every two seconds. POST adds an entry. An entry is a line of a file with time,
+# name and text. Its number is the number of the line.
 #
-#   GET ?after=N   the page says how many entries are behind number N
+#   GET ?after=N   the title of the page says how many entries follow number N
 
 use strict;
 use warnings;
 use Fcntl qw(:flock);
 use POSIX qw(strftime);
 
-my $book = '../../guestbook.txt';    # out of what the server shows
-my $hits = '../../hits.txt';         # when the page was asked for, a line each time
+my $book = '../../guestbook.txt';    # outside the folder that is served
+my $hits = '../../hits.txt';         # the times of requests, one per line
 
 my $method = $ENV{REQUEST_METHOD} || '';
 if    ($method eq 'GET')  { show() }
@@ -54,7 +54,7 @@ sub sign {
     print "Status: 303 See Other\nLocation: ../form.html\n\n";
 }
 
-# decode is what a field of the form says, on one line.
+# decode returns the value of a form field on one line.
 sub decode {
     my ($text) = @_;
     return '' unless defined $text;
@@ -79,7 +79,7 @@ sub entries {
     return @lines;
 }
 
-# add puts a line at the end of a file, which other processes may be at as well.
+# add appends a line to a file. Other processes may do so at the same time.
 sub add {
     my ($path, $line) = @_;
     open my $file, '>>', $path or die "$path: $!";
