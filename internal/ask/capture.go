@@ -16,6 +16,10 @@ import (
 	"github.com/caddy-parker/parker/internal/response"
 )
 
+// maxExtended is how many more times a complete answer has the time that others have to
+// end. A script may go on for long after its answer.
+const maxExtended = 4
+
 // stage is what becomes of an answer.
 type stage uint8
 
@@ -43,7 +47,8 @@ type capture struct {
 
 	attended *response.Writer // the client's writer, while it needs care; else nil
 
-	waiting delay.Entry // for the answer's end
+	waiting  delay.Entry // for the answer's end
+	extended int         // how often that has been
 }
 
 func newCapture(client http.ResponseWriter, observer Observer) *capture {
@@ -124,12 +129,17 @@ func (c *capture) inform(status int) {
 
 // Expired implements [delay.Owner]: it streams an answer that does not end. It runs on a
 // goroutine of its own, and so never touches the header that the route may be writing
-// to. An answer that is complete is kept on: on a busy machine the route may take a while
-// to return, and until then the server would not send the answer either.
+// to. An answer that is complete is kept for a little longer: on a busy machine the route
+// may take a while to return.
 func (c *capture) Expired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stage != keeping || c.complete() && !c.flush {
+	if c.stage != keeping {
+		return
+	}
+	if c.extended < maxExtended && !c.flush && c.complete() {
+		c.extended++
+		c.patience.Time.Begin(&c.waiting, c)
 		return
 	}
 	c.flush = true
