@@ -48,6 +48,30 @@ func TestStopEndsStreamsBetweenEvents(t *testing.T) {
 	}
 }
 
+func TestStopEndsReplaysThatHang(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, parking("share public"), backend.Address)
+	var polls []<-chan caddytest.Answer
+	for range 2 {
+		polls = append(polls, caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed"))
+		backend.Next(t).Answer(http.StatusOK, "[]")
+		caddy.AwaitWaiting(t, "feed", len(polls))
+	}
+	caddy.Publish(t, "feed", "", "")
+	hung := backend.Next(t)
+	caddy.AwaitInside(t, joined, 1)
+	if took := caddy.Stop(t); took > atOnce {
+		t.Errorf("Caddy took %v to stop", took)
+	}
+	for _, poll := range polls {
+		if g := <-poll; g.Body != "[]" || g.Release() != "stop" {
+			t.Errorf("a poll was answered %+v", g)
+		}
+	}
+	<-hung.Gone()
+}
+
 func TestStopIgnoresClientsThatDoNotRead(t *testing.T) {
 	t.Parallel()
 	caddy := caddytest.Start(t, `

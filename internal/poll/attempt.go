@@ -31,7 +31,8 @@ type attempt struct {
 	leads  *coalesce.Leader // the same, even when it has ended
 	again  bool
 
-	unwatch func() bool // it is not told any more that the client leaves
+	unwatch      func() bool // it is not told any more that the client leaves
+	unstopReplay func() bool // nor, if it is a replay, that the server stops
 
 	holding   bool // the waiter is held until the deadline
 	unfit     bool // the answer cannot be an event
@@ -92,12 +93,26 @@ func (a *attempt) begin() {
 	p := a.poll
 	if a.again {
 		a.hold(p.replayUntil(), a.cancel)
+		a.unstopReplay = context.AfterFunc(p.config.Stopping, a.endBeforeStop)
 	}
 	left := a.cancel
 	if a.leads = a.ask; a.ask != nil {
 		left = a.ask.LeaderLeft
 	}
 	a.unwatch = context.AfterFunc(p.r.Context(), left)
+}
+
+// stopPatience is how long a stop of the server waits for the header of a replay.
+const stopPatience = 2 * time.Second
+
+// endBeforeStop cancels a replay that hangs while the server stops: its poll has an answer
+// already.
+func (a *attempt) endBeforeStop() {
+	time.AfterFunc(stopPatience, func() {
+		if !a.begun.Load() {
+			a.cancel()
+		}
+	})
 }
 
 // asks counts asks of the kind that the attempt is.
@@ -201,6 +216,9 @@ func (a *attempt) unhold() {
 func (a *attempt) end() {
 	defer a.cancel()
 	a.unwatch()
+	if a.unstopReplay != nil {
+		a.unstopReplay()
+	}
 	if a.unstop != nil {
 		a.unstop()
 	}

@@ -84,7 +84,10 @@ func (p *Poll) giveTimeout() error {
 		return p.GiveMessage(message) // it came during the last replay
 	}
 	release := answer.Timeout
-	if !p.retry.IsZero() {
+	switch {
+	case p.config.Stopping.Err() != nil:
+		release = answer.Stop
+	case !p.retry.IsZero():
 		release = answer.Error
 	}
 	if p.config.TimeoutStatus == 0 {
