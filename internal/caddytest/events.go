@@ -19,6 +19,7 @@ type Event struct {
 type Stream struct {
 	Status int
 	Header http.Header
+	LastID string // the client's last event ID, as far as the test has read
 
 	heard <-chan heard
 	leave context.CancelFunc
@@ -203,6 +204,7 @@ func (s *Stream) next(t testing.TB) heard {
 		if !ok {
 			t.Fatalf("the stream has ended: %v", s.end)
 		}
+		s.LastID = h.lastID
 		return h
 	case <-time.After(Patience):
 		t.Fatal("nothing arrived on the stream")

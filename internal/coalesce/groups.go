@@ -45,10 +45,12 @@ type Group struct {
 	reuse      *lot.Waiter // on no channel: it tells when that time is over
 	reusing    bool        // the group is a member of its own, for last's sake
 
-	parked  map[*lot.Waiter]struct{} // for the tick and for looks to choose from
-	look    *look                    // the last that it took part in
-	ticker  *lot.Waiter
-	ticking bool
+	parked   map[*lot.Waiter]struct{} // for the tick and for looks to choose from
+	look     *look                    // the last that it took part in
+	told     *look                    // of which all have taken an answer that one knew,
+	toldStep int                      // and at which time
+	ticker   *lot.Waiter
+	ticking  bool
 }
 
 // Gauge is told how many groups there are.

@@ -102,6 +102,9 @@ func sampled(event lot.Moment) bool {
 	return uint64(event)*0x9e3779b97f4a7c15>>32%fadeTo == 0
 }
 
+// Looks reports whether groups look again at all.
+func (s *Groups) Looks() bool { return len(s.lookAgain) > 0 }
+
 // recent reports whether a group that parks now is to look again for the last event on
 // its channels. One that came shortly before a first ask began may not show yet, too; one
 // that came since has the backend asked anyway.
@@ -184,6 +187,21 @@ func (g *Group) Found() {
 	if e := g.look; e != nil {
 		e.news = true
 		all = append(all, s.choose(e, lookMore)...)
+	}
+	s.mu.Unlock()
+	lookAll(all)
+}
+
+// FoundKnown says that a member which looked has found only what its client has already.
+// Others may have come before the write showed: all take the same answer, once for each
+// time at which the group looks.
+func (g *Group) FoundKnown() {
+	s := g.groups
+	s.mu.Lock()
+	var all []*lot.Waiter
+	if e := g.look; e != nil && (g.told != e || g.toldStep != e.step) {
+		g.told, g.toldStep = e, e.step
+		all = g.all()
 	}
 	s.mu.Unlock()
 	lookAll(all)

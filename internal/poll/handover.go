@@ -163,7 +163,6 @@ func (p *Poll) take(h *Handover) {
 	p.continues = true
 	p.depth = from.depth
 	p.state = from.state
-	p.why = coalesce.Anew
 	if h.stream != nil && p.streams {
 		p.stream = h.stream
 		p.stream.continueAs(p, h.again)
@@ -188,12 +187,14 @@ func (s *Stream) continueAs(p *Poll, again bool) {
 // Continues is the stream that the poll has taken over, or nil.
 func (p *Poll) Continues() *Stream { return p.stream }
 
-// Resume has a stream that was taken over ask again, if that is what it was about
-// to do.
+// Resume makes a stream that was taken over ask again, if it was about to. If an event
+// came shortly before, it is looked at again here: looks of the older configuration are
+// not.
 func (s *Stream) Resume() {
 	if s.again {
 		s.again = false
 		s.poll.Released(answer.Replay)
 		s.Replay()
+		s.poll.why = coalesce.First
 	}
 }

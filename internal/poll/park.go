@@ -39,7 +39,7 @@ func (p *Poll) Park() (parked bool) {
 	case p.Retries():
 		until = p.retry
 	case p.streams:
-		until = earlier(until, begin.Add(quiet))
+		until = earlier(until, begin.Add(shortened(quiet)))
 	}
 	p.readyOutcomes()
 	why := p.why

@@ -39,6 +39,7 @@ type Stream struct {
 	open prometheus.Gauge // counts it, unless it is nil
 
 	again bool // it is to ask again, whatever was published
+	early bool // an answer without news may be too early for the wake-up that it is for
 	away  bool // the backend is, and has not let the client in yet
 	full  bool // there is no place for it: it ends as soon as it has begun
 
@@ -135,10 +136,11 @@ func (s *Stream) startAnew() {
 	s.lose(s.poll.config.Broker.Position())
 }
 
-// lose has the stream begin anew from a position.
+// lose makes the stream begin anew from a position. The reset has no ID: until the client
+// has the backend's present answer, it must be told of the loss again if it comes back.
 func (s *Stream) lose(at brokers.Position) {
 	s.given = at
-	s.event(at, resetEvent, nil)
+	s.event(brokers.Position{}, resetEvent, nil)
 	s.last = [sha256.Size]byte{}
 	s.replay(at)
 }
@@ -184,10 +186,13 @@ func (s *Stream) deliver(events []*lot.Event) {
 }
 
 // wake asks the backend because of a wake-up. If it has nothing new, it is to be asked
-// again after a while.
+// again after a while. Until it has been, the client keeps the position before the
+// wake-up: if it comes back meanwhile, the wake-up is made up for.
 func (s *Stream) wake(event *lot.Event) {
 	last := s.last
+	s.early = s.poll.config.Groups.Looks()
 	s.replay(event.Position)
+	s.early = false
 	if s.last == last {
 		s.poll.why = coalesce.InVain
 	}
@@ -267,6 +272,9 @@ func (s *Stream) presentAnswer(a *ask.Answer, at brokers.Position) {
 	body = eventstream.Text(a.Header.Get("Content-Type"), body)
 	digest := sha256.Sum256(body)
 	if len(body) == 0 || digest == s.last {
+		if s.poll.ended.Cause == lot.Looked {
+			s.poll.asked.FoundKnown()
+		}
 		s.advance(at)
 		return
 	}
@@ -286,7 +294,7 @@ func (s *Stream) fail(status int) {
 
 // advance lets the client go on from here, without an event.
 func (s *Stream) advance(to brokers.Position) {
-	if s.id == to {
+	if s.id == to || s.early {
 		return
 	}
 	s.id = to
@@ -304,7 +312,8 @@ func (s *Stream) GoOn() {
 	if s.id.Epoch != now.Epoch {
 		return
 	}
-	if events := p.read(s.id, 1); !p.lost && len(events) == 0 {
+	// What came up to given was made up for long ago.
+	if events := p.read(s.given.Merge(s.id), 1); !p.lost && len(events) == 0 {
 		s.advance(s.id.Merge(now))
 	}
 	p.lost = false // if it is, that is for the client to hear when it comes again
