@@ -164,10 +164,10 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 			case p.Over():
 				p.Released(answer.Timeout)
 				return nil
+			case h.move(p, r, s, p.Retries()):
+				return nil
 			case !p.Retries():
 				s.GoOn()
-			case h.move(p, r, s, true):
-				return nil
 			default:
 				s.Replay()
 			}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
@@ -208,4 +209,29 @@ func TestReloadKeepsPollOverUnixSocket(t *testing.T) {
 		t.Errorf("the poll was answered %+v", g)
 	}
 	old.Unasked(t)
+}
+
+func TestReloadThatChangesChannelsReachesSilentStream(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
+	pages := caddytest.NewPages(t)
+	pages.Put("/messages", caddytest.Page{Body: "old"})
+	caddy := caddytest.Start(t, configuration("", "parker before", pages.Address), "")
+	stream := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
+	if e := stream.Next(t); e.Data != "old" {
+		t.Errorf("the stream was sent %+v", e)
+	}
+	caddy.MustLoad(t, configuration("", "parker after", pages.Address))
+	pages.Put("/messages", caddytest.Page{Body: "new"})
+	caddy.Publish(t, "after", "", "")
+	event, ok, err := stream.NextWithin(2 * time.Minute)
+	if err != nil || !ok || event.Data != "new" {
+		t.Errorf("the stream was sent %+v, %v, %v", event, ok, err)
+	}
+	caddy.Publish(t, "after", "text/plain", "hello")
+	if e := stream.Next(t); e.Data != "hello" {
+		t.Errorf("the stream was sent %+v", e)
+	}
 }

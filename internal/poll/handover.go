@@ -165,7 +165,8 @@ func (p *Poll) take(h *Handover) {
 	p.state = from.state
 	if h.stream != nil && p.streams {
 		p.stream = h.stream
-		p.stream.continueAs(p, h.again)
+		// On other channels, there may be news that nothing has told it of.
+		p.stream.continueAs(p, h.again || !p.messagesOnly() && !slices.Equal(p.channels, from.channels))
 	}
 	if p.waiter == own && p.supersede == from.supersede && p.supersede != (Key{}) && !p.config.Newest.Replace(p.supersede, from.waiter, own) {
 		own.Supersede(nil) // a newer poll came meanwhile
@@ -187,9 +188,8 @@ func (s *Stream) continueAs(p *Poll, again bool) {
 // Continues is the stream that the poll has taken over, or nil.
 func (p *Poll) Continues() *Stream { return p.stream }
 
-// Resume makes a stream that was taken over ask again, if it was about to. If an event
-// came shortly before, it is looked at again here: looks of the older configuration are
-// not.
+// Resume makes a stream that was taken over ask again, if it is to. If an event came
+// shortly before, it is looked at again here: looks of the older configuration are not.
 func (s *Stream) Resume() {
 	if s.again {
 		s.again = false
