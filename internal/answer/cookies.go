@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -105,7 +106,7 @@ func longestFirst(set []setCookie) (ordered []setCookie) {
 	for _, cookie := range set {
 		at := len(ordered)
 		for i, other := range ordered {
-			if other.name == cookie.name && len(other.path) < len(cookie.path) {
+			if other.name == cookie.name && other.pathLength() < cookie.pathLength() {
 				at = i
 				break
 			}
@@ -113,6 +114,15 @@ func longestFirst(set []setCookie) (ordered []setCookie) {
 		ordered = slices.Insert(ordered, at, cookie)
 	}
 	return ordered
+}
+
+// pathLength returns the length of the cookie's path. Without a path, it is for the folder
+// of the request that set it, which counts as the longest.
+func (c setCookie) pathLength() int {
+	if c.path == "" {
+		return math.MaxInt
+	}
+	return len(c.path)
 }
 
 // names reports whether a pair is of the cookie's name.
