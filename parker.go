@@ -1,7 +1,6 @@
 package parker
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -20,6 +19,7 @@ import (
 	"github.com/caddy-parker/parker/internal/channels"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/limit"
+	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/notify"
 	"github.com/caddy-parker/parker/internal/poll"
@@ -307,7 +307,7 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 		return
 	}
 	if p.Moved() {
-		skipLog(r)
+		logging.SkipAccessLog(r)
 	} else {
 		h.metrics.Answered(p.Release())
 		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
@@ -331,14 +331,6 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 		}
 		return nil, false
 	})
-}
-
-// skipLog keeps a request out of the access log. It copies the request's variables,
-// because reverse_proxy may still read them while it dials for an ask that is over.
-func skipLog(r *http.Request) {
-	vars := maps.Clone(r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any))
-	vars[caddyhttp.LogSkipVar] = true
-	*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars))
 }
 
 // maxTimeoutHTTP3 is below the 30 s of silence after which QUIC connections are

@@ -30,25 +30,7 @@ func BenchmarkFanOut(b *testing.B) {
 }
 
 func fanOut(b *testing.B, streams int) {
-	addresses := caddytest.FreePorts(b, 2)
-	_, port, _ := net.SplitHostPort(addresses[0])
-	_, hookPort, _ := net.SplitHostPort(addresses[1])
-	inprocess.Serve(b, fmt.Sprintf(`{
-	admin off
-	persist_config off
-	log {
-		output discard
-	}
-}
-:%s {
-	parker /events {
-		hold messages
-	}
-}
-:%s {
-	parker_publish
-}`, port, hookPort))
-	site, hook := server(b, port), server(b, hookPort)
+	site, hook := serveMessages(b)
 
 	ctx, leave := context.WithCancel(b.Context())
 	var all sync.WaitGroup
@@ -97,6 +79,31 @@ func (c counting) Write(p []byte) (int, error) {
 func (counting) Flush()                           {}
 func (counting) SetWriteDeadline(time.Time) error { return nil }
 func (counting) SetReadDeadline(time.Time) error  { return nil }
+
+// serveMessages runs Caddy with a site that holds requests for messages alone, and its
+// hook, and returns the handlers of both.
+func serveMessages(b *testing.B) (site, hook http.Handler) {
+	b.Helper()
+	addresses := caddytest.FreePorts(b, 2)
+	_, port, _ := net.SplitHostPort(addresses[0])
+	_, hookPort, _ := net.SplitHostPort(addresses[1])
+	inprocess.Serve(b, fmt.Sprintf(`{
+	admin off
+	persist_config off
+	log {
+		output discard
+	}
+}
+:%s {
+	parker {
+		hold messages
+	}
+}
+:%s {
+	parker_publish
+}`, port, hookPort))
+	return server(b, port), server(b, hookPort)
+}
 
 // server is Caddy's handler for the port.
 func server(b *testing.B, port string) http.Handler {

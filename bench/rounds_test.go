@@ -2,41 +2,19 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/caddy-parker/parker/internal/caddytest"
-	"github.com/caddy-parker/parker/internal/caddytest/inprocess"
 )
 
 // What a poll costs that waits for a message and is answered with it, without the
 // network: in parker, and in a handler for net/http that waits on a channel.
 func BenchmarkRounds(b *testing.B) {
 	b.Run("parker", func(b *testing.B) {
-		addresses := caddytest.FreePorts(b, 2)
-		_, port, _ := net.SplitHostPort(addresses[0])
-		_, hookPort, _ := net.SplitHostPort(addresses[1])
-		inprocess.Serve(b, fmt.Sprintf(`{
-	admin off
-	persist_config off
-	log {
-		output discard
-	}
-}
-:%s {
-	parker /messages {
-		hold messages
-	}
-}
-:%s {
-	parker_publish
-}`, port, hookPort))
-		site, hook := server(b, port), server(b, hookPort)
+		site, hook := serveMessages(b)
 		waiting := func() bool {
 			r := httptest.NewRequest(http.MethodGet, "/messages", nil)
 			r.RemoteAddr = "127.0.0.1:1"

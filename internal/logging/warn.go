@@ -1,4 +1,5 @@
-// Package logging limits the number of log lines that clients can cause.
+// Package logging limits the number of log lines that clients can cause, and keeps
+// requests out of the access log.
 package logging
 
 import (
