@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// Call is what members of a group wait for together. One of them leads it, as a
-// [Leader] that is at the backend or queues for it; others join and wait for the [Result].
-// If the backend does not answer, further members lead it with asks of their own: the
-// first answer serves all.
+// Call is an ask that members of a group share. One of them leads it, as a [Leader] that
+// asks the backend or queues for it. The others join it and wait for the [Result]. If the
+// backend does not answer, further members lead the call with asks of their own. The first
+// answer serves all.
 type Call struct {
 	group *Group
 	again bool // it is a replay
 	begun time.Time
 	first Leader
 
-	// done is closed when there is a result; more receives when a member that joined is
-	// to lead, too. Both are nil until a member joins.
+	// done is closed when there is a result. more receives when a member that has joined
+	// must lead as well. Both are nil until a member joins.
 	done chan struct{}
 	more chan struct{}
 
 	// Guarded by the groups' lock.
 	joiners int
 	leaders []*Leader  // whose asks run
-	one     [1]*Leader // room for them, mostly enough
-	overdue bool       // the next member to come leads
+	one     [1]*Leader // memory for leaders, usually enough
+	overdue bool       // the next member that comes leads
 	freed   time.Time  // when an event last made a member lead that had joined
 	result  *Result    // set before done is closed
 }
@@ -36,20 +36,20 @@ type Leader struct {
 	left   bool // its client is gone; guarded by the groups' lock
 }
 
-// slowAfter is how old a call is before an event makes one more member lead. Until then
-// the backend may well answer, and each leader is one more ask at a slow backend.
+// slowAfter is how old a call must be before an event makes one more member lead. Until
+// then the backend is likely to answer, and each leader is one more ask at a slow backend.
 const slowAfter = time.Second
 
 // Done is closed when the call has a result.
 func (c *Call) Done() <-chan struct{} { return c.done }
 
-// Result is what the call brought, once it has ended.
+// Result returns the result of a call that has ended.
 func (c *Call) Result() *Result { return c.result }
 
-// More receives when a member that joined is to call [Call.Lead].
+// More receives when a member that has joined must call [Call.Lead].
 func (c *Call) More() <-chan struct{} { return c.more }
 
-// Lead makes a member that joined a leader, if the backend is still to be asked once
+// Lead makes a member that has joined a leader, if the backend must still be asked once
 // more. Otherwise it returns nil.
 func (c *Call) Lead(cancel func()) *Leader {
 	s := c.group.groups
@@ -65,10 +65,10 @@ func (c *Call) Lead(cancel func()) *Leader {
 // Slow reports whether the backend takes long to answer.
 func (c *Call) Slow() bool { return time.Since(c.begun) >= slowAfter }
 
-// LeadOnEvent is Lead for a member that has heard of an event since it joined: the
-// backend may answer what is asked now, though it does not answer what was asked before.
-// Of all members that have heard of the event, one leads. If the call is not slow yet,
-// the member is to call again after the wait.
+// LeadOnEvent is Lead for a member that has heard of an event since it joined. The backend
+// may answer an ask that begins now, though it does not answer the one before. Of all
+// members that have heard of the event, one leads. If wait is not 0, the call is not slow
+// yet, and the member must call LeadOnEvent again after it.
 func (c *Call) LeadOnEvent(heard time.Time, cancel func()) (leader *Leader, wait time.Duration) {
 	s := c.group.groups
 	s.mu.Lock()
@@ -123,9 +123,9 @@ func (c *Call) JoinerLeft() {
 	cancel(abandoned)
 }
 
-// LeaderLeft is called when the leader's client has left. The ask goes on as long as
-// others wait for the call; otherwise it is cancelled, also if its answer streams to that
-// client alone.
+// LeaderLeft is called when the leader's client has left. The ask goes on as long as others
+// wait for the call. Otherwise it is canceled, even if its answer already streams to that
+// client.
 func (l *Leader) LeaderLeft() {
 	c := l.call
 	s := c.group.groups
@@ -139,8 +139,8 @@ func (l *Leader) LeaderLeft() {
 	cancel(abandoned)
 }
 
-// abandoned returns the leaders for whose asks nobody waits. The caller holds the groups'
-// lock.
+// abandoned returns the leaders whose asks no request waits for. The caller holds the
+// groups' lock.
 func (c *Call) abandoned() (leaders []*Leader) {
 	if c.joiners > 0 {
 		return nil
@@ -162,8 +162,8 @@ func cancel(leaders []*Leader) {
 	}
 }
 
-// Overdue is called when the backend should have begun to answer by now: one more member
-// is to lead.
+// Overdue is called when the backend should have begun to answer by now. One more member
+// leads.
 func (l *Leader) Overdue() {
 	c := l.call
 	s := c.group.groups
@@ -182,7 +182,7 @@ func (l *Leader) Overdue() {
 }
 
 // Alone closes the call to further members, unless some have joined already or it is a
-// replay that others need, too. It reports whether the answer is for the leader alone.
+// replay that others need as well. It reports whether the answer is for the leader only.
 func (l *Leader) Alone() bool {
 	c := l.call
 	s := c.group.groups
@@ -195,8 +195,8 @@ func (l *Leader) Alone() bool {
 	return true
 }
 
-// awaited reports whether others are sure to come for the answer: what released the
-// leader has released them too, or will. The caller holds the groups' lock.
+// awaited reports whether others are sure to need the answer: what has released the leader
+// has released them as well, or will. The caller holds the groups' lock.
 func (c *Call) awaited() bool {
 	g := c.group
 	others := g.members - 1
@@ -213,13 +213,13 @@ func (c *Call) detach() {
 	}
 }
 
-// Finish ends the leader's ask, and the call with it. If the result serves all, the asks
-// of the other leaders are cancelled. It then also serves members that come later, as
-// long as there is no event on their channels. A result without an answer, or of an ask
-// that failed, does not: later members would fail for ever. Nothing is kept for a group
-// that its last member has left. A failure does not end a call that has other leaders.
+// Finish ends the leader's ask, and with it the call. If the result serves all, the asks of
+// the other leaders are canceled. Then it also serves members that come later, until there
+// is an event on their channels. A result without an answer, or of an ask that has failed,
+// does not, because later members would always fail. Nothing is kept for a group without
+// members. A failure does not end a call that has other leaders.
 //
-// It reports whether this is the first result of the call.
+// Finish reports whether this is the first result of the call.
 func (l *Leader) Finish(r *Result) (first bool) {
 	c := l.call
 	s := c.group.groups
@@ -238,8 +238,8 @@ func (l *Leader) Finish(r *Result) (first bool) {
 	return first
 }
 
-// GiveUp ends an ask that was cancelled. If it was the last, the call ends without an
-// answer, and all members that joined ask again at the time given.
+// GiveUp ends an ask that was canceled. If it was the last one, the call ends without an
+// answer, and all members that have joined ask again at the given time.
 func (l *Leader) GiveUp(retry time.Time) {
 	c := l.call
 	s := c.group.groups
@@ -251,7 +251,7 @@ func (l *Leader) GiveUp(retry time.Time) {
 	}
 }
 
-// Served returns the result that another leader has brought meanwhile, if it serves all.
+// Served returns the result of another leader that has come first, if it serves all.
 // Otherwise it returns nil.
 func (l *Leader) Served() *Result {
 	c := l.call
@@ -279,7 +279,7 @@ func (c *Call) end(r *Result) {
 		}
 	}
 	c.result = r
-	c.joiners = 0 // nobody waits for it any more
+	c.joiners = 0
 	if c.done != nil {
 		close(c.done)
 	}

@@ -24,10 +24,10 @@ func ignoredField(name string) bool {
 	return false
 }
 
-// selecting are the fields that select which answer is given, or a form of it, also
-// where a backend does not name them in Vary: conditions and ranges by definition,
-// the others because old backends forget to. By some of them frameworks let a client
-// replace the method or the URL; by others pages ask for a part of themselves.
+// selecting are the fields that select an answer, or a form of it, even if the backend does
+// not name them in Vary: conditions and ranges by definition, the others because old
+// backends forget it. With some of them frameworks let a client replace the method or the
+// URL. With others pages ask for a part of themselves.
 var selecting = [...]string{
 	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Origin", "Range",
 	"If", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
@@ -38,7 +38,7 @@ var selecting = [...]string{
 	"X-Inertia", "X-Inertia-Partial-Component", "X-Inertia-Partial-Data", "X-Inertia-Partial-Except", "X-Inertia-Version",
 }
 
-// selectingAt is where in selecting a field is.
+// selectingAt is the index of a field in selecting.
 var selectingAt = func() map[string]int {
 	at := make(map[string]int, len(selecting))
 	for i, name := range selecting {
@@ -47,7 +47,7 @@ var selectingAt = func() map[string]int {
 	return at
 }()
 
-// appendSelecting adds the fields that count whatever the operator says.
+// appendSelecting adds the fields that always count.
 func appendSelecting(b []byte, q Request) []byte {
 	var fields [len(selecting)][]string
 	for name, lines := range q.Kept.Fields {
@@ -88,8 +88,8 @@ func appendFields(b []byte, q Request) []byte {
 	return b
 }
 
-// counted returns those lines of a field that tell a backend something: what is meant
-// for parker is left out.
+// counted returns the lines of a field that mean something to a backend, without what is
+// meant for parker.
 func counted(name string, lines []string, q Request) []string {
 	switch {
 	case name == "Last-Event-Id" && q.Position:
@@ -100,9 +100,9 @@ func counted(name string, lines []string, q Request) []string {
 	return lines
 }
 
-// ignoredVariable reports whether no answer depends on a variable: Caddy has it for
-// itself, or it is about the one request. A client's port is among them. A text is the
-// operator's, but for those of tracing.
+// ignoredVariable reports whether no answer depends on a variable: Caddy uses it itself, or
+// it describes this request only. The client's port is one of them. A string is the
+// operator's, except those of tracing.
 func ignoredVariable(name string, value any) bool {
 	switch name {
 	case "start_time", "uuid", "reverse_proxy.proxy_protocol_info", "reverse_proxy.tls_h1_only", "reverse_proxy.proxy":
@@ -114,8 +114,9 @@ func ignoredVariable(name string, value any) bool {
 	return false
 }
 
-// ignoredPlaceholder reports whether no answer depends on a placeholder that a handler
-// in front has set: it is about one exchange with a backend, as that of forward_auth.
+// ignoredPlaceholder reports whether no answer depends on a placeholder that a handler in
+// front has set, because it describes a single exchange with a backend, such as the one of
+// forward_auth.
 func ignoredPlaceholder(name string) bool {
 	about, ok := strings.CutPrefix(name, "http.reverse_proxy.")
 	if !ok {
@@ -125,12 +126,12 @@ func ignoredPlaceholder(name string) bool {
 	return !ok || field == "Date" || ignoredField(field)
 }
 
-// unique numbers the requests of which a part cannot be compared.
+// unique counts the requests with a part that cannot be compared.
 var unique atomic.Uint64
 
-// appendVariables adds the variables and placeholders that handlers further out have
-// set: routes and backends can go by them, also where what they were made of is gone. A
-// request with one of a type that is not known is like no other.
+// appendVariables adds the variables and placeholders that handlers further out have set,
+// because routes and backends can use them even if the data that they were made of is gone.
+// A request with a variable of an unknown type is like no other.
 func appendVariables(b []byte, q Request) []byte {
 	type named struct {
 		name  string
@@ -165,9 +166,8 @@ func appendVariables(b []byte, q Request) []byte {
 // appendUnique makes a request like no other.
 func appendUnique(b []byte) []byte { return binary.BigEndian.AppendUint64(b, unique.Add(1)) }
 
-// appendAny adds a value with its type. ok is false if the type is not one that
-// configurations and Caddy's own handlers use for variables; then only a part of the
-// value may have been added.
+// appendAny adds a value with its type. ok is false if configurations and Caddy's own
+// handlers do not use the type for variables. Then the value may be incomplete.
 func appendAny(b []byte, value any) (_ []byte, ok bool) {
 	switch v := value.(type) {
 	case http.Header:
@@ -203,7 +203,7 @@ func appendMap[V any](b []byte, m map[string]V, appendValue func([]byte, V) ([]b
 	return b, true
 }
 
-// appendScalar adds a text, a number or a truth value.
+// appendScalar adds a string, a number or a boolean.
 func appendScalar(b []byte, value any) (_ []byte, ok bool) {
 	v := reflect.ValueOf(value)
 	b = append(b, byte(v.Kind()))

@@ -1,10 +1,10 @@
-// Package coalesce lets requests that would get the same answer share one: an ask
-// that is in flight is joined, and the answer of a replay serves all that were
-// released with it, however many they are.
+// Package coalesce lets requests that would get the same answer share one ask: a request
+// joins an ask that is in flight, and the answer to a replay serves all requests that were
+// released together, however many they are.
 //
-// Requests belong together if they have the same [Key]. What a group shares is
-// only ever as old as the last event on its channels: an ask that began before an
-// event serves nobody who comes after it.
+// Requests form a group if they have the same [Key]. An answer is never shared across an
+// event: an ask that began before an event on the group's channels does not serve requests
+// that ask after it.
 package coalesce
 
 import (
@@ -27,10 +27,10 @@ type Groups struct {
 	mu     sync.Mutex // guards all below and all that is in it
 	groups map[Key]*Group
 	looks  map[lot.Moment]*look // by the event
-	vain   int                  // events in a row for which looks brought nothing
+	vain   int                  // events in a row for which looks found nothing
 }
 
-// Group is the requests of one key. It lives as long as it has members.
+// Group holds the requests of one key. It exists as long as it has members.
 type Group struct {
 	groups   *Groups
 	key      Key
@@ -38,28 +38,28 @@ type Group struct {
 	begun    lot.Mark // when the last call began
 
 	members int
-	call    *Call   // the youngest, if it has not ended
-	last    *Result // the youngest call's, if it can be shared
+	call    *Call   // the newest, if it has not ended
+	last    *Result // of the newest call, if it can be shared
 
-	reuseUntil time.Time   // last serves first asks too until then
-	reuse      *lot.Waiter // on no channel: it tells when that time is over
-	reusing    bool        // the group is a member of its own, for last's sake
+	reuseUntil time.Time   // until then last serves first asks as well
+	reuse      *lot.Waiter // a timer for that, on no channel
+	reusing    bool        // the group counts itself as a member, to keep last
 
-	parked   map[*lot.Waiter]struct{} // for the tick and for looks to choose from
-	look     *look                    // the last that it took part in
-	told     *look                    // of which all have taken an answer that one knew,
-	toldStep int                      // and at which time
+	parked   map[*lot.Waiter]struct{} // from which ticks and looks choose
+	look     *look                    // the last one that the group took part in
+	told     *look                    // the last one of which all have taken a known answer,
+	toldStep int                      // and its step then
 	ticker   *lot.Waiter
 	ticking  bool
 }
 
-// Gauge is told how many groups there are.
+// Gauge counts groups.
 type Gauge interface {
 	Inc()
 	Dec()
 }
 
-// Options is how the groups of a handler ask.
+// Options says how the groups of a handler ask.
 type Options struct {
 	// Reuse is how long a nothing-new answer serves first asks. 0: not at all.
 	Reuse time.Duration
@@ -71,14 +71,14 @@ type Options struct {
 	// ascending order. None: never.
 	LookAgain []time.Duration
 
-	// Interest is what events are to the requests.
+	// Interest says what events are to the requests.
 	Interest lot.Interest
 
-	// Count is told how many groups there are.
+	// Count counts the groups.
 	Count Gauge
 }
 
-// New makes the groups of a handler.
+// New returns the groups of a handler.
 func New(l *lot.Lot, options Options) *Groups {
 	return &Groups{
 		lot: l, reuse: options.Reuse, watch: options.Watch, lookAgain: options.LookAgain, interest: options.Interest, count: options.Count,
@@ -86,8 +86,8 @@ func New(l *lot.Lot, options Options) *Groups {
 	}
 }
 
-// Enter makes the caller a member of the key's group, whose members all wait on
-// the same channels. [Group.Exit] must follow.
+// Enter makes the caller a member of the key's group. All members wait on the same
+// channels. [Group.Exit] must follow.
 func (s *Groups) Enter(key Key, channels []string) *Group {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,18 +119,17 @@ func (g *Group) exit() {
 	g.groups.count.Dec()
 }
 
-// moved reports whether anything happened on the channels since the last call began.
-// The caller holds the groups' lock.
+// moved reports whether an event has come on the channels since the last call began. The
+// caller holds the groups' lock.
 func (g *Group) moved() bool { return g.groups.lot.Mark(g.channels) != g.begun }
 
-// JoinOrLead joins a call, or is served at once by the result of one that has ended,
-// or leads a call of its own: just one of the three is not nil. An ended call
-// serves all that ask again, and first asks as long as its answer is for reuse.
-// What is on the way or was brought before the last event serves nobody. A call that
-// is overdue is led by the caller, too.
+// JoinOrLead joins a call, or returns the result of one that has ended, or makes the caller
+// lead a call: exactly one of the three is not nil. The result of an ended call serves all
+// replays, and first asks as long as it may be reused. A call that began before the last
+// event serves nobody. If a call is overdue, the caller leads it as well.
 //
-// cancel is called if the caller leads, and either another's answer has come first, or
-// its client leaves and nobody else waits.
+// If the caller leads, cancel is called when another's answer has come first, or when its
+// client has left and no other request waits for the call.
 func (g *Group) JoinOrLead(again bool, cancel func()) (join *Call, ready *Result, lead *Leader) {
 	s := g.groups
 	s.mu.Lock()
@@ -147,7 +146,7 @@ func (g *Group) JoinOrLead(again bool, cancel func()) (join *Call, ready *Result
 	return nil, nil, g.begin(again, cancel)
 }
 
-// begin starts a call. From here on events count against it.
+// begin starts a call. After an event from now on, it serves nobody else.
 func (g *Group) begin(again bool, cancel func()) *Leader {
 	g.begun = g.groups.lot.Mark(g.channels)
 	g.last = nil
@@ -165,7 +164,7 @@ func (g *Group) join() *Call {
 	return c
 }
 
-// keep holds on to a call's result for all that it may serve later.
+// keep keeps a call's result for the requests that it may serve later.
 func (g *Group) keep(r *Result) {
 	g.last = r
 	if !r.NothingNew || g.groups.reuse <= 0 {
@@ -173,7 +172,7 @@ func (g *Group) keep(r *Result) {
 	}
 	g.reuseUntil = time.Now().Add(g.groups.reuse)
 	if g.reusing && !g.reuse.Leave() {
-		return // the callback is on its way, and looks at the time itself
+		return // the callback is about to run, and checks the time itself
 	}
 	if !g.reusing {
 		g.reusing = true
@@ -185,7 +184,7 @@ func (g *Group) keep(r *Result) {
 	g.reuse.Hold(g.reuseUntil, g.reused)
 }
 
-// reused is called when the time of reuse may be over.
+// reused is called when the time for reuse may be over.
 func (g *Group) reused(lot.Outcome) {
 	s := g.groups
 	s.mu.Lock()

@@ -19,8 +19,8 @@ import (
 // Key is a digest of all that requests must agree on to share an ask or an answer.
 type Key [sha256.Size]byte
 
-// Rule says on what requests must agree to share. The zero value is the safe one:
-// on everything that a backend or a route can tell them apart by.
+// Rule says on what requests must agree to share. The zero value is the safe rule: they
+// must agree on everything that a backend or a route can distinguish them by.
 type Rule struct {
 	values []value
 	public bool
@@ -52,21 +52,21 @@ type Request struct {
 
 	Channels []string
 
-	// Position says that Last-Event-ID is a position of parker's own, which tells the
-	// backend nothing.
+	// Position is true if Last-Event-ID is one of parker's own positions, which mean
+	// nothing to the backend.
 	Position bool
 
-	// Alone says that other requests may go through another route, which the rest does
-	// not tell. By the safe rule the request is like no other then.
+	// Alone is true if other requests may go through another route, for a reason that the
+	// rest does not show. By the safe rule the request is then like no other.
 	Alone bool
 
-	// Varies names the fields by which answers varied that did not suit the request.
+	// Varies names the fields by which answers varied that did not match the request.
 	Varies []string
 }
 
-// Key returns the key of a request. Each part of what is digested comes with its
-// length, so that nothing that a client writes into one part can pass for another.
-// Of the request's secrets no more than the digest is remembered.
+// Key returns the key of a request. Each part of the digested data is preceded by its
+// length, so that a client cannot write one part into another. Of the request's secrets
+// only the digest is remembered.
 func (rule *Rule) Key(q Request) Key {
 	buffer := buffers.Get().(*[]byte)
 	b := rule.append((*buffer)[:0], q)
@@ -79,8 +79,8 @@ func (rule *Rule) Key(q Request) Key {
 	return key
 }
 
-// buffers are for what is digested. They are left without it. Those that a few large
-// requests need are not kept.
+// buffers hold the data that is digested. They are cleared after use. Large ones are not
+// kept.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 const maxBuffer = 16 << 10
@@ -107,7 +107,7 @@ func (rule *Rule) append(b []byte, q Request) []byte {
 	return b
 }
 
-// appendTarget adds what is asked for: it counts whatever the operator says.
+// appendTarget adds what is asked for, which always counts.
 func appendTarget(b []byte, q Request) []byte {
 	r := q.HTTP
 	b = appendPart(b, r.Method)
@@ -121,7 +121,7 @@ func appendTarget(b []byte, q Request) []byte {
 	original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	b = appendPart(b, original.Method) // it says whether a 304 can be the answer
 	b = appendPart(b, original.URL.Path)
-	b = appendField(b, takenOut(q.Kept.Field("Connection")))
+	b = appendField(b, removedFields(q.Kept.Field("Connection")))
 	b = appendField(b, q.Channels)
 	body := q.Kept.Body()
 	b = strconv.AppendBool(b, body != nil)
@@ -132,8 +132,9 @@ func appendTarget(b []byte, q Request) []byte {
 	return b
 }
 
-// appendConnection adds how the request came, before any rewrite: routes and backends
-// know of it. The client's port is left out, as a client has many connections.
+// appendConnection adds how the request has arrived, before any rewrite, because routes and
+// backends can use that. The client's port is left out, because a client has many
+// connections.
 func appendConnection(b []byte, r *http.Request) []byte {
 	original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	b = appendPart(b, original.RequestURI)
@@ -156,8 +157,8 @@ func appendConnection(b []byte, r *http.Request) []byte {
 	return b
 }
 
-// hostOf returns the host of an address as net/http has it. That of a Unix socket is
-// its own.
+// hostOf returns the host of an address as net/http has it. The address of a Unix socket is
+// returned unchanged.
 func hostOf(address string) string {
 	if host, _, err := net.SplitHostPort(address); err == nil {
 		return host
@@ -165,8 +166,8 @@ func hostOf(address string) string {
 	return address
 }
 
-// appendAddress adds a [net.Addr]. The types that servers have are added without
-// being formatted, which would cost more than all the rest of the connection.
+// appendAddress adds a [net.Addr]. The types that servers use are not formatted, because
+// that would cost more than the rest of the connection.
 func appendAddress(b []byte, address any) []byte {
 	switch a := address.(type) {
 	case *net.TCPAddr:
@@ -179,14 +180,14 @@ func appendAddress(b []byte, address any) []byte {
 	return b
 }
 
-// value is one of those that the operator has named in share.
+// value is one of the values of the option share.
 type value struct {
-	field string // of the request; empty: it is made of placeholders
+	field string // of the request; empty: text with placeholders
 	text  string
 }
 
 func valueOf(text string) value {
-	// A field is looked up as it is: a replacer takes ten times as long.
+	// A field is read directly: a replacer takes ten times as long.
 	if name, ok := strings.CutPrefix(text, "{http.request.header."); ok && strings.IndexByte(name, '}') == len(name)-1 {
 		return value{field: http.CanonicalHeaderKey(name[:len(name)-1])}
 	}
@@ -201,10 +202,10 @@ func (v value) append(b []byte, q Request) []byte {
 	return appendPart(b, replacer.ReplaceAll(v.text, ""))
 }
 
-// takenOut returns the names of the fields that a proxy takes out of a request as
-// Connection names them (RFC 9110, section 7.6.1): the backend answers as if they had
-// not been sent.
-func takenOut(connection []string) []string {
+// removedFields returns the names of the fields that a proxy removes from a request because
+// Connection names them (RFC 9110, section 7.6.1). The backend answers as if they had not
+// been sent.
+func removedFields(connection []string) []string {
 	var names []string
 	for _, line := range connection {
 		for name := range strings.SplitSeq(line, ",") {

@@ -6,21 +6,21 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Many applications answer a write before they show it: updates are deferred, a cache
-// or a replica lags. So a group whose members were woken and found nothing new looks
+// Many applications answer a write before its result is visible: updates are deferred, or a
+// cache or a replica lags. So a group whose members were woken and found nothing new looks
 // again after a while, one member for all.
 const (
-	// lookSample is how many groups look at first, for one event and at one of the
-	// times. Where most wake-ups of a channel are for others, looks are few beside
-	// replays.
+	// lookSample is how many groups look at first, for one event and at one time. So
+	// looks are few compared to replays if most wake-ups of a channel concern other
+	// clients.
 	lookSample = 64
 
-	// lookMore is how many more look for each that finds news: what concerns most
-	// groups soon reaches all.
+	// lookMore is how many more groups look for each one that finds news, so that news
+	// for most groups soon reaches all.
 	lookMore = 8
 
-	// After fadeAfter events in a row whose looks have brought nothing, groups look
-	// for one event in fadeTo, until a look brings news.
+	// After fadeAfter events in a row whose looks have found nothing, groups look for
+	// one event in fadeTo, until a look finds news.
 	fadeAfter = 16
 	fadeTo    = 16
 )
@@ -31,32 +31,32 @@ type Parking uint8
 const (
 	// First: it has asked for the first time.
 	First Parking = iota
-	// InVain: an event had it ask, and there was nothing new.
+	// InVain: it has asked because of an event, and there was nothing new.
 	InVain
-	// Anew: it was let go for another reason.
+	// Anew: it was released for another reason.
 	Anew
 )
 
-// look is what is to be looked at again because of one event.
+// look says which groups look again because of one event.
 type look struct {
 	event lot.Moment
-	step  int // the next of the times
-	left  int // how many more may look
+	step  int // the index of the next time
+	left  int // how many more groups may look
 	timer *lot.Waiter
 
-	next    map[*Group]struct{} // to look at that time
-	pending map[*Group]struct{} // that could look now, but are not in the sample
+	next    map[*Group]struct{} // may look at that time
+	pending map[*Group]struct{} // could look now, but are not in the sample
 
 	asked, news bool
-	over        bool // the last of the times was
+	over        bool // the last time has passed
 }
 
-// lookRest is how long an event is remembered that has been looked at: members that ask
-// late because of it count with those before.
+// lookRest is how long an event is remembered after its looks: members that ask late
+// because of it count with the others.
 const lookRest = 10 * time.Second
 
-// joinLook has the group take part in what is looked at again because of an event. It
-// reports whether it does. The caller holds the groups' lock.
+// joinLook makes the group one of those that look again because of an event. It reports
+// whether it is one. The caller holds the groups' lock.
 func (g *Group) joinLook(event lot.Moment, why Parking) bool {
 	s := g.groups
 	e := s.looks[event]
@@ -82,7 +82,7 @@ func (g *Group) joinLook(event lot.Moment, why Parking) bool {
 	return true
 }
 
-// leaveLook has the group take part no longer. The caller holds the groups' lock.
+// leaveLook undoes joinLook. The caller holds the groups' lock.
 func (g *Group) leaveLook() {
 	e := g.look
 	if e == nil {
@@ -92,7 +92,7 @@ func (g *Group) leaveLook() {
 	delete(e.next, g)
 	delete(e.pending, g)
 	if len(e.next)+len(e.pending) == 0 && !e.asked && g.groups.looks[e.event] == e {
-		delete(g.groups.looks, e.event) // it never was looked at
+		delete(g.groups.looks, e.event) // no group has looked
 		e.timer.Leave()
 	}
 }
@@ -105,9 +105,9 @@ func sampled(event lot.Moment) bool {
 // Looks reports whether groups look again at all.
 func (s *Groups) Looks() bool { return len(s.lookAgain) > 0 }
 
-// recent reports whether a group that parks now is to look again for the last event on
-// its channels. One that came shortly before a first ask began may not show yet, too; one
-// that came since has the backend asked anyway.
+// recent reports whether a group that parks now must look again for the last event on its
+// channels. The result of an event shortly before a first ask may not be visible yet. After
+// an event since then the backend is asked anyway.
 func (g *Group) recent(why Parking, asked time.Time) (event lot.Moment, ok bool) {
 	s := g.groups
 	if len(s.lookAgain) == 0 {
@@ -125,7 +125,7 @@ func (s *Groups) lookLater(e *look, after time.Duration) {
 	e.timer.Hold(time.Now().Add(after), func(lot.Outcome) { s.look(e) })
 }
 
-// look has a sample of the groups look, one member each, and waits for the next time.
+// look makes a sample of the groups look, one member each, and waits for the next time.
 func (s *Groups) look(e *look) {
 	s.mu.Lock()
 	if s.looks[e.event] != e {
@@ -156,8 +156,9 @@ func (s *Groups) look(e *look) {
 	lookAll(chosen)
 }
 
-// choose takes up to count groups that can look now: their members are parked, nobody
-// asks for them, and no event has come since. The caller holds the groups' lock.
+// choose returns a member of each of up to count groups that can look now: their members
+// are parked, none of them asks, and no event has come since. The caller holds the groups'
+// lock.
 func (s *Groups) choose(e *look, count int) (chosen []*lot.Waiter) {
 	for g := range e.pending {
 		if len(chosen) == count {
@@ -169,7 +170,7 @@ func (s *Groups) choose(e *look, count int) (chosen []*lot.Waiter) {
 		}
 		for w := range g.parked {
 			chosen = append(chosen, w)
-			g.last = nil // it asks, whatever the last answer was
+			g.last = nil // the member must ask, whatever the last answer was
 			e.asked = true
 			break
 		}
@@ -177,8 +178,8 @@ func (s *Groups) choose(e *look, count int) (chosen []*lot.Waiter) {
 	return chosen
 }
 
-// Found says that a member which looked has found news: all other members ask, and more
-// groups look.
+// Found must be called when a member that looked has found news. All other members ask, and
+// more groups look.
 func (g *Group) Found() {
 	s := g.groups
 	s.mu.Lock()
@@ -192,9 +193,9 @@ func (g *Group) Found() {
 	lookAll(all)
 }
 
-// FoundKnown says that a member which looked has found only what its client has already.
-// Others may have come before the write showed: all take the same answer, once for each
-// time at which the group looks.
+// FoundKnown must be called when a member that looked has found what its client knows
+// already. Others may have come before the result of the write was visible: all take the
+// same answer, once for each time at which the group looks.
 func (g *Group) FoundKnown() {
 	s := g.groups
 	s.mu.Lock()

@@ -9,30 +9,30 @@ import (
 	"github.com/caddy-parker/parker/internal/ask"
 )
 
-// Result is what a call brought, for all that joined it.
+// Result is the result of a call, for all that have joined it.
 type Result struct {
-	// Answer can be shared. It is nil if each has to ask alone, unless Err is
-	// set: to that it may hold header fields.
+	// Answer is the answer that can be shared, or nil if each must ask alone. If Err is
+	// set, it holds the header fields of the error's answer, if there are any.
 	Answer     *ask.Answer
 	NothingNew bool
 
-	// Varies holds the request fields named by the answer's Vary, as the
-	// leader's request had them: it suits requests with the same.
+	// Varies holds the request fields that the answer's Vary names, as the leader's
+	// request had them. The answer matches requests with the same fields.
 	Varies http.Header
 
-	// Personal says that the backend marks the answer as one client's only, and that
-	// the operator shares it all the same.
+	// Personal is true if the backend marks the answer as one client's, and the operator
+	// shares it all the same.
 	Personal bool
 
-	// Err is the handlers' error, of which Caddy makes an answer.
+	// Err is the handlers' error. Caddy makes an answer of it.
 	Err error
 
-	// Retry is when to ask again, if the ask failed or was given up; zero if it
-	// was not.
+	// Retry is when to ask again if the ask has failed or was given up. Otherwise it is
+	// the zero time.
 	Retry time.Time
 }
 
-// Alone is the result of a call that has nothing to share: each has to ask alone.
+// Alone is the result of a call that has nothing to share: each must ask alone.
 var Alone = new(Result)
 
 // Matches reports whether a request with these fields would have got the answer.
@@ -46,8 +46,8 @@ func (r *Result) Matches(field func(name string) []string) bool {
 	return true
 }
 
-// Varied is those of a request's fields that the answer's Vary names. With
-// `*` no other request would get the answer: ok is false.
+// Varied returns the request fields that the answer's Vary names. ok is false if that is
+// `*`, because then no other request would get the answer.
 func Varied(answer http.Header, field func(name string) []string) (varies http.Header, ok bool) {
 	for _, line := range answer["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -72,5 +72,5 @@ func (r *Result) fails() bool {
 	return r.Err != nil || !r.Retry.IsZero() || r.Answer != nil && !r.NothingNew && r.Answer.Status >= http.StatusInternalServerError
 }
 
-// serves reports whether the result is for all members that wait for it.
+// serves reports whether the result is for all members of the group.
 func (r *Result) serves() bool { return r.Answer != nil || r.Err != nil }

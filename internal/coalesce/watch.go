@@ -6,10 +6,10 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-// Parked says that a member's waiter is about to be parked, and why. With a watch
-// interval, one of those that are parked is woken at each tick, to ask for all; after a
-// wake-up that found nothing new, one looks again: asked is when the member last asked.
-// If listed, [Group.Unparked] must follow.
+// Parked must be called when a member's waiter is about to be parked. With a watch interval,
+// one parked member is woken at each tick, to ask for all. After a wake-up that found
+// nothing new, one member looks again. asked is when the member has last asked. If listed
+// is true, [Group.Unparked] must follow.
 func (g *Group) Parked(w *lot.Waiter, why Parking, asked time.Time) (listed bool) {
 	s := g.groups
 	event, looks := g.recent(why, asked)
@@ -34,7 +34,7 @@ func (g *Group) Parked(w *lot.Waiter, why Parking, asked time.Time) (listed bool
 	return true
 }
 
-// Unparked says that it is not any more.
+// Unparked undoes Parked.
 func (g *Group) Unparked(w *lot.Waiter) {
 	s := g.groups
 	s.mu.Lock()
@@ -42,8 +42,7 @@ func (g *Group) Unparked(w *lot.Waiter) {
 	delete(g.parked, w)
 }
 
-// WakeAll wakes all members that are parked: the one that the tick woke found
-// news.
+// WakeAll wakes all parked members, because the one that the tick has woken found news.
 func (g *Group) WakeAll() {
 	s := g.groups
 	s.mu.Lock()
@@ -54,7 +53,7 @@ func (g *Group) WakeAll() {
 	}
 }
 
-// all is the members that are parked. The caller holds the groups' lock.
+// all returns the parked members. The caller holds the groups' lock.
 func (g *Group) all() []*lot.Waiter {
 	all := make([]*lot.Waiter, 0, len(g.parked))
 	for w := range g.parked {
@@ -71,8 +70,8 @@ func (g *Group) tickLater() {
 	g.ticker.Hold(time.Now().Add(g.groups.watch), g.tick)
 }
 
-// tick wakes one parked member, unless an ask is in flight that the backend may still
-// answer, and goes on as long as there are any.
+// tick wakes one parked member, unless there is an ask in flight that the backend may still
+// answer. Ticks go on as long as members are parked.
 func (g *Group) tick(lot.Outcome) {
 	s := g.groups
 	s.mu.Lock()
@@ -85,7 +84,7 @@ func (g *Group) tick(lot.Outcome) {
 		}
 	}
 	if chosen != nil {
-		g.last = nil // it asks, whatever the last answer was
+		g.last = nil // the member must ask, whatever the last answer was
 	}
 	if len(g.parked) > 0 {
 		g.tickLater()
