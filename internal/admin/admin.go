@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/status"
 )
@@ -143,22 +144,10 @@ func totals(h hub.Hub, _ http.ResponseWriter, r *http.Request) (any, error) {
 	}, nil
 }
 
-// page returns which page of a list a request asks for.
-func page(r *http.Request) (after string, limit int, err error) {
-	query := r.URL.Query()
-	limit = 100
-	if query.Has("limit") {
-		if limit, err = strconv.Atoi(query.Get("limit")); err != nil || limit < 1 || limit > 1000 {
-			return "", 0, refuse(http.StatusBadRequest, "limit must be a number from 1 to 1000")
-		}
-	}
-	return query.Get("after"), limit, nil
-}
-
 // Channels is a page of channels.
 type Channels struct {
-	Channels []hook.ChannelWaiting `json:"channels"`
-	Next     string                `json:"next,omitempty"`
+	Channels []lot.ChannelWaiting `json:"channels"`
+	Next     string               `json:"next,omitempty"`
 }
 
 func channels(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
@@ -168,12 +157,12 @@ func channels(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := only(r, http.MethodGet); err != nil {
 		return nil, err
 	}
-	after, limit, err := page(r)
-	if err != nil {
-		return nil, err
+	after, limit, refusal := hook.PageOf(r.URL.Query())
+	if refusal != nil {
+		return nil, refuse(refusal.Status, refusal.Detail)
 	}
-	list := h.Channels(r.URL.Query().Get("prefix"), after, limit+1)
-	answer := Channels{Channels: append([]hook.ChannelWaiting{}, list[:min(limit, len(list))]...)}
+	list := h.WaitingAfter(r.URL.Query().Get("prefix"), after, limit+1)
+	answer := Channels{Channels: append([]lot.ChannelWaiting{}, list[:min(limit, len(list))]...)}
 	if len(list) > limit {
 		answer.Next = list[limit-1].Channel
 	}
@@ -182,7 +171,7 @@ func channels(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
 
 // Channel is a page of the waiting requests of a channel.
 type Channel struct {
-	hook.ChannelWaiting
+	lot.ChannelWaiting
 	Newest   string    `json:"newest"` // the position of the newest event in history
 	Requests []Request `json:"requests"`
 	Next     string    `json:"next,omitempty"`
@@ -220,18 +209,19 @@ func channel(h hub.Hub, w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := only(r, http.MethodGet); err != nil {
 		return nil, err
 	}
-	after, limit, err := page(r)
-	if err != nil {
-		return nil, err
+	after, limit, refusal := hook.PageOf(r.URL.Query())
+	if refusal != nil {
+		return nil, refuse(refusal.Status, refusal.Detail)
 	}
 	skip := 0
 	if after != "" {
+		var err error
 		if skip, err = strconv.Atoi(after); err != nil || skip < 0 {
 			return nil, refuse(http.StatusBadRequest, "after must be the value of next of the page before")
 		}
 	}
 	answer := Channel{
-		ChannelWaiting: hook.ChannelWaiting{Channel: name, Waiting: h.Waiting(name)},
+		ChannelWaiting: lot.ChannelWaiting{Channel: name, Waiting: h.Waiting(name)},
 		Newest:         h.Newest([]string{name}).String(),
 		Requests:       []Request{},
 	}

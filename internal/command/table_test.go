@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-parker/parker/internal/hook"
+	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/status"
 )
 
@@ -19,7 +19,7 @@ func TestTheTableReadsWell(t *testing.T) {
 		Sample: status.Sample{Requests: 10204, Streams: 312, Groups: 1204, Released: 1033.6, Asks: 9.25, Saved: 87},
 		View: status.View{
 			Channels: 1200,
-			Busiest:  []hook.ChannelWaiting{{Channel: "rooms/7", Waiting: hook.Waiting{Requests: 5120, Streams: 12}}, {Channel: "日本", Waiting: hook.Waiting{Streams: 1}}},
+			Busiest:  []lot.ChannelWaiting{{Channel: "rooms/7", Waiting: lot.Waiting{Requests: 5120, Streams: 12}}, {Channel: "日本", Waiting: lot.Waiting{Streams: 1}}},
 			Broker:   status.Broker{Lag: 2.55, Waiting: 1234, HistoryBytes: 34_100},
 		},
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-parker/parker/internal/lot"
 )
 
 func TestAPublisherSaysMoreOfAnEventInTheHeader(t *testing.T) {
@@ -54,7 +56,7 @@ func TestAWakeupMayHaveAnIDAndALifetime(t *testing.T) {
 }
 
 func TestTheAnswerToAnIDThatIsPublishedAgainSaysSo(t *testing.T) {
-	server := serveLoopback(t, &memoryBoard{waiting: []ChannelWaiting{{"a", Waiting{Requests: 2}}}})
+	server := serveLoopback(t, &memoryBoard{waiting: []lot.ChannelWaiting{{Channel: "a", Waiting: lot.Waiting{Requests: 2}}}})
 	for _, want := range []string{
 		`{"channel":"a","position":"parker.e-1","released":2}` + "\n",
 		`{"channel":"a","position":"parker.e-1","released":0,"duplicate":true}` + "\n",

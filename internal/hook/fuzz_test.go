@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/lot"
 )
 
 // FuzzHook sends whatever net/http reads as a request to an open hook and to one
@@ -40,7 +41,7 @@ func FuzzHook(f *testing.F) {
 				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), -1
 			}
 			r.RemoteAddr = "127.0.0.1:1"
-			board := &memoryBoard{waiting: []ChannelWaiting{{"a", Waiting{}}, {"rooms/7", Waiting{}}}}
+			board := &memoryBoard{waiting: []lot.ChannelWaiting{{Channel: "a", Waiting: lot.Waiting{}}, {Channel: "rooms/7", Waiting: lot.Waiting{}}}}
 			w := httptest.NewRecorder()
 			newHook(t, board, tokens, nil).ServeHTTP(w, r)
 			if w.Code >= 400 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/lot"
 )
 
 // Board publishes events for a [Hook] and reports waiting requests.
@@ -23,26 +24,11 @@ type Board interface {
 	Position() brokers.Position
 
 	// Waiting counts the waiting requests and streams of a channel.
-	Waiting(channel string) Waiting
+	Waiting(channel string) lot.Waiting
 
-	// Channels returns up to limit channels with waiting requests whose names begin
+	// WaitingAfter returns up to limit channels with waiting requests whose names begin
 	// with prefix and sort after the name after, in order of the bytes of their names.
-	Channels(prefix, after string, limit int) []ChannelWaiting
-}
-
-// Waiting counts the waiting requests and streams of a channel.
-type Waiting struct {
-	// Requests is the number of parked requests.
-	Requests int `json:"waiting"`
-
-	// Streams is the number of open event streams.
-	Streams int `json:"streams"`
-}
-
-// ChannelWaiting is a channel with the number of its waiting requests and streams.
-type ChannelWaiting struct {
-	Channel string `json:"channel"`
-	Waiting
+	WaitingAfter(prefix, after string, limit int) []lot.ChannelWaiting
 }
 
 // Hook is the HTTP handler of the hook.

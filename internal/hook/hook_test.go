@@ -14,13 +14,14 @@ import (
 	"testing"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/lot"
 )
 
 const maxMessage = 64
 
 // memoryBoard remembers what was published, and reports the channels it is given.
 type memoryBoard struct {
-	waiting []ChannelWaiting // in order of name
+	waiting []lot.ChannelWaiting // in order of name
 	fail    error
 
 	mu     sync.Mutex // guards events
@@ -49,17 +50,17 @@ func (b *memoryBoard) Position() brokers.Position {
 	return brokers.Position{Epoch: "e", Offset: uint64(len(b.events))}
 }
 
-func (b *memoryBoard) Waiting(channel string) Waiting {
+func (b *memoryBoard) Waiting(channel string) lot.Waiting {
 	for _, w := range b.waiting {
 		if w.Channel == channel {
 			return w.Waiting
 		}
 	}
-	return Waiting{}
+	return lot.Waiting{}
 }
 
-func (b *memoryBoard) Channels(_, after string, limit int) []ChannelWaiting {
-	var page []ChannelWaiting
+func (b *memoryBoard) WaitingAfter(_, after string, limit int) []lot.ChannelWaiting {
+	var page []lot.ChannelWaiting
 	for _, w := range b.waiting {
 		if w.Channel > after && len(page) < limit {
 			page = append(page, w)

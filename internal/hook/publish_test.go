@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-parker/parker/internal/lot"
 )
 
 func TestAPublishReachesItsChannel(t *testing.T) {
@@ -40,7 +42,7 @@ func TestAPublishReachesItsChannel(t *testing.T) {
 }
 
 func TestAPublishSaysWhereItStandsAndWhomItReleased(t *testing.T) {
-	board := &memoryBoard{waiting: []ChannelWaiting{{"<rooms>/7", Waiting{Requests: 3}}}}
+	board := &memoryBoard{waiting: []lot.ChannelWaiting{{Channel: "<rooms>/7", Waiting: lot.Waiting{Requests: 3}}}}
 	response, body := call(t, http.DefaultClient, "POST", serveLoopback(t, board)+"/%3Crooms%3E/7", "hello")
 	if want := `{"channel":"<rooms>/7","position":"parker.e-1","released":3}` + "\n"; body != want {
 		t.Errorf("the answer is %s, want %s", body, want)

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-parker/parker/internal/lot"
 )
 
 func TestAReportCountsWhoWaitsOnAChannel(t *testing.T) {
-	board := &memoryBoard{waiting: []ChannelWaiting{{"rooms/7", Waiting{Requests: 3, Streams: 2}}}}
+	board := &memoryBoard{waiting: []lot.ChannelWaiting{{Channel: "rooms/7", Waiting: lot.Waiting{Requests: 3, Streams: 2}}}}
 	server := serveLoopback(t, board)
 	for target, want := range map[string]string{
 		"/rooms/7":           `{"channel":"rooms/7","waiting":3,"streams":2,"position":"parker.e-0"}` + "\n",
@@ -55,14 +57,14 @@ func TestFollowingTheListGivesEveryChannelOnce(t *testing.T) {
 	slices.Sort(names)
 	board := &memoryBoard{}
 	for i, name := range names {
-		board.waiting = append(board.waiting, ChannelWaiting{name, Waiting{Requests: i, Streams: 1}})
+		board.waiting = append(board.waiting, lot.ChannelWaiting{Channel: name, Waiting: lot.Waiting{Requests: i, Streams: 1}})
 	}
 	for _, limit := range []string{"", "?limit=1", "?limit=3", "?limit=8", "?limit=1000"} {
 		page, err := url.Parse(serveLoopback(t, board) + "/" + limit)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []ChannelWaiting
+		var got []lot.ChannelWaiting
 		for page != nil {
 			response, body := call(t, http.DefaultClient, "GET", page.String(), "")
 			var list channelList

@@ -5,15 +5,12 @@ package hub
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-parker/parker/brokers"
-	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/mistakes"
@@ -106,24 +103,10 @@ func (h Hub) Position() brokers.Position { return h.Broker.Position() }
 func (h Hub) Newest(channels []string) brokers.Position { return h.Broker.Newest(channels) }
 
 // Waiting counts the waiting requests and streams of a channel.
-func (h Hub) Waiting(channel string) hook.Waiting {
-	return hook.Waiting(h.Lot.Waiting(channel))
-}
+func (h Hub) Waiting(channel string) lot.Waiting { return h.Lot.Waiting(channel) }
 
-// Channels returns up to limit channels with waiting requests whose names begin with
-// prefix and sort after the name after, in order of their names.
-func (h Hub) Channels(prefix, after string, limit int) []hook.ChannelWaiting {
-	var page []hook.ChannelWaiting
-	h.Lot.EachWaiting(func(name string, waiting lot.Waiting) {
-		if name <= after || !strings.HasPrefix(name, prefix) || len(page) == limit && name > page[limit-1].Channel {
-			return
-		}
-		at, _ := slices.BinarySearchFunc(page, name, func(c hook.ChannelWaiting, name string) int { return strings.Compare(c.Channel, name) })
-		page = slices.Insert(page, at, hook.ChannelWaiting{Channel: name, Waiting: hook.Waiting(waiting)})
-		page = page[:min(len(page), limit)]
-	})
-	return page
+// WaitingAfter returns a page of the channels with waiting requests: see
+// [lot.Lot.WaitingAfter].
+func (h Hub) WaitingAfter(prefix, after string, limit int) []lot.ChannelWaiting {
+	return h.Lot.WaitingAfter(prefix, after, limit)
 }
-
-// Interface guard
-var _ hook.Board = Hub{}

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Inherit gives the waiter what has come for another and was not taken yet. It is
-// for one that takes the other's place, and was registered before: so nothing is
-// lost between the two, and what came for both is there once. Neither may be parked
-// or held, and both are subscribers, or neither is.
+// Inherit gives the waiter the events that another has noted and that were not taken yet.
+// The waiter replaces the other one, and was registered before that leaves: so no event is
+// lost between the two, and an event that came for both is there once. Neither must be
+// parked or held, and either both are subscribers or neither is.
 func (w *Waiter) Inherit(from *Waiter) {
 	from.mu.Lock()
 	event, moved, superseded, lost := from.event, from.moved, from.superseded, from.lost
@@ -31,7 +31,7 @@ func (w *Waiter) Inherit(from *Waiter) {
 	}
 }
 
-// inherit gives a waiter that is neither parked nor held an earlier event.
+// inherit gives an earlier event to a waiter that is neither parked nor held.
 func (w *Waiter) inherit(e *Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -39,14 +39,14 @@ func (w *Waiter) inherit(e *Event) {
 	w.precededBy(e)
 }
 
-// precededBy notes an event that came before what is noted. The caller holds mu.
+// precededBy notes an event that came before the noted one. The caller holds mu.
 func (w *Waiter) precededBy(e *Event) {
 	if e = w.wanted(e); e != nil && !w.knows(e) && (w.event == nil || !w.event.outweighs(e)) {
 		w.event = e
 	}
 }
 
-// wanted is what an event is to the waiter, or nil.
+// wanted returns the event as the waiter wants it, or nil if it does not want it.
 func (w *Waiter) wanted(e *Event) *Event {
 	switch {
 	case e == nil || w.interest == MessagesOnly && e.isWakeUp():
@@ -57,7 +57,7 @@ func (w *Waiter) wanted(e *Event) *Event {
 	return e
 }
 
-// precede puts earlier events in front, but for those that came here as well.
+// precede puts earlier events in front, without those that came for both.
 func (q *queue) precede(earlier []*Event, overflowed bool, wanted func(*Event) *Event) {
 	if len(earlier) == 0 && !overflowed {
 		return

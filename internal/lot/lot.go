@@ -1,15 +1,13 @@
-// Package lot is where requests are parked: all that wait in this process, and
-// the channels they wait on.
+// Package lot is where the requests of this process are parked, each on its channels.
 //
-// A [Waiter] is registered on its channels before the backend is asked and stays
-// registered until its request has ended, so that no event can fall between the
-// ask and the park: what is published in between is noted, and the waiter is
-// released as soon as it parks. However many things happen to a parked waiter at
-// once, it gets exactly one [Outcome].
+// A [Waiter] is registered on its channels before the backend is asked, and stays
+// registered until its request has ended. So no event can be lost between the ask and the
+// park: an event in between is noted, and the waiter is released as soon as it parks.
+// However many things happen to a parked waiter at once, it gets exactly one [Outcome].
 //
-// The lot knows nothing of HTTP. A waiter is released by a callback and owns no
-// goroutine and no timer; publishing on a channel costs what its own waiters
-// cost; a channel without waiters takes no memory.
+// The lot knows nothing about HTTP. A waiter is released by a callback, and has no
+// goroutine and no timer of its own. The cost of a publish depends only on the waiters of
+// its channel. A channel without waiters takes no memory.
 package lot
 
 import (
@@ -27,23 +25,22 @@ const (
 	deadlineCount = 16
 )
 
-// Lot holds the waiters of one process. Its locks are taken in this order: a
-// channel shard's, a waiter's, a deadline queue's. None is held while a callback
-// runs.
+// Lot holds the waiters of one process. Its locks are taken in this order: a shard's, a
+// waiter's, a deadline queue's. None is held while a callback runs.
 type Lot struct {
 	seed      maphash.Seed
 	start     time.Time // deadlines are counted from here
 	shards    [shardCount]shard
 	deadlines [deadlineCount]deadlines
-	turn      atomic.Uint32 // hands waiters to the deadline queues in turn
+	turn      atomic.Uint32 // chooses the deadline queue of the next waiter
 
 	parked    atomic.Int64
 	maxParked atomic.Int64
-	events    atomic.Uint64 // how many came
+	events    atomic.Uint64 // how many have come
 	marks     marks
 }
 
-// shard holds a part of the channels, chosen by their names' hash.
+// shard holds a part of the channels, chosen by the hash of their names.
 type shard struct {
 	mu       sync.Mutex // guards channels and the links of each
 	channels map[string]*channel
@@ -53,7 +50,7 @@ type shard struct {
 type channel struct {
 	name        string
 	first, last *link
-	parked      atomic.Int64 // but for streams
+	parked      atomic.Int64 // without streams
 	streams     int
 }
 
@@ -64,7 +61,7 @@ type link struct {
 	previous, next *link
 }
 
-// New makes an empty lot without a limit.
+// New returns an empty lot without a limit.
 func New() *Lot {
 	l := &Lot{seed: maphash.MakeSeed(), start: time.Now()}
 	l.maxParked.Store(math.MaxInt64)
@@ -72,17 +69,17 @@ func New() *Lot {
 		l.shards[i].channels = make(map[string]*channel)
 	}
 	for i := range l.deadlines {
-		l.deadlines[i].lot = l
+		l.deadlines[i].init(l.start)
 	}
 	return l
 }
 
-// SetMaxParked bounds how many waiters are parked at once; those that are
-// already, stay.
+// SetMaxParked limits how many waiters are parked at once. Those that are parked already
+// stay parked.
 func (l *Lot) SetMaxParked(n int) { l.maxParked.Store(int64(n)) }
 
-// seat counts one more as parked, unless those are as many as may be.
-func (l *Lot) seat() bool {
+// addParked counts one more waiter as parked. It returns false if the limit is reached.
+func (l *Lot) addParked() bool {
 	if l.parked.Add(1) > l.maxParked.Load() {
 		l.parked.Add(-1)
 		return false
@@ -90,70 +87,10 @@ func (l *Lot) seat() bool {
 	return true
 }
 
-// Parked counts the waiters that are parked now, and the streams.
+// Parked counts the parked waiters and the open streams.
 func (l *Lot) Parked() int { return int(l.parked.Load()) }
 
-// Waiting counts what waits on a channel: the requests that are parked now, and
-// the streams that are open.
-type Waiting struct{ Requests, Streams int }
-
-func (ch *channel) waiting() Waiting {
-	return Waiting{Requests: int(ch.parked.Load()), Streams: ch.streams}
-}
-
-// Waiting counts the requests that wait on the channel now.
-func (l *Lot) Waiting(name string) Waiting {
-	s := l.shardOf(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ch := s.channels[name]; ch != nil {
-		return ch.waiting()
-	}
-	return Waiting{}
-}
-
-// EachWaiting calls yield with each channel on which anyone waits, in no order.
-// yield runs while a part of the lot is locked.
-func (l *Lot) EachWaiting(yield func(name string, waiting Waiting)) {
-	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		for name, ch := range s.channels {
-			if w := ch.waiting(); w != (Waiting{}) {
-				yield(name, w)
-			}
-		}
-		s.mu.Unlock()
-	}
-}
-
-// Channels counts the channels that anyone waits on.
-func (l *Lot) Channels() int {
-	n := 0
-	l.EachWaiting(func(string, Waiting) { n++ })
-	return n
-}
-
-// EachOn calls yield with what describes each waiter that is parked on a channel, or
-// streams, in the order in which they came, until yield returns false. It runs while
-// a part of the lot is locked.
-func (l *Lot) EachOn(name string, yield func(about any, stream bool) bool) {
-	s := l.shardOf(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch := s.channels[name]
-	if ch == nil {
-		return
-	}
-	for k := ch.first; k != nil; k = k.next {
-		if about, stream, waits := k.waiter.described(); waits && !yield(about, stream) {
-			return
-		}
-	}
-}
-
-// End ends what is parked on a channel, as a newer request that takes its place does.
-// It returns how many it ended.
+// End ends the parks on a channel with [Superseded]. It returns how many there were.
 func (l *Lot) End(name string) int {
 	var waiters []*Waiter
 	s := l.shardOf(name)
@@ -173,39 +110,39 @@ func (l *Lot) End(name string) int {
 	return ended
 }
 
-// Interest is what a waiter wants to know of the events on its channels.
+// Interest says what the events on its channels are to a waiter.
 type Interest uint8
 
 const (
-	// WakeUps: every event is a mere wake-up, also one with a message.
+	// WakeUps: every event is a wake-up, even one with a message.
 	WakeUps Interest = iota
-	// Messages: messages are kept, and events without one wake.
+	// Messages: a message is kept, and an event without one is a wake-up.
 	Messages
 	// MessagesOnly: events without a message are not noted.
 	MessagesOnly
 )
 
-// Register puts a waiter on the channels. From now on it notes what is published
-// on them. [Waiter.Close] must follow.
+// Register returns a waiter on the channels. From now on it notes what is published on
+// them. [Waiter.Close] must follow.
 func (l *Lot) Register(channels []string, interest Interest) *Waiter {
 	return l.register(&Waiter{interest: interest}, channels)
 }
 
-// RegisterAfter is Register for a waiter that knows the messages up to a position:
-// those are not noted, whenever they come. A wake-up is, as knowing of it is not to
-// know what the backend has to say since.
+// RegisterAfter is Register for a client that has the messages up to a position: these are
+// not noted, whenever they come. A wake-up is noted, because the client may not have the
+// backend's answer after it.
 func (l *Lot) RegisterAfter(known brokers.Position, channels []string, interest Interest) *Waiter {
 	return l.register(&Waiter{interest: interest, known: known}, channels)
 }
 
-// Subscribe is Register for a waiter that wants all events in order: what comes
-// while it is not parked is queued for it, as much as there is room for.
+// Subscribe is Register for a waiter that wants all events in order: those that come while
+// it is not parked are queued, as long as there is room.
 func (l *Lot) Subscribe(channels []string, interest Interest, room Room) *Waiter {
 	return l.register(&Waiter{interest: interest, queue: &queue{room: room}}, channels)
 }
 
 func (l *Lot) register(w *Waiter, channels []string) *Waiter {
-	w.lot, w.place = l, -1
+	w.lot, w.deadline.Value = l, w
 	w.deadlines = &l.deadlines[l.turn.Add(1)%deadlineCount]
 	w.links = w.one[:0]
 	if len(channels) > 1 {
@@ -256,11 +193,11 @@ func (l *Lot) leave(k *link) {
 	}
 }
 
-// Release gives the event to the waiters of its channel: those that are parked
-// are released, the others note it. It returns how many it released. An event
-// reaches all waiters of its channel at one moment: two that are registered on
-// the same channels have always noted the same. By then it shows in [Lot.Mark]. One
-// that says that others are lost goes to all waiters.
+// Release gives an event to the waiters of its channel: those that are parked are
+// released, the others note it. It returns how many it has released. An event reaches all
+// waiters of its channel at the same moment: two that are registered on the same channels
+// have always noted the same events, and by then [Lot.Mark] has changed. An event that
+// says that others are lost goes to all waiters.
 func (l *Lot) Release(e brokers.Event) int {
 	released, rest := l.Receive(e)
 	if rest != nil {
@@ -272,10 +209,10 @@ func (l *Lot) Release(e brokers.Event) int {
 // burst is how many callbacks are called before [Lot.Receive] returns.
 const burst = 256
 
-// Receive is Release for events that come one after the other. Where it releases many,
-// it leaves most of the work to rest, which must be called and else is nil: what
-// releases each waiter is settled, and further events can be given to the lot
-// meanwhile. So a channel with many waiters keeps others waiting for less.
+// Receive is Release for events that come one after the other. If there are many waiters
+// to release, it leaves the callbacks to rest, which the caller must then call. Otherwise
+// rest is nil. By then the outcome of each waiter is decided, and the lot can receive
+// further events, so that a channel with many waiters does not delay other channels.
 func (l *Lot) Receive(e brokers.Event) (released int, rest func()) {
 	r := release{full: &Event{Event: e, came: l.events.Add(1)}}
 	r.bare = r.full.bare()
@@ -294,27 +231,27 @@ func (l *Lot) Receive(e brokers.Event) (released int, rest func()) {
 	return r.released, nil
 }
 
-// release is one event on its way to all that wait.
+// release is one event on its way to the waiters.
 type release struct {
 	full, bare *Event
 	due        []freed
 	released   int
 }
 
-// callBack calls the callbacks of those that are released.
+// callBack calls the callbacks of the released waiters.
 func (r *release) callBack() {
 	for _, f := range r.due {
 		f.release(f.outcome)
 	}
 }
 
-// freed is a callback that is to be called.
+// freed is a callback that must be called.
 type freed struct {
 	release func(Outcome)
 	outcome Outcome
 }
 
-// give gives the event to those of the shard's waiters that it is for.
+// give gives the event to the shard's waiters that it is for.
 func (s *shard) give(r *release) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -327,7 +264,7 @@ func (s *shard) give(r *release) {
 	}
 }
 
-// give gives the event to the channel's waiters. There is no channel without any.
+// give gives the event to the channel's waiters. A channel without waiters is nil.
 func (ch *channel) give(r *release) {
 	if ch == nil {
 		return
@@ -353,8 +290,8 @@ func (ch *channel) give(r *release) {
 	}
 }
 
-// Stop ends every park with [Stopped], and each that would begin from now on.
-// Holds by [Waiter.Hold] run on.
+// Stop ends every park with [Stopped], and each that would begin from now on. It does not
+// end holds.
 func (l *Lot) Stop() {
 	for i := range l.deadlines {
 		for _, w := range l.deadlines[i].stop() {
@@ -367,4 +304,4 @@ func (l *Lot) shardOf(name string) *shard {
 	return &l.shards[maphash.String(l.seed, name)%shardCount]
 }
 
-func (l *Lot) since(t time.Time) int64 { return int64(t.Sub(l.start)) }
+func (l *Lot) since(t time.Time) time.Duration { return t.Sub(l.start) }

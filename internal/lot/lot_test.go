@@ -290,7 +290,7 @@ func TestEachWaitingCountsTheParkedOnly(t *testing.T) {
 	park(t, l.Register([]string{"b"}, Messages))
 	l.Register([]string{"c"}, Messages)
 	got := map[string]int{}
-	l.EachWaiting(func(name string, waiting Waiting) { got[name] = waiting.Requests })
+	l.EachWaiting(func(c ChannelWaiting) { got[c.Channel] = c.Requests })
 	if len(got) != 2 || got["a"] != 1 || got["b"] != 2 {
 		t.Errorf("EachWaiting = %v", got)
 	}

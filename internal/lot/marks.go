@@ -8,27 +8,25 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Mark is a moment, as far as events on some channels are concerned: it changes with
-// each of them.
+// Mark changes with each event on some channels.
 type Mark uint64
 
-// markCount is how many counters the channels share.
+// markCount is the number of counters that all channels share.
 const markCount = 4096
 
-// Moment is when an event came, since the lot began. Zero: none has.
+// Moment is when an event came, since the start of the lot. 0: none has come.
 type Moment int64
 
-// marks counts events, by their channels' hash, and knows when the last came, and the
-// last without a message.
+// marks counts events by the hash of their channels, and remembers when the last one came,
+// and the last one without a message.
 type marks struct {
 	counts         [markCount]atomic.Uint64
 	latest, wakeUp [markCount]atomic.Int64
-	lost           atomic.Uint64 // those that concern all channels
+	lost           atomic.Uint64 // events that concern all channels
 }
 
-// Mark is the moment of now. To compare two takes less than a [Waiter]: where they are
-// the same, nothing has happened in between. Where they are not, it may have happened
-// on another channel, which is so for one event in 4,096.
+// Mark returns the present mark of some channels. If two marks are equal, there was no event
+// between them. If not, the event may have been on another channel: one event in 4,096 is.
 func (l *Lot) Mark(channels []string) Mark {
 	m := l.marks.lost.Load()
 	for _, name := range channels {
@@ -37,8 +35,8 @@ func (l *Lot) Mark(channels []string) Mark {
 	return Mark(m)
 }
 
-// LatestWakeUp is when the last event came on any of the channels that only wakes a waiter
-// of the interest. It may have been on another channel, as for [Lot.Mark].
+// LatestWakeUp returns when the last event came on the channels that is a wake-up for a
+// waiter with the interest. It may have been on another channel, as for [Lot.Mark].
 func (l *Lot) LatestWakeUp(channels []string, interest Interest) (latest Moment) {
 	moments := &l.marks.wakeUp
 	switch interest {
@@ -53,7 +51,7 @@ func (l *Lot) LatestWakeUp(channels []string, interest Interest) (latest Moment)
 	return latest
 }
 
-// Ago is how long ago a moment was.
+// Ago returns how long ago a moment was.
 func (l *Lot) Ago(m Moment) time.Duration { return time.Since(l.start) - time.Duration(m) }
 
 func (m *marks) note(seed maphash.Seed, e *brokers.Event, now Moment) {

@@ -6,23 +6,23 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Event is one event as all its waiters get it.
+// Event is an event on its way to its waiters.
 type Event struct {
 	brokers.Event
 
-	came    uint64 // how many events the lot had received by then
+	came    uint64 // its number among the events that the lot has received
 	once    sync.Once
 	encoded []byte
 }
 
-// Encoded is what encode makes of the event. It is made once, for all who get the
-// event, and must not be changed.
+// Encoded returns what encode makes of the event. It is made once for all waiters, and must
+// not be changed.
 func (e *Event) Encoded(encode func(brokers.Event) []byte) []byte {
 	e.once.Do(func() { e.encoded = encode(e.Event) })
 	return e.encoded
 }
 
-// bare is the event as a mere wake-up.
+// bare returns the event as a wake-up, without its message.
 func (e *Event) bare() *Event {
 	if e.Message == nil {
 		return e
@@ -30,26 +30,26 @@ func (e *Event) bare() *Event {
 	return &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position, Origin: e.Origin}, came: e.came}
 }
 
-// isWakeUp reports whether the event says no more than that there is news.
+// isWakeUp reports whether the event only says that there is news.
 func (e *Event) isWakeUp() bool { return e.Message == nil && !e.Lost() }
 
-// Room bounds what is queued for a subscriber that is slow to take it.
+// Room limits how many events are queued for a slow subscriber.
 type Room struct {
 	Events int
-	Bytes  int64 // of messages; a single one is queued whatever its size
+	Bytes  int64 // of messages; a single message may be larger
 }
 
-// queue is what came for a subscriber and is not taken yet.
+// queue holds the events that a subscriber has not taken yet.
 type queue struct {
 	room       Room
 	events     []*Event
-	taken      []*Event // what was taken last, to be used again
+	taken      []*Event // what was taken last, to be reused
 	bytes      int64
 	overflowed bool
 }
 
-// put queues the event, or drops all there is when there is no room for it: a
-// queue with a gap is of no use. Of wake-ups in a row the last stands for all.
+// put queues the event. If there is no room for it, it drops all events, because a queue
+// with a gap is useless. Of several wake-ups in a row only the last is kept.
 func (q *queue) put(e *Event) {
 	if q.overflowed {
 		return
@@ -70,12 +70,12 @@ func (q *queue) put(e *Event) {
 	q.bytes += size
 }
 
-// waiting reports whether there is anything to take.
+// waiting reports whether there are events to take.
 func (q *queue) waiting() bool { return q != nil && (len(q.events) > 0 || q.overflowed) }
 
-// Take is what came for a subscriber since it took the last, in order; it is the
-// caller's up to the next call. Overflowed means that there was no room, and that
-// some or all of it is lost; from here on events are queued again.
+// Take returns the events that have come for a subscriber since the last call, in order.
+// The caller may use them until the next call. If overflowed is true, there was no room,
+// and events are lost. From now on events are queued again.
 func (w *Waiter) Take() (events []*Event, overflowed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,11 +87,11 @@ func (w *Waiter) Take() (events []*Event, overflowed bool) {
 	return events, overflowed
 }
 
-// Open has the waiter counted as a stream on its channels until it is closed, and
-// not among those that are parked there. It has its place in the lot for as long,
-// whether it is parked or not. False means that there is none.
+// Open counts the waiter as a stream on its channels until it is closed, instead of as a
+// parked request. It counts against the limit of the lot all the time, whether it is
+// parked or not. Open returns false if the limit is reached.
 func (w *Waiter) Open() bool {
-	if !w.lot.seat() {
+	if !w.lot.addParked() {
 		return false
 	}
 	w.mu.Lock()
@@ -101,10 +101,10 @@ func (w *Waiter) Open() bool {
 	return true
 }
 
-// IsOpen reports whether Open has found a place for it.
+// IsOpen reports whether Open has returned true.
 func (w *Waiter) IsOpen() bool { return w.open }
 
-// shut is the end of what Open began.
+// shut undoes Open.
 func (w *Waiter) shut() {
 	if w.open {
 		w.stream(-1)

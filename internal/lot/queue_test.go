@@ -257,7 +257,7 @@ func TestStreamsAreCountedApartFromParkedRequests(t *testing.T) {
 	park(t, request)
 	expect("parked,", 2, Waiting{Streams: 1}, Waiting{Requests: 1, Streams: 1})
 	seen := map[string]Waiting{}
-	l.EachWaiting(func(name string, waiting Waiting) { seen[name] = waiting })
+	l.EachWaiting(func(c ChannelWaiting) { seen[c.Channel] = c.Waiting })
 	if len(seen) != 2 || seen["a"] != (Waiting{Streams: 1}) || seen["b"] != (Waiting{Requests: 1, Streams: 1}) {
 		t.Errorf("EachWaiting = %v", seen)
 	}

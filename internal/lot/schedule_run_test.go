@@ -256,7 +256,7 @@ func leftIn(l *Lot) string {
 	for i := range l.deadlines {
 		d := &l.deadlines[i]
 		d.mu.Lock()
-		n := len(d.queue)
+		n := len(slices.Collect(d.queue.All))
 		d.mu.Unlock()
 		if n != 0 {
 			return fmt.Sprintf("%d waiters are queued for a deadline", n)

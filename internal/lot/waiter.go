@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/due"
 )
 
-// Cause says why a waiter was let go.
+// Cause says why a waiter was released.
 type Cause uint8
 
 const (
@@ -25,11 +26,11 @@ const (
 	Superseded
 	// Stopped: the lot was stopped.
 	Stopped
-	// Full: as many as may be are parked already.
+	// Full: the limit of parked requests is reached.
 	Full
 )
 
-// String is the cause in a word.
+// String implements [fmt.Stringer].
 func (c Cause) String() string {
 	return [...]string{
 		Published: "published", TimedOut: "timeout", Woken: "woken", Looked: "look", Superseded: "superseded", Stopped: "stop", Full: "full",
@@ -40,9 +41,9 @@ func (c Cause) String() string {
 type Outcome struct {
 	Cause Cause
 
-	// Event is set where the cause is Published: of those that came, one that says
-	// that others are lost, else the first with a message, else the first. A
-	// subscriber has [Waiter.Take] instead.
+	// Event is set if the cause is Published. Of the events that came, it is one that
+	// says that others are lost, otherwise the first with a message, otherwise the
+	// first. A subscriber calls [Waiter.Take] instead.
 	Event *Event
 }
 
@@ -52,66 +53,64 @@ type state uint8
 const (
 	idle    state = iota // its request is with the backend, or with the client
 	parked               // any outcome can end it
-	held                 // only its deadline can end it
-	heeding              // its deadline or an event can end it
+	held                 // only its deadline ends it
+	heeding              // its deadline or an event ends it
 )
 
 // Waiter is one request's place in the lot.
 type Waiter struct {
 	lot      *Lot
 	interest Interest
-	known    brokers.Position // of messages; zero: none
+	known    brokers.Position // messages up to here are not noted; zero: all are
 	open     bool             // it is counted as a stream
 
-	// links and their channels are fixed by Register; all else of them belongs to
+	// links and their channels are set by Register. The other fields of links belong to
 	// the shards.
 	links []link
 	one   [1]link
 
-	mu         sync.Mutex // guards all below but place and due
+	mu         sync.Mutex // guards all below but the deadline
 	about      any
 	state      state
 	moved      bool   // an event came since Note
 	event      *Event // the event that the next park ends with
-	queue      *queue // takes the place of event; nil: it is no subscriber
+	queue      *queue // instead of event; nil: it is not a subscriber
 	lost       uint64 // the last event that says that others are lost
 	superseded bool
 	release    func(Outcome)
-	until      int64 // since the lot's start
+	until      time.Duration // since the lot's start
 	spread     time.Duration
-	spreading  bool // released, but not yet: until is when
-	ending     bool // until is when another takes its place
+	spreading  bool // it will be released by an event, at until
+	ending     bool // it will be superseded, at until
 
-	// place and due belong to the deadline queue.
 	deadlines *deadlines
-	place     int
-	due       int64
+	deadline  due.Entry[*Waiter] // guarded by the lock of deadlines
 }
 
-// Parking is how a waiter wants to be parked.
+// Parking says how a waiter is parked.
 type Parking struct {
-	// Until is when it is released at the latest.
+	// Until is when the waiter is released at the latest.
 	Until time.Time
 
-	// Spread delays a release by an event by a random part of it, so that the
-	// waiters of one channel are not all released at once.
+	// Spread delays a release by an event by up to this, at random, so that the waiters
+	// of one channel are not all released at once.
 	Spread time.Duration
 
-	// Release is called once, with the outcome, unless the waiter leaves first.
-	// It runs on whichever goroutine ended the park and must not block.
+	// Release is called once, with the outcome, unless the waiter leaves first. It runs
+	// on the goroutine that ends the park and must not block.
 	Release func(Outcome)
 }
 
-// Describe says whose waiter it is, for [Lot.EachOn].
+// Describe sets what [Lot.EachOn] returns for the waiter.
 func (w *Waiter) Describe(about any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.about = about
 }
 
-// Note marks the moment from which events count: a backend that is asked
-// afterwards knows of the wake-ups before. A message that came is kept, as only
-// a park can give it, and so is that others are lost.
+// Note marks the moment from which events count, because a backend that is asked
+// afterwards knows of the wake-ups before. A message that came is kept, because only a
+// park can return it, and so is an event that says that others are lost.
 func (w *Waiter) Note() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -121,8 +120,8 @@ func (w *Waiter) Note() {
 	}
 }
 
-// outweighs reports whether an event takes the place of one that was noted before, or
-// of nil.
+// outweighs reports whether an event replaces one that was noted before, which may be
+// nil.
 func (e *Event) outweighs(noted *Event) bool {
 	switch {
 	case noted == nil || e.Lost():
@@ -140,9 +139,8 @@ func (w *Waiter) Moved() bool {
 	return w.moved
 }
 
-// Park holds the waiter until something happens to it. Where something has
-// already, it is not parked: its outcome is returned, with false, and Release
-// is never called.
+// Park parks the waiter until something happens to it. If something has happened already,
+// Park returns the outcome and false, and Release is never called.
 func (w *Waiter) Park(p Parking) (Outcome, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,7 +150,7 @@ func (w *Waiter) Park(p Parking) (Outcome, bool) {
 	case w.event != nil || w.queue.waiting():
 		return w.takeEvent(), false
 	}
-	if !w.open && !w.lot.seat() {
+	if !w.open && !w.lot.addParked() {
 		return Outcome{Cause: Full}, false
 	}
 	w.until, w.spread, w.release = w.lot.since(p.Until), p.Spread, p.Release
@@ -167,8 +165,8 @@ func (w *Waiter) Park(p Parking) (Outcome, bool) {
 	return Outcome{}, true
 }
 
-// Hold has release called with [TimedOut] when the deadline passes, unless the
-// waiter leaves first. Events are noted meanwhile, and release nothing.
+// Hold calls release with [TimedOut] when the deadline passes, unless the waiter leaves
+// first. Events are noted meanwhile, but do not release the waiter.
 func (w *Waiter) Hold(until time.Time, release func(Outcome)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -177,9 +175,9 @@ func (w *Waiter) Hold(until time.Time, release func(Outcome)) {
 	w.state = held
 }
 
-// Heed is Hold for a waiter that an event since [Waiter.Note] lets go, too: with
-// [Published], and without the event, which stays noted. It reports whether none has
-// come yet; else release is never called.
+// Heed is like Hold, but an event since [Waiter.Note] releases the waiter as well, with
+// [Published]. The event stays noted. Heed returns false if one has come already: then
+// release is never called.
 func (w *Waiter) Heed(until time.Time, release func(Outcome)) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -192,8 +190,8 @@ func (w *Waiter) Heed(until time.Time, release func(Outcome)) bool {
 	return true
 }
 
-// TakeMessage takes the event that was noted, if that has a message; else it returns nil.
-// A subscriber has [Waiter.Take] instead.
+// TakeMessage takes the noted event if it has a message. Otherwise it returns nil. A
+// subscriber calls [Waiter.Take] instead.
 func (w *Waiter) TakeMessage() *Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -203,7 +201,7 @@ func (w *Waiter) TakeMessage() *Event {
 	return w.takeEvent().Event
 }
 
-// HasMessage reports whether a message came that was not taken yet.
+// HasMessage reports whether a message has come that was not taken yet.
 func (w *Waiter) HasMessage() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -213,9 +211,8 @@ func (w *Waiter) HasMessage() bool {
 	return w.event != nil && w.event.Message != nil
 }
 
-// Leave ends a park or a hold without an outcome. False means that there was
-// none to end: an outcome was given first, and its callback has been called or
-// is about to be.
+// Leave ends a park or a hold without an outcome. It returns false if there is none to
+// end: then the callback has been called with an outcome, or is about to be.
 func (w *Waiter) Leave() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -226,15 +223,16 @@ func (w *Waiter) Leave() bool {
 	return true
 }
 
-// Wake ends a park with [Woken]; it reports whether there was one to end.
+// Wake ends a park with [Woken]. It reports whether there was one.
 func (w *Waiter) Wake() bool { return w.end(Woken) }
 
-// Look ends a park with [Looked]; it reports whether there was one to end.
+// Look ends a park with [Looked]. It reports whether there was one.
 func (w *Waiter) Look() bool { return w.end(Looked) }
 
-// Supersede ends a park with [Superseded], and each that would begin from now on. What
-// was noted and has let nobody go yet is for the newer waiter, if there is one: neither
-// is a subscriber. A message that is noted later lets this one go first.
+// Supersede ends a park with [Superseded], and each that would begin from now on. An event
+// that was noted and has not released the waiter goes to the newer waiter, if there is
+// one. Neither must be a subscriber. A message that is noted later still releases this
+// one.
 func (w *Waiter) Supersede(newer *Waiter) {
 	w.mu.Lock()
 	w.superseded = true
@@ -249,8 +247,8 @@ func (w *Waiter) Supersede(newer *Waiter) {
 	w.end(Superseded)
 }
 
-// hears reports whether the event, which may be nil, concerns the waiter. Of its links it
-// reads only the channels: all else of them belongs to the shards.
+// hears reports whether the event, which may be nil, is on one of the waiter's channels. It
+// reads only the channels of its links, because the rest belongs to the shards.
 func (w *Waiter) hears(e *Event) bool {
 	if e == nil || e.Lost() {
 		return e != nil
@@ -263,7 +261,7 @@ func (w *Waiter) hears(e *Event) bool {
 	return false
 }
 
-// EndBy has a park end with [Superseded] at the time given, or now if that has passed,
+// EndBy makes a park end with [Superseded] at the given time, or now if that has passed,
 // unless it ends before.
 func (w *Waiter) EndBy(t time.Time) {
 	w.mu.Lock()
@@ -276,7 +274,7 @@ func (w *Waiter) EndBy(t time.Time) {
 	w.deadlines.set(w, until, true)
 }
 
-// Close takes the waiter off its channels. It must not be parked or held.
+// Close removes the waiter from its channels. It must not be parked or held.
 func (w *Waiter) Close() {
 	w.shut()
 	for i := range w.links {
@@ -284,7 +282,7 @@ func (w *Waiter) Close() {
 	}
 }
 
-// described is what Describe said of a waiter that waits for events.
+// described returns what Describe has set, and whether the waiter waits for events.
 func (w *Waiter) described() (about any, stream, waits bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -300,7 +298,7 @@ func (w *Waiter) end(cause Cause) bool {
 	}
 	outcome := Outcome{Cause: cause}
 	if w.spreading && w.event != nil && w.event.Message != nil {
-		outcome = w.takeEvent() // what was noted counts first
+		outcome = w.takeEvent() // what was noted first counts
 	}
 	release := w.free()
 	w.mu.Unlock()
@@ -308,9 +306,9 @@ func (w *Waiter) end(cause Cause) bool {
 	return true
 }
 
-// noted takes an event. It returns the callback to call, if the event ends a
-// park now, and whether it counts as released by the event: a subscriber does
-// always, another if the event is what ends its park, now or in a while.
+// noted notes an event. It returns the callback to call if the event ends a park now, and
+// whether the waiter counts as released by the event: a subscriber always does, another
+// one if the event ends its park, now or after the spread.
 func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counted bool) {
 	if w.knows(e) {
 		return nil, Outcome{}, false
@@ -319,7 +317,7 @@ func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counte
 	defer w.mu.Unlock()
 	if e.Lost() {
 		if w.lost == e.came {
-			return nil, Outcome{}, false // it came on another channel
+			return nil, Outcome{}, false // it has come on another channel already
 		}
 		w.lost = e.came
 	}
@@ -346,14 +344,14 @@ func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counte
 	return w.free(), w.takeEvent(), true
 }
 
-// knows reports whether the event is a message that the waiter has had before.
+// knows reports whether the event is a message that the client has already.
 func (w *Waiter) knows(e *Event) bool {
 	return e.Message != nil && w.known.Epoch != "" && w.known.Covers(e.Event)
 }
 
-// expired is called when the waiter's turn in the deadline queue has come. The
-// waiter may have left, and even be parked again, since.
-func (w *Waiter) expired(now int64) {
+// expired is called when the waiter is due in the deadline queue. It may have left since,
+// and may even be parked again.
+func (w *Waiter) expired(now time.Duration) {
 	w.mu.Lock()
 	if w.state == idle || w.until > now {
 		w.mu.Unlock()
@@ -371,14 +369,14 @@ func (w *Waiter) expired(now int64) {
 	release(outcome)
 }
 
-// takeEvent is the outcome of what was noted. The caller holds mu.
+// takeEvent returns the outcome of the noted event. The caller holds mu.
 func (w *Waiter) takeEvent() Outcome {
 	o := Outcome{Cause: Published, Event: w.event}
 	w.event = nil
 	return o
 }
 
-// count adds n to the parked of the waiter's channels. The caller holds mu.
+// count adds n to the parked requests of the waiter's channels. The caller holds mu.
 func (w *Waiter) count(n int64) {
 	if w.open {
 		return
@@ -388,8 +386,8 @@ func (w *Waiter) count(n int64) {
 	}
 }
 
-// free makes the waiter idle again and returns the callback of its hold. The
-// caller holds mu.
+// free makes the waiter idle again and returns the callback of its park or hold. The caller
+// holds mu.
 func (w *Waiter) free() func(Outcome) {
 	if w.state == parked {
 		w.count(-1)
@@ -399,6 +397,6 @@ func (w *Waiter) free() func(Outcome) {
 	}
 	release := w.release
 	w.state, w.spreading, w.ending, w.release = idle, false, false, nil
-	w.deadlines.drop(w)
+	w.deadlines.remove(w)
 	return release
 }

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 )
@@ -26,7 +25,7 @@ func counting() (s *sampler, looks *atomic.Int64) {
 		},
 		func() View {
 			looks.Add(1)
-			return View{Channels: 2, Busiest: []hook.ChannelWaiting{}}
+			return View{Channels: 2, Busiest: []lot.ChannelWaiting{}}
 		},
 	), looks
 }

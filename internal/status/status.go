@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/caddy-parker/parker/brokers"
-	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/lot"
 )
@@ -32,9 +31,9 @@ type Now struct {
 // View holds figures that are expensive to determine, and so are taken only while a
 // stream is open.
 type View struct {
-	Channels int                   `json:"channels"` // channels with waiting requests or streams
-	Busiest  []hook.ChannelWaiting `json:"busiest"`  // the channels with the most of them, busiest first
-	Broker   Broker                `json:"broker"`
+	Channels int                  `json:"channels"` // channels with waiting requests or streams
+	Busiest  []lot.ChannelWaiting `json:"busiest"`  // the channels with the most of them, busiest first
+	Broker   Broker               `json:"broker"`
 }
 
 // Broker is the state of the broker.
@@ -62,7 +61,7 @@ const shown = 12
 func look() View {
 	h, ok := hub.Current()
 	if !ok {
-		return View{Busiest: []hook.ChannelWaiting{}}
+		return View{Busiest: []lot.ChannelWaiting{}}
 	}
 	channels, busiest := busiestOf(h.Lot)
 	return View{Channels: channels, Busiest: busiest, Broker: BrokerOf(h.Broker.Health())}
@@ -70,11 +69,10 @@ func look() View {
 
 // busiestOf returns the number of channels with waiting requests or streams, and the
 // channels with the most of them.
-func busiestOf(l *lot.Lot) (channels int, busiest []hook.ChannelWaiting) {
-	busiest = make([]hook.ChannelWaiting, 0, shown+1)
-	l.EachWaiting(func(name string, waiting lot.Waiting) {
+func busiestOf(l *lot.Lot) (channels int, busiest []lot.ChannelWaiting) {
+	busiest = make([]lot.ChannelWaiting, 0, shown+1)
+	l.EachWaiting(func(c lot.ChannelWaiting) {
 		channels++
-		c := hook.ChannelWaiting{Channel: name, Waiting: hook.Waiting(waiting)}
 		if at, _ := slices.BinarySearchFunc(busiest, c, busierFirst); at < shown {
 			busiest = slices.Insert(busiest, at, c)
 			busiest = busiest[:min(len(busiest), shown)]
@@ -83,7 +81,7 @@ func busiestOf(l *lot.Lot) (channels int, busiest []hook.ChannelWaiting) {
 	return channels, busiest
 }
 
-func busierFirst(a, b hook.ChannelWaiting) int {
+func busierFirst(a, b lot.ChannelWaiting) int {
 	return cmp.Or(
 		cmp.Compare(b.Requests+b.Streams, a.Requests+a.Streams),
 		cmp.Compare(a.Channel, b.Channel),
