@@ -18,9 +18,9 @@ import (
 	"github.com/caddy-parker/parker/internal/mistakes"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/option"
-	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/status"
+	"github.com/caddy-parker/parker/internal/stream"
 )
 
 func init() {
@@ -144,7 +144,7 @@ func (h *Handler) readNothingNew(d *caddyfile.Dispenser) error {
 }
 
 func (h *Handler) readSSE(d *caddyfile.Dispenser) error {
-	h.SSE = new(poll.Streams)
+	h.SSE = new(stream.Options)
 	return h.SSE.Read(d)
 }
 

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	_ "github.com/caddy-parker/parker/internal/admin"
+	"github.com/caddy-parker/parker/internal/asker"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	_ "github.com/caddy-parker/parker/internal/command"
 	"github.com/caddy-parker/parker/internal/delay"
@@ -31,7 +32,9 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/parking"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/stream"
 )
 
 func init() {
@@ -163,7 +166,7 @@ type Handler struct {
 	Answer string `json:"answer,omitempty"`
 
 	// How events are streamed to clients that accept text/event-stream.
-	SSE *poll.Streams `json:"sse,omitempty"`
+	SSE *stream.Options `json:"sse,omitempty"`
 
 	// The value of the label `handler` in metrics. Handlers with the same name are
 	// counted together. Default: empty.
@@ -287,48 +290,54 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return fmt.Errorf("nothing_new: %w", err)
 	}
 	if h.SSE == nil {
-		h.SSE = new(poll.Streams)
+		h.SSE = new(stream.Options)
 	}
 	if err := h.SSE.Provision(h.hub.MaxMessage); err != nil {
 		return fmt.Errorf("sse: %w", err)
 	}
 	h.metrics = metrics.Of(h.Name)
-	h.polls = &poll.Config{
-		Lot:           h.hub.Lot,
-		Groups:        coalesce.New(h.hub.Lot, h.sharing()),
-		Rules:         h.NothingNew,
-		Asks:          semaphore.NewWeighted(int64(h.Asks)),
-		Slow:          delay.New(poll.SlowAfter),
-		MaxBody:       h.MaxBody,
-		MaxEvent:      max(h.MaxBody, h.hub.MaxMessage),
-		Patience:      poll.NewPatience(time.Duration(h.MaxBodyTime)),
-		Share:         coalesce.RuleOf(h.Share, h.SharePublic),
-		Spread:        time.Duration(h.Spread),
-		TimeoutStatus: h.TimeoutStatus,
-		Interest:      h.interest(),
-		Broker:        &h.hub.Broker,
-		Streams:       h.SSE,
-		Stopping:      h.hub.Stopping,
-		Memory:        &h.hub.Memory,
-		PerClient:     h.PerClient,
-		Clients:       &h.hub.Clients,
-		PerBrowser:    *h.PerBrowser,
-		Browsers:      &h.hub.Browsers,
-		MaxChannels:   h.hub.MaxChannelsPerClient,
-		Channels:      &h.hub.Spread,
-		Newest:        &h.hub.NewestPolls,
-		Announce:      h.hub.Announce,
-		Metrics:       h.metrics,
-		Logger:        logging.Sampled(h.logger),
-	}
+	h.polls = h.configurePolls()
 	h.hintAtShare()
 	return nil
+}
+
+// configurePolls returns the configuration of the handler's polls.
+func (h *Handler) configurePolls() *poll.Config {
+	return &poll.Config{
+		Broker:        &h.hub.Broker,
+		TimeoutStatus: h.TimeoutStatus,
+		Asking: asker.Config{
+			Groups:    coalesce.New(h.hub.Lot, h.sharing()),
+			Share:     coalesce.RuleOf(h.Share, h.SharePublic),
+			Rules:     h.NothingNew,
+			Position:  h.hub.Broker.Position,
+			Interest:  h.interest(),
+			Asks:      semaphore.NewWeighted(int64(h.Asks)),
+			Slow:      delay.New(asker.SlowAfter),
+			MaxBody:   h.MaxBody,
+			MaxEvent:  max(h.MaxBody, h.hub.MaxMessage),
+			Patience:  asker.NewPatience(time.Duration(h.MaxBodyTime)),
+			Announce:  h.hub.Announce,
+			Heartbeat: h.SSE.HeartbeatTime,
+			Stopping:  h.hub.Stopping,
+			Metrics:   h.metrics,
+			Logger:    logging.Sampled(h.logger),
+		},
+		Parking: parking.Config{
+			Lot:         h.hub.Lot,
+			Limits:      &h.hub.Limits,
+			PerClient:   h.PerClient,
+			PerBrowser:  *h.PerBrowser,
+			MaxChannels: h.hub.MaxChannelsPerClient,
+			Spread:      time.Duration(h.Spread),
+		},
+	}
 }
 
 // hintAtShare logs a hint if watch or reuse is set without share: then clients do not
 // share asks, and these options save few.
 func (h *Handler) hintAtShare() {
-	if !h.polls.Share.Everything() {
+	if !h.polls.Asking.Share.Everything() {
 		return
 	}
 	for option, interval := range map[string]caddy.Duration{"watch": h.Watch, "reuse": h.Reuse} {

@@ -1,9 +1,6 @@
 package parker
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,28 +13,32 @@ import (
 
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/asker"
 	"github.com/caddy-parker/parker/internal/channels"
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/notify"
+	"github.com/caddy-parker/parker/internal/parking"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/reload"
+	"github.com/caddy-parker/parker/internal/resume"
 	"github.com/caddy-parker/parker/internal/sites"
+	"github.com/caddy-parker/parker/internal/stream"
 )
 
 // ServeHTTP asks the backend, and parks the request while the backend has nothing
 // new. Once the request is released, it is answered with the message, or the backend
 // is asked again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	ignoreOwn(r)
+	field.HideOwn(r)
 	p := h.admit(w, r, next)
 	if p == nil {
 		return h.pass(w, r, next)
 	}
 	defer h.leave(p, r)
-	if p.Streams() {
+	if p.Streaming() != nil {
 		return h.stream(p, r)
 	}
 
@@ -45,14 +46,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if over, err := missed(p, reply); over {
 		return err
 	}
-	for reply.Kind == poll.NothingNew || reply.Kind == poll.Refused {
-		if why, ok := p.AtOnce(); ok && reply.Kind == poll.NothingNew {
+	for reply.Kind == asker.NothingNew || reply.Kind == asker.Refused {
+		if why, ok := p.AtOnce(); ok && reply.Kind == asker.NothingNew {
 			return p.GiveAtOnce(why)
 		}
-		if p.Park() {
-			p.Wait()
-		}
-		if over, err := h.released(p, r); over {
+		released, stayed := p.Hold()
+		if over, err := h.released(p, r, released, stayed); over {
 			return err
 		}
 		reply = p.Again()
@@ -67,8 +66,8 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 
 // missed answers a poll with the events that its client has missed, unless the backend
 // has news. It returns over if the poll is answered.
-func missed(p *poll.Poll, reply poll.Reply) (over bool, err error) {
-	if reply.Kind != poll.NothingNew {
+func missed(p *poll.Poll, reply asker.Reply) (over bool, err error) {
+	if reply.Kind != asker.NothingNew {
 		return false, nil
 	}
 	events, ok := p.Missed()
@@ -81,10 +80,9 @@ func missed(p *poll.Poll, reply poll.Reply) (over bool, err error) {
 // released continues a poll that was parked. It returns over if the client has its
 // answer or another configuration has taken the poll. Otherwise the backend must be
 // asked again.
-func (h *Handler) released(p *poll.Poll, r *http.Request) (over bool, err error) {
-	released, stayed := p.Outcome()
+func (h *Handler) released(p *poll.Poll, r *http.Request, released lot.Outcome, stayed bool) (over bool, err error) {
 	if !stayed {
-		return true, p.Give(poll.Reply{Kind: poll.Left})
+		return true, p.Give(asker.Reply{Kind: asker.Left})
 	}
 	if why, over := ends(released.Cause); over {
 		return true, p.GiveKept(why)
@@ -103,8 +101,8 @@ func (h *Handler) released(p *poll.Poll, r *http.Request) (over bool, err error)
 	case lot.Looked:
 		p.Released(answer.Replay)
 	case lot.TimedOut:
-		if !p.Retries() {
-			return true, p.Give(poll.Reply{Kind: poll.TimedOut})
+		if !p.Asker.Retries() {
+			return true, p.Give(asker.Reply{Kind: asker.TimedOut})
 		}
 	}
 	return h.move(p, r, nil, false), nil
@@ -113,26 +111,17 @@ func (h *Handler) released(p *poll.Poll, r *http.Request) (over bool, err error)
 // stream does the same as ServeHTTP for a client that wants an event stream: each
 // release becomes an event, and then the stream is parked again.
 func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
-	s := p.Continues()
-	if s != nil {
-		s.Resume()
-	} else {
-		first := p.FirstOfStream()
-		if !p.Opens(first) {
-			return p.Give(first)
-		}
-		s = p.Open(first)
-		defer s.Close()
+	s, first := stream.Start(p, h.SSE)
+	if s == nil {
+		return p.Give(first)
 	}
+	defer s.Close(p)
 	if s.Full() {
 		p.Released(answer.Full)
 		return nil
 	}
 	for !s.Ended() {
-		if p.Park() {
-			p.Wait()
-		}
-		released, stayed := p.Outcome()
+		released, stayed := p.Hold()
 		if !stayed {
 			return nil
 		}
@@ -161,12 +150,12 @@ func (h *Handler) stream(p *poll.Poll, r *http.Request) error {
 			s.Replay()
 		case lot.TimedOut:
 			switch {
-			case p.Over():
+			case p.Space.Over():
 				p.Released(answer.Timeout)
 				return nil
-			case h.move(p, r, s, p.Retries()):
+			case h.move(p, r, s, p.Asker.Retries()):
 				return nil
-			case !p.Retries():
+			case !p.Asker.Retries():
 				s.GoOn()
 			default:
 				s.Replay()
@@ -192,7 +181,7 @@ func ends(cause lot.Cause) (why answer.Release, over bool) {
 
 // move hands a poll that was parked before a reload to the new configuration. It
 // reports whether the new configuration has taken the poll.
-func (h *Handler) move(p *poll.Poll, r *http.Request, s *poll.Stream, again bool) bool {
+func (h *Handler) move(p *poll.Poll, r *http.Request, s poll.Stream, again bool) bool {
 	if h.replaced.Err() == nil {
 		return false
 	}
@@ -228,7 +217,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		h.notHeld(w, r, why)
 		return nil
 	}
-	if poll.HeldFurtherOut(r) {
+	if asker.HeldFurtherOut(r) {
 		return nil
 	}
 	delete(w.Header(), "Parker-Status") // an outer handler's, which does not hold the request
@@ -245,11 +234,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 		h.warnOfCrossing(waitsOn[0], r.Host)
 	}
 	id := h.polls.IDOf(r)
-	resume := poll.ResumeOf(r)
-	stream, onlyStreams := poll.WantsStream(r)
-	if stream {
-		poll.AskForAny(r.Header)
-	}
+	resumes := resume.Of(r)
+	streaming := h.streaming(r)
 	kept, err := ask.Keep(r, h.MaxBody)
 	if err != nil {
 		h.notHeld(w, r, answer.Body)
@@ -259,33 +245,56 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if !ok {
 		wait = -1
 	}
-	clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	return h.polls.New(poll.Request{
-		Client: w, Next: next, Kept: kept, HTTP: r,
-		Channels:  waitsOn,
-		ID:        id,
-		Stream:    stream,
-		Only:      onlyStreams,
-		Resume:    resume,
-		Wait:      wait,
-		Timeout:   h.timeout(r),
-		ClientIP:  limit.Client(clientIP),
-		Supersede: h.supersedeKey(r),
-		Alone:     h.inNamedRoute(r),
-		Handover:  handover,
+		Exchange: asker.Exchange{
+			Writer:   w,
+			Next:     next,
+			HTTP:     r,
+			Request:  kept,
+			Limits:   answer.LimitsOf(w, r),
+			Channels: waitsOn,
+			Alone:    h.inNamedRoute(r),
+		},
+		Client:   h.client(r, streaming != nil),
+		ID:       id,
+		Stream:   streaming,
+		Resume:   resumes,
+		Wait:     wait,
+		Timeout:  h.timeout(r),
+		Handover: handover,
 	})
+}
+
+// streaming returns what an event stream needs, or nil if the client does not want one. It
+// makes the request acceptable to backends that do not know event streams.
+func (h *Handler) streaming(r *http.Request) *poll.Streaming {
+	wanted, only := stream.Wanted(r)
+	if !wanted {
+		return nil
+	}
+	stream.Accept(r.Header)
+	streaming := h.SSE.Begin()
+	streaming.Only = only
+	return streaming
+}
+
+// client returns who has sent the request, for the limits.
+func (h *Handler) client(r *http.Request, streams bool) parking.Client {
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	client := parking.Client{Address: limit.Client(address), Supersede: h.supersedeKey(r)}
+	if *h.PerBrowser > 0 && !streams {
+		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+		client.Browser = parking.BrowserOf(r, original.URL.Path)
+	}
+	return client
 }
 
 // warnOfCrossing logs a warning if requests for another host wait on the same channel,
 // which is named by the path alone.
 func (h *Handler) warnOfCrossing(channel, host string) {
 	if other := h.hub.Hosts.Wait(channel, host); other != "" {
-		h.crossing.Warn(h.logger, "requests for two hosts wait on one channel", errCrossing(channel, host, other))
+		h.crossing.Warn(h.logger, "requests for two hosts wait on one channel", sites.CrossingError(channel, host, other))
 	}
-}
-
-func errCrossing(channel, host, other string) error {
-	return fmt.Errorf("channel %q is named by the path alone, so %s and %s share it: give them different channels, such as %s, or add across_sites if they are meant to share it", channel, host, other, sites.ApartBy(host, other))
 }
 
 // inNamedRoute reports whether the handler is part of a named route, so that a
@@ -303,31 +312,31 @@ func (h *Handler) inNamedRoute(r *http.Request) bool {
 // that describe it.
 func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	p.Close()
-	if p.Overlapped() {
+	if p.Asker.Overlapped() {
 		return
 	}
 	if p.Moved() {
 		logging.SkipAccessLog(r)
 	} else {
-		h.metrics.Answered(p.Release())
+		h.metrics.Answered(p.Report.Release)
 		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
 			r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Set(zap.Object("parker", p))
 		}
 	}
-	if p.Release() == answer.Full {
-		h.full.Warn(h.logger, "request not held", p.Full())
+	if p.Report.Release == answer.Full {
+		h.full.Warn(h.logger, "request not held", p.Space.Full())
 	}
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	replacer.Map(func(key string) (any, bool) {
 		switch key {
 		case "http.parker.release":
-			return string(p.Release()), true
+			return string(p.Report.Release), true
 		case "http.parker.park":
-			return answer.Seconds(p.Parked()), true
+			return answer.Seconds(p.Report.Parked), true
 		case "http.parker.passes":
-			return p.Passes(), true
+			return p.Asker.Asks, true
 		case "http.parker.channels":
-			return strings.Join(p.Channels(), " "), true
+			return strings.Join(p.Asker.Channels, " "), true
 		}
 		return nil, false
 	})
@@ -349,30 +358,26 @@ func (h *Handler) timeout(r *http.Request) time.Duration {
 	return timeout
 }
 
-// supersedeKey returns a digest of the values by which a newer poll supersedes this
-// one. It is the zero key if all values are empty, because all clients would have the
-// same key.
-func (h *Handler) supersedeKey(r *http.Request) poll.Key {
+// supersedeKey returns the key by which a newer poll supersedes this one. It is the zero
+// key if all values are empty, because all clients would have the same key.
+func (h *Handler) supersedeKey(r *http.Request) parking.Key {
 	if len(h.Supersede) == 0 {
-		return poll.Key{}
+		return parking.Key{}
 	}
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	parts := []string{r.Host, r.URL.Path}
-	empty := true
-	for _, value := range h.Supersede {
-		value = replacer.ReplaceAll(value, "")
-		empty = empty && value == ""
-		parts = append(parts, value)
+	values := make([]string, len(h.Supersede))
+	for i, value := range h.Supersede {
+		values[i] = replacer.ReplaceAll(value, "")
 	}
-	if empty {
-		return poll.Key{}
+	if strings.Join(values, "") == "" {
+		return parking.Key{}
 	}
-	return sha256.Sum256(fmt.Appendf(nil, "%q", parts))
+	return parking.KeyOf(append(values, r.Host, r.URL.Path)...)
 }
 
 // ServeHTTP forwards the request, and publishes if it is a write that succeeds.
 func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	ignoreOwn(r)
+	field.HideOwn(r)
 	if write := slices.Contains(n.Methods, r.Method); write || n.Piggyback {
 		return n.observe(w, r, next, write)
 	}
@@ -400,7 +405,7 @@ func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	if len(n.Channels) == 0 && !n.AcrossSites {
 		if other := n.hub.Hosts.Other(publishesOn[0], r.Host); other != "" {
-			n.crossing.Warn(n.logger, "write for one host wakes requests for another host", errCrossing(publishesOn[0], r.Host, other))
+			n.crossing.Warn(n.logger, "write for one host wakes requests for another host", sites.CrossingError(publishesOn[0], r.Host, other))
 		}
 	}
 	publish := func() { n.hub.Wrote(publishesOn) }
@@ -416,32 +421,7 @@ func (n *Notify) wrote(status int) bool {
 
 // ServeHTTP answers the request as the hook does. It never calls the next handler.
 func (p *Publish) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if own, ok := caddyhttp.GetVar(r.Context(), ownFields).(http.Header); ok {
-		maps.Copy(r.Header, own)
-	}
+	field.RestoreOwn(r) // another handler of parker may have run before
 	p.hook.ServeHTTP(w, r)
 	return nil
-}
-
-// ownFields is the name of the variable that holds the fields that [ignoreOwn] has
-// removed. The hook, which may run after another handler of parker, restores them.
-const ownFields = "parker.fields"
-
-// ignoreOwn removes the header fields that begin with Parker- from a request. A backend
-// that copies fields of the request into its answer would otherwise let clients
-// publish.
-func ignoreOwn(r *http.Request) {
-	var own http.Header
-	for name, values := range r.Header {
-		if strings.HasPrefix(name, "Parker-") {
-			if own == nil {
-				own = make(http.Header)
-			}
-			own[name] = values
-			delete(r.Header, name)
-		}
-	}
-	if own != nil {
-		caddyhttp.SetVar(r.Context(), ownFields, own)
-	}
 }

@@ -93,7 +93,7 @@ func TestTheReferenceHasEveryWordOfACaddyfile(t *testing.T) {
 		{"caddyfile.go", "Publish", "parker_publish"},
 		{"internal/status/handler.go", "Handler", "parker_status"},
 		{"internal/nothingnew/caddyfile.go", "Rules", "nothing_new"},
-		{"internal/poll/streams.go", "Streams", "sse"},
+		{"internal/stream/options.go", "Options", "sse"},
 		{"internal/hub/app.go", "App", "Global options"},
 		{"brokers/redis/caddyfile.go", "Broker", "redis"},
 		{"brokers/nats/caddyfile.go", "Broker", "nats"},

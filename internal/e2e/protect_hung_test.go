@@ -50,7 +50,7 @@ func TestShareSurvivesAskThatHangs(t *testing.T) {
 	first := caddytest.Get(ctx, url)
 	hung := backend.Next(t)
 	second, third := caddytest.Get(t.Context(), url), caddytest.Get(t.Context(), url)
-	caddy.AwaitInside(t, "poll.(*Poll).await", 2)
+	caddy.AwaitInside(t, "asker.(*Asker).await", 2)
 	giveUp()
 	answerIn(t, first)
 
@@ -99,7 +99,7 @@ func TestShareLetsPollsLeaveHungAskOnEvent(t *testing.T) {
 	first := caddytest.Get(t.Context(), url)
 	backend.Next(t) // this ask hangs
 	second := caddytest.Get(t.Context(), url)
-	caddy.AwaitInside(t, "poll.(*Poll).await", 1)
+	caddy.AwaitInside(t, "asker.(*Asker).await", 1)
 	begin := time.Now()
 	caddy.Publish(t, "messages", "", "")
 	backend.Next(t).Answer(http.StatusOK, "news")
@@ -126,7 +126,7 @@ func TestReplayThatHangsDelaysNoMessage(t *testing.T) {
 	caddy.AwaitWaiting(t, "messages", 2)
 	caddy.Publish(t, "messages", "", "")
 	backend.Next(t) // the replay hangs
-	caddy.AwaitInside(t, "poll.(*Poll).await", 1)
+	caddy.AwaitInside(t, "asker.(*Asker).await", 1)
 	caddy.Publish(t, "messages", "text/plain", "hello")
 	// One poll waits for the replay of the other and is released at once. The other
 	// finds the message when its timeout ends.

@@ -41,9 +41,9 @@ func release(t *testing.T, caddy *caddytest.Caddy, channel string, want int) {
 // The functions in which polls wait: for another poll's ask, in the queue for their
 // own, and in the lot.
 const (
-	joined  = "poll.(*Poll).await"
-	queued  = "poll.(*attempt).queue"
-	waiting = "poll.(*Poll).Wait"
+	joined  = "asker.(*Asker).await"
+	queued  = "asker.(*attempt).queue"
+	waiting = "parking.(*Space).Wait"
 )
 
 func TestShareGivesMeetingPollsOneAskAndOneReplay(t *testing.T) {

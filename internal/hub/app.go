@@ -233,7 +233,7 @@ func (s stopping) Handle(context.Context, caddy.Event) error {
 func (a *App) putInForce() {
 	held := a.hub.Lot.Parked() // counted first, because a broker that starts may wake all requests
 	a.hub.Lot.SetMaxParked(a.MaxParked)
-	a.hub.Memory.SetLimit(a.MaxParkedBytes)
+	a.hub.Limits.Memory.SetLimit(a.MaxParkedBytes)
 	a.hub.own.Start(brokers.History{
 		Events:   a.History.Events,
 		MaxAge:   time.Duration(a.History.MaxAge),

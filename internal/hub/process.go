@@ -5,22 +5,17 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/parking"
 )
 
 // Process is the state that outlives a configuration: the lot with the parked requests,
 // and what is counted for limits.
 type Process struct {
-	Lot         *lot.Lot
-	Broker      Broker
-	Clients     limit.Counter
-	Spread      limit.Spread // of each client over channels
-	NewestPolls poll.Newest
-	Browsers    poll.Browsers
-	Memory      poll.Memory // of parked requests
+	Lot    *lot.Lot
+	Broker Broker
+	Limits parking.Limits
 
 	// Stopping is canceled when the process is about to stop.
 	Stopping context.Context

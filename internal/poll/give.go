@@ -9,52 +9,51 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/asker"
 	"github.com/caddy-parker/parker/internal/caddyinternals"
-	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
 var errUnasked = errors.New("the poll ended before the backend had answered it")
 
-// Give ends the poll with what came of its last ask: news, or a failure that is
-// passed on.
-func (p *Poll) Give(r Reply) error {
+// Give ends the poll with the reply to its last ask: news, or a failure.
+func (p *Poll) Give(r asker.Reply) error {
 	switch r.Kind {
-	case Streamed:
+	case asker.Streamed:
 		return r.Err
-	case Left:
+	case asker.Left:
 		p.Released(answer.Left)
-		p.client.WriteHeader(caddyinternals.StatusClientClosed)
+		p.Asker.Writer.WriteHeader(caddyinternals.StatusClientClosed)
 		return nil
-	case TimedOut:
+	case asker.TimedOut:
 		return p.giveTimeout()
 	}
-	p.report.Detail = answer.News
-	if r.Kind != News || !admits(r.Answer.Status) {
-		p.report.Detail = answer.Status
+	p.Report.Detail = answer.News
+	if r.Kind != asker.News || !asker.Admits(r.Answer.Status) {
+		p.Report.Detail = answer.Status
 		p.deny()
 	}
 	if r.Answer != nil {
 		p.debugNotHeld(r.Answer.Status)
 		p.write(r.Answer)
 	} else {
-		p.finish(p.client.Header())
+		p.Finish(p.Asker.Writer.Header())
 	}
-	if r.Kind == Broken {
-		// The client is to see the part of the answer that came, as it would without
-		// parker. Otherwise it could think that the request never arrived.
-		_ = http.NewResponseController(p.client).Flush()
+	if r.Kind == asker.Broken {
+		// The client gets the part of the answer that has arrived, as it would without
+		// parker. Otherwise it could think that the request never reached the backend.
+		_ = http.NewResponseController(p.Asker.Writer).Flush()
 		panic(http.ErrAbortHandler)
 	}
 	return r.Err
 }
 
-// AtOnce reports whether a poll with nothing new is not to be held, and why.
+// AtOnce reports whether a poll with nothing new must not be held, and why.
 func (p *Poll) AtOnce() (why answer.Detail, ok bool) {
 	switch {
-	case p.lost:
+	case p.Resume.Lost:
 		return answer.Lost, true
-	case p.report.Wait == 0: // Prefer: wait=0
+	case p.Report.Wait == 0: // Prefer: wait=0
 		return answer.Wait, true
 	}
 	return "", false
@@ -62,39 +61,39 @@ func (p *Poll) AtOnce() (why answer.Detail, ok bool) {
 
 // GiveAtOnce ends a poll that is not held with its nothing-new answer.
 func (p *Poll) GiveAtOnce(why answer.Detail) error {
-	p.report.Detail = why
+	p.Report.Detail = why
 	return p.GiveKept(answer.None)
 }
 
-// GiveKept ends the poll with the nothing-new answer that the backend gave last.
+// GiveKept ends the poll with the backend's last nothing-new answer.
 func (p *Poll) GiveKept(release answer.Release) error {
-	p.report.Release = release
-	if p.kept == nil {
-		header := p.client.Header()
+	p.Report.Release = release
+	if p.Asker.Kept == nil {
+		header := p.Asker.Writer.Header()
 		header.Set("Retry-After", "1")
-		p.finish(header)
+		p.Finish(header)
 		return caddyhttp.Error(http.StatusServiceUnavailable, errUnasked)
 	}
-	p.write(p.kept)
+	p.write(p.Asker.Kept)
 	return nil
 }
 
 func (p *Poll) giveTimeout() error {
-	if message := p.waiter.TakeMessage(); message != nil && p.kept != nil {
+	if message := p.Space.Waiter.TakeMessage(); message != nil && p.Asker.Kept != nil {
 		return p.GiveMessage(message) // it came during the last replay
 	}
 	release := answer.Timeout
 	switch {
-	case p.config.Stopping.Err() != nil:
+	case p.config.Asking.Stopping.Err() != nil:
 		release = answer.Stop
-	case !p.retry.IsZero():
+	case !p.Asker.Retry.IsZero():
 		release = answer.Error
 	}
 	if p.config.TimeoutStatus == 0 {
 		return p.GiveKept(release)
 	}
-	p.report.Release = release
-	a := noContentAfter(p.kept)
+	p.Report.Release = release
+	a := asker.NoContentAfter(p.Asker.Kept)
 	a.Status = p.config.TimeoutStatus
 	p.write(a)
 	return nil
@@ -102,72 +101,80 @@ func (p *Poll) giveTimeout() error {
 
 // GiveMessage ends the poll with a published message.
 func (p *Poll) GiveMessage(event *lot.Event) error {
-	p.report.Release = answer.Message
+	p.Report.Release = answer.Message
 	message := event.Event
-	message.Position = p.resume.Position.Merge(message.Position)
+	message.Position = p.Resume.Position.Merge(message.Position)
 	return p.giveMessages([]brokers.Event{message})
 }
 
-// giveMessages answers with one message, or with several as the client wants it.
+// GiveMissed ends the poll with the messages that its client has missed. If these are no
+// longer all known, the client gets the backend's answer, which says so, and from which
+// position to go on.
+func (p *Poll) GiveMissed(missed []brokers.Event) error {
+	if p.Resume.Lost {
+		return p.GiveAtOnce(answer.Lost)
+	}
+	p.Report.Release = answer.History
+	return p.giveMessages(missed)
+}
+
+// giveMessages answers with one message, or with several if the client wants a batch.
 func (p *Poll) giveMessages(events []brokers.Event) error {
-	p.report.Position = brokers.Position{} // that of the last message counts
-	p.finish(p.client.Header())
+	p.Report.Position = brokers.Position{} // that of the last message counts
+	p.Finish(p.Asker.Writer.Header())
 	write := answer.WriteMessage
-	if p.resume.Batch {
+	if p.Resume.Batch {
 		write = answer.WriteBatch
 	}
-	written(write(p.client, events, p.kept.Header))
+	abortIfIncomplete(write(p.Asker.Writer, events, p.Asker.Kept.Header))
 	return nil
 }
 
-// Released says why the poll was let go, should its next ask bring news.
-func (p *Poll) Released(why answer.Release) {
-	p.report.Release = why
-	p.why = coalesce.Anew
-	if p.ended.Cause == lot.Published {
-		p.why = coalesce.InVain // unless it does
-	}
-}
-
 func (p *Poll) write(a *ask.Answer) {
-	header := p.client.Header()
+	header := p.Asker.Writer.Header()
 	a.Apply(header)
-	p.finish(header)
-	written(a.WriteTo(p.client))
+	p.Finish(header)
+	abortIfIncomplete(a.WriteTo(p.Asker.Writer))
 }
 
-// written aborts an answer that could not be sent whole, as reverse_proxy does: over
-// HTTP/3 the part that was sent would pass for all of it. A body that the status or the
+// abortIfIncomplete aborts an answer that could not be sent whole, as reverse_proxy does,
+// because over HTTP/3 a part of it would look complete. A body that the status or the
 // declared length rules out is no such case.
-func written(err error) {
+func abortIfIncomplete(err error) {
 	if err != nil && !errors.Is(err, http.ErrBodyNotAllowed) && !errors.Is(err, http.ErrContentLength) {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// admits reports whether an answer lets the request in: a client that is refused is told
-// nothing of what was published.
-func admits(status int) bool { return status/100 == 2 || status == http.StatusNotModified }
-
-// deny removes all that the answer would say of events: the client keeps the position
+// deny removes all that the answer would tell about events. The client keeps the position
 // that it has.
 func (p *Poll) deny() {
-	p.resume, p.lost, p.report.Position = Resume{}, false, brokers.Position{}
+	p.Resume.Forget()
+	p.Report.Position = brokers.Position{}
 }
 
-// finish readies the client's answer to be written: it adds what parker has to
-// say to its header, and has the server's time limits count again.
-func (p *Poll) finish(header http.Header) {
-	p.limits.Impose()
-	p.reportTo(header)
-}
-
-// reportTo adds what parker has to say to an answer's header.
-func (p *Poll) reportTo(header http.Header) {
-	p.cookies.Give(header)
-	answer.VaryByAccept(header)
-	if p.lostPosition() {
-		p.report.Lost, p.report.Position = true, p.start
+// NotHeld implements [asker.Client].
+func (p *Poll) NotHeld(status int, why answer.Detail) {
+	p.Report.Detail = why
+	p.debugNotHeld(status)
+	if !asker.Admits(status) {
+		p.deny()
 	}
-	p.report.Put(header)
+}
+
+// Finish implements [asker.Client]: it adds parker's fields to the header of the client's
+// answer, and puts the server's time limits in force again.
+func (p *Poll) Finish(header http.Header) {
+	p.Asker.Limits.Impose()
+	p.AddFields(header)
+}
+
+// AddFields adds parker's fields to the header of an answer.
+func (p *Poll) AddFields(header http.Header) {
+	p.Asker.Cookies.Give(header)
+	answer.VaryByAccept(header)
+	if p.IsLost() {
+		p.Report.Lost, p.Report.Position = true, p.Resume.Start
+	}
+	p.Report.Put(header)
 }

@@ -9,26 +9,45 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/answer"
-	"github.com/caddy-parker/parker/internal/coalesce"
 )
 
-// Handover is a poll that goes through the configuration which has taken the place
-// of its own, to be parked there from now on.
+// moving is how a poll goes from one configuration to the next.
+type moving struct {
+	continues bool      // the poll has taken over from one of an older configuration
+	came      *Handover // by this
+	stream    Stream    // of the older poll, or nil
+	moved     bool      // a poll of a newer configuration has taken over, or is about to
+	sentBack  bool      // the first poll of the chain sends the request to the newer configuration
+	left      bool      // the poll is no longer in the lot
+}
+
+// Stream is an answer that has begun, and continues in the new configuration.
+type Stream interface {
+	// Fail ends the stream, because the new configuration answers with an error.
+	Fail(status int)
+
+	// ContinueAs makes the stream continue for the poll of the new configuration. If
+	// again is true, it asks the backend first.
+	ContinueAs(p *Poll, again bool)
+}
+
+// Handover is a poll on its way through the configuration that has replaced its own, where
+// it is to be parked.
 type Handover struct {
 	from   *Poll // nil once it is taken
 	to     http.Handler
-	stream *Stream // nil: it is no stream
-	again  bool    // the stream is to ask again, whatever was published
+	stream Stream // nil if it is not a stream
+	again  bool   // the stream must ask again, whatever was published
 	taken  bool
-	skips  int // how many handlers are to let it pass
+	skips  int // how many handlers must let it pass
 
-	closed http.Handler // where it was to go, but there is no such site; nil: not known
-	onward *Handover    // the poll that took it is to move as well
+	closed http.Handler // where it should go, but there is no such site; nil if not known
+	onward *Handover    // the poll that took it must move as well
 }
 
 type handoverKey struct{}
 
-// HandoverOf is the handover that a request is, or nil.
+// HandoverOf returns the handover that a request is part of, or nil.
 func HandoverOf(r *http.Request) *Handover {
 	handover, _ := r.Context().Value(handoverKey{}).(*Handover)
 	if handover == nil || handover.taken {
@@ -37,23 +56,32 @@ func HandoverOf(r *http.Request) *Handover {
 	return handover
 }
 
-// Passes reports whether a handler that waits on other channels is to let the handover
-// pass: the request was held further in. A nil handover is none.
+// StreamOf returns the poll whose stream is handed over with a request, or nil.
+func StreamOf(r *http.Request) *Poll {
+	if handover := HandoverOf(r); handover != nil && handover.stream != nil {
+		return handover.from
+	}
+	return nil
+}
+
+// Passes reports whether a handler that waits on other channels must let the handover pass,
+// because the request was held further in. h may be nil.
 func (h *Handover) Passes(channels []string) bool {
-	if h == nil || h.skips == 0 || slices.Equal(channels, h.from.channels) {
+	if h == nil || h.skips == 0 || slices.Equal(channels, h.from.Asker.Channels) {
 		return false
 	}
 	h.skips--
 	return true
 }
 
-// Move sends the poll, as it came to parker, through another server. It tells
-// whether that answered, or parks it now; else nothing has happened: there is no
-// such site. again is for a stream that is to ask whatever was published.
+// Move sends the poll, as the client sent it, through the server of another configuration.
+// It returns true if that has answered it or parks it now. Otherwise nothing has changed,
+// because there is no such site. stream is nil unless the answer is a stream; with again,
+// the stream asks the backend whatever was published.
 //
-// A poll that has come from another is sent by the first of them, so that nothing of
-// the configurations in between is left, however many there are.
-func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
+// A poll that has come from another configuration is sent by the first poll of the chain,
+// so that nothing of the configurations in between is left, however many there are.
+func (p *Poll) Move(to http.Handler, stream Stream, again bool) bool {
 	handover := &Handover{from: p, to: to, stream: stream, again: again}
 	if p.came != nil {
 		if p.came.closed == to {
@@ -64,7 +92,7 @@ func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
 		p.debugMoved()
 		return true
 	}
-	before := maps.Clone(p.client.Header())
+	before := maps.Clone(p.Asker.Writer.Header())
 	defer func() {
 		if from := handover.from; from != nil && from != p {
 			from.leave()
@@ -79,44 +107,52 @@ func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
 			continue
 		case handover.taken:
 		case status >= http.StatusMultipleChoices && handover.stream != nil:
-			handover.stream.fail(status)
+			handover.stream.Fail(status)
 		case status != 0:
 		case from == p:
-			maps.Copy(p.client.Header(), before)
+			maps.Copy(p.Asker.Writer.Header(), before)
 			return false
 		case handover.closed == nil:
-			// It goes on where it was, and not away from there again.
+			// It goes on where it was, and does not try to leave from there again.
 			handover = &Handover{from: from, to: from.came.to, stream: handover.stream, again: handover.again, closed: handover.to}
 			continue
 		}
 		p.moved = true
-		if p.outer != nil {
-			p.outer.elsewhere = true
-		}
+		p.Asker.MovedAway()
 		p.debugMoved()
 		return true
 	}
 }
 
-// send sends a poll through the server that it is to move to, and returns the status
-// of what that answered, or 0.
+// send sends a poll through the server that it must move to. It returns the status with
+// which that answers, or 0.
 func (p *Poll) send(h *Handover) int {
-	client := http.ResponseWriter(discard{make(http.Header)}) // of a stream, the header is sent
+	client := http.ResponseWriter(Discard{make(http.Header)}) // a stream's header has been sent
 	if h.stream == nil {
-		client = innermost(p.client)
+		client = innermost(p.Asker.Writer)
 	}
 	clear(client.Header())
-	h.skips = h.from.depth
+	h.skips = h.from.Asker.Depth()
 	w := &statusRecorder{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client}}
-	h.to.ServeHTTP(w, h.from.request.Anew(context.WithValue(p.r.Context(), handoverKey{}, h)))
+	h.to.ServeHTTP(w, h.from.Asker.Request.Anew(context.WithValue(p.context(), handoverKey{}, h)))
 	return w.status
 }
 
-// Moved reports whether another configuration has the poll, and logs it.
-func (p *Poll) Moved() bool { return p.moved }
+// Discard is the writer for what a stream's client must not get: the backend's answers,
+// which become events.
+type Discard struct{ Fields http.Header }
 
-// innermost is the server's own writer, without what a configuration has put
-// around it.
+// Header implements [http.ResponseWriter].
+func (d Discard) Header() http.Header { return d.Fields }
+
+// Write implements [http.ResponseWriter].
+func (d Discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// WriteHeader implements [http.ResponseWriter].
+func (Discard) WriteHeader(int) {}
+
+// innermost returns the server's own writer, without what a configuration has put around
+// it.
 func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -127,74 +163,58 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// statusRecorder notes whether a server answers.
+// statusRecorder records whether a server answers.
 type statusRecorder struct {
 	*caddyhttp.ResponseWriterWrapper
 	status int
 }
 
-func (l *statusRecorder) WriteHeader(status int) {
+// WriteHeader implements [http.ResponseWriter].
+func (r *statusRecorder) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
-		l.status = status
+		r.status = status
 	}
-	l.ResponseWriter.WriteHeader(status)
+	r.ResponseWriter.WriteHeader(status)
 }
 
-func (l *statusRecorder) Write(p []byte) (int, error) {
-	if l.status == 0 {
-		l.status = http.StatusOK
+// Write implements [http.ResponseWriter].
+func (r *statusRecorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
 	}
-	return l.ResponseWriter.Write(p)
+	return r.ResponseWriter.Write(p)
 }
 
-// take makes a new poll what another was. It goes on waiting in the same place, if
-// that is where the new configuration has it wait; else it takes along what came.
+// take makes a new poll continue one of an older configuration. It keeps the same waiter
+// if it waits for the same events here. Otherwise it takes over what that has noted.
 func (p *Poll) take(h *Handover) {
 	h.taken = true
 	from := h.from
-	own := p.waiter
-	switch {
-	case p.streams != from.streams:
-	case p.config.Interest == from.config.Interest && slices.Equal(p.channels, from.channels):
-		p.waiter, from.waiter = from.waiter, own
-	default:
-		p.waiter.Inherit(from.waiter)
+	sameChannels := slices.Equal(p.Asker.Channels, from.Asker.Channels)
+	sameForm := p.Asker.Streams == from.Asker.Streams
+	if sameForm && sameChannels && p.config.Asking.Interest == from.config.Asking.Interest {
+		p.Space.Continue(&from.Space)
+	} else {
+		p.Space.Follow(&from.Space, sameForm)
 	}
 	p.continues = true
-	p.depth = from.depth
-	p.state = from.state
-	if h.stream != nil && p.streams {
+	p.Asker.TakeOver(&from.Asker)
+	p.Space.Deadline = from.Space.Deadline
+	p.Resume, p.Report = from.Resume, from.Report
+	if h.stream != nil && p.Asker.Streams {
 		p.stream = h.stream
-		// On other channels, there may be news that nothing has told it of.
-		p.stream.continueAs(p, h.again || !p.messagesOnly() && !slices.Equal(p.channels, from.channels))
-	}
-	if p.waiter == own && p.supersede == from.supersede && p.supersede != (Key{}) && !p.config.Newest.Replace(p.supersede, from.waiter, own) {
-		own.Supersede(nil) // a newer poll came meanwhile
+		// On other channels there may be news that no event has told the stream of.
+		p.stream.ContinueAs(p, h.again || !p.Asker.MessagesOnly() && !sameChannels)
 	}
 	from.leave()
 	h.from, p.came = nil, h
 }
 
-// continueAs has the stream go on for another poll.
-func (s *Stream) continueAs(p *Poll, again bool) {
-	s.poll, s.again = p, again || s.away
-	p.client.WriteHeader(http.StatusOK) // for the access log: the client has it
-	p.client = discard{p.client.Header().Clone()}
-	if !p.waiter.IsOpen() {
-		s.full = !p.waiter.Open()
-	}
-}
+// Continues returns the stream that the poll has taken over, or nil.
+func (p *Poll) Continues() Stream { return p.stream }
 
-// Continues is the stream that the poll has taken over, or nil.
-func (p *Poll) Continues() *Stream { return p.stream }
+// Moved reports whether another configuration has the poll, and logs it.
+func (p *Poll) Moved() bool { return p.moved }
 
-// Resume makes a stream that was taken over ask again, if it is to. If an event came
-// shortly before, it is looked at again here: looks of the older configuration are not.
-func (s *Stream) Resume() {
-	if s.again {
-		s.again = false
-		s.poll.Released(answer.Replay)
-		s.Replay()
-		s.poll.why = coalesce.First
-	}
-}
+// Release returns how the poll ends, as far as is known.
+func (p *Poll) Release() answer.Release { return p.Report.Release }

@@ -4,6 +4,7 @@
 package sites
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -86,4 +87,10 @@ func siteOf(host string) string {
 		return strings.TrimSuffix(name, "]") // an IPv6 address without a port
 	}
 	return host
+}
+
+// CrossingError returns the error for a channel that is named by the path alone, and on which
+// requests for two hosts wait.
+func CrossingError(channel, host, other string) error {
+	return fmt.Errorf("channel %q is named by the path alone, so %s and %s share it: give them different channels, such as %s, or add across_sites if they are meant to share it", channel, host, other, ApartBy(host, other))
 }

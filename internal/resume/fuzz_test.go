@@ -1,4 +1,4 @@
-package poll
+package resume
 
 import (
 	"net/http"
@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// FuzzResumeOf checks that only a whole position counts as one, that the field
-// comes before the query, and that nobody gets a batch who did not ask for it.
-func FuzzResumeOf(f *testing.F) {
+// FuzzOf checks that only a complete position counts as one, that the field comes before
+// the query, and that no client gets a batch without asking for it.
+func FuzzOf(f *testing.F) {
 	f.Add("parker.EPOCH-7", "last_event_id=parker.EPOCH-8&batch=true", "application/json")
 	f.Add("", "last_event_id=parker.EPOCH-18446744073709551615", "*/*")
 	f.Add("41", "last_event_id=41&lastEventId=parker.EPOCH-9", "*/*")
@@ -27,7 +27,7 @@ func FuzzResumeOf(f *testing.F) {
 		if accept != "" {
 			r.Header.Set("Accept", accept)
 		}
-		resume := ResumeOf(r)
+		resume := Of(r)
 		var named []string
 		for _, text := range []string{id, r.URL.Query().Get("last_event_id"), r.URL.Query().Get("lastEventId")} {
 			if _, err := brokers.ParsePosition(text); err == nil {
