@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // Poll is one client's request on its way. It belongs to the goroutine that serves the
@@ -62,7 +63,7 @@ type transport struct {
 	next    caddyhttp.Handler
 	r       *http.Request
 	request *ask.Request
-	limits  answer.Limits
+	limits  response.Limits
 	timeout time.Duration // of one replay, on a stream
 
 	outer      *attempt // of a handler further out that would hold the request, too; or nil
@@ -178,7 +179,7 @@ func (c *Config) New(q Request) *Poll {
 			resume:   q.Resume,
 			report:   answer.Report{Release: answer.None, Wait: -1},
 		},
-		transport: transport{client: q.Client, next: q.Next, r: q.HTTP, request: q.Kept, limits: answer.LimitsOf(q.Client, q.HTTP), timeout: q.Timeout},
+		transport: transport{client: q.Client, next: q.Next, r: q.HTTP, request: q.Kept, limits: response.LimitsOf(q.Client, q.HTTP), timeout: q.Timeout},
 		sharing:   sharing{alone: q.Alone},
 		place:     place{clientIP: q.ClientIP, supersede: q.Supersede},
 	}

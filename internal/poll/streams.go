@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/option"
 	"github.com/caddy-parker/parker/internal/response"
@@ -97,6 +96,6 @@ func (s *Streams) heartbeat() time.Duration { return shortened(time.Duration(s.H
 
 // Attend takes care of an answer that was never a poll's: see [response.Attend].
 func (s *Streams) Attend(client http.ResponseWriter, r *http.Request, status int) *response.Writer {
-	limits := answer.LimitsOf(client, r)
+	limits := response.LimitsOf(client, r)
 	return response.Attend(client, r, &limits, status, s.heartbeat())
 }

@@ -6,14 +6,12 @@ import (
 	"reflect"
 	"testing"
 	"time"
-
-	"github.com/caddy-parker/parker/internal/answer"
 )
 
 func attend(m *memory, method string, status int, heartbeat time.Duration) *Writer {
 	r := get()
 	r.Method = method
-	limits := answer.LimitsOf(m, r)
+	limits := LimitsOf(m, r)
 	return Attend(m, r, &limits, status, heartbeat)
 }
 

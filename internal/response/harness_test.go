@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/caddy-parker/parker/internal/answer"
 )
 
 // protocols are those that can be served within a test's own time.
@@ -87,7 +85,7 @@ func (s *site) get(t *testing.T, ctx context.Context) *http.Response {
 // pass answers as a route does: header, then body, under Attend's care.
 func pass(client http.ResponseWriter, r *http.Request, header http.Header, heartbeat time.Duration, body func(w http.ResponseWriter)) {
 	maps.Copy(client.Header(), header)
-	limits := answer.LimitsOf(client, r)
+	limits := LimitsOf(client, r)
 	w := Attend(client, r, &limits, http.StatusOK, heartbeat)
 	defer w.Close()
 	w.WriteHeader(http.StatusOK)

@@ -17,7 +17,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
@@ -36,7 +35,7 @@ type Writer struct {
 	*caddyhttp.ResponseWriterWrapper // the client's
 
 	care    care
-	limits  *answer.Limits
+	limits  *Limits
 	timeout time.Duration // of a single write
 	restore func()        // puts the server's limits on single writes back
 
@@ -72,7 +71,7 @@ type Writer struct {
 //
 // An event stream that has no heartbeats, for heartbeat is 0 or its bytes must
 // stay as they are, keeps its Content-Length.
-func Attend(client http.ResponseWriter, r *http.Request, limits *answer.Limits, status int, heartbeat time.Duration) *Writer {
+func Attend(client http.ResponseWriter, r *http.Request, limits *Limits, status int, heartbeat time.Duration) *Writer {
 	care, needed := careFor(r.Method, status, client.Header(), heartbeat)
 	if !needed {
 		return nil
