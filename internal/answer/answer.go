@@ -13,10 +13,6 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 )
 
-// Publish is the field in which a backend names channels to publish on. Clients
-// never see it.
-const Publish = "Parker-Publish"
-
 // lastEventID is the field Last-Event-ID as net/http spells it.
 const lastEventID = "Last-Event-Id"
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/response"
 )
@@ -121,7 +120,7 @@ func (c *capture) inform(status int) {
 	before := maps.Clone(client)
 	clear(client)
 	maps.Copy(client, c.header)
-	client.Del(answer.Publish)
+	response.TakeChannels(client)
 	c.ResponseWriter.WriteHeader(status)
 	clear(client)
 	maps.Copy(client, before)

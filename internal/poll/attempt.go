@@ -15,7 +15,6 @@ import (
 	"github.com/caddy-parker/parker/internal/caddyinternals"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
-	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
@@ -233,9 +232,8 @@ func (a *attempt) Patience() ask.Patience { return a.poll.patienceFor() }
 // Header implements [ask.Observer].
 func (a *attempt) Header(_ int, header http.Header) {
 	a.answered()
-	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
-		a.announced = field.List(lines)
-		header.Del(answer.Publish)
+	if channels, ok := response.TakeChannels(header); ok {
+		a.announced = channels
 	}
 }
 

@@ -6,10 +6,9 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/coalesce"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // Handover is a poll that goes through the configuration which has taken the place
@@ -101,15 +100,15 @@ func (p *Poll) Move(to http.Handler, stream *Stream, again bool) bool {
 // send sends a poll through the server that it is to move to, and returns the status
 // of what that answered, or 0.
 func (p *Poll) send(h *Handover) int {
-	client := http.ResponseWriter(discard{make(http.Header)}) // of a stream, the header is sent
+	client := response.Discard(make(http.Header)) // of a stream, the header is sent
 	if h.stream == nil {
 		client = innermost(p.client)
 	}
 	clear(client.Header())
 	h.skips = h.from.depth
-	w := &statusRecorder{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client}}
+	w := response.Pass(client, p.r, response.Options{})
 	h.to.ServeHTTP(w, h.from.request.Anew(context.WithValue(p.r.Context(), handoverKey{}, h)))
-	return w.status
+	return w.Status()
 }
 
 // Moved reports whether another configuration has the poll, and logs it.
@@ -125,26 +124,6 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 		}
 		w = wrapper.Unwrap()
 	}
-}
-
-// statusRecorder notes whether a server answers.
-type statusRecorder struct {
-	*caddyhttp.ResponseWriterWrapper
-	status int
-}
-
-func (l *statusRecorder) WriteHeader(status int) {
-	if status >= 200 || status == http.StatusSwitchingProtocols {
-		l.status = status
-	}
-	l.ResponseWriter.WriteHeader(status)
-}
-
-func (l *statusRecorder) Write(p []byte) (int, error) {
-	if l.status == 0 {
-		l.status = http.StatusOK
-	}
-	return l.ResponseWriter.Write(p)
 }
 
 // take makes a new poll what another was. It goes on waiting in the same place, if
@@ -179,7 +158,7 @@ func (p *Poll) take(h *Handover) {
 func (s *Stream) continueAs(p *Poll, again bool) {
 	s.poll, s.again = p, again || s.away
 	p.client.WriteHeader(http.StatusOK) // for the access log: the client has it
-	p.client = discard{p.client.Header().Clone()}
+	p.client = response.Discard(p.client.Header().Clone())
 	if !p.waiter.IsOpen() {
 		s.full = !p.waiter.Open()
 	}

@@ -145,7 +145,9 @@ func (p *Poll) Open(first Reply) *Stream {
 	}
 	s := &Stream{poll: p, given: p.resume.Position, woken: p.start, away: !opens(first)}
 	client, header := p.client, p.client.Header()
-	p.client = discard{header.Clone()}
+	// Nothing of a replay's answer goes to the client but as an event. A replay finds the
+	// header as the first ask did.
+	p.client = response.Discard(header.Clone())
 	if said != nil {
 		answer.AllowOrigins(header, said.Header)
 	}

@@ -50,14 +50,6 @@ type Stream struct {
 	frame []byte            // reused for what this client alone is sent
 }
 
-// discard is what replays are answered to: nothing of theirs goes to the client but
-// as an event. They find the header as the first ask did.
-type discard struct{ header http.Header }
-
-func (a discard) Header() http.Header         { return a.header }
-func (a discard) Write(p []byte) (int, error) { return len(p), nil }
-func (a discard) WriteHeader(int)             {}
-
 // Close ends the stream.
 func (s *Stream) Close() {
 	s.unstop()
