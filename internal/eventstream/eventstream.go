@@ -1,5 +1,4 @@
-// Package eventstream writes event streams, and follows those of backends (WHATWG
-// HTML, section 9.2).
+// Package eventstream writes, reads and follows event streams (WHATWG HTML, section 9.2).
 //
 // The Append functions append to a slice, so that an event for many readers is encoded
 // once.

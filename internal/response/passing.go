@@ -51,7 +51,7 @@ type Writer struct {
 	mu         sync.Mutex
 	controller *http.ResponseController
 	deadline   time.Time // the route's own; zero: none
-	boundary   eventstream.Boundary
+	boundary   eventstream.Follower
 	sent       bool // the header is
 	unflushed  bool
 	timer      *time.Timer // for the next heartbeat; nil: there is none
