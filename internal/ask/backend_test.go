@@ -52,7 +52,7 @@ func (w walk) Keep(status int, header http.Header, start []byte) bool {
 
 func (w walk) Stream(status int, _ Reason) bool { return w.stream == nil || w.stream(status) }
 
-func (w walk) Attend(client http.ResponseWriter, _ int) *response.Writer {
+func (w walk) Attend(client http.ResponseWriter, _ int) *response.Live {
 	if w.attend != nil {
 		w.attend(client.Header())
 	}

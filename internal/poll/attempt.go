@@ -15,9 +15,9 @@ import (
 	"github.com/caddy-parker/parker/internal/caddyinternals"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
+	"github.com/caddy-parker/parker/internal/eventstream"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
-	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/response"
 )
 
@@ -247,7 +247,7 @@ func (a *attempt) Keep(status int, header http.Header, start []byte) bool {
 		return true
 	}
 	if a.poll.streams {
-		return !nothingnew.IsEventStream(header)
+		return !eventstream.Is(header)
 	}
 	if a.again && unavailable(status) || a.poll.config.Rules.Possible(status, header, start) || a.ask != nil && !a.ask.Alone() {
 		return true
@@ -337,7 +337,7 @@ func (a *attempt) detail(status int, why ask.Reason) answer.Detail {
 }
 
 // Attend implements [ask.Observer].
-func (a *attempt) Attend(client http.ResponseWriter, status int) *response.Writer {
+func (a *attempt) Attend(client http.ResponseWriter, status int) *response.Live {
 	p := a.poll
 	if a.inner {
 		return nil // the handler further in sees to it

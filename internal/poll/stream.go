@@ -32,7 +32,7 @@ const page = 256
 // goroutine that serves the request.
 type Stream struct {
 	poll   *Poll
-	out    *response.Writer
+	out    *response.Live
 	ended  bool
 	unstop func() bool // the stream is not told any more that the server stops
 

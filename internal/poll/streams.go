@@ -95,7 +95,7 @@ func (s *Streams) retry() time.Duration {
 func (s *Streams) heartbeat() time.Duration { return shortened(time.Duration(s.Heartbeat)) }
 
 // Attend takes care of an answer that was never a poll's: see [response.Attend].
-func (s *Streams) Attend(client http.ResponseWriter, r *http.Request, status int) *response.Writer {
+func (s *Streams) Attend(client http.ResponseWriter, r *http.Request, status int) *response.Live {
 	limits := response.LimitsOf(client, r)
 	return response.Attend(client, r, &limits, status, s.heartbeat())
 }

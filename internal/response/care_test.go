@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func attend(m *memory, method string, status int, heartbeat time.Duration) *Writer {
+func attend(m *memory, method string, status int, heartbeat time.Duration) *Live {
 	r := get()
 	r.Method = method
 	limits := LimitsOf(m, r)

@@ -20,12 +20,12 @@ type Passing struct {
 
 	status   int      // 0: no final header yet
 	channels []string // that the answer has named in its Parker-Publish field
-	live     *Writer  // from attend, or nil
+	live     *Live    // from attend, or nil
 }
 
 // Attendant is called before the final header of an answer is sent. If it returns a writer,
 // the answer is written to that in place of client. See [Attend].
-type Attendant func(client http.ResponseWriter, r *http.Request, status int) *Writer
+type Attendant func(client http.ResponseWriter, r *http.Request, status int) *Live
 
 // Options say what a [Passing] does besides recording the status.
 type Options struct {
@@ -81,7 +81,7 @@ func (p *Passing) prepare(status int) {
 			p.channels = channels
 		}
 	}
-	if !isFinal(status) {
+	if !IsFinal(status) {
 		return
 	}
 	p.status = status
@@ -99,9 +99,9 @@ func (p *Passing) addPosition() {
 	}
 }
 
-// isFinal reports whether nothing but the body follows a header with the status: it is not
+// IsFinal reports whether nothing but the body follows a header with the status: it is not
 // informational (RFC 9110, 15.2). After a 101 come the bytes of another protocol.
-func isFinal(status int) bool { return status >= 200 || status == http.StatusSwitchingProtocols }
+func IsFinal(status int) bool { return status >= 200 || status == http.StatusSwitchingProtocols }
 
 // begin sends the header if that is not done yet.
 func (p *Passing) begin() {

@@ -106,7 +106,7 @@ func TestPassingThatLingersHidesThatTheClientHasLeft(t *testing.T) {
 func TestPassingWritesToTheWriterOfItsAttendant(t *testing.T) {
 	m := newMemory()
 	m.header = stream()
-	p := Pass(m, get(), Options{Attend: func(client http.ResponseWriter, r *http.Request, status int) *Writer {
+	p := Pass(m, get(), Options{Attend: func(client http.ResponseWriter, r *http.Request, status int) *Live {
 		limits := LimitsOf(client, r)
 		return Attend(client, r, &limits, status, time.Hour)
 	}})
