@@ -93,7 +93,7 @@ func TestTheHeaderTellsServersInFrontNotToHoldBytesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMemory()
 			m.header = test.header.Clone()
-			// Whoever keeps the answer may have the same lines.
+			// A kept answer may share the lines.
 			kept := http.Header{}
 			maps.Copy(kept, m.header)
 			attend(m, "GET", 200, test.heartbeat).Close()

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// idle is a client's writer behind the one that Caddy's server has in front of it,
-// which no two goroutines may use.
+// idle returns Caddy's idle writer in front of a client's, and its request. Two goroutines
+// must not use the idle writer at once.
 func idle(client http.ResponseWriter) (*caddyhttp.IdleTimeoutWriter, *http.Request) {
 	writer := &caddyhttp.IdleTimeoutWriter{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
