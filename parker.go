@@ -23,6 +23,7 @@ import (
 	"github.com/caddy-parker/parker/internal/parking"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/reload"
+	"github.com/caddy-parker/parker/internal/response"
 	"github.com/caddy-parker/parker/internal/resume"
 	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/stream"
@@ -61,7 +62,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // pass forwards a request that is not held.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return notify.Pass(w, r, next, h.SSE.Attend, h.hub.Announce)
+	return notify.Watch{Announce: h.hub.Announce, Attend: h.SSE.Attend}.Pass(w, r, next)
 }
 
 // missed answers a poll with the events that its client has missed, unless the backend
@@ -251,7 +252,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 			Next:     next,
 			HTTP:     r,
 			Request:  kept,
-			Limits:   answer.LimitsOf(w, r),
+			Limits:   response.LimitsOf(w, r),
 			Channels: waitsOn,
 			Alone:    h.inNamedRoute(r),
 		},
@@ -381,7 +382,7 @@ func (n *Notify) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if write := slices.Contains(n.Methods, r.Method); write || n.Piggyback {
 		return n.observe(w, r, next, write)
 	}
-	return notify.Pass(w, r, next, nil, n.hub.Announce)
+	return notify.Watch{Announce: n.hub.Announce}.Pass(w, r, next)
 }
 
 // observe forwards the request and publishes if it is a write that succeeds. With
@@ -392,16 +393,17 @@ func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if err != nil {
 		n.badChannel.Warn(n.logger, "write not published on one of its channels", err)
 	}
+	watch := notify.Watch{Announce: n.hub.Announce}
 	if len(publishesOn) == 0 {
-		return notify.Pass(w, r, next, nil, n.hub.Announce)
+		return watch.Pass(w, r, next)
 	}
 	if n.Piggyback {
 		// The position is read before the backend is asked, so that events that are
 		// published meanwhile count as news.
-		w = notify.Piggyback(w, n.hub.Newest(publishesOn))
+		watch.Position = n.hub.Newest(publishesOn).String()
 	}
 	if !write {
-		return notify.Pass(w, r, next, nil, n.hub.Announce)
+		return watch.Pass(w, r, next)
 	}
 	if len(n.Channels) == 0 && !n.AcrossSites {
 		if other := n.hub.Hosts.Other(publishesOn[0], r.Host); other != "" {
@@ -409,7 +411,7 @@ func (n *Notify) observe(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		}
 	}
 	publish := func() { n.hub.Wrote(publishesOn) }
-	return notify.PassWrite(w, r, next, n.wrote, publish, n.hub.Announce)
+	return watch.PassWrite(w, r, next, n.wrote, publish)
 }
 
 // wrote reports whether the status of an answer means that a write succeeded.

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
 // client is a client of a crowd. It must only be used by its own goroutine.
@@ -103,29 +105,23 @@ func (c *client) remember(header http.Header) {
 	}
 }
 
-// follow reads an event stream (WHATWG HTML, section 9.2.6).
+// follow reads an event stream.
 func (c *client) follow() error {
 	answer, err := c.ask()
 	if err != nil {
 		return err
 	}
 	c.crowd.open.Add(1)
-	lines := bufio.NewScanner(answer.Body)
-	lines.Buffer(nil, 1<<20)
-	for some := false; lines.Scan(); {
-		line := lines.Bytes()
+	for events := eventstream.NewReader(answer.Body); ; {
+		_, err := events.Next()
 		switch {
-		case bytes.HasPrefix(line, []byte("data")):
-			some = true
-		case len(line) == 0 && some:
-			some = false
-			c.heard()
+		case errors.Is(err, io.EOF):
+			return errors.New("the server has ended the stream")
+		case err != nil:
+			return err
 		}
+		c.heard()
 	}
-	if err := lines.Err(); err != nil {
-		return err
-	}
-	return errors.New("the server has ended the stream")
 }
 
 // heard records that the client has received news. It returns false if that is not the

@@ -1,5 +1,5 @@
-// Package answer is what parker adds to the answers that clients get, and the
-// answers that it gives itself.
+// Package answer has what parker adds to the answers of a backend, and the answers that
+// parker makes from messages.
 package answer
 
 import (
@@ -13,75 +13,71 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 )
 
-// Publish is the field in which a backend names channels to publish on. Clients
-// never see it.
-const Publish = "Parker-Publish"
-
 // lastEventID is the field Last-Event-ID as net/http spells it.
 const lastEventID = "Last-Event-Id"
 
-// Release says in Parker-Status why a request was let go.
+// Release is why a request was released, as Parker-Status says it.
 type Release string
 
 // The values of [Release].
 const (
 	None    Release = "none"    // it was not held
-	Replay  Release = "replay"  // a publish had it replayed
-	Message Release = "message" // a published message is the answer
-	History Release = "history" // a message that came while the client was away is
-	Timeout Release = "timeout" // its time was over, or a newer poll took its place
+	Replay  Release = "replay"  // it was replayed because of a publish
+	Message Release = "message" // the answer is a message
+	History Release = "history" // the answer is a message that the client had missed
+	Timeout Release = "timeout" // its deadline passed, or a newer poll took its place
 	Watch   Release = "watch"   // asking at intervals found news
-	Full    Release = "full"    // as many as may be are parked already
+	Full    Release = "full"    // the maximum number of requests is parked already
 	Stop    Release = "stop"    // the server stops
-	Error   Release = "error"   // its replays failed until its time was over
+	Error   Release = "error"   // its replays failed until its deadline passed
 
-	Left Release = "left" // its client left: only logs and metrics say so
+	Left Release = "left" // its client left; only in logs and metrics
 )
 
-// Detail says in Parker-Status why a request was not held.
+// Detail is why a request was not held, as Parker-Status says it.
 type Detail string
 
 // The values of [Detail].
 const (
 	Method      Detail = "method"      // it has none of the methods
 	Upgrade     Detail = "upgrade"     // it asks for another protocol
-	Incremental Detail = "incremental" // it says that its body is to be passed on as it comes
+	Incremental Detail = "incremental" // its body must be forwarded as it comes
 	Channel     Detail = "channel"     // it has no channel to wait on
-	Body        Detail = "body"        // its body is too long to be sent again, or did not come whole
-	Wait        Detail = "wait"        // its client wants no wait
-	Lost        Detail = "position"    // its client is to begin anew
+	Body        Detail = "body"        // its body is too long to be replayed, or is incomplete
+	Wait        Detail = "wait"        // its client does not want to wait
+	Lost        Detail = "position"    // its client must begin again
 
 	News   Detail = "news"   // the answer meets no rule of nothing_new
-	Status Detail = "status" // the answer's status speaks of something else than news
-	Length Detail = "length" // the answer is longer than what is looked at
+	Status Detail = "status" // the answer's status means something other than news
+	Length Detail = "length" // the answer is longer than max_body
 	Slow   Detail = "slow"   // the answer did not end soon after its header
 )
 
-// Releases are all of them.
+// Releases holds all values of [Release].
 var Releases = []Release{None, Replay, Message, History, Timeout, Watch, Full, Stop, Error, Left}
 
-// Report is what parker says of itself in each answer.
+// Report is what parker adds to the header of an answer.
 type Report struct {
 	Release Release
 
-	// Detail is why it was not held, if Release is None.
+	// Detail is why the request was not held, if Release is None.
 	Detail Detail
 
 	// Parked is how long the request was parked.
 	Parked time.Duration
 
-	// Wait is the client's wait preference, if one was applied: not negative.
+	// Wait is the client's wait preference, or negative if none was applied.
 	Wait time.Duration
 
-	// Position is where the client is to go on from, or zero.
+	// Position is where the client continues from, or zero.
 	Position brokers.Position
 
-	// Lost says that not all is known that came after the client's own position.
+	// Lost is true if events after the client's own position are not known any more.
 	Lost bool
 }
 
-// Put adds Parker-Status, in the manner of RFC 9211, Preference-Applied, RFC 7240,
-// section 3, and what the client needs to go on.
+// Put adds Parker-Status, which is like Cache-Status (RFC 9211), Preference-Applied
+// (RFC 7240, section 3), and what the client needs to continue.
 func (s Report) Put(header http.Header) {
 	status := "parker; park=0.0; release=none; detail=news"
 	if s.Parked > 0 || s.Release != None || s.Detail != News {
@@ -104,8 +100,8 @@ func (s Report) Put(header http.Header) {
 	}
 }
 
-// VaryByAccept says for caches that an answer depends on the request's Accept field, as
-// one URL is a poll's and a stream's: RFC 9110, section 12.5.5.
+// VaryByAccept adds Accept to the Vary field (RFC 9110, section 12.5.5), because polls and
+// streams have the same URL.
 func VaryByAccept(header http.Header) {
 	lines := header["Vary"]
 	for _, name := range field.List(lines) {
@@ -116,7 +112,7 @@ func VaryByAccept(header http.Header) {
 	header["Vary"] = append(slices.Clip(lines), "Accept")
 }
 
-// Seconds is a duration in seconds, as a decimal of RFC 9651.
+// Seconds formats a duration in seconds, as a decimal (RFC 9651).
 func Seconds(d time.Duration) string { return string(appendSeconds(nil, d)) }
 
 func appendSeconds(text []byte, d time.Duration) []byte {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What was given to one client is shared with others: it stays as it is.
+// Requests share the lines of a kept answer, so they must not be changed.
 func TestVaryByAcceptChangesNoSharedLines(t *testing.T) {
 	shared := make([]string, 1, 5)
 	shared[0] = "Origin"

@@ -8,16 +8,15 @@ import (
 	"time"
 )
 
-// Cookies are those that the backend has set in answers which the client was not
-// given. They travel with the answer that it is given, and meanwhile with each
-// replay, as the client itself would send them: sessions that rotate with every
-// answer go on. The zero value holds none.
+// Cookies holds the cookies that a backend has set in answers which the client did not get.
+// They are added to the answer that it gets, and to each replay before that, as the client
+// would send them. So sessions that change with each answer continue. The zero value holds
+// none.
 type Cookies struct {
 	lines []string // Set-Cookie fields, no two for the same cookie
 }
 
-// Hold takes over the cookies that an answer sets. It reports whether there were
-// any.
+// Hold adds the cookies that an answer sets. It reports whether there are any.
 func (c *Cookies) Hold(header http.Header) bool {
 	set := header["Set-Cookie"]
 	for _, line := range set {
@@ -27,7 +26,8 @@ func (c *Cookies) Hold(header http.Header) bool {
 	return len(set) > 0
 }
 
-// Give adds the cookies to an answer's header, but for those that it sets itself.
+// Give adds the cookies to the header of an answer, except those that the answer sets
+// itself.
 func (c *Cookies) Give(header http.Header) {
 	own := header["Set-Cookie"]
 	var given []string
@@ -41,14 +41,14 @@ func (c *Cookies) Give(header http.Header) {
 	}
 }
 
-// Present is the Cookie field of a request for path, whose own is given, with
-// the cookies applied as a client would. RFC 6265, section 5.4. Those that are
-// Secure are, too: the client may speak TLS with a proxy in front of this one.
+// Present returns the Cookie field of a request for the path, with the cookies added as a
+// client adds them (RFC 6265, section 5.4). fields is the request's own field. Cookies with
+// Secure are added too, because the client may use TLS to a proxy in front of this one.
 //
-// What domain and path a pair of the request's own is for, it does not say. A cookie
-// that is set takes the place of the pair of its name, also where others of the name are
-// deleted: backends clear variants of a cookie that earlier releases have set. The
-// deletion of a domain's cookie alone leaves the pair, which may be the host's.
+// The pairs of a Cookie field do not say which domain and path they are for. A cookie that
+// is set replaces the pair with its name, even if other cookies with that name are deleted,
+// because backends delete variants of a cookie that earlier releases have set. If only the
+// cookie of a domain is deleted, the pair stays, because it may be that of the host.
 func (c *Cookies) Present(fields []string, path string) []string {
 	own := pairsOf(fields)
 	set, deleted := c.applying(path, time.Now())
@@ -74,7 +74,7 @@ func (c *Cookies) Present(fields []string, path string) []string {
 	return []string{strings.Join(own, "; ")}
 }
 
-// pairsOf are the pairs of Cookie fields.
+// pairsOf returns the pairs of Cookie fields.
 func pairsOf(fields []string) (pairs []string) {
 	for _, field := range fields {
 		for pair := range strings.SplitSeq(field, ";") {
@@ -101,7 +101,7 @@ func (c *Cookies) applying(path string, now time.Time) (set, deleted []setCookie
 	return longestFirst(set), deleted
 }
 
-// longestFirst has those of one name that are for longer paths before the others of it.
+// longestFirst puts cookies with longer paths before others with the same name.
 func longestFirst(set []setCookie) (ordered []setCookie) {
 	for _, cookie := range set {
 		at := len(ordered)
@@ -116,8 +116,8 @@ func longestFirst(set []setCookie) (ordered []setCookie) {
 	return ordered
 }
 
-// pathLength returns the length of the cookie's path. Without a path, it is for the folder
-// of the request that set it, which counts as the longest.
+// pathLength returns the length of the cookie's path. A cookie without a path is for the
+// folder of the request that has set it, which counts as the longest.
 func (c setCookie) pathLength() int {
 	if c.path == "" {
 		return math.MaxInt
@@ -125,11 +125,11 @@ func (c setCookie) pathLength() int {
 	return len(c.path)
 }
 
-// names reports whether a pair is of the cookie's name.
+// names reports whether a pair has the cookie's name.
 func (c setCookie) names(pair string) bool { return strings.HasPrefix(pair, c.name+"=") }
 
-// placeAmong is which of the pairs the cookie takes the place of, but for those that are
-// replaced already, or -1. Clients send those for longer paths first.
+// placeAmong returns the index of the pair that the cookie replaces, or -1. A pair that is
+// replaced already does not count. Clients send cookies with longer paths first.
 func (c setCookie) placeAmong(pairs []string, replaced map[int]bool) int {
 	place := -1
 	for i, pair := range pairs {
@@ -140,8 +140,8 @@ func (c setCookie) placeAmong(pairs []string, replaced map[int]bool) int {
 	return place
 }
 
-// same reports whether a Set-Cookie field is for the same cookie as line: one of
-// the same name, domain and path. RFC 6265, section 5.3.
+// same returns a function that reports whether a Set-Cookie field is for the same cookie as
+// line: one with the same name, domain and path (RFC 6265, section 5.3).
 func same(line string) func(string) bool {
 	name, domain, path := identity(line)
 	return func(other string) bool {
@@ -150,8 +150,8 @@ func same(line string) func(string) bool {
 	}
 }
 
-// identity is what a cookie is told by. A field that is no cookie is only the same as
-// itself.
+// identity returns what identifies a cookie. For a field that is not a cookie, it is the
+// field.
 func identity(line string) (name, domain, path string) {
 	cookie, ok := parseSetCookie(line)
 	if !ok {
@@ -160,8 +160,8 @@ func identity(line string) (name, domain, path string) {
 	return cookie.name, cookie.domain, cookie.path
 }
 
-// pathMatches follows RFC 6265, section 5.1.4. A cookie without a path is taken
-// to be for the request that set it.
+// pathMatches reports whether a cookie is for a path (RFC 6265, section 5.1.4). A cookie
+// without a path is for all paths here: it is for the request that has set it.
 func pathMatches(path, cookiePath string) bool {
 	return cookiePath == "" || path == cookiePath ||
 		strings.HasPrefix(path, cookiePath) && (strings.HasSuffix(cookiePath, "/") || path[len(cookiePath)] == '/')

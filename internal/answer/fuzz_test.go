@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzCookies checks that what a backend sets, whatever it writes, adds no more
-// than a pair to a request's Cookie field and nothing to the lines of an answer.
+// FuzzCookies checks that each Set-Cookie field adds at most one pair to a request's Cookie
+// field, and that an answer gets no other fields than those.
 func FuzzCookies(f *testing.F) {
 	f.Add("a=1; b=2", "session=new; Path=/; HttpOnly", "session=; Max-Age=0", "/rooms/7")
 	f.Add("", `a="x y; z"; Path=/rooms`, "a=b=c=; Domain=.X.test", "/")

@@ -11,28 +11,27 @@ import (
 	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
-// WriteMessage answers with a published message, the first of events. kept is the
-// header of the answer that the backend gave: what it says of other origins holds
-// for the message too.
+// WriteMessage answers with the message of the first of the events. kept is the header of
+// the backend's last answer. See [AllowOrigins].
 func WriteMessage(w http.ResponseWriter, events []brokers.Event, kept http.Header) error {
 	event := events[0]
 	return write(w, event.Message.ContentType, event.Message.Body, event.Position, kept)
 }
 
-// batched is an event as clients know it from a stream: RFC 8259 has no bytes, so
-// a body is text here as it is there.
+// batched is an event as on a stream. JSON has no bytes (RFC 8259), so the body is text
+// here too.
 type batched struct {
 	ID    string `json:"id"`
 	Event string `json:"event"`
 	Data  string `json:"data"`
 }
 
-// maxBatch is how many bytes an answer with several messages has at most.
+// maxBatch is the maximum size of an answer with several messages, in bytes.
 const maxBatch = 1_000_000
 
-// WriteBatch answers with the first of the events, as a JSON array: as many as an
-// answer has room for, one at least. Its position is the last one's, so the client
-// goes on with the rest.
+// WriteBatch answers with a JSON array of as many events as fit, at least one. The position
+// of the answer is that of the last one, so that the client continues with the rest. kept is
+// as for [WriteMessage].
 func WriteBatch(w http.ResponseWriter, events []brokers.Event, kept http.Header) error {
 	body := []byte{'['}
 	var last brokers.Position
@@ -63,7 +62,7 @@ func batchedOf(event brokers.Event) batched {
 func write(w http.ResponseWriter, contentType string, body []byte, position brokers.Position, kept http.Header) error {
 	header := w.Header()
 	AllowOrigins(header, kept)
-	// One array for all values: many messages are written at once.
+	// One array for all values costs less, and many messages are written at once.
 	values := [...]string{contentType, strconv.Itoa(len(body)), "no-store", "nosniff", position.String()}
 	for i, name := range [...]string{"Content-Type", "Content-Length", "Cache-Control", "X-Content-Type-Options", lastEventID} {
 		header[name] = values[i : i+1 : i+1]
@@ -73,7 +72,8 @@ func write(w http.ResponseWriter, contentType string, body []byte, position brok
 	return err
 }
 
-// AllowOrigins copies what a backend's answer says of other origins.
+// AllowOrigins copies the fields from kept that say which other origins may read an answer
+// of the backend, because they may read its messages too.
 func AllowOrigins(header, kept http.Header) {
 	for name, values := range kept {
 		if strings.HasPrefix(name, "Access-Control-") || name == "Cross-Origin-Resource-Policy" || name == "Timing-Allow-Origin" {

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// setCookie is what a Set-Cookie field says, as browsers read it: RFC 6265, section
-// 5.2. Go's own http.ParseSetCookie refuses values that browsers keep, such as JSON.
+// setCookie is a Set-Cookie field, as browsers read it (RFC 6265, section 5.2).
+// [net/http.ParseSetCookie] refuses values that browsers accept, such as JSON.
 type setCookie struct {
 	name, value string
-	domain      string // in lower case, without its leading dot; empty: the host's own
+	domain      string // in lower case, without its leading dot; empty: that of the host
 	path        string // empty: that of the request
 	expires     time.Time
 	maxAge      int64 // seconds
 	hasMaxAge   bool
 }
 
-// parseSetCookie reads a field. It is not ok where browsers ignore it: without a name,
-// or with a control character, which no request could carry.
+// parseSetCookie parses a field. ok is false if browsers ignore it: it has no name, or a
+// control character, which no request can contain.
 func parseSetCookie(line string) (cookie setCookie, ok bool) {
 	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		return setCookie{}, false
@@ -38,11 +38,11 @@ func parseSetCookie(line string) (cookie setCookie, ok bool) {
 	return cookie, true
 }
 
-// trim takes off what RFC 6265 calls white space.
+// trim removes white space (RFC 6265, section 2.2) from both ends.
 func trim(text string) string { return strings.Trim(text, " \t") }
 
-// read takes an attribute in. Of one that is given more than once the last counts; one
-// that cannot be read is ignored.
+// read adds an attribute. If it is given more than once, the last one counts. An invalid
+// one is ignored.
 func (c *setCookie) read(name, value string) {
 	switch name {
 	case "expires":
@@ -65,18 +65,19 @@ func (c *setCookie) read(name, value string) {
 	}
 }
 
-// parseMaxAge reads a number of seconds. One that is too large stands for a long time.
+// parseMaxAge parses a number of seconds. One that is out of range is the nearest that is
+// not.
 func parseMaxAge(value string) (seconds int64, ok bool) {
 	digits := strings.TrimPrefix(value, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return 0, false
 	}
-	seconds, _ = strconv.ParseInt(value, 10, 64) // out of range: the nearest
+	seconds, _ = strconv.ParseInt(value, 10, 64)
 	return seconds, true
 }
 
-// expired reports whether the cookie is only set to be deleted. Max-Age has precedence
-// over Expires: RFC 6265, section 5.3.
+// expired reports whether the field deletes the cookie. Max-Age has precedence over Expires
+// (RFC 6265, section 5.3).
 func (c setCookie) expired(now time.Time) bool {
 	if c.hasMaxAge {
 		return c.maxAge <= 0
@@ -84,8 +85,7 @@ func (c setCookie) expired(now time.Time) bool {
 	return !c.expires.IsZero() && !c.expires.After(now)
 }
 
-// The parts of a date, as RFC 6265, section 5.1.1, has them: what follows a number is
-// ignored.
+// The parts of a date (RFC 6265, section 5.1.1). What follows a number is ignored.
 var (
 	clockPart = regexp.MustCompile(`^(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\D|$)`)
 	dayPart   = regexp.MustCompile(`^(\d{1,2})(?:\D|$)`)
@@ -95,8 +95,8 @@ var (
 
 var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
 
-// parseCookieDate reads a date as browsers do: its parts may stand in any order, with
-// nearly anything between them.
+// parseCookieDate parses a date as browsers do: its parts may be in any order, with nearly
+// anything between them.
 func parseCookieDate(text string) (date time.Time, ok bool) {
 	parts := []*regexp.Regexp{clockPart, dayPart, monthPart, yearPart}
 	found := make([][]string, len(parts))
@@ -121,17 +121,17 @@ func parseCookieDate(text string) (date time.Time, ok bool) {
 		year += 1900
 	}
 	date = time.Date(year, month, day, hour, minute, second, 0, time.UTC)
-	// A part that is out of range, such as the 30th of February, makes no date.
+	// time.Date accepts parts that are out of range, such as the 30th of February.
 	ok = year >= 1601 && date.Day() == day && hour < 24 && minute < 60 && second < 60
 	return date, ok
 }
 
-// isDateDelimiter reports whether a character stands between the parts of a date.
+// isDateDelimiter reports whether a character separates the parts of a date.
 func isDateDelimiter(r rune) bool {
 	return r == '\t' || r >= ' ' && r <= '/' || r >= ';' && r <= '@' || r >= '[' && r <= '`' || r >= '{' && r <= '~'
 }
 
-// number is the value of some digits.
+// number returns the value of some digits.
 func number(digits string) int {
 	value, _ := strconv.Atoi(digits)
 	return value

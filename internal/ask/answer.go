@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 )
 
-// Answer is an answer that was kept whole. It is shared by all who are given it
-// and never changed.
+// Answer is an answer that was kept as a whole. Requests share it, so it must not be
+// changed.
 type Answer struct {
-	Status int // 0: there are header fields only
+	Status int // 0: only header fields
 
-	// Header holds the fields that the route set or changed, Removed the names
-	// of those that it took away from what handlers further out had set.
+	// Header holds the fields that the route has set or changed. Removed holds the names of
+	// fields of handlers further out that the route has removed.
 	Header  http.Header
 	Removed []string
 
@@ -24,8 +24,8 @@ type Answer struct {
 	holders atomic.Int32
 }
 
-// Hold notes one more that holds the answer. For the first it returns the answer's size,
-// else 0. A nil Answer has none.
+// Hold counts one more holder of the answer. For the first holder it returns the size of
+// the answer, otherwise 0. The size of a nil Answer is 0.
 func (a *Answer) Hold() (size int64) {
 	if a == nil || a.holders.Add(1) > 1 {
 		return 0
@@ -33,7 +33,8 @@ func (a *Answer) Hold() (size int64) {
 	return a.size()
 }
 
-// Drop notes one less. For the last it returns the answer's size, else 0.
+// Drop counts one holder less. For the last holder it returns the size of the answer,
+// otherwise 0.
 func (a *Answer) Drop() (size int64) {
 	if a == nil || a.holders.Add(-1) > 0 {
 		return 0
@@ -45,7 +46,7 @@ func (a *Answer) size() int64 {
 	return int64(len(a.Body)) + sizeOf(a.Header) + sizeOf(a.Trailer)
 }
 
-// sizeOf returns how many bytes fields take, without what Go needs for them besides.
+// sizeOf returns the length of all names and values, in bytes.
 func sizeOf(header http.Header) (size int64) {
 	for name, lines := range header {
 		size += sizeOfField(name, lines)
@@ -61,7 +62,7 @@ func sizeOfField(name string, lines []string) int64 {
 	return int64(size)
 }
 
-// Apply puts the answer's fields into the header of a client's answer.
+// Apply changes the header of a client's answer as the route has changed its own.
 func (a *Answer) Apply(h http.Header) {
 	for _, name := range a.Removed {
 		delete(h, name)
@@ -71,8 +72,8 @@ func (a *Answer) Apply(h http.Header) {
 	}
 }
 
-// WriteTo sends the answer, if it has a status, under the header as it stands in
-// w. The error is the client's connection's.
+// WriteTo sends the answer with the header that is in w, unless the answer has no status.
+// The error is that of the client's connection.
 func (a *Answer) WriteTo(w http.ResponseWriter) error {
 	if a.Status == 0 {
 		return nil
@@ -83,22 +84,22 @@ func (a *Answer) WriteTo(w http.ResponseWriter) error {
 		_, err = w.Write(a.Body)
 	}
 	if len(a.Trailer) > 0 {
-		// net/http sends trailers only where it has not found out the length.
+		// net/http sends trailers only if it does not know the length of the body.
 		_ = http.NewResponseController(w).Flush()
 		maps.Copy(w.Header(), a.Trailer)
 	}
 	return err
 }
 
-// Without is the answer but for one field.
+// Without returns the answer without one of its fields.
 func (a *Answer) Without(name string) *Answer {
 	header := maps.Clone(a.Header)
 	delete(header, name)
 	return &Answer{Status: a.Status, Header: header, Removed: a.Removed, Body: a.Body, Trailer: a.Trailer}
 }
 
-// NotModified is what a client is told that has the answer already: RFC 9110,
-// section 15.4.5.
+// NotModified returns the 304 answer for a client that already has the answer (RFC 9110,
+// section 15.4.5).
 func (a *Answer) NotModified() *Answer {
 	header := maps.Clone(a.Header)
 	maps.DeleteFunc(header, func(name string, _ []string) bool {
@@ -107,8 +108,8 @@ func (a *Answer) NotModified() *Answer {
 	return &Answer{Status: http.StatusNotModified, Header: header, Removed: a.Removed}
 }
 
-// newAnswer is the answer whose header stands in header, which becomes the
-// answer's, where before is what handlers further out had set.
+// newAnswer returns an answer. It takes over header, and removes the fields from it that
+// are still as handlers further out have set them, which before holds.
 func newAnswer(status int, before, header http.Header, body []byte, trailer http.Header) *Answer {
 	a := &Answer{Status: status, Header: header, Body: body, Trailer: trailer}
 	for name, old := range before {
@@ -123,8 +124,8 @@ func newAnswer(status int, before, header http.Header, body []byte, trailer http
 	return a
 }
 
-// trailers are the fields of a header that are sent behind the body: those that
-// its Trailer field announces, and those with net/http's prefix.
+// trailers returns the fields of a header that are sent after the body: those that its
+// Trailer field announces, and those with the prefix of net/http.
 func trailers(header http.Header) http.Header {
 	var found http.Header
 	take := func(name string) {

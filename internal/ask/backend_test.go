@@ -23,13 +23,13 @@ import (
 
 type route = caddyhttp.HandlerFunc
 
-// impatience is when an answer streams that has not ended.
+// impatience is the time after which an answer streams that has not ended.
 const impatience = 250 * time.Millisecond
 
-// patience is for one test, as its delay has a timer, which belongs to a bubble.
+// patience returns a Patience for one test, because its timer belongs to a bubble.
 func patience() Patience { return Patience{Bytes: 10, Time: delay.New(impatience)} }
 
-// walk is one of the test's: a part that is nil does what does least.
+// walk is an observer. Its fields may be nil.
 type walk struct {
 	patience Patience
 	keep     func(status int, header http.Header, start []byte) bool
@@ -52,19 +52,19 @@ func (w walk) Keep(status int, header http.Header, start []byte) bool {
 
 func (w walk) Stream(status int, _ Reason) bool { return w.stream == nil || w.stream(status) }
 
-func (w walk) Attend(client http.ResponseWriter, _ int) *response.Writer {
+func (w walk) Attend(client http.ResponseWriter, _ int) *response.Live {
 	if w.attend != nil {
 		w.attend(client.Header())
 	}
 	return nil
 }
 
-// sendTo walks q through the route, and keeps 10 bytes of the answer at most.
+// sendTo sends q through the route, and keeps at most 10 bytes of the answer.
 func sendTo(t *testing.T, client http.ResponseWriter, q *Request, r route, w walk) Result {
 	return q.Send(t.Context(), client, r, w)
 }
 
-// send walks a request through the route. Its answer is kept as long as keep says.
+// send sends a request through the route. keep is [Observer.Keep].
 func send(t *testing.T, keep func(status int, header http.Header, start []byte) bool, r route) (Result, *httptest.ResponseRecorder) {
 	t.Helper()
 	q, err := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
@@ -186,7 +186,7 @@ func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
 func TestACompleteAnswerMayTakeLongerToEnd(t *testing.T) {
 	for name, x := range map[string]struct {
 		route    route
-		lingers  int // for how many times as long as others may take, 2 if it is 0
+		lingers  int // in multiples of impatience; 0: twice
 		streamed bool
 	}{
 		"no content": {route: func(w http.ResponseWriter, _ *http.Request) error {
@@ -227,8 +227,8 @@ func TestACompleteAnswerMayTakeLongerToEnd(t *testing.T) {
 	}
 }
 
-// Many answers that do not end share one timer: each streams at its own time, in
-// whatever order those between them have ended.
+// Many answers share one timer. Each that does not end streams at its own time, in whatever
+// order others end.
 func TestEachAnswerStreamsAtItsOwnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, apart = 50, 10 * time.Millisecond
@@ -250,7 +250,7 @@ func TestEachAnswerStreamsAtItsOwnTime(t *testing.T) {
 		for i, at := range streamed {
 			want := time.Duration(i)*apart + impatience
 			if i%7 < 3 {
-				want = 0 // it ended before
+				want = 0 // it has ended before
 			}
 			if i%7 != 3 && at != want {
 				t.Errorf("answer %d streamed at %s, want %s", i, at, want)

@@ -11,13 +11,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/response"
 )
 
-// maxExtended is how many more times a complete answer has the time that others have to
-// end. A script may go on for long after its answer.
+// maxExtended is how often the wait for the end of a complete answer is extended. A script
+// may run on for long after its answer.
 const maxExtended = 4
 
 // stage is what becomes of an answer.
@@ -26,45 +25,47 @@ type stage uint8
 const (
 	keeping   stage = iota // it is held back until it has ended
 	streaming              // it goes to the client as it comes
-	dropping               // it goes nowhere
+	dropping               // it is discarded
 )
 
-// capture is the ResponseWriter that the route writes to. The route has a header
-// of its own, so that an answer that is not sent leaves no trace in the client's.
+// capture is the response writer of the route. Its header is not the client's, so that an
+// answer that is not sent leaves no trace there.
 type capture struct {
-	*caddyhttp.ResponseWriterWrapper // the client's
+	caddyhttp.ResponseWriterWrapper // the client's writer, or attended in front of it
 
 	patience Patience
 	observer Observer
 	header   http.Header
 
-	mu     sync.Mutex // guards what follows but for waiting, and the client's writer while keeping: see Expired
+	// mu guards what follows except waiting, and the client's writer while keeping. See
+	// Expired.
+	mu     sync.Mutex
 	stage  stage
 	status int      // 0: no final header yet
-	frozen *[]field // the header as the route wrote it, of an answer that was looked at; else nil
+	frozen *[]field // the header as the route wrote it, while the answer is held back; else nil
 	body   []byte
 	flush  bool // the route has flushed what is held back
 
-	attended *response.Writer // the client's writer, while it needs care; else nil
+	attended *response.Live // from the observer, or nil
 
-	waiting  delay.Entry // for the answer's end
-	extended int         // how often that has been
+	waiting  delay.Entry // for the end of the answer
+	extended int         // how often the wait has been extended
 }
 
 func newCapture(client http.ResponseWriter, observer Observer) *capture {
 	return &capture{
-		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
 		patience:              observer.Patience(),
 		observer:              observer,
 		header:                client.Header().Clone(),
 	}
 }
 
-// Header is the route's header, not the client's.
+// Header returns the route's header, not the client's.
 func (c *capture) Header() http.Header { return c.header }
 
-// WriteHeader sends an informational answer on and decides what becomes of a
-// final one.
+// WriteHeader passes an informational answer on. For a final one it decides whether the
+// answer is kept.
 func (c *capture) WriteHeader(status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,7 +76,7 @@ func (c *capture) writeHeader(status int) {
 	if c.status != 0 || c.stage == dropping {
 		return
 	}
-	if status < 200 && status != http.StatusSwitchingProtocols {
+	if !response.IsFinal(status) {
 		c.inform(status)
 		return
 	}
@@ -89,10 +90,10 @@ func (c *capture) writeHeader(status int) {
 	c.patience.Time.Begin(&c.waiting, c)
 }
 
-// frozenHeaders are lists that are not in use.
+// frozenHeaders holds lists that are not in use.
 var frozenHeaders = sync.Pool{New: func() any { return new([]field) }}
 
-// freeze notes the header: what the route does to it from now on is too late. The
+// freeze notes the header, because the route may change it although it is too late. The
 // caller holds mu.
 func (c *capture) freeze() {
 	c.frozen = frozenHeaders.Get().(*[]field)
@@ -101,7 +102,7 @@ func (c *capture) freeze() {
 	}
 }
 
-// thaw puts the noted fields into a header, and ends the wait for the answer's end.
+// thaw puts the noted fields into a header, and stops waiting for the end of the answer.
 // The caller holds mu.
 func (c *capture) thaw(header http.Header) {
 	c.stopTimer()
@@ -114,23 +115,23 @@ func (c *capture) thaw(header http.Header) {
 	c.frozen = nil
 }
 
-// inform sends a 1xx answer with the route's header, which the final answer does
-// not inherit.
+// inform sends an informational answer with the route's header. The client's header is
+// restored for the final answer.
 func (c *capture) inform(status int) {
 	client := c.ResponseWriter.Header()
 	before := maps.Clone(client)
 	clear(client)
 	maps.Copy(client, c.header)
-	client.Del(answer.Publish)
+	response.TakeChannels(client)
 	c.ResponseWriter.WriteHeader(status)
 	clear(client)
 	maps.Copy(client, before)
 }
 
-// Expired implements [delay.Owner]: it streams an answer that does not end. It runs on a
-// goroutine of its own, and so never touches the header that the route may be writing
-// to. An answer that is complete is kept for a little longer: on a busy machine the route
-// may take a while to return.
+// Expired implements [delay.Owner]: it streams an answer that does not end. It runs in its
+// own goroutine, so it must not use the route's header, which the route may be changing.
+// An answer that is complete is held back a little longer, because on a busy machine the
+// route may take a while to return.
 func (c *capture) Expired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,8 +147,8 @@ func (c *capture) Expired() {
 	c.stream(TooSlow)
 }
 
-// complete reports whether nothing more can come of the body: RFC 9112, section 6.3. The
-// caller holds mu.
+// complete reports whether the whole body is there (RFC 9112, section 6.3). The caller
+// holds mu.
 func (c *capture) complete() bool {
 	if c.status == http.StatusNoContent || c.status == http.StatusNotModified {
 		return true
@@ -160,7 +161,8 @@ func (c *capture) complete() bool {
 	return false
 }
 
-// stream sends the client the answer as far as it has come. The caller holds mu.
+// stream sends to the client what there is of the answer. The rest follows as it comes. The
+// caller holds mu.
 func (c *capture) stream(why Reason) {
 	if !c.observer.Stream(c.status, why) {
 		c.drop()
@@ -179,7 +181,7 @@ func (c *capture) stream(why Reason) {
 	}
 	c.ResponseWriter.WriteHeader(c.status)
 	if len(c.body) > 0 {
-		// A client that is gone shows in the route's next write.
+		// The next write of the route returns the error if the client has left.
 		_, _ = c.ResponseWriter.Write(c.body)
 		c.body = nil
 	}
@@ -188,20 +190,20 @@ func (c *capture) stream(why Reason) {
 	}
 }
 
-// stopTimer ends the wait for the answer's end. The caller holds mu.
+// stopTimer stops waiting for the end of the answer. The caller holds mu.
 func (c *capture) stopTimer() {
 	if c.frozen != nil {
 		c.patience.Time.End(&c.waiting)
 	}
 }
 
-// drop has nothing more of the answer go anywhere. The caller holds mu.
+// drop discards the answer, and what the route still writes. The caller holds mu.
 func (c *capture) drop() {
 	c.stopTimer()
 	c.stage, c.body = dropping, nil
 }
 
-// Write keeps, streams or drops.
+// Write keeps, streams or drops the bytes.
 func (c *capture) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,8 +224,8 @@ func (c *capture) Write(p []byte) (int, error) {
 	return c.ResponseWriter.Write(p)
 }
 
-// ReadFrom lets the client's writer copy, which may be much faster, once the
-// answer streams.
+// ReadFrom copies with the ReadFrom of the client's writer as soon as the answer streams,
+// because that may be much faster than Write.
 func (c *capture) ReadFrom(r io.Reader) (n int64, err error) {
 	if c.at() != streaming {
 		n, err = io.Copy(struct{ io.Writer }{c}, io.LimitReader(r, c.patience.Bytes+1))
@@ -246,8 +248,8 @@ func (c *capture) at() stage {
 	return c.stage
 }
 
-// FlushError flushes what streams. What is held back stays so until it is decided
-// on.
+// FlushError flushes an answer that streams. One that is held back is flushed if it streams
+// later.
 func (c *capture) FlushError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -259,8 +261,7 @@ func (c *capture) FlushError() error {
 	return http.NewResponseController(c.ResponseWriter).Flush()
 }
 
-// Hijack hands the connection over: the answer is the route's business from then
-// on.
+// Hijack gives the connection to the route, which writes the answer to it.
 func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -274,8 +275,7 @@ func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(c.ResponseWriter).Hijack()
 }
 
-// end leaves nothing behind that would still write to the client, also where the
-// route panics.
+// end makes sure that nothing writes to the client any more, even if the route panics.
 func (c *capture) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -285,7 +285,8 @@ func (c *capture) end() {
 	c.attended.Close()
 }
 
-// finish is called when the route has returned.
+// finish returns the result of the ask. It is called when the route has returned, or has
+// aborted the answer.
 func (c *capture) finish(err error, aborted bool) Result {
 	c.mu.Lock()
 	defer c.mu.Unlock()

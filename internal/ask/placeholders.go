@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddyinternals"
 )
 
-// placeholdersOf adds the placeholders that handlers have set for a request.
+// placeholdersOf appends the placeholders that handlers have set for a request.
 func placeholdersOf(replacer *caddy.Replacer, all []variable) []variable {
 	caddyinternals.Placeholders(replacer, func(name string, value any) {
 		all = append(all, variable{name, value})
@@ -14,8 +14,8 @@ func placeholdersOf(replacer *caddy.Replacer, all []variable) []variable {
 	return all
 }
 
-// restorePlaceholders has only those placeholders set that were before the first ask:
-// what the last one set is of another answer.
+// restorePlaceholders removes the placeholders that the last ask has set, because they are
+// about another answer, and sets those again that were set before the first ask.
 func (q *Request) restorePlaceholders(replacer *caddy.Replacer) {
 	for _, set := range placeholdersOf(replacer, nil) {
 		replacer.Delete(set.name)

@@ -1,10 +1,9 @@
-// Package ask asks the backend: it sends one request through the rest of its
-// route, as often as needed, and tells answers that are to be kept from those
-// that stream on to the client.
+// Package ask asks the backend: it sends a request through the rest of its route, as often
+// as needed. An [Observer] decides whether an answer is kept or streams to the client.
 //
-// A route was made to be sent once. [Keep] notes all of a request that a walk
-// changes and [Request.Send] puts it back before each, so that rewrites, route
-// groups, variables and bodies are right each time.
+// Routes expect each request once, and change it. [Keep] notes everything that they can
+// change, and [Request.Send] restores it each time, so that rewrites, route groups,
+// variables and bodies are right.
 package ask
 
 import (
@@ -23,26 +22,25 @@ import (
 	"github.com/caddy-parker/parker/internal/caddyinternals"
 )
 
-// ErrBodyTooLong says that a request's body is longer than may be kept.
+// ErrBodyTooLong is the error of [Keep] if the request's body is too long.
 var ErrBodyTooLong = errors.New("the request's body is too long to be kept")
 
-// Request is a request that can be sent more than once. What it keeps for that, it
-// keeps in lists: they cost less than the maps that Caddy and net/http have it in,
-// and most requests are sent once.
+// Request is a request that can be sent more than once. What it keeps for that is in lists.
+// They cost less than the maps of Caddy and net/http, and most requests are sent once.
 type Request struct {
 	request *http.Request
-	saved   http.Request // but for the header, which is in fields
+	saved   http.Request // without its header, which is in fields
 	url     url.URL
 	fields  []field
-	header  http.Header // made of fields when it is asked for
-	body    []byte      // nil: there is none, and the request's own is at its end
+	header  http.Header // made from fields when it is needed
+	body    []byte      // nil: none, or the request's own has ended
 	vars    []variable
 	groups  []string
 
-	placeholders []variable // that handlers further out have set
+	placeholders []variable // set by handlers further out
 	sent         bool
 	own          context.Context // the request's own, with the variables of the last ask
-	ended        context.Context // own as the last ask left it; nil: there was none
+	ended        context.Context // own after the last ask; nil: none has ended
 }
 
 // field is one of the request's header fields.
@@ -57,10 +55,10 @@ type variable struct {
 	value any
 }
 
-// Keep notes the request as it is now. Its body is read to the end, which
-// net/http also needs to notice a client that leaves. A body of more than
-// maxBody bytes is [ErrBodyTooLong], and a broken one an error too; either way
-// the request can still be sent on once.
+// Keep notes the request as it is now. It reads the body to the end, because net/http
+// notices only then that a client leaves. The error is [ErrBodyTooLong] if the body is
+// longer than maxBody bytes, or the error of reading it. After an error the request can
+// still be forwarded once.
 func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	q := requests.Get().(*Request)
 	q.request = r
@@ -77,14 +75,14 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 			return nil, err
 		}
 		q.body = body
-		// The trailers have come with the body. With fields in them that frame a
-		// message it could not be sent (RFC 9110, section 6.5.1).
+		// The trailers have come with the body. Fields that frame a message are not allowed
+		// there (RFC 9110, section 6.5.1), and the request could not be sent with them.
 		for _, name := range []string{"Content-Length", "Trailer", "Transfer-Encoding"} {
 			delete(r.Trailer, name)
 		}
 		if len(body) == 0 && len(r.Trailer) == 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-			// HTTP/3 does not say that there is none. net/http would look for one again,
-			// at each ask.
+			// HTTP/3 does not say in advance that there is no body. net/http would look for
+			// one at each ask.
 			r.Body, r.ContentLength, r.TransferEncoding, q.body = http.NoBody, 0, nil, nil
 		}
 	}
@@ -112,14 +110,14 @@ func Keep(r *http.Request, maxBody int64) (*Request, error) {
 	return q, nil
 }
 
-// requests are those that were discarded: empty, but for room in their lists.
+// requests holds requests that were discarded. They are empty, but their lists have room.
 var requests = sync.Pool{New: func() any { return new(Request) }}
 
-// Discard lets the memory be used again of a request that was sent once, which is
-// most of what such a request takes. It must not be used any more.
+// Discard makes the memory of a request available to others, if it was sent only once. The
+// request must not be used after that.
 func (q *Request) Discard() {
 	if q.header != nil {
-		return // what it was made of is in use
+		return // the header still uses it
 	}
 	clear(q.fields)
 	clear(q.vars)
@@ -128,14 +126,14 @@ func (q *Request) Discard() {
 	requests.Put(q)
 }
 
-// routeState is what Caddy keeps about a request's way, besides the request.
+// routeState returns what Caddy notes about a request in its context.
 func routeState(ctx context.Context) (vars map[string]any, groups map[string]struct{}) {
 	vars, _ = ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
 	return vars, caddyinternals.RouteGroups(ctx)
 }
 
-// putBack is the body of which a start has been read, and perhaps the error that
-// ended it.
+// putBack returns a body of which the start has been read already, and perhaps the error at
+// its end.
 func putBack(start []byte, err error, rest io.ReadCloser) io.ReadCloser {
 	var tail io.Reader = rest
 	if !errors.Is(err, ErrBodyTooLong) {
@@ -151,8 +149,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Header is the request's header as each ask begins with it. What is changed in
-// it, counts for the asks to come.
+// Header returns the header with which each ask begins. Changes to it are for all later
+// asks.
 func (q *Request) Header() http.Header {
 	if q.header == nil {
 		q.header = make(http.Header, len(q.fields))
@@ -164,7 +162,7 @@ func (q *Request) Header() http.Header {
 	return q.header
 }
 
-// Fields yields the fields of the header, in no order.
+// Fields yields the fields of the header in no particular order.
 func (q *Request) Fields(yield func(name string, lines []string) bool) {
 	for name, lines := range q.header {
 		if !yield(name, lines) {
@@ -178,7 +176,7 @@ func (q *Request) Fields(yield func(name string, lines []string) bool) {
 	}
 }
 
-// Field is the lines of one field of the header.
+// Field returns the values of a field of the header.
 func (q *Request) Field(name string) []string {
 	if q.header != nil {
 		return q.header[name]
@@ -191,7 +189,7 @@ func (q *Request) Field(name string) []string {
 	return nil
 }
 
-// Variables yields the variables as each ask begins with them, in no order.
+// Variables yields the variables with which each ask begins, in no particular order.
 func (q *Request) Variables(yield func(name string, value any) bool) {
 	for _, v := range q.vars {
 		if !yield(v.name, v.value) {
@@ -200,8 +198,8 @@ func (q *Request) Variables(yield func(name string, value any) bool) {
 	}
 }
 
-// Placeholders yields those that handlers further out have set, as each ask begins
-// with them, in no order.
+// Placeholders yields the placeholders that handlers further out have set, with which each
+// ask begins, in no particular order.
 func (q *Request) Placeholders(yield func(name string, value any) bool) {
 	for _, p := range q.placeholders {
 		if !yield(p.name, p.value) {
@@ -210,10 +208,10 @@ func (q *Request) Placeholders(yield func(name string, value any) bool) {
 	}
 }
 
-// Body is the request's body, or nil.
+// Body returns the request's body, or nil.
 func (q *Request) Body() []byte { return q.body }
 
-// Size returns how many bytes its header and body take.
+// Size returns the size of the header and the body, in bytes.
 func (q *Request) Size() int64 {
 	size := int64(len(q.body)) + sizeOf(q.header)
 	for _, f := range q.fields {
@@ -222,10 +220,10 @@ func (q *Request) Size() int64 {
 	return size
 }
 
-// Restore makes the request what it was before the first ask. It does so in
-// place, as Caddy's placeholders are bound to the very pointers. The variables
-// alone come in a new map: a connection to the backend may still be dialled for
-// the ask before, though that has ended, and reads them.
+// Restore makes the request what it was before the first ask. It is changed in place,
+// because Caddy's placeholders refer to the pointers. Only the variables get a new map: the
+// last ask has ended, but a connection to the backend may still be opened for it, which
+// reads its variables.
 func (q *Request) Restore() {
 	*q.request = q.saved
 	*q.request.URL = q.url
@@ -246,8 +244,8 @@ func (q *Request) Restore() {
 	}
 }
 
-// Anew is the request as the server had it, but for its header and body, which are
-// as [Keep] found them. It is another request, with ctx.
+// Anew returns a new request with ctx: the request as it came to the server, with the
+// header and the body that it had at [Keep].
 func (q *Request) Anew(ctx context.Context) *http.Request {
 	r := q.saved.WithContext(ctx)
 	original := q.saved.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
@@ -261,7 +259,7 @@ func (q *Request) Anew(ctx context.Context) *http.Request {
 	return r
 }
 
-// begin readies the request for an ask under ctx.
+// begin prepares the request for an ask with ctx.
 func (q *Request) begin(ctx context.Context) {
 	if q.sent {
 		q.Restore()
@@ -275,15 +273,15 @@ func (q *Request) begin(ctx context.Context) {
 	*q.request = *q.request.WithContext(ctx)
 }
 
-// end gives the request its own context back: Caddy goes on with it, in error
-// routes for one.
+// end gives the request its own context again, because Caddy continues with the request,
+// for example in error routes.
 func (q *Request) end() {
 	q.ended = q.own
 	*q.request = *q.request.WithContext(q.own)
 }
 
-// Finish leaves the request with the variables that its last ask set: handlers
-// further out and the access log go by them.
+// Finish gives the request the variables of the last ask, because handlers further out and
+// the access log use them.
 func (q *Request) Finish() {
 	if q.ended != nil {
 		*q.request = *q.request.WithContext(q.ended)

@@ -55,7 +55,7 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 	}
 }
 
-// A connection that is dialled for one walk may outlive it.
+// A connection to the backend may still be opened for an ask that has ended.
 func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
 	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{"walk": 0})
 	q, err := Keep(httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx), 100)
@@ -104,9 +104,9 @@ func TestABodyThatCannotBeKeptCanStillBeSent(t *testing.T) {
 	})
 }
 
-// The next to be kept in the same memory is somebody else's.
+// The next request in the same memory is that of another client.
 func TestADiscardedRequestLeavesNothingBehind(t *testing.T) {
-	for range 100 { // it is left to chance which memory is used again
+	for range 100 { // which memory is used again is random
 		ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{"user": "alice"})
 		ctx = context.WithValue(ctx, routeGroup, map[string]struct{}{"hers": {}})
 		r := httptest.NewRequest(http.MethodPost, "/hers?a=b", strings.NewReader("secret")).WithContext(ctx)

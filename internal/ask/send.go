@@ -10,73 +10,70 @@ import (
 	"github.com/caddy-parker/parker/internal/response"
 )
 
-// Patience says how much of an answer, and for how long, is waited for before it
-// streams.
+// Patience is the limit on an answer that is held back. Beyond it the answer streams.
 type Patience struct {
-	// Bytes is how long the body may be to be kept.
+	// Bytes is the maximum length of the body.
 	Bytes int64
 
-	// Time is how long after its header the answer may take to end.
+	// Time is the time that the answer may take to end, after its header.
 	Time *delay.Queue
 }
 
-// Observer says what becomes of the answer of one ask. Its methods
-// are called one at a time, on the goroutine of the route or, for an answer that
-// is silent, on another.
+// Observer decides what becomes of the answer to one ask. Its methods are called one at a
+// time, in the goroutine of the route or, while the route writes nothing, in another.
 type Observer interface {
-	// Patience is called once, before the observer.
+	// Patience is called once, before the other methods.
 	Patience() Patience
 
-	// Header is called with the answer's header when it is there, once, and
-	// never while it is still informational. It may change the header. It is
-	// not called for a route that ends without an answer.
+	// Header is called once, with the final header of the answer, which it may change. It
+	// is not called if the route ends without an answer.
 	Header(status int, header http.Header)
 
-	// Keep reports whether an answer that starts like this is still to be kept.
-	// If not, or if the answer is too long or takes too long to end, it streams.
+	// Keep reports whether an answer that starts like this should be kept. If not, or if
+	// the answer exceeds Patience, it streams.
 	Keep(status int, header http.Header, start []byte) bool
 
-	// Stream is called once, before an answer streams to the client, and why. False
-	// drops the answer instead.
+	// Stream is called once, before an answer streams to the client. If it returns false,
+	// the answer is dropped instead.
 	Stream(status int, why Reason) bool
 
-	// Attend readies an answer that streams, whose header is in the client's writer
-	// and may be changed there. It takes care of the rest, if that needs any: what it
-	// returns is written to in place of client, unless it is nil.
-	Attend(client http.ResponseWriter, status int) *response.Writer
+	// Attend is called before an answer streams. The header is in the client's writer, and
+	// Attend may change it. If Attend returns a writer, the answer is written to that in
+	// place of client. See [response.Attend].
+	Attend(client http.ResponseWriter, status int) *response.Live
 }
 
 // Reason is why an answer streams.
 type Reason uint8
 
 const (
-	Unkept  Reason = iota // [Observer] does not keep it
+	Unkept  Reason = iota // the observer does not keep it
 	TooLong               // it is longer than may be kept
 	TooSlow               // it takes too long to end
 )
 
-// Result is how an ask ended.
+// Result is the result of an ask.
 type Result struct {
-	// Answer is what was kept, or nil: it streamed, was dropped, or there was
-	// none because of Err.
+	// Answer is the answer that was kept. It is nil if the answer streamed or was dropped,
+	// or if there was none because of Err.
 	Answer *Answer
 
-	// Streamed says that the answer went to the client.
+	// Streamed is true if the answer went to the client.
 	Streamed bool
 
-	// Err is the handlers' error, which Caddy makes an answer of. Prepared holds
-	// the fields that they had set for it, and no status, where no answer of
-	// their own had begun; else it is nil.
+	// Err is the error of the handlers, for which Caddy makes an answer. Prepared has the
+	// header fields that they have set for that, without a status. It is nil if there is
+	// no error, or if they had begun an answer of their own.
 	Err      error
 	Prepared *Answer
 
-	// Aborted says that the route broke off in the midst of the answer. What
-	// there was of it is in Answer, if it was being kept.
+	// Aborted is true if the route has aborted the answer. If the answer was being kept,
+	// Answer has the part that came.
 	Aborted bool
 }
 
-// Send sends the request through next once. Only where the answer streams, w is
-// written to.
+// Send sends the request through next once. It writes to w only if the answer streams, or
+// is informational.
 func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhttp.Handler, observer Observer) (result Result) {
 	q.begin(ctx)
 	defer q.end()
@@ -84,7 +81,7 @@ func (q *Request) Send(ctx context.Context, w http.ResponseWriter, next caddyhtt
 	defer c.end()
 	var err error
 	defer func() {
-		// Handlers break off an answer with [http.ErrAbortHandler].
+		// Handlers abort an answer with [http.ErrAbortHandler].
 		reason := recover()
 		if reason != nil && reason != http.ErrAbortHandler {
 			panic(reason)

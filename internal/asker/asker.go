@@ -26,6 +26,7 @@ import (
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/parking"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // Asker asks for one request. It belongs to the goroutine that serves the request.
@@ -60,7 +61,7 @@ type Exchange struct {
 	Next     caddyhttp.Handler   // the rest of the route
 	HTTP     *http.Request
 	Request  *ask.Request // the same, as it can be sent again
-	Limits   answer.Limits
+	Limits   response.Limits
 	Channels []string
 
 	// Streams is true if answers become events on a stream. Then a replay takes

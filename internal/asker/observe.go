@@ -14,8 +14,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddyinternals"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
-	"github.com/caddy-parker/parker/internal/field"
-	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/eventstream"
 	"github.com/caddy-parker/parker/internal/response"
 )
 
@@ -43,9 +42,8 @@ func (t *attempt) Patience() ask.Patience {
 // Header implements [ask.Observer].
 func (t *attempt) Header(_ int, header http.Header) {
 	t.answered()
-	if lines, ok := header[http.CanonicalHeaderKey(answer.Publish)]; ok {
-		t.announced = field.List(lines)
-		header.Del(answer.Publish)
+	if channels, ok := response.TakeChannels(header); ok {
+		t.announced = channels
 	}
 }
 
@@ -60,7 +58,7 @@ func (t *attempt) Keep(status int, header http.Header, start []byte) bool {
 		return true
 	}
 	if a.Streams {
-		return !nothingnew.IsEventStream(header)
+		return !eventstream.Is(header)
 	}
 	if t.again && isUnavailable(status) || a.config.Rules.Possible(status, header, start) || t.ask != nil && !t.ask.Alone() {
 		return true
@@ -145,7 +143,7 @@ func (t *attempt) detail(status int, why ask.Reason) answer.Detail {
 }
 
 // Attend implements [ask.Observer].
-func (t *attempt) Attend(client http.ResponseWriter, status int) *response.Writer {
+func (t *attempt) Attend(client http.ResponseWriter, status int) *response.Live {
 	a := t.asker
 	if t.inner {
 		return nil // the handler further in does it

@@ -33,16 +33,16 @@ func (t *tail) stream(ctx context.Context) error {
 		return refusal{reply.StatusCode, why}
 	}
 	t.connected, t.failures = true, 0
-	events := newEventReader(reply.Body, t.position)
-	events.retry = t.retry
+	events := eventstream.NewReader(reply.Body)
+	events.LastID, events.Retry = t.position, t.retry
 	for {
-		event, err := events.next()
+		event, err := events.Next()
 		if err == nil {
 			if err := t.print(event); err != nil {
 				return err
 			}
 		}
-		t.position, t.retry = events.lastID, events.retry
+		t.position, t.retry = events.LastID, events.Retry
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/caddy-parker/parker/internal/eventstream"
 	"github.com/caddy-parker/parker/internal/status"
 )
 
@@ -109,14 +110,14 @@ var errEnded = errors.New("no more figures: Caddy is stopping or reloading")
 // follow receives figures and calls changed for each, until ctx is canceled or Caddy
 // ends the stream.
 func (f *figures) follow(ctx context.Context, changed func()) error {
-	header := http.Header{"Accept": {"text/event-stream"}}
+	header := http.Header{"Accept": {eventstream.MediaType}}
 	body, err := administer(ctx, f.address, http.MethodGet, "/parker/status", header, nil)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	for events := newEventReader(body, ""); ; {
-		event, err := events.next()
+	for events := eventstream.NewReader(body); ; {
+		event, err := events.Next()
 		if errors.Is(err, io.EOF) {
 			return errEnded
 		}

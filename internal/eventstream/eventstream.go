@@ -1,5 +1,4 @@
-// Package eventstream writes event streams, and follows those of backends (WHATWG
-// HTML, section 9.2).
+// Package eventstream writes, reads and follows event streams (WHATWG HTML, section 9.2).
 //
 // The Append functions append to a slice, so that an event for many readers is encoded
 // once.
@@ -7,6 +6,7 @@ package eventstream
 
 import (
 	"bytes"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +14,13 @@ import (
 
 // MediaType is the media type of an event stream (WHATWG HTML, section 9.2.5).
 const MediaType = "text/event-stream"
+
+// Is reports whether an answer with this header is an event stream.
+func Is(header http.Header) bool {
+	// This is done for each answer: mime.ParseMediaType takes ten times as long, and allocates.
+	mediaType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), MediaType)
+}
 
 // Event is an event of a stream.
 type Event struct {

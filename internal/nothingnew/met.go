@@ -6,9 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
 // whiteSpace is the white space that is removed from both ends of a body. It is ASCII
@@ -46,7 +47,7 @@ func skipSpace(text []byte) []byte {
 func (r *Rules) Possible(status int, header http.Header, start []byte) bool {
 	b := beginning{status: status, header: header, start: start, length: contentLength(status, header)}
 	switch {
-	case IsEventStream(header), int64(len(start)) > r.maxBody, b.length > r.maxBody && b.length != unknown:
+	case eventstream.Is(header), int64(len(start)) > r.maxBody, b.length > r.maxBody && b.length != unknown:
 		return false
 	case r.compares(status):
 		return true
@@ -111,7 +112,7 @@ func (r *Rules) possibleByBody(b *beginning) bool {
 // requests are used. With Unchanged, header must already contain the Tag.
 func (r *Rules) Met(request http.Header, status int, header http.Header, body []byte) bool {
 	switch {
-	case IsEventStream(header), int64(len(body)) > r.maxBody:
+	case eventstream.Is(header), int64(len(body)) > r.maxBody:
 		return false
 	case r.compares(status) && clientHas(request, header):
 		return true
@@ -194,12 +195,6 @@ func (r *Rules) looksAtBody() bool {
 // of a redirect or an error, even if empty, says nothing about news.
 func isSuccessful(status int) bool {
 	return status/100 == 2 && status != http.StatusPartialContent
-}
-
-// IsEventStream reports whether an answer with this header is an event stream.
-func IsEventStream(header http.Header) bool {
-	mediaType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
-	return strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream")
 }
 
 // unknown is the length of a body if the header does not contain it.

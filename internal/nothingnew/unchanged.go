@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
 // Tag returns an ETag for an answer, if Unchanged is set and the answer is successful,
@@ -16,7 +18,7 @@ import (
 // parts of a JSON body, the tag is a hash of the rest, and it is weak, because equal tags
 // then do not mean equal bytes (RFC 9110, 8.8.1).
 func (r *Rules) Tag(status int, header http.Header, body []byte) string {
-	if !r.compares(status) || IsEventStream(header) || header.Get("ETag") != "" || isDate(header.Get("Last-Modified")) {
+	if !r.compares(status) || eventstream.Is(header) || header.Get("ETag") != "" || isDate(header.Get("Last-Modified")) {
 		return ""
 	}
 	return r.tagOf(header, body)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
 // WhyNews returns for a debug line why an answer is news, such as "no rule matches" or
@@ -15,7 +17,7 @@ func (r *Rules) WhyNews(request http.Header, status int, header http.Header, bod
 	switch {
 	case r.Met(request, status, header, body):
 		return ""
-	case IsEventStream(header):
+	case eventstream.Is(header):
 		return "it is an event stream"
 	case int64(len(body)) > r.maxBody:
 		return fmt.Sprintf("the body is longer than %d bytes", r.maxBody)

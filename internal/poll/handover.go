@@ -6,9 +6,8 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // moving is how a poll goes from one configuration to the next.
@@ -127,29 +126,16 @@ func (p *Poll) Move(to http.Handler, stream Stream, again bool) bool {
 // send sends a poll through the server that it must move to. It returns the status with
 // which that answers, or 0.
 func (p *Poll) send(h *Handover) int {
-	client := http.ResponseWriter(Discard{make(http.Header)}) // a stream's header has been sent
+	client := response.Discard(make(http.Header)) // a stream's header has been sent
 	if h.stream == nil {
 		client = innermost(p.Asker.Writer)
 	}
 	clear(client.Header())
 	h.skips = h.from.Asker.Depth()
-	w := &statusRecorder{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client}}
+	w := response.Pass(client, p.Asker.HTTP, response.Options{})
 	h.to.ServeHTTP(w, h.from.Asker.Request.Anew(context.WithValue(p.context(), handoverKey{}, h)))
-	return w.status
+	return w.Status()
 }
-
-// Discard is the writer for what a stream's client must not get: the backend's answers,
-// which become events.
-type Discard struct{ Fields http.Header }
-
-// Header implements [http.ResponseWriter].
-func (d Discard) Header() http.Header { return d.Fields }
-
-// Write implements [http.ResponseWriter].
-func (d Discard) Write(p []byte) (int, error) { return len(p), nil }
-
-// WriteHeader implements [http.ResponseWriter].
-func (Discard) WriteHeader(int) {}
 
 // innermost returns the server's own writer, without what a configuration has put around
 // it.
@@ -161,28 +147,6 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 		}
 		w = wrapper.Unwrap()
 	}
-}
-
-// statusRecorder records whether a server answers.
-type statusRecorder struct {
-	*caddyhttp.ResponseWriterWrapper
-	status int
-}
-
-// WriteHeader implements [http.ResponseWriter].
-func (r *statusRecorder) WriteHeader(status int) {
-	if status >= 200 || status == http.StatusSwitchingProtocols {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements [http.ResponseWriter].
-func (r *statusRecorder) Write(p []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(p)
 }
 
 // take makes a new poll continue one of an older configuration. It keeps the same waiter

@@ -13,57 +13,51 @@ import (
 // care is what an answer needs on its way to the client.
 type care struct {
 	stream    bool          // it is an event stream
-	heartbeat time.Duration // after how much silence a comment is put in; 0: never
+	heartbeat time.Duration // the silence after which a comment is sent; 0: no comments
 }
 
-// careFor tells what an answer needs, and whether it needs anything: it is an
-// event stream, or a backend's of unknown length.
+// careFor returns what an answer needs. needed is false if it needs nothing: it is neither
+// an event stream nor an answer of unknown length from a backend.
 func careFor(method string, status int, header http.Header, heartbeat time.Duration) (c care, needed bool) {
 	if !hasBody(method, status) {
 		return care{}, false
 	}
-	c.stream = status < 300 && isEventStream(header)
+	c.stream = status < 300 && eventstream.Is(header)
 	if c.stream && !isExact(header) {
 		c.heartbeat = heartbeat
 	}
 	return c, c.stream || header.Get("Content-Length") == "" && isProxied(header)
 }
 
-// isProxied reports whether an answer comes from a backend (RFC 9110, 7.6.3). What
-// Caddy's own handlers answer is there at once, and its length soon known.
+// isProxied reports whether an answer comes from a backend (RFC 9110, 7.6.3). The answers
+// of Caddy's own handlers are complete at once, and their length is soon known.
 func isProxied(header http.Header) bool { return len(header["Via"]) > 0 }
 
-// hasBody leaves out answers that have none (RFC 9110, 6.4.1), and tunnels, whose
-// bytes are no answer.
+// hasBody reports whether an answer has a body (RFC 9110, 6.4.1). The bytes of a tunnel
+// are none.
 func hasBody(method string, status int) bool {
 	return method != http.MethodHead && method != http.MethodConnect &&
 		status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-func isEventStream(header http.Header) bool {
-	mediaType, _, _ := strings.Cut(header.Get("Content-Type"), ";")
-	return strings.EqualFold(strings.TrimSpace(mediaType), eventstream.MediaType)
-}
-
-// exact are the fields of answers whose bytes must stay as they are. Trailer is
-// one of them as HTTP/2 looks, with each write, for the values of the fields that
-// it names, while the route may be setting them.
+// exact are fields of answers whose bytes must not be changed. Trailer is one of them
+// because HTTP/2 reads the values of the fields that it names with each write, and the
+// route may be setting them at the same time.
 var exact = []string{"Content-Digest", "Content-Range", "Repr-Digest", "Trailer"}
 
-// isExact reports whether nothing can be put in between the bytes of an answer.
+// isExact reports whether nothing can be inserted into the body of an answer.
 func isExact(header http.Header) bool {
 	return slices.ContainsFunc(exact, func(name string) bool { return len(header[name]) > 0 }) ||
 		slices.ContainsFunc(field.List(header["Content-Encoding"]), isCoding)
 }
 
-// isCoding knows the two names that backends give to no coding at all, mostly to
-// keep a server from compressing.
+// isCoding returns false for the two names with which backends say that the body is not
+// encoded, mostly to keep a server from compressing it.
 func isCoding(coding string) bool {
 	return !strings.EqualFold(coding, "identity") && !strings.EqualFold(coding, "none")
 }
 
-// put changes the header of the answer for the servers between here and the
-// client.
+// put changes the header of the answer for the servers between here and the client.
 func (c care) put(header http.Header) {
 	header.Set("X-Accel-Buffering", "no")
 	if c.stream {
@@ -74,8 +68,8 @@ func (c care) put(header http.Header) {
 	}
 }
 
-// forbidTransforming adds no-transform to what the answer says of caches, for
-// compressing would hold events back. RFC 9111, 5.2.2.6.
+// forbidTransforming adds no-transform to the Cache-Control field (RFC 9111, 5.2.2.6),
+// because compression would delay events.
 func forbidTransforming(header http.Header) {
 	const directive = "no-transform"
 	lines := slices.DeleteFunc(slices.Clone(header["Cache-Control"]), func(line string) bool { return line == "" })

@@ -6,14 +6,12 @@ import (
 	"reflect"
 	"testing"
 	"time"
-
-	"github.com/caddy-parker/parker/internal/answer"
 )
 
-func attend(m *memory, method string, status int, heartbeat time.Duration) *Writer {
+func attend(m *memory, method string, status int, heartbeat time.Duration) *Live {
 	r := get()
 	r.Method = method
-	limits := answer.LimitsOf(m, r)
+	limits := LimitsOf(m, r)
 	return Attend(m, r, &limits, status, heartbeat)
 }
 
@@ -95,7 +93,7 @@ func TestTheHeaderTellsServersInFrontNotToHoldBytesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMemory()
 			m.header = test.header.Clone()
-			// Whoever keeps the answer may have the same lines.
+			// A kept answer may share the lines.
 			kept := http.Header{}
 			maps.Copy(kept, m.header)
 			attend(m, "GET", 200, test.heartbeat).Close()

@@ -11,22 +11,20 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/caddy-parker/parker/internal/answer"
 )
 
-// protocols are those that can be served within a test's own time.
+// protocols are those that can be served in a synctest bubble.
 var protocols = []string{"HTTP 1.1", "HTTP 2"}
 
-// site serves a handler over pipes that hold no bytes back, so that a client
-// which does not read is noticed at once. It belongs to a synctest bubble.
+// site serves a handler over pipes without buffers, so that a client which does not read
+// is noticed at once. It belongs to a synctest bubble.
 type site struct {
 	server    http.Server
 	transport http.Transport
 	conns     chan net.Conn
 }
 
-// serve ends with stop, within the bubble.
+// serve returns a site. Its stop must be called in the same bubble.
 func serve(protocol string, handler http.HandlerFunc) *site {
 	s := &site{conns: make(chan net.Conn)}
 	s.server.Handler = handler
@@ -53,7 +51,7 @@ func (s *site) stop() {
 	s.server.Close()
 }
 
-// Accept makes the site its server's listener.
+// Accept implements [net.Listener].
 func (s *site) Accept() (net.Conn, error) {
 	conn, ok := <-s.conns
 	if !ok {
@@ -62,13 +60,13 @@ func (s *site) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// Close is called once, by the server.
+// Close implements [net.Listener]. The server calls it once.
 func (s *site) Close() error {
 	close(s.conns)
 	return nil
 }
 
-// Addr is nobody's.
+// Addr implements [net.Listener].
 func (*site) Addr() net.Addr { return &net.UnixAddr{Net: "pipe"} }
 
 func (s *site) get(t *testing.T, ctx context.Context) *http.Response {
@@ -84,17 +82,17 @@ func (s *site) get(t *testing.T, ctx context.Context) *http.Response {
 	return response
 }
 
-// pass answers as a route does: header, then body, under Attend's care.
+// pass answers as a route does, with the writer that Attend returns.
 func pass(client http.ResponseWriter, r *http.Request, header http.Header, heartbeat time.Duration, body func(w http.ResponseWriter)) {
 	maps.Copy(client.Header(), header)
-	limits := answer.LimitsOf(client, r)
+	limits := LimitsOf(client, r)
 	w := Attend(client, r, &limits, http.StatusOK, heartbeat)
 	defer w.Close()
 	w.WriteHeader(http.StatusOK)
 	body(w)
 }
 
-// passed is a handler that passes.
+// passed returns a handler that calls pass.
 func passed(header http.Header, heartbeat time.Duration, body func(w http.ResponseWriter)) http.HandlerFunc {
 	return func(client http.ResponseWriter, r *http.Request) { pass(client, r, header, heartbeat, body) }
 }
@@ -115,12 +113,12 @@ func read(t *testing.T, response *http.Response) string {
 	return string(buffer[:n])
 }
 
-// memory is a client's writer that notes what reaches the client, and when.
+// memory is the writer of a client. It notes what reaches the client, and when.
 type memory struct {
 	header http.Header
 	start  time.Time
 
-	// accept, if there is one, is called with each write, which ends as it does.
+	// accept, if it is not nil, is called for each write, which returns its error.
 	accept func() error
 
 	mu       sync.Mutex // guards all below
@@ -132,7 +130,7 @@ type memory struct {
 
 func newMemory() *memory { return &memory{header: http.Header{}, start: time.Now()} }
 
-// get is a request whose answer the memory is.
+// get returns a request for a memory.
 func get() *http.Request {
 	r, _ := http.NewRequest(http.MethodGet, "http://site.test/", nil)
 	return r
@@ -178,7 +176,7 @@ func (m *memory) SetWriteDeadline(deadline time.Time) error {
 	return nil
 }
 
-// got is what has reached the client, each flush on its own.
+// got returns what has reached the client, one element for each flush.
 func (m *memory) got() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

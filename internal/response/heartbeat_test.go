@@ -80,13 +80,13 @@ func TestAHeartbeatFollowsEachSilentIntervalBetweenEvents(t *testing.T) {
 	}
 }
 
-// In real time, as a synctest bubble takes a goroutine that waits for a lock for
-// one that runs.
+// This runs in real time, because in a synctest bubble a goroutine that waits for a mutex
+// counts as running.
 func TestNothingIsWrittenOnceTheHandlerHasReturned(t *testing.T) {
 	m := newMemory()
 	beating, accepted := make(chan struct{}), make(chan struct{})
 	m.accept = func() error {
-		close(beating) // a second time, it panics
+		close(beating) // panics the second time
 		<-accepted
 		return nil
 	}

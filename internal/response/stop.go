@@ -2,66 +2,61 @@ package response
 
 import "time"
 
-// stopTimeout is how long the client may take to accept what is written when the
-// server stops.
-const stopTimeout = time.Second
+// stop is how a [Live] ends its stream when the server stops. The mutex of the Live guards
+// it.
+type stop struct {
+	end   func() // ends the backend's stream; nil before the server stops
+	ended bool   // end has been called
+}
 
-// Stop is called when the server stops, by any goroutine: each write is to end
-// soon, the one under way too. An event stream that has heartbeats ends as soon as
-// it stands between whole events: end, if it is not nil, is called then, and is to
-// stop the backend. Other answers come to their own end.
-func (w *Writer) Stop(end func()) {
-	w.stopping.Store(true)
+// Stop is called when the server stops, from any goroutine. From then on each write must
+// end soon, including the one that is under way. An event stream with heartbeats ends as
+// soon as it is between two events: then Stop calls end, unless it is nil, which must stop
+// the backend. Other answers end on their own.
+func (l *Live) Stop(end func()) {
+	l.deadlines.stopping.Store(true)
 	deadline := time.Now().Add(stopTimeout)
 	again := time.NewTicker(stopTimeout / 4)
 	defer again.Stop()
-	// A write that had just been given its time may not have begun, and would not
-	// be interrupted the first time.
-	for ; !w.mu.TryLock(); <-again.C {
-		w.interrupt(deadline)
+	// This is repeated, because a write whose deadline is set may not have begun yet. Then
+	// it would not be interrupted.
+	for ; !l.mu.TryLock(); <-again.C {
+		l.interrupt(deadline)
 	}
-	defer w.mu.Unlock()
-	if w.care.heartbeat > 0 && !w.closed {
-		w.end = end
-		w.endBetween()
-	}
-}
-
-// interrupt has the write under way end by the deadline. What it sets it on is not
-// touched after the request's handler, and can be used beside a write, which
-// Caddy's idle writer cannot.
-func (w *Writer) interrupt(deadline time.Time) {
-	w.ending.Lock()
-	defer w.ending.Unlock()
-	if !w.over {
-		_ = w.connection.SetWriteDeadline(deadline)
+	defer l.mu.Unlock()
+	if l.heartbeat.interval > 0 && !l.closed {
+		l.stop.end = end
+		l.endBetween()
 	}
 }
 
-// endBetween ends the stream if that is wanted and does not cut an event. The
-// caller holds mu.
-func (w *Writer) endBetween() {
-	if w.end != nil && !w.ended && w.boundary.Between() {
-		w.ended = true
-		w.end()
+// interrupt sets the deadline of the write that is under way. It uses the server's own
+// writer, because Caddy's idle writer must not be used during a write, and only before the
+// request's handler returns.
+func (l *Live) interrupt(deadline time.Time) {
+	l.ending.Lock()
+	defer l.ending.Unlock()
+	if !l.over {
+		_ = l.deadlines.connection.SetWriteDeadline(deadline)
 	}
 }
 
-// Ended reports whether Stop has ended the stream between two events. A nil Writer
-// has not.
-func (w *Writer) Ended() bool {
-	if w == nil {
+// endBetween ends the stream if the server stops and the stream is between two events.
+// The caller holds mu.
+func (l *Live) endBetween() {
+	if l.stop.end != nil && !l.stop.ended && l.heartbeat.follower.Between() {
+		l.stop.ended = true
+		l.stop.end()
+	}
+}
+
+// Ended reports whether Stop has ended the stream between two events. It returns false for
+// a nil Live.
+func (l *Live) Ended() bool {
+	if l == nil {
 		return false
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.ended
-}
-
-// patience is how long a write may take now.
-func (w *Writer) patience() time.Duration {
-	if w.stopping.Load() {
-		return min(w.timeout, stopTimeout)
-	}
-	return w.timeout
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stop.ended
 }

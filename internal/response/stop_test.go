@@ -12,12 +12,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-
-	"github.com/caddy-parker/parker/internal/answer"
 )
 
-// idle is a client's writer behind the one that Caddy's server has in front of it,
-// which no two goroutines may use.
+// idle returns Caddy's idle writer in front of a client's, and its request. Two goroutines
+// must not use the idle writer at once.
 func idle(client http.ResponseWriter) (*caddyhttp.IdleTimeoutWriter, *http.Request) {
 	writer := &caddyhttp.IdleTimeoutWriter{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: client},
@@ -45,7 +43,7 @@ func TestAStopInterruptsTheWriteUnderWay(t *testing.T) {
 			}
 		}
 		client, r := idle(m)
-		limits := answer.LimitsOf(client, r)
+		limits := LimitsOf(client, r)
 		w := Attend(client, r, &limits, http.StatusOK, interval)
 		var stopped sync.WaitGroup
 		stopped.Go(func() {
@@ -67,7 +65,7 @@ func TestAStopMayComeAtAnyMoment(t *testing.T) {
 			m := newMemory()
 			m.header = stream()
 			client, r := idle(m)
-			limits := answer.LimitsOf(client, r)
+			limits := LimitsOf(client, r)
 			w := Attend(client, r, &limits, http.StatusOK, interval)
 			var stopped sync.WaitGroup
 			stopped.Go(func() { w.Stop(func() {}) })

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/eventstream"
 	"github.com/caddy-parker/parker/internal/response"
 )
@@ -29,7 +28,7 @@ func (s *sampler) stream(w http.ResponseWriter, r *http.Request, configuration, 
 	header := w.Header()
 	header.Set("Content-Type", eventstream.MediaType)
 	header.Set("Cache-Control", "no-store")
-	limits := answer.LimitsOf(w, r)
+	limits := response.LimitsOf(w, r)
 	out := response.Attend(w, r, &limits, http.StatusOK, 0)
 	if out == nil {
 		return // the request is a HEAD

@@ -101,7 +101,9 @@ func (s *Stream) open(first asker.Reply, options *Options) {
 	s.given, s.woken, s.away = p.Resume.Position, p.Resume.Start, !opens(first)
 	client := p.Asker.Writer
 	header := client.Header()
-	p.Asker.Writer = poll.Discard{Fields: header.Clone()}
+	// The answers to replays do not go to the client, unless as events. Replays find the
+	// header as the first ask did.
+	p.Asker.Writer = response.Discard(header.Clone())
 	s.setHeader(header, first)
 
 	heartbeat := options.HeartbeatTime()

@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/option"
 	"github.com/caddy-parker/parker/internal/poll"
@@ -98,7 +97,7 @@ func (o *Options) retryTime() time.Duration {
 func (o *Options) HeartbeatTime() time.Duration { return poll.Shortened(time.Duration(o.Heartbeat)) }
 
 // Attend takes care of the answer to a request that is not held: see [response.Attend].
-func (o *Options) Attend(client http.ResponseWriter, r *http.Request, status int) *response.Writer {
-	limits := answer.LimitsOf(client, r)
+func (o *Options) Attend(client http.ResponseWriter, r *http.Request, status int) *response.Live {
+	limits := response.LimitsOf(client, r)
 	return response.Attend(client, r, &limits, status, o.HeartbeatTime())
 }

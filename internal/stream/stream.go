@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/poll"
+	"github.com/caddy-parker/parker/internal/response"
 )
 
 // Stream is an answer that continues, one event after the other. It belongs to the
@@ -72,7 +73,7 @@ func (s *Stream) Full() bool { return s.full }
 func (s *Stream) ContinueAs(p *poll.Poll, again bool) {
 	s.poll, s.again = p, again || s.away
 	p.Asker.Writer.WriteHeader(http.StatusOK) // for the access log: the client has it already
-	p.Asker.Writer = poll.Discard{Fields: p.Asker.Writer.Header().Clone()}
+	p.Asker.Writer = response.Discard(p.Asker.Writer.Header().Clone())
 	if waiter := p.Space.Waiter; !waiter.IsOpen() {
 		s.full = !waiter.Open()
 	}

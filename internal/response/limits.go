@@ -1,4 +1,4 @@
-package answer
+package response
 
 import (
 	"net/http"
@@ -7,25 +7,24 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// Limits are the server's time limits on one request. They count what a client
-// or a backend makes the server wait; while parker itself makes the client wait,
-// they are lifted.
+// Limits are the server's time limits on one request. They are for the time that a client
+// or a backend makes the server wait. While parker makes the client wait, they are lifted.
 type Limits struct {
 	client  http.ResponseWriter
 	request *http.Request
 
-	liftedAt time.Time // zero: they are in force
+	liftedAt time.Time // zero: the limits are in force
 	hard     time.Time // the writer's hard deadline when they were lifted
 }
 
-// LimitsOf are the limits on a request and its answer.
+// LimitsOf returns the limits on a request and its answer.
 func LimitsOf(w http.ResponseWriter, r *http.Request) Limits {
 	return Limits{client: w, request: r}
 }
 
-// OneWrite is how long the client may take to accept a single write: at most the
-// time given, and less where the operator's limits are shorter. It is the same
-// whether or not they are lifted.
+// OneWrite returns how long the client may take to accept a single write: at most the
+// given time, and less if the operator's limits are shorter. It is the same whether or not
+// the limits are lifted.
 func (l *Limits) OneWrite(most time.Duration) time.Duration {
 	if _, writer := caddyhttp.IdleTimeoutsFromContext(l.request.Context()); writer != nil && writer.Deadline.Timeout > 0 {
 		most = min(most, writer.Deadline.Timeout)
@@ -36,7 +35,7 @@ func (l *Limits) OneWrite(most time.Duration) time.Duration {
 	return most
 }
 
-// writeTimeout is the server's limit on whole answers; 0: there is none.
+// writeTimeout returns the server's limit on whole answers, or 0 if there is none.
 func (l *Limits) writeTimeout() time.Duration {
 	server, ok := l.request.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
@@ -45,16 +44,16 @@ func (l *Limits) writeTimeout() time.Duration {
 	return time.Duration(server.WriteTimeout)
 }
 
-// Lift takes the limits away, if they are in force. To clear the deadlines is not
-// enough: Caddy's idle reader and writer set the hard ones anew.
+// Lift removes the limits, if they are in force. Clearing the deadlines is not enough,
+// because Caddy's idle reader and writer set the hard ones again.
 func (l *Limits) Lift() {
 	if !l.liftedAt.IsZero() {
 		return
 	}
 	l.liftedAt = time.Now()
-	// A connection that knows no deadlines has none to clear. The one for reading
-	// is cleared through the idle reader, whose lock puts what follows behind the
-	// reads of the body so far.
+	// Errors are ignored: a connection that supports no deadlines has none to clear. The
+	// read deadline is cleared through the idle reader, because its lock makes what
+	// follows wait for a read of the body that is still running.
 	controller := http.NewResponseController(l.client)
 	_ = controller.SetReadDeadline(time.Time{})
 	reader, writer := caddyhttp.IdleTimeoutsFromContext(l.request.Context())
@@ -68,8 +67,8 @@ func (l *Limits) Lift() {
 	_ = controller.SetWriteDeadline(time.Time{})
 }
 
-// Impose puts the limits on writing in force again, as if no time had passed in
-// between. The request has been read.
+// Impose puts the limits on writing in force again, as if no time had passed since
+// [Limits.Lift]. Those on reading are not needed any more: the request has been read.
 func (l *Limits) Impose() {
 	if l.liftedAt.IsZero() {
 		return
@@ -89,9 +88,9 @@ func (l *Limits) Impose() {
 	}
 }
 
-// postponed sets another write deadline where it is told to set the one that has
-// been postponed: a timeouts handler further out puts that back when it ends, and
-// what is still buffered is sent after that.
+// postponed replaces one write deadline by a later one. A timeouts handler further out
+// restores the original deadline when it ends, but what is still buffered is sent after
+// that.
 type postponed struct {
 	http.ResponseWriter
 	controller *http.ResponseController

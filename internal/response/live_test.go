@@ -61,7 +61,7 @@ func TestHeaderAndWritesReachTheClientAtOnce(t *testing.T) {
 	}
 }
 
-// slow is a backend that ends its answer after a while.
+// slow is the body of an answer that ends after a while.
 type slow struct{}
 
 func (slow) Read([]byte) (int, error) {
@@ -178,8 +178,7 @@ func TestASlowReaderGetsALargeWrite(t *testing.T) {
 	})
 }
 
-// limited is what Caddy's server does to a request whose reads and writes have
-// limits of every kind.
+// limited limits the writes of a request in each way that Caddy's server has.
 func limited(handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		writer := &caddyhttp.IdleTimeoutWriter{

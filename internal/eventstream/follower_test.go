@@ -42,12 +42,12 @@ func TestACommentFitsOnlyBetweenWholeEvents(t *testing.T) {
 		"an ID that no empty line follows": {"id: 1\n", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var whole Boundary
+			var whole Follower
 			whole.Follow([]byte(test.stream))
 			if got := whole.Between(); got != test.want {
 				t.Errorf("in one piece, behind %q: Between = %v", test.stream, got)
 			}
-			var bytewise Boundary
+			var bytewise Follower
 			for i := range len(test.stream) {
 				bytewise.Follow([]byte{test.stream[i]})
 			}
@@ -71,7 +71,7 @@ func TestOnlyAByteOrderMarkAtTheStartIsTakenOut(t *testing.T) {
 		"\uFEFF\xEF\xBBdata\n": "\xEF\xBBdata\n",
 	} {
 		for size := 1; size <= max(len(stream), 1); size++ {
-			var b Boundary
+			var b Follower
 			var got []byte
 			for rest := []byte(stream); len(rest) > 0; {
 				n := min(size, len(rest))
@@ -86,14 +86,14 @@ func TestOnlyAByteOrderMarkAtTheStartIsTakenOut(t *testing.T) {
 }
 
 // FuzzCommentsChangeNoEvent splits a stream into pieces and inserts comments wherever a
-// Boundary allows it.
+// Follower allows it.
 func FuzzCommentsChangeNoEvent(f *testing.F) {
 	f.Add([]byte("\uFEFFdata: a\r\n\r\nid: 1\rdata: b\r\rretry: 3\n\nevent: x\n:\ndata\n\n"), []byte{1, 2, 0, 9, 1})
 	f.Add([]byte("data: a\n\n\uFEFFdata: b\n\nid: 4\n"), []byte{1})
 	f.Add([]byte("\xEF\xBBdata\n\n\r\n\xEF"), []byte{1, 1, 1})
 	f.Add([]byte("data: x\r\n\r\n\r\n: c\r\n\ndata\x00: y\n \n\n"), []byte{9, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, stream, sizes []byte) {
-		var b Boundary
+		var b Follower
 		var sent []byte
 		for i, rest := 0, stream; ; i++ {
 			if b.Between() {
@@ -123,8 +123,8 @@ func BenchmarkFollow(b *testing.B) {
 	stream := []byte("id: 0123456789abcdef-42\ndata: {\"lat\":47.37,\"lon\":8.54}\n\n")
 	b.SetBytes(int64(len(stream)))
 	b.ReportAllocs()
-	var boundary Boundary
+	var follower Follower
 	for b.Loop() {
-		boundary.Follow(stream)
+		follower.Follow(stream)
 	}
 }
