@@ -35,10 +35,18 @@ func (a *Asker) refuse(retry time.Time) Reply {
 // Retries reports whether the last replay has failed and there is time for another one.
 func (a *Asker) Retries() bool { return !a.Retry.IsZero() && a.Retry.Before(a.space.Deadline) }
 
-// replayUntil returns when a replay without an answer is given up.
+// leastReplay is how long a replay may take that begins just before the deadline. A backend
+// that changes a session with each answer would reject the client if the answer was lost.
+const leastReplay = 250 * time.Millisecond
+
+// replayUntil returns when a replay that begins now and gets no answer is given up.
 func (a *Asker) replayUntil() time.Time {
+	now := time.Now()
 	if a.Streams {
-		return time.Now().Add(a.ReplayTimeout)
+		return now.Add(a.ReplayTimeout)
+	}
+	if least := now.Add(leastReplay); a.space.Deadline.Before(least) {
+		return least
 	}
 	return a.space.Deadline
 }
