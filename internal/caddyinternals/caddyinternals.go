@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"sync"
 	"unsafe"
 
 	"github.com/caddyserver/caddy/v2"
@@ -40,25 +41,43 @@ func Unhandled(ctx context.Context) bool {
 	return unhandled
 }
 
+// The fields of a replacer for the placeholders that handlers have set, and their lock.
+var (
+	placeholders     = offsetOf[caddy.Replacer, map[string]any]("static")
+	placeholdersLock = offsetOf[caddy.Replacer, *sync.RWMutex]("mapMutex")
+)
+
 // Placeholders calls yield for each placeholder that handlers have set for a request, as
-// forward_auth does with the answer that it got.
+// forward_auth does with the answer that it got. yield must not use the replacer.
 func Placeholders(replacer *caddy.Replacer, yield func(name string, value any)) {
-	names := reflect.ValueOf(replacer).Elem().FieldByName("static")
-	if names.Kind() != reflect.Map {
+	if placeholders < 0 || placeholdersLock < 0 {
 		return
 	}
-	for _, name := range names.MapKeys() {
-		value, _ := replacer.Get(name.String())
-		yield(name.String(), value)
+	lock := *(**sync.RWMutex)(unsafe.Add(unsafe.Pointer(replacer), placeholdersLock))
+	lock.RLock()
+	defer lock.RUnlock()
+	for name, value := range *(*map[string]any)(unsafe.Add(unsafe.Pointer(replacer), placeholders)) {
+		yield(name, value)
 	}
 }
+
+// offsetOf returns where in a struct the field is, or a negative number if it has none of
+// that name and type. It is determined once, because to look for a field takes long.
+func offsetOf[Struct, Field any](name string) int {
+	field, ok := reflect.TypeFor[Struct]().FieldByName(name)
+	if !ok || field.Type != reflect.TypeFor[Field]() {
+		return -1
+	}
+	return int(field.Offset)
+}
+
+var parentBlock = offsetOf[httpcaddyfile.Helper, caddyfile.ServerBlock]("parentBlock")
 
 // SiteBlock returns the block of a Caddyfile in which a directive stands, which must not
 // be changed. ok is false if it is not known.
 func SiteBlock(h httpcaddyfile.Helper) (block *caddyfile.ServerBlock, ok bool) {
-	field := reflect.ValueOf(&h).Elem().FieldByName("parentBlock")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[caddyfile.ServerBlock]() {
+	if parentBlock < 0 {
 		return nil, false
 	}
-	return (*caddyfile.ServerBlock)(unsafe.Pointer(field.UnsafeAddr())), true
+	return (*caddyfile.ServerBlock)(unsafe.Add(unsafe.Pointer(&h), parentBlock)), true
 }
