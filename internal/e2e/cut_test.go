@@ -16,8 +16,7 @@ import (
 
 // cuttingSite turns an answer with X-Cut into the one that reverse_proxy gives when the
 // backend connection of a request is closed because another client disconnected.
-const cuttingSite = `
-http://{$SITE} {
+var cuttingSite = withHook(`
 	parker_notify
 	parker
 	reverse_proxy {$BACKEND} {
@@ -30,10 +29,7 @@ http://{$SITE} {
 			error 499
 		}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}`
+`)
 
 // A backend connection that is closed because another client disconnected must not end
 // a poll.
@@ -70,9 +66,7 @@ func TestRetryRepeatsAskCutByAnotherClient(t *testing.T) {
 					release(t, site, "feed", 1)
 					want++
 				}
-				if g := <-answered; g.Status != 200 || g.Body != "[1]" {
-					t.Errorf("the poll was answered %+v", g)
-				}
+				expect(t, "[1]", "", answered)
 				if n := int(asks.Load()); n != want {
 					t.Errorf("the backend was asked %d times, want %d", n, want)
 				}
@@ -117,27 +111,22 @@ func TestNotifyPublishesWriteCutByAnotherClient(t *testing.T) {
 	if g := caddytest.Do(t.Context(), http.MethodPost, "http://"+site.Site+"/feed", "text"); g.Status != 499 {
 		t.Errorf("the write was answered %+v", g)
 	}
-	if g := <-answered; g.Status != 200 || g.Body != "[1]" {
-		t.Errorf("the poll was answered %+v", g)
-	}
+	expect(t, "[1]", "", answered)
 }
 
 // The same with the real cause: answers without a body, and clients that disconnect
 // right after connecting.
 func TestRetryKeepsPollsWhenOtherClientsDisconnect(t *testing.T) {
+	skipShort(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		<-time.After(rand.N(2 * time.Millisecond))
 		w.Header().Set("X-Nothing", "new")
 		w.WriteHeader(http.StatusNoContent)
 	})
-	site := caddytest.Start(t, `
-http://{$SITE} {
+	site := caddytest.Start(t, withHook(`
 	parker
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}`, backend)
+`), backend)
 	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
 	defer end()
 	var clients sync.WaitGroup

@@ -78,9 +78,7 @@ func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) 
 
 func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes more than a minute")
-	}
+	skipShort(t)
 	backend := caddytest.NewScripted(t)
 	v := &vigil{
 		T: t, caddy: caddytest.StartSecure(t, fmt.Sprintf(passagesSite, "", silentRoute), backend.Address), backend: backend,
