@@ -40,7 +40,7 @@ func TestReloadRevokesAccessOfParkedRequests(t *testing.T) {
 	parker /messages`, backend.Address))
 	caddy.Publish(t, "messages", "", "")
 	if g := <-s.poll; g.Status != 401 || g.Header.Get("Www-Authenticate") == "" {
-		t.Errorf("the poll was the poll was answered %+v", g)
+		t.Errorf("the poll was answered %+v", g)
 	}
 	ends(t, s.stream, `{"status":401}`)
 	caddy.AwaitWaiting(t, "messages", 0)
@@ -59,7 +59,7 @@ func TestReloadWithoutParkerOnRouteGivesBackendsAnswer(t *testing.T) {
 		young.Next(t).Answer(200, "as it is")
 	}
 	if g := <-s.poll; g.Status != 200 || g.Body != "as it is" || g.Header.Get("Parker-Status") != "" {
-		t.Errorf("the poll was the poll was answered %+v", g)
+		t.Errorf("the poll was answered %+v", g)
 	}
 	ends(t, s.stream)
 	old.Unasked(t)

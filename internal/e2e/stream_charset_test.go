@@ -22,9 +22,9 @@ var written = []struct{ contentType, body, heard string }{
 	{"text/plain; charset=x-of-its-own", "bytes", "bytes"},
 }
 
-func TestStreamAndBatchConvertMessagesToUTF8(t *testing.T) {
+func TestStreamAndBatchConvertToUTF8(t *testing.T) {
 	t.Parallel()
-	caddy, _ := startNews(t, newsSite(""))
+	caddy, pages := startNews(t, newsSite(""))
 	url := "http://" + caddy.Site + "/news"
 	s := caddytest.Listen(t, url)
 	at := s.NextID(t, "")
@@ -45,6 +45,9 @@ func TestStreamAndBatchConvertMessagesToUTF8(t *testing.T) {
 		}
 		at = last
 	}
+	pages.Put("/news", page(http.StatusOK, written[0].body, "Content-Type: "+written[0].contentType))
+	caddy.Publish(t, "news", "", "")
+	hears(t, s, written[0].heard)
 }
 
 func unmarshal(t *testing.T, text string, into any) {
