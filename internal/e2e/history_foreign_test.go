@@ -10,7 +10,7 @@ import (
 
 // foreign are event IDs that do not come from parker: a backend numbers its own events,
 // or the client used another stream before.
-var foreign = []string{"41", "-1", "0", "1-", "nonsense", `"nonsense"`, "evt_1a2b", "a b", "%41"}
+var foreign = []string{"41", "1-", `"nonsense"`, "a b"}
 
 // askedWith are the ways in which a client sends such an ID.
 var askedWith = map[string]func(id string) (query string, header []string){
@@ -21,10 +21,9 @@ var askedWith = map[string]func(id string) (query string, header []string){
 
 func TestHistoryPassesForeignEventIDsToBackend(t *testing.T) {
 	t.Parallel()
+	caddy, backend := startScripted(t, newsSite(""))
 	for name, with := range askedWith {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			caddy, backend := startScripted(t, newsSite(""))
 			for _, id := range foreign {
 				query, header := with(id)
 				parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news"+query, header...)

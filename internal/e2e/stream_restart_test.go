@@ -50,10 +50,9 @@ func openDuringRestart(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.
 
 func TestStreamResumesAfterBackendRestart(t *testing.T) {
 	t.Parallel()
+	caddy, backend := startScripted(t, newsSite(""))
 	for name, restartFailures := range restartFailures {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			caddy, backend := startScripted(t, newsSite(""))
 			at := caddy.PublishWith(t, "news", "before").Position
 			first := caddy.PublishWith(t, "news", "first").Position
 			var second string
@@ -66,7 +65,8 @@ func TestStreamResumesAfterBackendRestart(t *testing.T) {
 			caddy.Publish(t, "news", "", "")
 			backend.Next(t).Answer(http.StatusOK, "fourth")
 			hears(t, s, "fourth")
-			awaitStreams(t, caddy, "news", 1)
+			s.Leave()
+			awaitStreams(t, caddy, "news", 0)
 		})
 	}
 }
@@ -75,7 +75,7 @@ func TestStreamResumesAfterBackendRestart(t *testing.T) {
 func TestStreamHearsNothingWhenReturningBackendRefuses(t *testing.T) {
 	t.Parallel()
 	caddy, backend := startScripted(t, newsSite(""))
-	for _, status := range []int{302, 401, 403, 404, 500} {
+	for _, status := range []int{302, 401} {
 		at := caddy.PublishWith(t, "news", "before").Position
 		caddy.Publish(t, "news", "", "secret")
 		for _, position := range []string{at, caddytest.OtherEpoch(at)} {
