@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
@@ -138,23 +137,4 @@ func askAs(t *testing.T, address, host string) caddytest.Answer {
 	transport := &http.Transport{DialContext: dialAt("tcp", address)}
 	defer transport.CloseIdleConnections()
 	return caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://"+host+"/messages", "")
-}
-
-func TestReloadThatChangesChannelsReachesSilentStream(t *testing.T) {
-	t.Parallel()
-	skipShort(t)
-	pages := caddytest.NewPages(t)
-	pages.Put("/messages", caddytest.Page{Body: "old"})
-	caddy := caddytest.Start(t, configuration("", "parker before", pages.Address), "")
-	stream := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
-	hears(t, stream, "old")
-	caddy.MustLoad(t, configuration("", "parker after", pages.Address))
-	pages.Put("/messages", caddytest.Page{Body: "new"})
-	caddy.Publish(t, "after", "", "")
-	event, ok, err := stream.NextWithin(2 * time.Minute)
-	if err != nil || !ok || event.Data != "new" {
-		t.Errorf("the stream was sent %+v, %v, %v", event, ok, err)
-	}
-	caddy.Publish(t, "after", "text/plain", "hello")
-	hears(t, stream, "hello")
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
@@ -71,21 +70,6 @@ func TestStreamResumesMissedEventsInOrder(t *testing.T) {
 			t.Errorf("heard %+v after %s, want %q", e, last, want)
 		}
 		last = e.ID
-	}
-}
-
-// When the history of other channels has expired, an old position no longer shows that
-// nothing was missed. So the stream sends a quiet client the current position.
-func TestStreamRefreshesPositionOfQuietClient(t *testing.T) {
-	t.Parallel()
-	skipShort(t)
-	caddy := caddytest.Start(t, streamSite, caddytest.NewLegacy(t).Address)
-	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages?since=0")
-	first := s.NextID(t, "")
-	now := caddy.PublishWith(t, "elsewhere", "").Position
-	<-time.After(65 * time.Second)
-	if id := s.NextID(t, first); id != now {
-		t.Errorf("the client resumes from %s, want %s", id, now)
 	}
 }
 
