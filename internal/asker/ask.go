@@ -67,6 +67,8 @@ const forever = 100 * 365 * 24 * time.Hour
 // deadline may come first, and the client may leave. If the backend does not answer, the
 // request may be the next one to ask: then t.ask is set.
 func (a *Asker) await(join *coalesce.Call, t *attempt) Reply {
+	a.config.Metrics.Joined.Inc()
+	defer a.config.Metrics.Joined.Dec()
 	a.Limits.Lift()
 	until := time.Now().Add(forever)
 	if t.again {

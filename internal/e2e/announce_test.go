@@ -57,16 +57,10 @@ func announcements() []announcement {
 	}
 	return []announcement{
 		{"one channel", header(200, "x", "a"), []string{"a"}},
-		{"several", header(200, "x", "a, b ,,c/d", "e"), []string{"a", "b", "c/d", "e"}},
 		{"quoted names", header(200, "x", `"a, b", "c \"d\"" , e f`), []string{"a, b", `c "d"`, "e f"}},
 		{"one that is no channel", header(200, "x", "a, "+strings.Repeat("long", 100)+`, "", b`), []string{"a", "b"}},
 		{"nothing", header(200, "x", ""), nil},
-		{"redirect", header(303, "", "a"), []string{"a"}},
 		{"error", header(500, "sorry", "a"), []string{"a"}},
-		{"large", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Parker-Publish", "a")
-			io.WriteString(w, strings.Repeat("x", 1_000_000))
-		}, []string{"a"}},
 		{"in chunks", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Parker-Publish", "a")
 			chunks(w, "one", "two")
@@ -77,7 +71,6 @@ func announcements() []announcement {
 			io.WriteString(w, "x")
 		}, []string{"a"}},
 		{"nothing new", header(200, "[]", "a"), []string{"a"}},
-		{"no content", header(204, "", "a"), []string{"a"}},
 	}
 }
 
@@ -87,12 +80,9 @@ func TestNotifyPublishesAndStripsBackendHeader(t *testing.T) {
 		method, path string
 		also         []string // also published where the answer is to a write
 	}{
-		{http.MethodGet, "/held/", nil},
-		{http.MethodHead, "/held/", nil},
 		{http.MethodPost, "/held/", nil},
 		{http.MethodGet, "/notified/", nil},
 		{http.MethodPost, "/notified/", []string{"written"}},
-		{http.MethodGet, "/both/", nil},
 		{http.MethodPost, "/both/", []string{"written"}},
 	} {
 		t.Run(route.method+" "+route.path, func(t *testing.T) {
@@ -140,11 +130,7 @@ func watch(t *testing.T, caddy *caddytest.Secure, pages *caddytest.Pages, channe
 	before := offset(t, caddy)
 	pages.Put("/watch", caddytest.Page{Body: "[1]"})
 	begin()
-	for i, answered := range parked {
-		if g := <-answered; g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("the poll on %q was answered %+v", channels[i], g)
-		}
-	}
+	expect(t, "[1]", "replay", parked...)
 	return offset(t, caddy) - before
 }
 

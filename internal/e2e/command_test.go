@@ -106,6 +106,7 @@ func terminal(t *testing.T) (program *os.File, written *caddytest.Log) {
 
 func TestCommandStatusRedrawsThroughReloadsAndRestarts(t *testing.T) {
 	t.Parallel()
+	skipShort(t)
 	caddy := caddytest.Start(t, operated, nothingNew(t))
 	program, written := terminal(t)
 	command := caddy.Command(t, "parker", "status", "--address", caddy.Admin())
@@ -205,9 +206,7 @@ func TestAdminPublishMatchesHook(t *testing.T) {
 	if answer.Status != http.StatusOK || !strings.Contains(answer.Body, `"released":1}`) {
 		t.Errorf("%+v", answer)
 	}
-	if answer := <-poll; answer.Body != "hello" || answer.Release() != "message" {
-		t.Errorf("the poll was answered %+v", answer)
-	}
+	expect(t, "hello", "message", poll)
 	if answer := caddy.Administer(t, http.MethodPost, "/parker/channels?channel=everybody", "hello", "Parker-Id: 1"); !strings.Contains(answer.Body, `"duplicate":true`) {
 		t.Errorf("%+v", answer)
 	}
@@ -248,8 +247,7 @@ func next(t *testing.T, lines *bufio.Reader) []string {
 	return strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 }
 
-const tailed = `
-http://{$SITE} {
+var tailed = withHook(`
 	parker everybody {
 		hold messages
 		sse {
@@ -257,10 +255,7 @@ http://{$SITE} {
 		}
 	}
 	respond state
-}
-http://{$HOOK} {
-	parker_publish
-}`
+`)
 
 func TestCommandTailHearsEveryEvent(t *testing.T) {
 	t.Parallel()

@@ -46,8 +46,7 @@ func TestCORSHeadersAreKeptOnTimeoutAndMessage(t *testing.T) {
 func TestCORSHeadersAreKeptOnTimeoutWithBackendAway(t *testing.T) {
 	t.Parallel()
 	for _, status := range []string{"", "503"} {
-		backend := caddytest.NewScripted(t)
-		caddy := caddytest.Start(t, newsSite("timeout 2s "+status), backend.Address)
+		caddy, backend := startScripted(t, newsSite("timeout 2s "+status))
 		parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news", "Origin: https://page.test")
 		var header []string
 		for name, values := range allowing {
@@ -77,18 +76,14 @@ func TestCORSHeadersAreKeptOnTimeoutWithBackendAway(t *testing.T) {
 // There is no backend behind this route: only a handler sets the header.
 func TestCORSHeadersOfRouteApplyWithoutBackend(t *testing.T) {
 	t.Parallel()
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	route {
 		parker {
 			hold messages
 		}
 		header Access-Control-Allow-Origin https://page.test
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}`, "")
+`), "")
 	lost := caddytest.OtherEpoch(position(t, caddy))
 	g := resumed(t, caddy, lost)
 	if g.Status != http.StatusNoContent || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Access-Control-Allow-Origin") != "https://page.test" {

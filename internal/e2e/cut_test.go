@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,8 +18,7 @@ import (
 
 // cuttingSite turns an answer with X-Cut into the one that reverse_proxy gives when the
 // backend connection of a request is closed because another client disconnected.
-const cuttingSite = `
-http://{$SITE} {
+var cuttingSite = withHook(`
 	parker_notify
 	parker
 	reverse_proxy {$BACKEND} {
@@ -30,53 +31,48 @@ http://{$SITE} {
 			error 499
 		}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}`
+`)
 
 // A backend connection that is closed because another client disconnected must not end
 // a poll.
 func TestRetryRepeatsAskCutByAnotherClient(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"answer", "error"} {
-		for name, what := range map[string]struct {
-			first, last int // which asks are cut
-			released    bool
-		}{
-			"a first ask":           {first: 1, last: 1},
-			"a first ask, twice":    {first: 1, last: 2},
-			"a replay":              {first: 2, last: 2, released: true},
-			"a replay, many a time": {first: 2, last: 9, released: true},
-			"a first ask and on":    {first: 1, last: 2, released: true},
-		} {
-			t.Run(how+" of "+name, func(t *testing.T) {
-				t.Parallel()
-				var asks atomic.Int64
-				var news atomic.Bool
-				news.Store(!what.released)
-				site := caddytest.Start(t, cuttingSite, caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
-					if n := int(asks.Add(1)); n >= what.first && n <= what.last {
-						w.Header().Set("X-Cut", how)
-					} else if news.Load() {
-						io.WriteString(w, "[1]")
-					}
-				}))
-				answered := caddytest.Get(t.Context(), "http://"+site.Site+"/feed")
-				want := what.last - what.first + 2
-				if what.released {
-					site.AwaitWaiting(t, "feed", 1)
-					news.Store(true)
-					release(t, site, "feed", 1)
-					want++
-				}
-				if g := <-answered; g.Status != 200 || g.Body != "[1]" {
-					t.Errorf("the poll was answered %+v", g)
-				}
-				if n := int(asks.Load()); n != want {
-					t.Errorf("the backend was asked %d times, want %d", n, want)
-				}
-			})
+	var mu sync.Mutex // guards asks and news
+	asks, news := make(map[string]int), make(map[string]bool)
+	caddy := caddytest.Start(t, cuttingSite, caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var how string
+		var first, last int
+		fmt.Sscanf(r.URL.Path, "/%6s/%d/%d", &how, &first, &last)
+		if asks[r.URL.Path]++; asks[r.URL.Path] >= first && asks[r.URL.Path] <= last {
+			w.Header().Set("X-Cut", strings.Trim(how, "-"))
+		} else if news[r.URL.Path] {
+			io.WriteString(w, "[1]")
+		}
+	}))
+	for _, how := range []string{"answer", "error-"} {
+		// The first and the last ask that is cut, and the asks until the news.
+		for _, cut := range []struct{ first, last, asks int }{{1, 1, 2}, {1, 2, 3}, {2, 2, 3}, {2, 9, 10}} {
+			path := fmt.Sprintf("/%s/%d/%d", how, cut.first, cut.last)
+			replay := cut.first > 1
+			mu.Lock()
+			news[path] = !replay
+			mu.Unlock()
+			answered := caddytest.Get(t.Context(), "http://"+caddy.Site+path)
+			if replay {
+				caddy.AwaitWaiting(t, path[1:], 1)
+				mu.Lock()
+				news[path] = true
+				mu.Unlock()
+				release(t, caddy, path[1:], 1)
+			}
+			expect(t, "[1]", "", answered)
+			mu.Lock()
+			if asks[path] != cut.asks {
+				t.Errorf("%s: the backend was asked %d times, want %d", path, asks[path], cut.asks)
+			}
+			mu.Unlock()
 		}
 	}
 }
@@ -117,27 +113,22 @@ func TestNotifyPublishesWriteCutByAnotherClient(t *testing.T) {
 	if g := caddytest.Do(t.Context(), http.MethodPost, "http://"+site.Site+"/feed", "text"); g.Status != 499 {
 		t.Errorf("the write was answered %+v", g)
 	}
-	if g := <-answered; g.Status != 200 || g.Body != "[1]" {
-		t.Errorf("the poll was answered %+v", g)
-	}
+	expect(t, "[1]", "", answered)
 }
 
 // The same with the real cause: answers without a body, and clients that disconnect
 // right after connecting.
 func TestRetryKeepsPollsWhenOtherClientsDisconnect(t *testing.T) {
+	skipShort(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		<-time.After(rand.N(2 * time.Millisecond))
 		w.Header().Set("X-Nothing", "new")
 		w.WriteHeader(http.StatusNoContent)
 	})
-	site := caddytest.Start(t, `
-http://{$SITE} {
+	site := caddytest.Start(t, withHook(`
 	parker
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}`, backend)
+`), backend)
 	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
 	defer end()
 	var clients sync.WaitGroup

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -64,38 +62,14 @@ func (b *wire) answer(conn *net.TCPConn, script func(path string, ask int) []str
 	b.mu.Unlock()
 	for i, part := range script(strings.TrimPrefix(r.URL.Path, "/"), ask) {
 		if part == reset {
-			awaitRead(conn)
 			conn.SetLinger(0)
 			return
 		}
 		if i > 0 {
-			time.Sleep(2 * time.Millisecond) // slowly, so that most parts get their own packet
+			<-time.After(2 * time.Millisecond) // slowly, so that most parts get their own packet
 		}
 		io.WriteString(conn, part)
 	}
-}
-
-// awaitRead returns when the other end, on this machine, has read everything written: a
-// reset would discard the rest.
-func awaitRead(conn net.Conn) {
-	peer := fmt.Sprintf(" %s %s ", inTable(conn.RemoteAddr()), inTable(conn.LocalAddr()))
-	for deadline := time.Now().Add(caddytest.Patience); time.Now().Before(deadline); <-time.After(time.Millisecond) {
-		sockets, err := os.ReadFile("/proc/net/tcp")
-		if err != nil {
-			return
-		}
-		_, state, found := strings.Cut(string(sockets), peer)
-		const nothingToRead = ":00000000"
-		if fields := strings.Fields(state); !found || len(fields) > 1 && strings.HasSuffix(fields[1], nothingToRead) {
-			return
-		}
-	}
-}
-
-// inTable returns the address as /proc/net/tcp writes it.
-func inTable(address net.Addr) string {
-	a := address.(*net.TCPAddr)
-	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(a.IP.To4()), a.Port)
 }
 
 func (b *wire) asked(path string) int {
@@ -115,9 +89,6 @@ var failing = map[string][]string{
 	"processing":               {"HTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"},
 	"no-answer":                {},
 	"reset-at-once":            {reset},
-	"reset-in-the-header":      {"HTTP/1.1 200 OK\r\nContent-", reset},
-	"reset-in-the-body":        {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnews", reset},
-	"reset-in-a-chunk":         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nnews", reset},
 	"ends-in-the-body":         {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnews"},
 	"ends-in-an-empty-list":    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[]"},
 	"ends-in-an-empty-body":    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"},
@@ -205,7 +176,7 @@ func TestFailedReplayStaysParkedOrFailsAsWithoutParker(t *testing.T) {
 	begun := map[string]string{
 		"slow": "200 news", "slow-chunks": "200 news", "early-hints": "200 news", "processing": "404 no",
 		"more-than-its-length": "200 ne", "a-server-error": "500 news", "an-answer-without-an-end": "200 news",
-		"reset-in-the-body": "200 news and fails", "reset-in-a-chunk": "200 news and fails", "ends-in-the-body": "200 news and fails",
+		"ends-in-the-body": "200 news and fails",
 	}
 	for path := range failing {
 		t.Run(path, func(t *testing.T) {

@@ -8,8 +8,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-const piggybackSite = `
-http://{$SITE} {
+var piggybackSite = withHook(`
 	parker_notify news other {
 		piggyback
 	}
@@ -28,10 +27,7 @@ http://{$SITE} {
 	handle /empty {
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}`
+`)
 
 func TestPiggybackAddsPositionToEveryAnswer(t *testing.T) {
 	t.Parallel()
@@ -94,17 +90,13 @@ func TestPiggybackOnWriteGivesPositionBeforeIt(t *testing.T) {
 
 func TestPiggybackPositionCanBeResumedFrom(t *testing.T) {
 	t.Parallel()
-	caddy, _ := startNews(t, `
-http://{$SITE} {
+	caddy, _ := startNews(t, withHook(`
 	parker_notify /page news {
 		piggyback
 	}
 	parker /news
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}`)
+`))
 	for range 3 {
 		at := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/page", "").Header.Get("Parker-Position")
 		if g := resumed(t, caddy, at); g.Body != "[]" || g.Header.Get("Parker-Recovered") != "" {

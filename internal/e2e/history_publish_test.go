@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -19,52 +18,6 @@ func batchAfter(t *testing.T, caddy *caddytest.Caddy, position string) (b batch,
 	return b, g
 }
 
-func TestHookPublishSetsEventType(t *testing.T) {
-	t.Parallel()
-	caddy, _ := startNews(t, newsSite(""))
-	before := caddy.PublishWith(t, "news", "before").Position
-	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
-	s.NextID(t, "")
-	for _, event := range []string{"", "message", "chat", "a b: c", "größe"} {
-		at := caddy.PublishWith(t, "news", "body", "Parker-Event: "+event).Position
-		heard := s.Next(t)
-		if heard.Type == "" {
-			heard.Type = "message"
-		}
-		if event == "" {
-			event = "message"
-		}
-		if heard.Type != event || heard.ID != at || heard.Data != "body" {
-			t.Errorf("with the type %q the stream heard %+v", event, heard)
-		}
-		if b, _ := batchAfter(t, caddy, before); len(b) != 1 || b[0].Event != event || b[0].ID != at {
-			t.Errorf("with the type %q a batch has %+v", event, b)
-		}
-		before = at
-	}
-}
-
-func TestStreamEncodesMessagesWithAnyLineEnding(t *testing.T) {
-	t.Parallel()
-	caddy, _ := startNews(t, newsSite(""))
-	before := caddy.PublishWith(t, "news", "before").Position
-	live := caddytest.Listen(t, "http://"+caddy.Site+"/news")
-	live.NextID(t, "")
-	bodies := []string{"a\nb", "a\r\nb", "a\rb", "a\n\nb", "\n", "a\r\n\r\nb\r", "id: 7\nevent: x\nretry: 1\ndata: y\n\n: z", " a\n b", "\x00", "\ufeffa", strings.Repeat("long ", 100_000)}
-	for _, body := range bodies {
-		caddy.Publish(t, "news", "text/plain", body)
-	}
-	late := caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+before)
-	for _, body := range bodies {
-		want := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(body, "\ufeff"))
-		for name, s := range map[string]*caddytest.Stream{"live": live, "late": late} {
-			if e := s.Next(t); e.Data != want {
-				t.Errorf("%s: for %.50q, heard %.50q", name, body, e.Data)
-			}
-		}
-	}
-}
-
 func TestHookPublishWithoutHistoryReachesWaitingOnly(t *testing.T) {
 	t.Parallel()
 	caddy, _ := startNews(t, newsSite(""))
@@ -78,9 +31,7 @@ func TestHookPublishWithoutHistoryReachesWaitingOnly(t *testing.T) {
 	if g := <-parked; g.Body != "fleeting" || g.Header.Get("Last-Event-ID") != at {
 		t.Errorf("the parked poll was answered %+v", g)
 	}
-	if e := s.Next(t); e.Data != "fleeting" || e.ID != at {
-		t.Errorf("a stream heard %+v", e)
-	}
+	hearsAt(t, s, "fleeting", at)
 	if g := resumed(t, caddy, at); g.Header.Get("Parker-Recovered") != "" || g.Body != "[]" {
 		t.Errorf("a client that heard the message was answered %+v", g)
 	}
@@ -159,16 +110,12 @@ func TestAnswerReplayWakesWithoutMessageBody(t *testing.T) {
 	id := s.NextID(t, "")
 	caddy.AwaitWaiting(t, "news", 1)
 	caddy.Publish(t, "news", "", "not to be heard")
-	id = s.NextID(t, id)
+	s.NextID(t, id)
 	caddy.AwaitWaiting(t, "news", 1)
 	pages.Put("/news", caddytest.Page{Body: "news"})
 	at := caddy.PublishWith(t, "news", "not to be heard either").Position
-	if g := <-parked; g.Body != "news" || g.Release() != "replay" {
-		t.Errorf("the parked poll was answered %+v", g)
-	}
-	if e := s.Next(t); e.Data != "news" || e.ID != at {
-		t.Errorf("the stream heard %+v after %s", e, id)
-	}
+	expect(t, "news", "replay", parked)
+	hearsAt(t, s, "news", at)
 	pages.Put("/news", emptyList)
 	if g := resumed(t, caddy, before); g.Body != "[]" || g.Release() != "none" || g.Header.Get("Parker-Recovered") != "" {
 		t.Errorf("the resumed poll was answered %+v", g)

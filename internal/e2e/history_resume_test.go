@@ -11,14 +11,6 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// startNews starts a site whose page /news is an empty list at the start.
-func startNews(t *testing.T, caddyfile string) (*caddytest.Caddy, *caddytest.Pages) {
-	t.Helper()
-	pages := caddytest.NewPages(t)
-	pages.Put("/news", emptyList)
-	return caddytest.Start(t, caddyfile, pages.Address), pages
-}
-
 // resumed polls from a position without waiting.
 func resumed(t *testing.T, caddy *caddytest.Caddy, position string, header ...string) caddytest.Answer {
 	t.Helper()
@@ -102,9 +94,7 @@ func TestPollWithoutPositionHearsOnlyNewEvents(t *testing.T) {
 	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news")
 	caddy.AwaitWaiting(t, "news", 1)
 	caddy.Publish(t, "news", "", "after")
-	if g := <-parked; g.Body != "after" {
-		t.Errorf("a poll without a position was answered %+v", g)
-	}
+	expect(t, "after", "", parked)
 }
 
 func TestHistoryBatchHoldsAllMissedMessages(t *testing.T) {
@@ -131,9 +121,7 @@ func TestHistoryBatchHoldsAllMissedMessages(t *testing.T) {
 	if g.Header.Get("Content-Type") != "application/json" || g.Header.Get("Last-Event-ID") != last || g.Release() != "history" {
 		t.Errorf("a batch came with %v", g.Header)
 	}
-	if one := caddytest.Do(t.Context(), http.MethodGet, target+at, "", "Accept: text/html, */*"); one.Body != "text" {
-		t.Errorf("a client that does not name JSON got %+v", one)
-	}
+	expect(t, "text", "", caddytest.Get(t.Context(), target+at, "Accept: text/html, */*"))
 	parked := caddytest.Get(t.Context(), target+last, "Accept: application/json")
 	caddy.AwaitWaiting(t, "news", 1)
 	want = nil
@@ -145,14 +133,10 @@ func TestHistoryBatchHoldsAllMissedMessages(t *testing.T) {
 
 func TestHistoryOrdersEventsOfSeveralChannels(t *testing.T) {
 	t.Parallel()
-	caddy, _ := startNews(t, `
-http://{$SITE} {
+	caddy, _ := startNews(t, withHook(`
 	parker one two {http.request.uri.query.more}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}`)
+`))
 	at := caddy.PublishWith(t, "one", "before").Position
 	var want []string
 	for i, channel := range []string{"two", "one", "four", "three", "one", "two", "four", "three"} {
@@ -169,9 +153,7 @@ http://{$HOOK} {
 			t.Errorf("after %s: got %+v, want %s", at, g, text)
 		}
 		at = g.Header.Get("Last-Event-ID")
-		if e := stream.Next(t); e.Data != text || e.ID != at {
-			t.Errorf("the stream has %+v, want %s at %s", e, text, at)
-		}
+		hearsAt(t, stream, text, at)
 	}
 }
 

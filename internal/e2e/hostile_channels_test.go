@@ -14,8 +14,7 @@ import (
 // guardedSite has a route that requires a password, and an open one. Where the path is
 // the channel, its prefix keeps the two apart; where channels come from placeholders, a
 // fixed prefix does.
-const guardedSite = `
-http://{$SITE} {
+var guardedSite = withHook(`
 	request_header X-User anonymous
 	@guarded path /private /private/*
 	respond @guarded 403
@@ -32,11 +31,7 @@ http://{$SITE} {
 		parker
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
+`)
 
 // trick is a request target and the only channel that it may wait on. If the channel is
 // empty, the request must be refused or not held.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -44,44 +43,5 @@ func TestShareKeepsRequestsWithRemovedFieldsApart(t *testing.T) {
 	}
 	if g := hostile.Answer(); g.Header.Get("X-For") != tenant() {
 		t.Errorf("without the field, the answer is %+v", g)
-	}
-}
-
-// Some backends take the URL or the method from fields that any client can send.
-func TestShareKeepsRequestsWithReplacedURLApart(t *testing.T) {
-	t.Parallel()
-	fields := []string{
-		"X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override",
-	}
-	var news atomic.Bool
-	caddy := caddytest.Start(t, "{\n{$GLOBAL}\nservers {\ntrusted_proxies static private_ranges\n}\n}\n"+parking("share public\nreuse 10s"), caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if !news.Load() {
-			fmt.Fprint(w, "[]")
-			return
-		}
-		for _, name := range fields {
-			if value := r.Header.Get(name); strings.Contains(value, "evil") {
-				fmt.Fprintf(w, "as %s says: %s", name, value)
-			}
-		}
-		fmt.Fprint(w, "news")
-	}))
-	var hostile, victims []<-chan caddytest.Answer
-	for i, name := range fields {
-		target := fmt.Sprintf("http://%s/%s", caddy.Site, name)
-		hostile = append(hostile, caddytest.Get(t.Context(), target, name+": evil"))
-		caddy.AwaitWaiting(t, fields[i], 1)
-		victims = append(victims, caddytest.Get(t.Context(), target))
-		caddy.AwaitWaiting(t, fields[i], 2)
-	}
-	news.Store(true)
-	for i, name := range fields {
-		caddy.Publish(t, name, "", "")
-		if g := <-hostile[i]; !strings.HasPrefix(g.Body, "as "+name) {
-			t.Errorf("with %s: evil, the answer is %q", name, g.Body)
-		}
-		if g := <-victims[i]; g.Body != "news" {
-			t.Errorf("without %s, the answer is %q", name, g.Body)
-		}
 	}
 }

@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -130,91 +128,4 @@ func channels(t *testing.T, hook string) (names []string) {
 		}
 	}
 	return names
-}
-
-// from returns a client at another address of the loopback network.
-func from(t *testing.T, address string, connections int) *http.Transport {
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
-	t.Cleanup(transport.CloseIdleConnections)
-	return transport
-}
-
-// The limit is the default.
-func TestLimitsOneClientToAThousandChannels(t *testing.T) {
-	t.Parallel()
-	const limit, tries = 1000, 3000
-	caddy, pages := startNews(t, anyRoom)
-	pages.Put("/query", emptyList)
-	target := func(room int) string { return fmt.Sprintf("http://%s/query?room=%d", caddy.Site, room) }
-	other := from(t, "127.0.0.2", 10)
-	ctx, leave := context.WithCancel(t.Context())
-	greedy := from(t, "127.0.0.3", limit+100)
-	parked := make(chan caddytest.Answer, limit+1)
-	for room := range limit {
-		go func() {
-			g := caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "")
-			for g.Release() == "none" { // a busy machine was too slow for the poll to be held
-				g = caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "")
-			}
-			parked <- g
-		}()
-	}
-	caddytest.Await(t, "the client waits on as many channels as may be", func() bool { return len(channels(t, caddy.Hook)) == limit })
-
-	// Beyond the limit nothing is held: neither polls nor streams, with any forged
-	// address, and with any way to name the channel.
-	refuse := func(room int, header ...string) {
-		ctx, cancel := context.WithTimeout(t.Context(), caddytest.Patience)
-		defer cancel()
-		if g := caddytest.DoWith(ctx, greedy, http.MethodGet, target(room), "", header...); g.Release() != "full" || g.Body != "[]" {
-			t.Errorf("on one more channel, the client was answered %+v", g)
-		}
-	}
-	var trying sync.WaitGroup
-	for first := range 10 {
-		trying.Go(func() {
-			for room := limit + first; room < tries && !t.Failed(); room += 10 {
-				refuse(room)
-			}
-		})
-	}
-	trying.Wait()
-	for _, header := range []string{"X-Forwarded-For: 127.0.0.9", "X-Real-IP: 127.0.0.9", "Forwarded: for=127.0.0.9", "CF-Connecting-IP: 127.0.0.9"} {
-		refuse(tries, header)
-	}
-	if events, _, err := caddytest.ListenWith(t, greedy, target(tries)).All(t); len(events) > 0 || err != nil {
-		t.Errorf("on one more channel, a stream heard %v and then %v", events, err)
-	}
-	if n := len(channels(t, caddy.Hook)); n != limit {
-		t.Errorf("there are requests waiting on %d channels", n)
-	}
-	// Two requests may wait on one channel.
-	go func() { parked <- caddytest.DoWith(ctx, greedy, http.MethodGet, target(0), "") }()
-	caddy.AwaitWaiting(t, "rooms/0", 2)
-
-	// Other clients are not affected.
-	answered := make(chan caddytest.Answer, 1)
-	go func() { answered <- caddytest.DoWith(t.Context(), other, http.MethodGet, target(tries), "") }()
-	caddy.AwaitWaiting(t, fmt.Sprint("rooms/", tries), 1)
-	release(t, caddy, "rooms/0", 2)
-	caddy.Publish(t, fmt.Sprint("rooms/", tries), "", "hello")
-	if g := <-answered; g.Body != "hello" {
-		t.Errorf("another client was answered %+v", g)
-	}
-
-	// When the client has disconnected, nothing is left of it and it may wait again.
-	leave()
-	for range limit + 1 {
-		<-parked
-	}
-	caddytest.Await(t, "no request waits", func() bool { return len(channels(t, caddy.Hook)) == 0 })
-	caddy.AwaitInside(t, waiting, 0)
-	again := make(chan caddytest.Answer, 1)
-	go func() { again <- caddytest.DoWith(t.Context(), greedy, http.MethodGet, target(tries), "") }()
-	caddy.AwaitWaiting(t, fmt.Sprint("rooms/", tries), 1)
-	caddy.Publish(t, fmt.Sprint("rooms/", tries), "", "hello")
-	if g := <-again; g.Body != "hello" {
-		t.Errorf("the client that disconnected before was answered %+v", g)
-	}
 }

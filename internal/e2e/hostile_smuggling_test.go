@@ -10,8 +10,7 @@ import (
 )
 
 // smugglingSite has the same route with parker and without.
-const smugglingSite = `
-http://{$SITE} {
+var smugglingSite = withHook(`
 	handle /bare/* {
 		reverse_proxy {$BACKEND}
 	}
@@ -22,11 +21,7 @@ http://{$SITE} {
 		}
 		reverse_proxy {$BACKEND}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
+`)
 
 // within is a request inside a body, which must never be read as a separate request.
 const within = "GET /within HTTP/1.1\r\nHost: a\r\n\r\n"

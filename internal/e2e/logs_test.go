@@ -23,6 +23,14 @@ func logged(c *caddytest.Caddy, message string) (entries []map[string]any) {
 	return entries
 }
 
+// awaitLog returns when everything that Caddy has logged so far has been read.
+func awaitLog(t *testing.T, c *caddytest.Caddy) {
+	t.Helper()
+	end := fmt.Sprint("/", len(c.Stderr.String()), "/end-of-log")
+	c.Administer(t, http.MethodGet, end, "") // which Caddy logs
+	caddytest.Await(t, "the log is read", func() bool { return strings.Contains(c.Stderr.String(), end) })
+}
+
 // awaitLogged returns the log entries with the message once there are n of them.
 func awaitLogged(t *testing.T, c *caddytest.Caddy, message string, n int) []map[string]any {
 	t.Helper()
@@ -161,7 +169,7 @@ func TestLogShowsDisconnectedClients(t *testing.T) {
 func TestLogShowsWhatReloadChanges(t *testing.T) {
 	t.Parallel()
 	const handover, broker, stop = "parked requests continue in the new configuration", "switched to another broker", "server is stopping, answering all parked requests"
-	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, ""), quietBackend(t))
+	caddy := caddytest.Start(t, fmt.Sprintf(loggedSite, ""), nothingNew(t))
 	caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
 	caddy.AwaitWaiting(t, "everybody", 1)
 	caddy.Reload(t, fmt.Sprintf(loggedSite, "grace_period 5s"))

@@ -10,8 +10,7 @@ import (
 )
 
 // lateSite looks again long after each event, so that tests choose when.
-const lateSite = `
-http://{$SITE} {
+var lateSite = withHook(`
 	parker /messages {
 		{$OPTIONS}
 		sse {
@@ -19,16 +18,11 @@ http://{$SITE} {
 		}
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
+`)
 
 func TestLookAgainKeepsPositionOfStreamBeforeWakeUp(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, lateSite, backend.Address, "OPTIONS=look_again 1m")
+	caddy, backend := startScripted(t, lateSite, "OPTIONS=look_again 1m")
 	url := "http://" + caddy.Site + "/messages"
 	go func() { (<-backend.Asks()).Answer(http.StatusOK, "old") }()
 	stream := caddytest.Listen(t, url)
@@ -73,12 +67,8 @@ func TestLookAgainGoesOnThroughReload(t *testing.T) {
 			if when == "before the write" {
 				write()
 			}
-			if a := answerIn(t, poll); a.Body != `{"last":1}` {
-				t.Errorf("the poll was answered %+v", a)
-			}
-			if e := stream.Next(t); e.Data != `{"last":1}` {
-				t.Errorf("the stream was sent %+v", e)
-			}
+			expect(t, `{"last":1}`, "", poll)
+			hears(t, stream, `{"last":1}`)
 		})
 	}
 }
@@ -98,7 +88,5 @@ func TestLookAgainReachesAllStreamsThatShare(t *testing.T) {
 	for range 12 {
 		caddytest.Listen(t, url)
 	}
-	if e := first.Next(t); e.Data != `{"last":1}` {
-		t.Errorf("the first stream was sent %+v", e)
-	}
+	hears(t, first, `{"last":1}`)
 }

@@ -59,14 +59,8 @@ func TestLookAgainFindsWriteThatShowsLate(t *testing.T) {
 		caddy.AwaitWaiting(t, "messages", 2)
 		caddytest.Do(t.Context(), http.MethodPost, site, "")
 		want := fmt.Sprintf(`{"last":%d}`, i+1)
-		for _, answers := range polls {
-			if a := answerIn(t, answers); a.Body != want || a.Release() != "replay" {
-				t.Fatalf("write %d: answered %+v", i, a)
-			}
-		}
-		if e := stream.Next(t); e.Data != want {
-			t.Fatalf("write %d: the stream was sent %+v", i, e)
-		}
+		expect(t, want, "replay", polls...)
+		hears(t, stream, want)
 	}
 }
 
@@ -76,17 +70,15 @@ func TestLookAgainServesPollRightAfterWrite(t *testing.T) {
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=")
 	site := "http://" + caddy.Site + "/messages"
 	caddytest.Do(t.Context(), http.MethodPost, site, "")
-	if a := answerIn(t, caddytest.Get(t.Context(), site)); a.Body != `{"last":1}` || a.Release() != "replay" {
-		t.Errorf("answered %+v", a)
-	}
+	expect(t, `{"last":1}`, "replay", caddytest.Get(t.Context(), site))
 }
 
 func TestLookAgainIsConfigurableAndCanBeOff(t *testing.T) {
 	t.Parallel()
-	backend := &late{lag: 3 * time.Second}
 	for options, looks := range map[string]int32{"look_again 100ms": 1, "look_again 100ms 300ms": 2, "look_again off": 0} {
 		t.Run(options, func(t *testing.T) {
-			backend.asks.Store(0)
+			t.Parallel()
+			backend := &late{lag: 3 * time.Second}
 			caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=timeout 2s\n"+options)
 			site := "http://" + caddy.Site + "/messages"
 			poll := caddytest.Get(t.Context(), site+"?since=100")
@@ -130,7 +122,8 @@ func (b *inboxes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestLookAgainStaysRareWithAThousandUsers(t *testing.T) {
-	const users, writes = 1000, 24
+	skipShort(t)
+	const users, writes = 1000, 16
 	backend := &inboxes{came: make(map[string][]time.Time)}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=look_again 50ms 100ms 150ms\nmax_body 64KB 10s")
 	site := "http://" + caddy.Site + "/messages"
@@ -153,9 +146,7 @@ func TestLookAgainStaysRareWithAThousandUsers(t *testing.T) {
 	for i := range writes {
 		before := backend.asks.Load()
 		caddytest.Do(t.Context(), http.MethodPost, fmt.Sprintf("%s?user=%d", site, i), "")
-		if a := answerIn(t, polls[i]); a.Body != `{"last":1}` {
-			t.Fatalf("write %d: answered %+v", i, a)
-		}
+		expect(t, `{"last":1}`, "", polls[i])
 		polls[i] = poll(i, 1)
 		// Looking again has ended for this write when no ask comes for a while.
 		asked := func() (n int32) {

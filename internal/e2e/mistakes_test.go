@@ -1,10 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,27 +19,22 @@ type mistaken map[string]struct {
 	warns []string
 }
 
-// check lets Caddy adapt each of them in a Caddyfile of its own.
+// check lets Caddy adapt each of them.
 func (m mistaken) check(t *testing.T) {
 	t.Helper()
 	caddy := caddytest.Start(t, "http://{$SITE} {\n}", "")
 	for name, test := range m {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "Caddyfile")
 			text := test.site
 			if !strings.Contains(text, "http://") {
 				text = "http://a.example {\n" + text + "\n}"
 			}
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
+			before := len(caddy.Stderr.String())
+			if adapted := caddy.Administer(t, http.MethodPost, "/adapt", text, "Content-Type: text/caddyfile"); adapted.Status != http.StatusOK {
+				t.Fatalf("%+v", adapted)
 			}
-			adapt := caddy.Command(t, "adapt", "--config", path, "--adapter", "caddyfile")
-			var stderr bytes.Buffer
-			adapt.Stderr = &stderr
-			if err := adapt.Run(); err != nil {
-				t.Fatalf("%v: %s", err, &stderr)
-			}
-			warnings := mistakesIn(stderr.String())
+			awaitLog(t, caddy)
+			warnings := mistakesIn(caddy.Stderr.String()[before:])
 			if len(warnings) != len(test.warns) {
 				t.Errorf("there are %d warnings, want %d: %s", len(warnings), len(test.warns), strings.Join(warnings, "\n"))
 			}

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"compress/flate"
-	"compress/zlib"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,22 +30,6 @@ func page(status int, body string, header ...string) caddytest.Page {
 	return p
 }
 
-func zlibbed(text string) string {
-	var b bytes.Buffer
-	w := zlib.NewWriter(&b)
-	io.WriteString(w, text)
-	w.Close()
-	return b.String()
-}
-
-func deflated(text string) string {
-	var b bytes.Buffer
-	w, _ := flate.NewWriter(&b, flate.BestSpeed)
-	io.WriteString(w, text)
-	w.Close()
-	return b.String()
-}
-
 func zstdded(text string) string {
 	var b bytes.Buffer
 	w, _ := zstd.NewWriter(&b)
@@ -58,61 +40,39 @@ func zstdded(text string) string {
 
 const clock = `{"messages":[],"server_time":1700000000}`
 
+// ruleTrials have each rule once. What each rule fits in detail is for the unit tests.
 var ruleTrials = []ruleTrial{
 	{
 		held: []caddytest.Page{
-			page(204, "", "X-Legacy: yes"), page(304, "", `ETag: "v1"`),
-			page(200, ""), page(200, "[]"), page(200, "{}"), page(200, "null"), page(200, " [] \r\n", "Content-Type: application/json"),
-			page(201, "[]"),
-			page(200, gzipped("[]"), "Content-Encoding: gzip"), page(200, gzipped("[]\n"), "Content-Encoding: x-gzip"), page(200, gzipped(""), "Content-Encoding: gzip"),
-			page(200, zlibbed("{}"), "Content-Encoding: deflate"), page(200, deflated("[]"), "Content-Encoding: deflate"),
-			page(200, zstdded("null"), "Content-Encoding: zstd"), page(200, zstdded("[]"), "Content-Encoding: identity, ZSTD"),
-			page(200, zstdded(gzipped("[]")), "Content-Encoding: gzip, zstd"),
+			page(204, "", "X-Legacy: yes"), page(304, "", `ETag: "v1"`), page(200, ""), page(200, "{}"), page(200, " [] \r\n", "Content-Type: application/json"),
+			page(200, gzipped("[]"), "Content-Encoding: gzip"), page(200, zstdded("null"), "Content-Encoding: zstd"), page(200, "\ufeff[\n]\n"),
 		},
 		news: []caddytest.Page{
-			page(200, "[1]"), page(200, "[][]"), page(200, `""`), page(200, "0"), page(200, "nulls"),
-			page(206, "[]"), page(302, ""), page(404, "[]"), page(500, ""),
-			page(200, gzipped("[1]"), "Content-Encoding: gzip"), page(200, zstdded("[1]"), "Content-Encoding: zstd"), page(200, zlibbed("[1]"), "Content-Encoding: deflate"),
-			page(200, "[]", "Content-Encoding: gzip"), page(200, "[]", "Content-Encoding: br"), page(200, gzipped("[]")),
+			page(200, "[1]"), page(206, "[]"), page(404, "[]"), page(500, ""), page(200, gzipped("[1]"), "Content-Encoding: gzip"), page(200, "[]", "Content-Encoding: br"),
 			page(200, "", "Content-Type: text/event-stream"), page(200, strings.Repeat(" ", 70_000)+"[]"),
-			page(200, clock),
 		},
 	},
 	{
-		rules: "status 202 4xx\n body idle `\"nothing here\"`",
-		held:  []caddytest.Page{page(202, "any"), page(404, "any"), page(429, ""), page(200, "idle"), page(200, "\tidle\n"), page(200, `"nothing here"`)},
-		news:  []caddytest.Page{page(200, "[]"), page(200, ""), page(204, ""), page(200, "idle!"), page(500, "idle")},
+		rules: "status 202 4xx\n body idle `[ null ]`",
+		held:  []caddytest.Page{page(202, "any"), page(404, "any"), page(200, "\tidle\n"), page(200, `[null]`)},
+		news:  []caddytest.Page{page(200, "[]"), page(204, ""), page(500, "idle")},
 	},
 	{
-		rules: "json /messages",
-		held:  []caddytest.Page{page(200, clock), page(200, `{"messages":null}`), page(200, `{"messages":0}`), page(200, `{"messages":false}`), page(200, `{"messages":""}`), page(200, `{"messages":{}}`), page(200, gzipped(clock), "Content-Encoding: gzip")},
-		news:  []caddytest.Page{page(200, `{"messages":[1]}`), page(200, `{"server_time":1}`), page(200, `[]`), page(200, `{"messages":[]`), page(404, clock)},
+		rules: "json /messages\n json /status idle 0\n json /update absent",
+		held:  []caddytest.Page{page(200, `{"messages":[],"update":1}`), page(200, `{"status":"idle","update":1}`), page(200, `{"other":1}`)},
+		news:  []caddytest.Page{page(200, `{"messages":[1],"update":null}`), page(200, "no JSON"), page(404, clock)},
 	},
 	{
-		rules: "json /status idle 0 `{\"a\":1,\"b\":[]}`\n json /items/0/id 7",
-		held:  []caddytest.Page{page(200, `{"status":"idle"}`), page(200, `{"status":0.0}`), page(200, `{"status":{"b":[],"a":1}}`), page(200, `{"items":[{"id":7}]}`)},
-		news:  []caddytest.Page{page(200, `{"status":"busy"}`), page(200, `{"status":"0"}`), page(200, `{"status":[]}`), page(200, `{"items":[]}`)},
+		rules: `match ^{"messages":\[\],"server_time":\d+}$` + "\n header X-State wait*",
+		held:  []caddytest.Page{page(200, clock), page(200, "any", "X-State: waiting")},
+		news:  []caddytest.Page{page(200, `{"messages":[1],"server_time":1}`), page(200, "[]", "X-State: busy"), page(500, clock)},
 	},
 	{
-		rules: "json /update absent",
-		held:  []caddytest.Page{page(200, `{}`), page(200, `{"other":1}`), page(200, `[]`)},
-		news:  []caddytest.Page{page(200, `{"update":null}`), page(200, ""), page(200, "no JSON")},
+		rules: "all {\nbody \"\" OK\nheader X-More-Data false\n}\nall {\nstatus 404\njson /code none\n}",
+		held:  []caddytest.Page{page(200, " OK\n", "X-More-Data: false"), page(404, `{"code":"none"}`)},
+		news:  []caddytest.Page{page(200, "", "X-More-Data: true"), page(404, `{"code":"gone"}`), page(200, `{"code":"none"}`)},
 	},
-	{
-		rules: `match ^{"messages":\[\],"server_time":\d+}$` + "\n match `^nothing (new|here)`",
-		held:  []caddytest.Page{page(200, clock), page(200, "nothing new under the sun"), page(200, gzipped(clock), "Content-Encoding: gzip")},
-		news:  []caddytest.Page{page(200, `{"messages":[1],"server_time":1}`), page(200, "[]"), page(500, clock)},
-	},
-	{
-		rules: "header X-Nothing-New\n header x-state idle\n header X-State wait*",
-		held:  []caddytest.Page{page(200, "any", "X-Nothing-New: 1"), page(500, "any", "X-Nothing-New: 1"), page(200, "any", "X-State: idle"), page(200, "any", "X-State: waiting")},
-		news:  []caddytest.Page{page(200, "[]"), page(200, "any", "X-State: busy"), page(200, "[]", "X-Something-New: 1")},
-	},
-	{
-		rules: "unchanged",
-		held:  nil, // a client without an answer yet has no news either way
-		news:  []caddytest.Page{page(200, "[]"), page(200, ""), page(204, ""), page(200, "[1]")},
-	},
+	{rules: "unchanged", news: []caddytest.Page{page(200, "[]"), page(204, "")}},
 }
 
 func TestNothingNewRulesHoldExactlyWhatTheyName(t *testing.T) {
@@ -137,7 +97,7 @@ func TestNothingNewRulesHoldExactlyWhatTheyName(t *testing.T) {
 			path := fmt.Sprintf("/%d/%d", i, j)
 			pages.Put(path, nothing)
 			parked[path] = client.Get(t.Context(), path, accept)
-			given[path] = client.Get(t.Context(), path, accept, "Cookie: other=1", "Prefer: wait=3")
+			given[path] = client.Get(t.Context(), path, accept, "Cookie: other=1", "Prefer: wait=1")
 		}
 	}
 	for i, x := range ruleTrials {

@@ -13,8 +13,7 @@ import (
 // alike.
 func TestChannelsDefaultToPathDecodedOnce(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking(""), backend.Address)
+	caddy, backend := startScripted(t, parking(""))
 	for path, channel := range map[string]string{
 		"/rooms/7":             "rooms/7",
 		"/rooms/7/":            "rooms/7/",
@@ -47,15 +46,12 @@ func TestChannelsDefaultToPathDecodedOnce(t *testing.T) {
 // Nothing can be published without a valid channel, and the request is passed on.
 func TestNotifyPassesOnWriteWithoutValidChannel(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking(""), backend.Address)
+	caddy, backend := startScripted(t, parking(""))
 	before := events(t, caddy)
 	for _, path := range []string{"/", "/rooms/%00", "/rooms/%FF", "/" + strings.Repeat("x", 256)} {
 		answered := startWrite(t, caddy, http.MethodPost, path)
 		backend.Next(t).Answer(204, "")
-		if g := <-answered; g.Status != 204 {
-			t.Errorf("the write to %s was answered %+v", path, g)
-		}
+		expect(t, "", "", answered)
 	}
 	if now := eventsIn(t, caddy.Publish(t, "feed", "", "")); now != before+1 {
 		t.Errorf("there were %d events", now-before-1)
@@ -65,9 +61,7 @@ func TestNotifyPassesOnWriteWithoutValidChannel(t *testing.T) {
 // The route rewrites behind parker and parker_notify, which use the original request.
 func TestChannelsUsePathBeforeRewrite(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy, backend := startScripted(t, withHook(`
 	parker_notify /rooms/*
 	parker /rooms/*
 	handle_path /rooms/* {
@@ -75,11 +69,7 @@ http://{$SITE} {
 		method PUT
 		reverse_proxy {$BACKEND}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`))
 	is := func(ask *caddytest.Ask, want string) *caddytest.Ask {
 		t.Helper()
 		if got := ask.Request.Method + " " + ask.Request.RequestURI; got != want {
@@ -95,27 +85,19 @@ http://{$HOOK} {
 		is(backend.Next(t), "PUT /index.php?room=%2F7").Answer(303, "", "Location: /rooms/7")
 		<-answered
 		is(backend.Next(t), "PUT /index.php?room=%2F7").Answer(200, "[1]")
-		if g := <-parked; g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("the poll was answered %+v", g)
-		}
+		expect(t, "[1]", "replay", parked)
 	}
 }
 
 func TestNotifyFillsChannelsFromPlaceholders(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy, backend := startScripted(t, withHook(`
 	parker_notify /send room/{query.room} user/{header.X-User} all room/{query.room}
 	parker /room room/{query.room}
 	parker /user user/{cookie.user}
 	parker /all all
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`))
 	url := "http://" + caddy.Site
 	parked := []<-chan caddytest.Answer{
 		caddytest.Get(t.Context(), url+"/room?room=a%20b"), caddytest.Get(t.Context(), url+"/user", "Cookie: user=ann"), caddytest.Get(t.Context(), url+"/all"),
@@ -139,11 +121,7 @@ http://{$HOOK} {
 	for range parked {
 		backend.Next(t).Answer(200, "[1]")
 	}
-	for _, answered := range parked {
-		if g := <-answered; g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("a poll was answered %+v", g)
-		}
-	}
+	expect(t, "[1]", "replay", parked...)
 	if now := events(t, caddy); now != before+len(parked) {
 		t.Errorf("there were %d events", now-before)
 	}
@@ -152,9 +130,5 @@ http://{$HOOK} {
 	for _, channel := range []string{"room/a", "user/bob"} {
 		caddy.Publish(t, channel, "", "bye")
 	}
-	for _, answered := range others {
-		if g := <-answered; g.Body != "bye" {
-			t.Errorf("another poll was answered %+v", g)
-		}
-	}
+	expect(t, "bye", "", others...)
 }

@@ -36,27 +36,15 @@ func events(t *testing.T, caddy *caddytest.Caddy) int {
 
 // startWrite sends a write in the background.
 func startWrite(t *testing.T, caddy *caddytest.Caddy, method, path string) <-chan caddytest.Answer {
-	answered := make(chan caddytest.Answer, 1)
-	go func() { answered <- caddytest.Do(t.Context(), method, "http://"+caddy.Site+path, "text") }()
+	answered := doLater(t, method, "http://"+caddy.Site+path, "text")
 	return answered
-}
-
-// park parks a poll on the channel that is its path.
-func park(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, path string) <-chan caddytest.Answer {
-	t.Helper()
-	parked := caddytest.Get(t.Context(), "http://"+caddy.Site+path)
-	backend.Next(t).Answer(200, "[]")
-	caddy.AwaitWaiting(t, strings.TrimPrefix(path, "/"), 1)
-	return parked
 }
 
 // awaitRelease answers the replay and checks that the poll gets the answer.
 func awaitRelease(t *testing.T, backend *caddytest.Scripted, parked <-chan caddytest.Answer) {
 	t.Helper()
 	backend.Next(t).Answer(200, "[1]")
-	if g := <-parked; g.Body != "[1]" || g.Release() != "replay" {
-		t.Errorf("the poll was answered %+v", g)
-	}
+	expect(t, "[1]", "replay", parked)
 }
 
 func TestNotifyPublishesSuccessfulWritesOnly(t *testing.T) {
@@ -124,8 +112,7 @@ http://{$HOOK} {
 
 func TestNotifyPublishesWhenAnswerIsComplete(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking(""), backend.Address)
+	caddy, backend := startScripted(t, parking(""))
 	parked := park(t, caddy, backend, "/feed")
 	before := events(t, caddy)
 	lines := make(chan string, 3)
@@ -162,8 +149,7 @@ func TestNotifyPublishesWhenAnswerIsComplete(t *testing.T) {
 
 func TestNotifyPublishesWriteOfDisconnectedClient(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking(""), backend.Address)
+	caddy, backend := startScripted(t, parking(""))
 	large := strings.Repeat("large ", 20_000_000/6)
 
 	// leaves sends a write whose client disconnects after reading a part of the answer,
@@ -256,18 +242,4 @@ func TestNotifyPublishesWriteOfDisconnectedClient(t *testing.T) {
 		})
 	}
 	backend.Unasked(t)
-}
-
-func TestNotifyPublishesWriteWithLargeAnswer(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking(""), backend.Address)
-	large := strings.Repeat("large ", 20_000_000/6)
-	parked := park(t, caddy, backend, "/feed")
-	answered := startWrite(t, caddy, http.MethodPost, "/feed")
-	backend.Next(t).Answer(200, large)
-	if g := <-answered; g.Status != 200 || g.Body != large || g.Err != nil {
-		t.Errorf("the write was answered %d with %d bytes, %v", g.Status, len(g.Body), g.Err)
-	}
-	awaitRelease(t, backend, parked)
 }

@@ -12,16 +12,12 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-const operated = `
-http://{$SITE} {
+var operated = withHook(`
 	parker {path} everybody {
 		name feed
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}`
+`)
 
 // administer sends a request to the admin endpoint and decodes the answer into target.
 func administer(t *testing.T, c *caddytest.Caddy, method, path string, status int, target any) {

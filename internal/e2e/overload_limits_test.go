@@ -27,9 +27,7 @@ func TestLimitsLogReachedLimitOncePerMinute(t *testing.T) {
 			parked := caddytest.Get(t.Context(), url+"/first")
 			caddy.AwaitWaiting(t, "first", 1)
 			for range 10 {
-				if g := caddytest.Do(t.Context(), http.MethodGet, url+"/second", ""); g.Status != 204 || g.Release() != "full" {
-					t.Errorf("the poll beyond the limit was answered %+v", g)
-				}
+				expect(t, "", "full", caddytest.Get(t.Context(), url+"/second"))
 			}
 			stream := caddytest.Listen(t, url+"/second")
 			if rest, err := stream.Rest(t); stream.Status != 200 || len(rest) != 0 || err != nil {
@@ -40,25 +38,8 @@ func TestLimitsLogReachedLimitOncePerMinute(t *testing.T) {
 				t.Errorf("the limit is logged %d times:\n%s", n, log)
 			}
 			caddy.Publish(t, "first", "", "news")
-			if g := <-parked; g.Body != "news" {
-				t.Errorf("the parked poll was answered %+v", g)
-			}
+			expect(t, "news", "", parked)
 		})
-	}
-}
-
-func TestHistorySizeLimitIsReportedToPolls(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	caddy := caddytest.Start(t, configuration("parker {\n history 1000 1h 100KB\n}", "parker", backend), "")
-	first := caddy.PublishWith(t, "messages", "first").Position
-	for i := range 100 {
-		caddy.PublishWith(t, fmt.Sprint("other/", i%10), strings.Repeat("x", 10_000))
-	}
-	last := caddy.PublishWith(t, "messages", "last").Position
-	url := "http://" + caddy.Site + "/messages"
-	if g := <-caddytest.Get(t.Context(), url, "Last-Event-ID: "+first); g.Status != 204 || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") != last {
-		t.Errorf("with a forgotten position, the poll was answered %+v", g)
 	}
 }
 
@@ -104,9 +85,5 @@ func TestParkerKeepsPollsParkedWithoutFileDescriptors(t *testing.T) {
 	for _, conn := range idle {
 		conn.Close()
 	}
-	for _, poll := range polls {
-		if g := <-poll; g.Err != nil || g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("a poll was answered %+v", g)
-		}
-	}
+	expect(t, "[1]", "replay", polls...)
 }

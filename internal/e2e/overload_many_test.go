@@ -12,7 +12,7 @@ import (
 func TestParkerSpreadsTimeoutsOfPollsParkedTogether(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	caddy := caddytest.Start(t, configuration("", "parker {\n timeout 10s\n}", backend), "")
+	caddy := caddytest.Start(t, configuration("", "parker {\n timeout 5s\n}", backend), "")
 	const polls = 50
 	var answered []<-chan caddytest.Answer
 	for range polls {
@@ -37,6 +37,7 @@ func TestParkerSpreadsTimeoutsOfPollsParkedTogether(t *testing.T) {
 }
 
 func TestParkerFreesMemoryAfterManyPolls(t *testing.T) {
+	skipShort(t)
 	const clients, rounds = 2000, 4
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	caddy := caddytest.StartSecure(t, `

@@ -10,17 +10,12 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-const browserSite = `
-http://{$SITE} {
+var browserSite = withHook(`
 	parker {
 		{$OPTIONS}
 	}
 	respond "[]"
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
+`)
 
 func TestPerBrowserEndsOldestPollOfBrowser(t *testing.T) {
 	t.Parallel()
@@ -35,9 +30,7 @@ func TestPerBrowserEndsOldestPollOfBrowser(t *testing.T) {
 		caddy.AwaitWaiting(t, "news", len(polls))
 	}
 	polls = append(polls, poll(browser...))
-	if a := answerIn(t, polls[0]); a.Status != http.StatusOK || a.Body != "[]" || a.Release() != "timeout" {
-		t.Errorf("the oldest was answered %+v", a)
-	}
+	expect(t, "[]", "timeout", polls[0])
 	caddy.AwaitWaiting(t, "news", 4)
 
 	// Polls with another cookie, from another program or without a cookie are not
@@ -86,15 +79,17 @@ func TestPerBrowserSparesManySimilarBrowsers(t *testing.T) {
 		}()
 	}
 	caddy.AwaitWaiting(t, "news", devices)
-	// The first polls were taken for one browser, and two of them end. They must not
-	// end each other again and again.
+	// The first polls were taken for one browser, and some of them end. From then on all
+	// polls are held, and none ends another.
 	before := len(answers)
-	select {
-	case <-time.After(3 * time.Second):
-	case <-t.Context().Done():
-	}
-	if more := len(answers) - before; more > 2 {
-		t.Errorf("%d polls ended early", more)
+	for round := range 3 {
+		if p := caddy.PublishWith(t, "news", "news"); p.Released != devices {
+			t.Errorf("%d polls were released", p.Released)
+		}
+		caddy.AwaitWaiting(t, "news", devices)
+		if early := len(answers) - before - (round+1)*devices; early > 2 {
+			t.Errorf("%d polls ended early", early)
+		}
 	}
 }
 

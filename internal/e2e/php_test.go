@@ -25,18 +25,13 @@ func TestPHPBuiltInServerWithOneWorkerServesManyPolls(t *testing.T) {
 		address, _, started = strings.Cut(after, ") started")
 		return started
 	})
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	parker_notify /messages
 	parker /messages {
 		look_again off
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, address)
+`), address)
 	pollGuestBook(t, caddy)
 }
 
@@ -44,19 +39,14 @@ func TestPHPFPMWithOneWorkerServesManyPolls(t *testing.T) {
 	t.Parallel()
 	root := guestBook(t)
 	socket := startFPM(t, root)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	root {$ROOT}
 	parker_notify /messages
 	parker /messages {
 		look_again off
 	}
 	php_fastcgi unix/{$SOCKET}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, "", "ROOT="+root, "SOCKET="+socket)
+`), "", "ROOT="+root, "SOCKET="+socket)
 	pollGuestBook(t, caddy)
 }
 
@@ -129,9 +119,7 @@ func pollGuestBook(t *testing.T, caddy *caddytest.Caddy) {
 		many[i] = caddytest.Get(t.Context(), site+"/messages?since=1")
 	}
 	caddy.AwaitWaiting(t, "messages", clients)
-	if about := caddytest.Do(t.Context(), http.MethodGet, site+"/about", ""); about.Body != "a guest book" {
-		t.Errorf("while %d polls wait, a plain request was answered %+v", clients, about)
-	}
+	expect(t, "a guest book", "", caddytest.Get(t.Context(), site+"/about"))
 	caddy.AwaitWaiting(t, "messages", clients)
 	sign("again")
 	for _, answered := range many {

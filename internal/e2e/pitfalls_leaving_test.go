@@ -103,15 +103,9 @@ func TestHTTP2CarriesFiftyStreamsAndFiftyPolls(t *testing.T) {
 	caddy.AwaitWaiting(t, "feed", n)
 	caddy.Publish(t, "feed", "", "message")
 	for _, s := range streams {
-		if e := s.Next(t); e.Data != "message" {
-			t.Errorf("a stream brings %+v", e)
-		}
+		hears(t, s, "message")
 	}
-	for _, answered := range polls {
-		if g := <-answered; g.Err != nil || g.Body != "message" {
-			t.Errorf("a poll was answered %+v", g)
-		}
-	}
+	expect(t, "message", "", polls...)
 	if n := client.Connections(); n != 1 {
 		t.Errorf("the client used %d connections", n)
 	}

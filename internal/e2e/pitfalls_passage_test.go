@@ -204,10 +204,10 @@ func setStage(t *testing.T, route string) (stage, *caddytest.Secure) {
 
 // expectArrivalAtOnce checks that each part of each kind of answer arrives while the answer
 // continues.
-func (s stage) expectArrivalAtOnce(t *testing.T) {
+func (s stage) expectArrivalAtOnce(t *testing.T, accepted string) {
 	t.Helper()
 	for _, k := range kinds {
-		p := s.begin(t, k, "identity").opened(t)
+		p := s.begin(t, k, accepted)
 		for _, text := range []string{"first", "second"} {
 			p.say(t, text)
 			p.awaitText(t, text)

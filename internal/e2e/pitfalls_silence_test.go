@@ -78,9 +78,7 @@ func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) 
 
 func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes more than a minute")
-	}
+	skipShort(t)
 	backend := caddytest.NewScripted(t)
 	v := &vigil{
 		T: t, caddy: caddytest.StartSecure(t, fmt.Sprintf(passagesSite, "", silentRoute), backend.Address), backend: backend,
@@ -137,4 +135,34 @@ func streams() (streams []kind) {
 		}
 	}
 	return streams
+}
+
+// When the history of other channels has expired, an old position no longer shows that
+// nothing was missed, and a reload can change the channels of a stream. So each stream
+// that is silent for about a minute is sent the current position, and goes on in the
+// current configuration.
+func TestSilentStreamsAreRefreshedWithinAMinute(t *testing.T) {
+	t.Parallel()
+	skipShort(t)
+	quiet := caddytest.Start(t, streamSite, caddytest.NewLegacy(t).Address)
+	refreshed := caddytest.Listen(t, "http://"+quiet.Site+"/messages?since=0")
+	first := refreshed.NextID(t, "")
+	now := quiet.PublishWith(t, "elsewhere", "").Position
+
+	pages := caddytest.NewPages(t)
+	pages.Put("/messages", caddytest.Page{Body: "old"})
+	caddy := caddytest.Start(t, configuration("", "parker before", pages.Address), "")
+	moved := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
+	hears(t, moved, "old")
+	caddy.MustLoad(t, configuration("", "parker after", pages.Address))
+	pages.Put("/messages", caddytest.Page{Body: "new"})
+	caddy.Publish(t, "after", "", "")
+	if event, ok, err := moved.NextWithin(2 * time.Minute); err != nil || !ok || event.Data != "new" {
+		t.Errorf("the stream was sent %+v, %v, %v", event, ok, err)
+	}
+	caddy.Publish(t, "after", "text/plain", "hello")
+	hears(t, moved, "hello")
+	if id := refreshed.NextID(t, first); id != now {
+		t.Errorf("the client resumes from %s, want %s", id, now)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,36 +12,18 @@ import (
 )
 
 // sharedSite has polls that share asks.
-const sharedSite = `
-http://{$SITE} {
+var sharedSite = withHook(`
 	parker /messages {
 		share public
 		look_again off
 		{$OPTIONS}
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
-
-// answerIn returns the answer, and fails the test if none comes in time.
-func answerIn(t *testing.T, answers <-chan caddytest.Answer) caddytest.Answer {
-	t.Helper()
-	select {
-	case a := <-answers:
-		return a
-	case <-time.After(caddytest.Patience):
-		t.Fatal("no answer")
-		return caddytest.Answer{}
-	}
-}
+`)
 
 func TestShareSurvivesAskThatHangs(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
+	caddy, backend := startScripted(t, sharedSite, "OPTIONS=")
 	url := "http://" + caddy.Site + "/messages"
 
 	// The first ask hangs and its client gives up, after others have joined it.
@@ -50,7 +31,7 @@ func TestShareSurvivesAskThatHangs(t *testing.T) {
 	first := caddytest.Get(ctx, url)
 	hung := backend.Next(t)
 	second, third := caddytest.Get(t.Context(), url), caddytest.Get(t.Context(), url)
-	caddy.AwaitInside(t, "asker.(*Asker).await", 2)
+	awaitJoined(t, caddy, 2)
 	giveUp()
 	answerIn(t, first)
 
@@ -58,65 +39,13 @@ func TestShareSurvivesAskThatHangs(t *testing.T) {
 	ask := backend.Next(t)
 	backend.Unasked(t)
 	ask.Answer(http.StatusOK, "news")
-	for _, answers := range []<-chan caddytest.Answer{second, third} {
-		if a := answerIn(t, answers); a.Body != "news" {
-			t.Errorf("answered %+v", a)
-		}
-	}
+	expect(t, "news", "", second, third)
 	<-hung.Gone() // no poll waits for it any more
-}
-
-func TestShareAsksOnceMorePerIntervalWhileBackendHangs(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=asks 1")
-	url := "http://" + caddy.Site + "/messages"
-	var all []<-chan caddytest.Answer
-	for range 20 {
-		all = append(all, caddytest.Get(t.Context(), url))
-	}
-	// The place at the backend is freed as well: asks is 1.
-	begin := time.Now()
-	backend.Next(t)
-	backend.Next(t)
-	backend.Next(t).Answer(http.StatusOK, "news")
-	if took := time.Since(begin); took < 8*time.Second {
-		t.Errorf("the backend was asked a third time after %s", took)
-	}
-	backend.Unasked(t)
-	for _, answers := range all {
-		if a := answerIn(t, answers); a.Body != "news" {
-			t.Errorf("answered %+v", a)
-		}
-	}
-}
-
-func TestShareLetsPollsLeaveHungAskOnEvent(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=")
-	url := "http://" + caddy.Site + "/messages"
-	first := caddytest.Get(t.Context(), url)
-	backend.Next(t) // this ask hangs
-	second := caddytest.Get(t.Context(), url)
-	caddy.AwaitInside(t, "asker.(*Asker).await", 1)
-	begin := time.Now()
-	caddy.Publish(t, "messages", "", "")
-	backend.Next(t).Answer(http.StatusOK, "news")
-	for _, answers := range []<-chan caddytest.Answer{first, second} {
-		if a := answerIn(t, answers); a.Body != "news" {
-			t.Errorf("answered %+v", a)
-		}
-	}
-	if took := time.Since(begin); took > 4*time.Second {
-		t.Errorf("the event released no poll for %s", took)
-	}
 }
 
 func TestReplayThatHangsDelaysNoMessage(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=timeout 8s")
+	caddy, backend := startScripted(t, sharedSite, "OPTIONS=timeout 8s")
 	url := "http://" + caddy.Site + "/messages"
 	polls := []<-chan caddytest.Answer{caddytest.Get(t.Context(), url)}
 	backend.Next(t).Answer(http.StatusNoContent, "")
@@ -126,23 +55,19 @@ func TestReplayThatHangsDelaysNoMessage(t *testing.T) {
 	caddy.AwaitWaiting(t, "messages", 2)
 	caddy.Publish(t, "messages", "", "")
 	backend.Next(t) // the replay hangs
-	caddy.AwaitInside(t, "asker.(*Asker).await", 1)
+	awaitJoined(t, caddy, 1)
 	caddy.Publish(t, "messages", "text/plain", "hello")
 	// One poll waits for the replay of the other and is released at once. The other
 	// finds the message when its timeout ends.
-	for _, answers := range polls {
-		if a := answerIn(t, answers); a.Body != "hello" || a.Release() != "message" {
-			t.Errorf("answered %+v", a)
-		}
-	}
+	expect(t, "hello", "message", polls...)
 }
 
 func TestReplayThatHangsIsReplacedOnEvent(t *testing.T) {
 	t.Parallel()
-	for name, body := range map[string]string{"a message": "hello", "a wake-up": ""} {
-		t.Run(name, func(t *testing.T) {
-			backend := caddytest.NewScripted(t)
-			caddy := caddytest.Start(t, strings.Replace(sharedSite, "share public", "", 1), backend.Address, "OPTIONS=")
+	for _, body := range []string{"hello", ""} { // a message, a wake-up
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			caddy, backend := startScripted(t, strings.Replace(sharedSite, "share public", "", 1), "OPTIONS=")
 			poll := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
 			backend.Next(t).Answer(http.StatusNoContent, "")
 			caddy.AwaitWaiting(t, "messages", 1)
@@ -163,8 +88,7 @@ func TestReplayThatHangsIsReplacedOnEvent(t *testing.T) {
 // A stream takes all queued events at once and sends them in order.
 func TestStreamGetsMessageWhileReplayHangs(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, strings.Replace(sharedSite, "share public", "", 1), backend.Address, "OPTIONS=")
+	caddy, backend := startScripted(t, strings.Replace(sharedSite, "share public", "", 1), "OPTIONS=")
 	go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
 	stream := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
 	caddy.Publish(t, "messages", "", "")
@@ -184,62 +108,43 @@ func TestStreamGetsMessageWhileReplayHangs(t *testing.T) {
 	}
 }
 
-// holding starts a backend that holds each request for a while, as a long-poll server
-// does.
-func holding(t *testing.T, hold time.Duration) string {
-	return caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+func TestAsksQueueRefusesNobody(t *testing.T) {
+	t.Parallel()
+	holding := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) { // as a long-poll server does
 		select {
-		case <-time.After(hold):
+		case <-time.After(3 * time.Second):
 			fmt.Fprint(w, "news")
 		case <-r.Context().Done():
 		}
 	})
-}
-
-func TestAsksQueueRefusesNobody(t *testing.T) {
-	t.Parallel()
-	site := strings.Replace(sharedSite, "share public", "asks 4", 1)
-	caddy := caddytest.Start(t, site, holding(t, 7*time.Second), "OPTIONS=timeout 6s")
-	var clients sync.WaitGroup
-	for i := range 20 {
-		clients.Go(func() {
-			a := caddytest.Do(t.Context(), http.MethodGet, fmt.Sprintf("http://%s/messages?n=%d", caddy.Site, i), "")
-			if a.Status != http.StatusOK || a.Body != "news" {
-				t.Errorf("answered %+v", a)
-			}
-		})
+	caddy := caddytest.Start(t, strings.Replace(sharedSite, "share public", "asks 4", 1), holding, "OPTIONS=timeout 2s")
+	var polls []<-chan caddytest.Answer
+	for i := range 12 {
+		polls = append(polls, caddytest.Get(t.Context(), fmt.Sprintf("http://%s/messages?n=%d", caddy.Site, i)))
 	}
-	clients.Wait()
+	expect(t, "news", "", polls...)
 }
 
 func TestNothingNewHoldsConfiguredErrorStatus(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, sharedSite, backend.Address, "OPTIONS=nothing_new {\nstatus 503\n}")
+	caddy, backend := startScripted(t, sharedSite, "OPTIONS=name messages\nnothing_new {\nstatus 503\n}")
 	answers := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
 	backend.Next(t).Answer(http.StatusServiceUnavailable, "")
 	caddy.AwaitWaiting(t, "messages", 1)
 	caddy.Publish(t, "messages", "", "")
 	backend.Next(t).Answer(http.StatusServiceUnavailable, "")
 	caddy.AwaitWaiting(t, "messages", 1)
-	// A failure would be retried within two seconds.
-	select {
-	case <-backend.Asks():
-		t.Error("the backend was asked again")
-	case <-time.After(3 * time.Second):
+	if failed := figures(t, caddy)[`parker_replays_failed_total{handler="messages"}`]; failed != 0 {
+		t.Errorf("%v replays failed, which would be retried", failed)
 	}
 	caddy.Publish(t, "messages", "", "")
 	backend.Next(t).Answer(http.StatusOK, "news")
-	if a := answerIn(t, answers); a.Body != "news" {
-		t.Errorf("answered %+v", a)
-	}
+	expect(t, "news", "", answers)
 }
 
 func TestNotifyAnnouncementsDoNotWakeEachOtherEndlessly(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy, backend := startScripted(t, withHook(`
 	parker /a a {
 		look_again off
 	}
@@ -247,11 +152,7 @@ http://{$SITE} {
 		look_again off
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`))
 	announce := "Parker-Publish: a, b"
 	a := caddytest.Get(t.Context(), "http://"+caddy.Site+"/a")
 	backend.Next(t).Answer(http.StatusNoContent, "", announce)
@@ -262,12 +163,8 @@ http://{$HOOK} {
 	caddy.AwaitWaiting(t, "a", 1)
 	caddy.AwaitWaiting(t, "b", 1)
 	caddy.Publish(t, "b", "text/plain", "hello")
-	if answer := answerIn(t, b); answer.Body != "hello" {
-		t.Errorf("answered %+v", answer)
-	}
+	expect(t, "hello", "", b)
 	backend.Unasked(t)
 	caddy.Publish(t, "a", "text/plain", "hello")
-	if answer := answerIn(t, a); answer.Body != "hello" {
-		t.Errorf("answered %+v", answer)
-	}
+	expect(t, "hello", "", a)
 }

@@ -11,20 +11,14 @@ import (
 
 func TestOverlappingHandlersHoldRequestOnce(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy, backend := startScripted(t, withHook(`
 	parker outer
 	route /api/* {
 		parker /api/chat chat
 		reverse_proxy {$BACKEND}
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`))
 	url := "http://" + caddy.Site + "/api/chat"
 	var all []<-chan caddytest.Answer
 	for i := range 6 {
@@ -50,16 +44,13 @@ http://{$HOOK} {
 	backend.Next(t).Answer(http.StatusOK, "[]")
 	caddy.AwaitWaiting(t, "outer", 1)
 	caddy.Publish(t, "outer", "text/plain", "hello")
-	if a := answerIn(t, other); a.Body != "hello" {
-		t.Errorf("answered %+v", a)
-	}
+	expect(t, "hello", "", other)
 }
 
 func TestOverlappingHandlersPassRequestOnAtReload(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewScripted(t)
-	site := `
-http://{$SITE} {
+	site := withHook(`
 	parker outer {
 		name outer{$REVISION}
 		look_again off
@@ -71,11 +62,7 @@ http://{$SITE} {
 		reverse_proxy {$BACKEND}
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
+`)
 	caddy := caddytest.Start(t, site, backend.Address, "REVISION=0")
 	url := "http://" + caddy.Site + "/api/chat"
 	answers := caddytest.Get(t.Context(), url)
@@ -94,67 +81,11 @@ http://{$HOOK} {
 				ask.Answer(http.StatusOK, fmt.Sprint("event ", i))
 			}
 		}
-		if e := stream.Next(t); e.Data != fmt.Sprint("event ", i) {
-			t.Fatalf("the stream received %+v", e)
-		}
+		hears(t, stream, fmt.Sprint("event ", i))
 		caddy.AwaitWaiting(t, "chat", 1)
 	}
 	caddy.Publish(t, "chat", "text/plain", "hello")
 	if a := answerIn(t, answers); a.Body != "hello" || len(a.Header["Parker-Status"]) != 1 {
-		t.Errorf("answered %+v", a)
-	}
-}
-
-func TestReloadKeepsStreamWhenHandlersAreNested(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	const one = `
-http://{$SITE} {
-	route {
-		parker news
-		OTHER
-		reverse_proxy {$BACKEND}
-	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
-	single, nested := strings.Replace(one, "OTHER", "", 1), strings.Replace(one, "OTHER", "parker /api/* news", 1)
-	caddy := caddytest.Start(t, single, backend.Address)
-	go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
-	stream := caddytest.Listen(t, "http://"+caddy.Site+"/api/chat")
-	for i, site := range []string{nested, single, nested} {
-		caddy.Reload(t, site)
-		caddy.Publish(t, "news", "", "")
-		text := fmt.Sprint("news ", i)
-		backend.Next(t).Answer(http.StatusOK, text)
-		if e := stream.Next(t); e.Data != text {
-			t.Fatalf("the stream received %+v", e)
-		}
-		caddy.Publish(t, "news", "text/plain", "hello")
-		if e := stream.Next(t); e.Data != "hello" {
-			t.Fatalf("the stream received %+v", e)
-		}
-	}
-}
-
-func TestOverlappingHandlersKeepErrorHeaders(t *testing.T) {
-	t.Parallel()
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
-	route {
-		parker news
-		handle {
-			parker news
-			header X-App one
-			error "not now" 503
-		}
-	}
-}
-`, "")
-	a := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/", "")
-	if a.Status != http.StatusServiceUnavailable || a.Header.Get("X-App") != "one" || len(a.Header["Parker-Status"]) != 1 {
 		t.Errorf("answered %+v", a)
 	}
 }

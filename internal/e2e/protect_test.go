@@ -59,18 +59,13 @@ func crowdTransport() *http.Transport {
 }
 
 // crowdSite also answers plain requests.
-const crowdSite = `
-http://{$SITE} {
+var crowdSite = withHook(`
 	parker_notify /messages
 	parker /messages {
 		{$OPTIONS}
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
+`)
 
 func TestShareServesAThousandClientsWithFewAsks(t *testing.T) {
 	backend := &oneThread{work: 5 * time.Millisecond}
@@ -133,6 +128,7 @@ func TestShareServesAThousandClientsWithFewAsks(t *testing.T) {
 }
 
 func TestAsksLimitsReplaysOfAThousandUsers(t *testing.T) {
+	skipShort(t)
 	const asks = 16
 	backend := &oneThread{work: time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), fmt.Sprintf("OPTIONS=asks %d", asks))
@@ -181,8 +177,7 @@ func pollAs(ctx context.Context, caddy *caddytest.Caddy, user int, header ...str
 
 func TestAsksLimitHoldsUntilAnswersHeader(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking("asks 2"), backend.Address)
+	caddy, backend := startScripted(t, parking("asks 2"))
 	const polls = 6
 	var parked []<-chan caddytest.Answer
 	for i := range polls {
@@ -191,7 +186,7 @@ func TestAsksLimitHoldsUntilAnswersHeader(t *testing.T) {
 	takeTurns := func(body string) {
 		at := []*caddytest.Ask{backend.Next(t), backend.Next(t)}
 		for waiting := polls - 2; waiting > 0; waiting-- {
-			caddy.AwaitInside(t, queued, waiting)
+			awaitQueued(t, caddy, waiting)
 			backend.Unasked(t)
 			at[0].Answer(200, body)
 			at = append(at[1:], backend.Next(t))
@@ -203,11 +198,7 @@ func TestAsksLimitHoldsUntilAnswersHeader(t *testing.T) {
 	caddy.AwaitWaiting(t, "feed", polls)
 	release(t, caddy, "feed", polls)
 	takeTurns("[1]")
-	for i, answered := range parked {
-		if g := <-answered; g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("poll %d was answered %+v", i, g)
-		}
-	}
+	expect(t, "[1]", "replay", parked...)
 
 	// After its header, an answer delays no other ask, however long it streams.
 	var streams []*caddytest.Ask
@@ -222,27 +213,22 @@ func TestAsksLimitHoldsUntilAnswersHeader(t *testing.T) {
 		stream.Write("2]")
 		stream.End()
 	}
-	for i, answered := range streaming {
-		if g := <-answered; g.Body != "[1,2]" {
-			t.Errorf("stream %d was answered %+v", i, g)
-		}
-	}
+	expect(t, "[1,2]", "", streaming...)
 }
 
 func TestAsksQueueFreesPlaceOfDisconnectedPoll(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking("asks 1"), backend.Address)
+	caddy, backend := startScripted(t, parking("asks 1"))
 	first := pollAs(t.Context(), caddy, 1)
 	ask := backend.Next(t)
 	ctx, leave := context.WithCancel(t.Context())
 	left := pollAs(ctx, caddy, 2)
-	caddy.AwaitInside(t, queued, 1)
+	awaitQueued(t, caddy, 1)
 	stays := pollAs(t.Context(), caddy, 3)
-	caddy.AwaitInside(t, queued, 2)
+	awaitQueued(t, caddy, 2)
 	leave()
 	<-left
-	caddy.AwaitInside(t, queued, 1)
+	awaitQueued(t, caddy, 1)
 	ask.Answer(200, "[1]")
 	<-first
 	ask = backend.Next(t)
@@ -250,21 +236,18 @@ func TestAsksQueueFreesPlaceOfDisconnectedPoll(t *testing.T) {
 		t.Errorf("the next at the backend is %s", cookie)
 	}
 	ask.Answer(200, "[1]")
-	if g := <-stays; g.Body != "[1]" {
-		t.Errorf("the poll that stayed was answered %+v", g)
-	}
+	expect(t, "[1]", "", stays)
 	backend.Unasked(t)
 }
 
 func TestAsksQueueTimesOutWithNothingNewAnswer(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, strings.Replace(parking("asks 1"), "parker {", "parker {path.0} {query.also} {", 1), backend.Address)
+	caddy, backend := startScripted(t, strings.Replace(parking("asks 1"), "parker {", "parker {path.0} {query.also} {", 1))
 	url := "http://" + caddy.Site + "/feed?also="
 	busy := caddytest.Get(t.Context(), url+"busy")
 	backend.Next(t).Answer(200, "[]")
 	caddy.AwaitWaiting(t, "busy", 1)
-	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=4") // before the place at the backend is freed
+	queues := caddytest.Get(t.Context(), url+"queues", "Prefer: wait=3") // before the place at the backend is freed
 	backend.Next(t).Answer(200, "[]", "X-Legacy: yes")
 	caddy.AwaitWaiting(t, "queues", 1)
 
@@ -276,15 +259,13 @@ func TestAsksQueueTimesOutWithNothingNewAnswer(t *testing.T) {
 	}
 	backend.Unasked(t)
 	replay.Answer(200, "[1]")
-	if g := <-busy; g.Body != "[1]" || g.Release() != "replay" {
-		t.Errorf("the poll whose replay was at the backend was answered %+v", g)
-	}
+	expect(t, "[1]", "replay", busy)
 }
 
 func TestSpreadReleasesPollsOverTime(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewLegacy(t)
-	caddy := caddytest.Start(t, parking("spread 5s"), backend.Address)
+	caddy := caddytest.Start(t, parking("spread 2s"), backend.Address)
 	const polls = 100
 	type arrival struct {
 		caddytest.Answer
@@ -355,11 +336,7 @@ func TestWatchAsksOnceForAllSharingPolls(t *testing.T) {
 			}
 			asked = asks.Load()
 			changed.Store(true)
-			for _, answered := range parked {
-				if g := <-answered; g.Body != test.news || g.Release() != "watch" {
-					t.Errorf("a poll was answered %d bytes, %s, %v", len(g.Body), g.Release(), g.Err)
-				}
-			}
+			expect(t, test.news, "watch", parked...)
 			if n := asks.Load() - asked; n > test.asks {
 				t.Errorf("the backend was asked %d times for the news", n)
 			}

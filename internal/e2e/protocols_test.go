@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -29,8 +27,6 @@ http://{$HOOK} {
 	parker_publish
 }
 `
-
-var emptyList = caddytest.Page{Header: http.Header{"Content-Type": {"application/json"}, "X-Legacy": {"yes"}}, Body: "[]"}
 
 // scene is a client of one protocol and a page that no other client asks for.
 type scene struct {
@@ -61,16 +57,12 @@ func TestProtocolsGiveSameAnswers(t *testing.T) {
 		s.caddy.AwaitWaiting(t, s.channel, 1)
 		s.pages.Put(s.path, caddytest.Page{Body: "[1]"})
 		s.caddy.Publish(t, s.channel, "", "")
-		if g := <-parked; g.Err != nil || g.Status != 200 || g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("after a publish the poll was answered %+v", g)
-		}
+		expect(t, "[1]", "replay", parked)
 		if n := s.pages.Asks(s.path); n != 2 {
 			t.Errorf("the backend was asked %d times", n)
 		}
 
-		if g := s.client.Do(t.Context(), http.MethodGet, s.path, ""); g.Body != "[1]" || g.Release() != "none" {
-			t.Errorf("with news the poll was answered %+v", g)
-		}
+		expect(t, "[1]", "none", s.client.Get(t.Context(), s.path))
 
 		s.pages.Put(s.path, emptyList)
 		parked = s.client.Get(t.Context(), s.path)
@@ -91,27 +83,6 @@ func TestProtocolsGiveSameAnswers(t *testing.T) {
 	})
 }
 
-func TestProtocolsForgetDisconnectedPolls(t *testing.T) {
-	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			ctx, leave := context.WithCancel(t.Context())
-			answered := make(chan caddytest.Answer, 1)
-			go func() { answered <- s.client.Do(ctx, method, s.path, strings.Repeat("x", 100)) }()
-			s.caddy.AwaitWaiting(t, s.channel, 1)
-			asked := s.pages.Asks(s.path)
-			leave()
-			<-answered
-			s.caddy.AwaitWaiting(t, s.channel, 0)
-			if published := s.caddy.Publish(t, s.channel, "", ""); !strings.Contains(published, `"released":0`) {
-				t.Errorf("%s: the hook answered %s", method, published)
-			}
-			if n := s.pages.Asks(s.path); n != asked {
-				t.Errorf("%s: the backend was asked %d times for the client that disconnected", method, n-asked)
-			}
-		}
-	})
-}
-
 func TestProtocolsForgetAllRequestsOfClosedConnection(t *testing.T) {
 	eachProtocol(t, protocolsSite, func(t *testing.T, s scene) {
 		const polls = 5
@@ -126,24 +97,6 @@ func TestProtocolsForgetAllRequestsOfClosedConnection(t *testing.T) {
 		}
 		s.caddy.AwaitWaiting(t, s.channel, 0)
 	})
-}
-
-func TestProtocolsAnswerParkedPollsOnStop(t *testing.T) {
-	t.Parallel()
-	pages := caddytest.NewPages(t)
-	pages.Put("/feed", emptyList)
-	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
-	parked := make(map[caddytest.Protocol]<-chan caddytest.Answer)
-	for _, protocol := range caddytest.Protocols {
-		parked[protocol] = caddy.Client(t, protocol).Get(t.Context(), "/feed")
-	}
-	caddy.AwaitWaiting(t, "feed", len(parked))
-	caddy.Stop(t)
-	for protocol, answered := range parked {
-		if g := <-answered; g.Err != nil || g.Body != "[]" || g.Release() != "stop" {
-			t.Errorf("by %s, the poll was answered %+v", protocol, g)
-		}
-	}
 }
 
 // The answer names the wait that is applied, which is never longer than the timeout.
@@ -162,62 +115,6 @@ func TestProtocolsCapTimeoutOnHTTP3Only(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestProtocolsAnswerHTTP3PollBeforeIdleTimeout(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes 25 seconds")
-	}
-	pages := caddytest.NewPages(t)
-	pages.Put("/silent", emptyList)
-	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
-	client := caddy.Client(t, caddytest.HTTP3)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, client.URL+"/silent", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := client.Transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if g := (caddytest.Answer{Header: answer.Header}); answer.StatusCode != 200 || g.Release() != "timeout" {
-		t.Errorf("the poll was answered %s %v", answer.Status, answer.Header)
-	}
-}
-
-func TestProtocolsParkFiftyPollsOnOneHTTP2Connection(t *testing.T) {
-	t.Parallel()
-	pages := caddytest.NewPages(t)
-	pages.Put("/feed", emptyList)
-	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
-	client := caddy.Client(t, caddytest.HTTP2)
-	if g := client.Do(t.Context(), http.MethodGet, "/feed", "", "Prefer: wait=0"); g.Body != "[]" {
-		t.Fatalf("a plain poll was answered %+v", g)
-	}
-	const clients = 50
-	var parked []<-chan caddytest.Answer
-	for i := range clients {
-		parked = append(parked, client.Get(t.Context(), "/feed", fmt.Sprintf("Cookie: user=%d", i)))
-	}
-	caddy.AwaitWaiting(t, "feed", clients)
-	// Parked requests leave the connection usable for other requests.
-	if g := client.Do(t.Context(), http.MethodGet, "/feed", "", "Prefer: wait=0"); g.Body != "[]" {
-		t.Errorf("another plain poll was answered %+v", g)
-	}
-	pages.Put("/feed", caddytest.Page{Body: "[1]"})
-	if published := caddy.Publish(t, "feed", "", ""); !strings.Contains(published, `"released":50`) {
-		t.Errorf("the hook answered %s", published)
-	}
-	for i, answered := range parked {
-		if g := <-answered; g.Err != nil || g.Body != "[1]" || g.Release() != "replay" {
-			t.Errorf("poll %d was answered %+v", i, g)
-		}
-	}
-	if n := client.Connections(); n != 1 {
-		t.Errorf("the client used %d connections", n)
-	}
 }
 
 // plainConn returns a connection to the site, on which the test writes HTTP/1.1 itself.
@@ -249,26 +146,5 @@ func TestProtocolsForgetHalfClosedConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		caddy.AwaitWaiting(t, "feed", 0)
-	}
-}
-
-func TestProtocolsAnswerPipelinedPollsInOrder(t *testing.T) {
-	t.Parallel()
-	pages := caddytest.NewPages(t)
-	pages.Put("/one", emptyList)
-	pages.Put("/two", emptyList)
-	caddy := caddytest.StartSecure(t, protocolsSite, pages.Address)
-	conn, reader := plainConn(t, caddy.Caddy)
-	fmt.Fprintf(conn, "GET /one HTTP/1.1\r\nHost: %[1]s\r\n\r\nGET /two HTTP/1.1\r\nHost: %[1]s\r\n\r\n", caddy.Site)
-	for _, channel := range []string{"one", "two"} {
-		caddy.AwaitWaiting(t, channel, 1)
-		caddy.Publish(t, channel, "", channel)
-		answer, err := http.ReadResponse(reader, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if text, err := io.ReadAll(answer.Body); string(text) != channel {
-			t.Errorf("the poll of %s was answered %s %q, %v", channel, answer.Status, text, err)
-		}
 	}
 }

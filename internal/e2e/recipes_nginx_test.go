@@ -118,9 +118,7 @@ func (f *fronted) sendsOnlyPollsAndWritesThroughCaddy(t *testing.T) {
 	if given := <-waiting; given.Body != `["written"]` || given.Release() != "replay" || !throughCaddy(given) {
 		t.Errorf("the poll is answered %+v", given)
 	}
-	if event := stream.Next(t); event.Data != `["written"]` {
-		t.Errorf("the stream gives %+v", event)
-	}
+	hears(t, stream, `["written"]`)
 	poll, host := f.seenAt("/messages")
 	if forwarded := poll.Get("X-Forwarded-For"); !strings.HasPrefix(forwarded, "127.0.0.1, ") || strings.Count(forwarded, ",") != 1 {
 		t.Errorf("the application sees the client %s", forwarded)

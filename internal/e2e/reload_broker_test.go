@@ -92,6 +92,7 @@ func (w *waiter) check(t *testing.T, polled <-chan caddytest.Answer) bool {
 
 func TestReloadOfBrokerLosesNoEvent(t *testing.T) {
 	t.Parallel()
+	skipShort(t)
 	const waiters, rounds = 8, 3
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)
 	all := []string{"memory", fmt.Sprintf(redisOption, redis.Address()), "memory", fmt.Sprintf(natsOption, nats.Address()), fmt.Sprintf(redisOption, redis.Address())}

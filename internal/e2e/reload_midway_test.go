@@ -1,22 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
-
-// dialAt returns a dial function that always connects to one address.
-func dialAt(network, address string) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}
-}
 
 func TestReloadCarriesRequestThroughManyConfigurations(t *testing.T) {
 	t.Parallel()
@@ -50,9 +41,7 @@ func TestReloadCarriesRequestThroughManyConfigurations(t *testing.T) {
 	if g := <-s.poll; g.Body != "news" || fmt.Sprint(g.Header.Values("X-Generation")) != "[13]" {
 		t.Errorf("the poll was answered %+v", g)
 	}
-	if e := s.stream.Next(t); e.Data != "news" {
-		t.Errorf("the stream heard %+v", e)
-	}
+	hears(t, s.stream, "news")
 }
 
 func TestReloadLetsRunningReplayFinishInItsConfiguration(t *testing.T) {
@@ -70,37 +59,9 @@ func TestReloadLetsRunningReplayFinishInItsConfiguration(t *testing.T) {
 	for range 2 {
 		young.Next(t).Answer(200, "news")
 	}
-	if g := <-s.poll; g.Body != "news" {
-		t.Errorf("the poll was answered %+v", g)
-	}
-	if e := s.stream.Next(t); e.Data != "news" {
-		t.Errorf("the stream heard %+v", e)
-	}
+	expect(t, "news", "", s.poll)
+	hears(t, s.stream, "news")
 	old.Unasked(t)
-}
-
-func TestReloadKeepsQueuedAsks(t *testing.T) {
-	t.Parallel()
-	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, configuration("", "parker /messages {\n asks 1\n}", old.Address), "")
-	url := "http://" + caddy.Site + "/messages?"
-	first := caddytest.Get(t.Context(), url+"1")
-	ask := old.Next(t)
-	second := caddytest.Get(t.Context(), url+"2")
-	caddy.AwaitInside(t, queued, 1)
-	caddy.MustLoad(t, configuration("", "parker /messages", young.Address))
-	ask.Answer(204, "")
-	old.Next(t).Answer(204, "")
-	caddy.AwaitWaiting(t, "messages", 2)
-	caddy.Publish(t, "messages", "", "")
-	for range 2 {
-		young.Next(t).Answer(200, "news")
-	}
-	for _, poll := range []<-chan caddytest.Answer{first, second} {
-		if g := <-poll; g.Body != "news" {
-			t.Errorf("answered %+v", g)
-		}
-	}
 }
 
 func TestReloadRetriesRefusedReplayInNewConfiguration(t *testing.T) {
@@ -117,17 +78,14 @@ func TestReloadRetriesRefusedReplayInNewConfiguration(t *testing.T) {
 	for range 2 {
 		young.Next(t).Answer(200, "news")
 	}
-	if g := <-s.poll; g.Body != "news" || g.Release() != "replay" {
-		t.Errorf("the poll was answered %+v", g)
-	}
-	if e := s.stream.Next(t); e.Data != "news" {
-		t.Errorf("the stream heard %+v", e)
-	}
+	expect(t, "news", "replay", s.poll)
+	hears(t, s.stream, "news")
 	old.Unasked(t)
 }
 
 func TestReloadLeaksNothing(t *testing.T) {
 	t.Parallel()
+	skipShort(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusNoContent)
@@ -150,11 +108,7 @@ func TestReloadLeaksNothing(t *testing.T) {
 		caddy.Publish(t, "messages", "", "")
 		caddy.AwaitWaiting(t, "messages", 5)
 		caddy.Publish(t, "messages", "", "news")
-		for _, poll := range polls {
-			if g := <-poll; g.Body != "news" {
-				t.Errorf("a poll was answered %+v", g)
-			}
-		}
+		expect(t, "news", "", polls...)
 		for _, stream := range streams {
 			stream.Leave()
 		}

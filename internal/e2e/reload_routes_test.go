@@ -1,14 +1,10 @@
 package e2e
 
 import (
-	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
@@ -43,11 +39,9 @@ func TestReloadRevokesAccessOfParkedRequests(t *testing.T) {
 	parker /messages`, backend.Address))
 	caddy.Publish(t, "messages", "", "")
 	if g := <-s.poll; g.Status != 401 || g.Header.Get("Www-Authenticate") == "" {
-		t.Errorf("the poll was the poll was answered %+v", g)
+		t.Errorf("the poll was answered %+v", g)
 	}
-	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 1 || rest[0].Type != "parker.error" || rest[0].Data != `{"status":401}` {
-		t.Errorf("the stream ended with %v, %v", rest, err)
-	}
+	ends(t, s.stream, `{"status":401}`)
 	caddy.AwaitWaiting(t, "messages", 0)
 	awaitStreams(t, caddy, "messages", 0)
 	backend.Unasked(t)
@@ -64,11 +58,9 @@ func TestReloadWithoutParkerOnRouteGivesBackendsAnswer(t *testing.T) {
 		young.Next(t).Answer(200, "as it is")
 	}
 	if g := <-s.poll; g.Status != 200 || g.Body != "as it is" || g.Header.Get("Parker-Status") != "" {
-		t.Errorf("the poll was the poll was answered %+v", g)
+		t.Errorf("the poll was answered %+v", g)
 	}
-	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
-		t.Errorf("the stream ended with %v, %v", rest, err)
-	}
+	ends(t, s.stream)
 	old.Unasked(t)
 	young.Unasked(t)
 }
@@ -81,12 +73,8 @@ func TestReloadWithoutAppAnswersAllRequests(t *testing.T) {
 	url := "http://" + caddy.Site + "/messages"
 	s := parkPair(t, caddy, backend, url, "messages")
 	caddy.MustLoad(t, "http://{$SITE} {\n reverse_proxy "+backend.Address+"\n}\n")
-	if g := <-s.poll; g.Status != 204 || g.Release() != "stop" {
-		t.Errorf("the poll was the poll was answered %+v", g)
-	}
-	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
-		t.Errorf("the stream ended with %v, %v", rest, err)
-	}
+	expect(t, "", "stop", s.poll)
+	ends(t, s.stream)
 
 	caddy.MustLoad(t, site)
 	caddy.AwaitServing(t, caddy.Hook)
@@ -94,35 +82,8 @@ func TestReloadWithoutAppAnswersAllRequests(t *testing.T) {
 	if p := caddy.PublishWith(t, "messages", "hello again"); p.Released != 2 {
 		t.Errorf("released %d", p.Released)
 	}
-	if g := <-s.poll; g.Body != "hello again" {
-		t.Errorf("the poll was the poll was answered %+v", g)
-	}
-	if e := s.stream.Next(t); e.Data != "hello again" {
-		t.Errorf("the stream heard %+v", e)
-	}
-}
-
-func TestReloadWithoutSiteKeepsStreamsInOldRoute(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	site := configuration("", "parker /messages", backend.Address)
-	caddy := caddytest.Start(t, site, "")
-	s := parkPair(t, caddy, backend, "http://"+caddy.Site+"/messages", "messages")
-	caddy.MustLoad(t, strings.Replace(site, "http://{$SITE} {", "http://elsewhere.example:{$HTTP_PORT} {", 1))
-	caddy.Publish(t, "messages", "", "")
-	for range 2 {
-		backend.Next(t).Answer(200, "news")
-	}
-	if g := <-s.poll; g.Body != "news" {
-		t.Errorf("the poll was the poll was answered %+v", g)
-	}
-	if e := s.stream.Next(t); e.Data != "news" {
-		t.Errorf("the stream heard %+v", e)
-	}
-	caddy.Publish(t, "messages", "", "a message")
-	if e := s.stream.Next(t); e.Data != "a message" {
-		t.Errorf("the stream heard %+v", e)
-	}
+	expect(t, "hello again", "", s.poll)
+	hears(t, s.stream, "hello again")
 }
 
 func TestReloadKeepsSitesOnSharedPortApart(t *testing.T) {
@@ -166,9 +127,7 @@ http://{$SITE} {
 	for name, backend := range backends {
 		caddy.Publish(t, name, "", "")
 		backend.Next(t).Answer(200, "of "+name)
-		if g := <-parked[name]; g.Body != "of "+name {
-			t.Errorf("%s: the poll was answered %+v", name, g)
-		}
+		expect(t, "of "+name, "", parked[name])
 	}
 	old.Unasked(t)
 }
@@ -178,60 +137,4 @@ func askAs(t *testing.T, address, host string) caddytest.Answer {
 	transport := &http.Transport{DialContext: dialAt("tcp", address)}
 	defer transport.CloseIdleConnections()
 	return caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://"+host+"/messages", "")
-}
-
-func TestReloadKeepsPollOverUnixSocket(t *testing.T) {
-	t.Parallel()
-	dir, err := os.MkdirTemp("", "pk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "site")
-	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
-	text := func(upstream string) string {
-		return configuration("", "", upstream) + fmt.Sprintf("http://unix.example {\n bind unix/%s\n parker /messages\n reverse_proxy %s\n}\n", socket, upstream)
-	}
-	caddy := caddytest.Start(t, text(old.Address), "")
-	caddytest.Await(t, "Caddy listens at its socket", func() bool { _, err := os.Stat(socket); return err == nil })
-	transport := &http.Transport{DialContext: dialAt("unix", socket)}
-	defer transport.CloseIdleConnections()
-	answered := make(chan caddytest.Answer, 1)
-	go func() {
-		answered <- caddytest.DoWith(t.Context(), transport, http.MethodGet, "http://unix.example/messages", "")
-	}()
-	old.Next(t).Answer(204, "")
-	caddy.AwaitWaiting(t, "messages", 1)
-	caddy.MustLoad(t, text(young.Address))
-	caddy.Publish(t, "messages", "", "")
-	young.Next(t).Answer(200, "news")
-	if g := <-answered; g.Body != "news" {
-		t.Errorf("the poll was answered %+v", g)
-	}
-	old.Unasked(t)
-}
-
-func TestReloadThatChangesChannelsReachesSilentStream(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("it takes a minute")
-	}
-	pages := caddytest.NewPages(t)
-	pages.Put("/messages", caddytest.Page{Body: "old"})
-	caddy := caddytest.Start(t, configuration("", "parker before", pages.Address), "")
-	stream := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
-	if e := stream.Next(t); e.Data != "old" {
-		t.Errorf("the stream was sent %+v", e)
-	}
-	caddy.MustLoad(t, configuration("", "parker after", pages.Address))
-	pages.Put("/messages", caddytest.Page{Body: "new"})
-	caddy.Publish(t, "after", "", "")
-	event, ok, err := stream.NextWithin(2 * time.Minute)
-	if err != nil || !ok || event.Data != "new" {
-		t.Errorf("the stream was sent %+v, %v, %v", event, ok, err)
-	}
-	caddy.Publish(t, "after", "text/plain", "hello")
-	if e := stream.Next(t); e.Data != "hello" {
-		t.Errorf("the stream was sent %+v", e)
-	}
 }

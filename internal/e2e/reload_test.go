@@ -8,25 +8,6 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// reloaded is a site and its hook. NAME, ROUTE and UPSTREAM are replaced.
-const reloaded = `{
-	{$GLOBAL}
-	GLOBALS
-}
-http://{$SITE} {
-	ROUTE
-	reverse_proxy UPSTREAM
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
-
-// configuration returns a Caddyfile with the given global options, route and upstream.
-func configuration(globals, route, upstream string) string {
-	return strings.NewReplacer("GLOBALS", globals, "ROUTE", route, "UPSTREAM", upstream).Replace(reloaded)
-}
-
 func TestReloadReplaysParkedPollThroughNewRoute(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
@@ -60,50 +41,26 @@ func TestReloadReplaysParkedPollThroughNewRoute(t *testing.T) {
 	caddy.AwaitWaiting(t, "messages", 0)
 }
 
-func TestReloadWithoutSiteReplaysThroughOldRoute(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	site := configuration("", "parker /messages", backend.Address)
-	caddy := caddytest.Start(t, site, "")
-	poll := caddytest.Get(t.Context(), "http://"+caddy.Site+"/messages")
-	backend.Next(t).Answer(204, "")
-	caddy.AwaitWaiting(t, "messages", 1)
-	caddy.Reload(t, strings.Replace(site, "http://{$SITE} {", "http://elsewhere.example:{$HTTP_PORT} {", 1))
-	caddy.Publish(t, "messages", "", "")
-	backend.Next(t).Answer(200, "news")
-	if g := <-poll; g.Status != 200 || g.Body != "news" {
-		t.Errorf("the poll was answered %+v", g)
-	}
-}
-
 func TestReloadMovesStreamToNewConfiguration(t *testing.T) {
 	t.Parallel()
 	old, young := caddytest.NewScripted(t), caddytest.NewScripted(t)
 	caddy := caddytest.Start(t, configuration("", "parker /messages", old.Address), "")
 	go func() { (<-old.Asks()).Answer(200, "first") }()
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
-	if e := s.Next(t); e.Data != "first" {
-		t.Errorf("heard %+v", e)
-	}
+	hears(t, s, "first")
 	for generation := range 3 {
 		caddy.Reload(t, configuration("", fmt.Sprintf("parker /messages {\n timeout %ds\n}", 30+generation), young.Address))
 		caddy.Publish(t, "messages", "", "")
 		data := fmt.Sprint("of the new backend ", generation)
 		young.Next(t).Answer(200, data)
-		if e := s.Next(t); e.Data != data {
-			t.Errorf("heard %+v", e)
-		}
+		hears(t, s, data)
 		caddy.Publish(t, "messages", "", "a message")
-		if e := s.Next(t); e.Data != "a message" {
-			t.Errorf("heard %+v", e)
-		}
+		hears(t, s, "a message")
 	}
 	awaitStreams(t, caddy, "messages", 1)
 	old.Unasked(t)
 	// The new configuration decides who may listen.
 	caddy.Reload(t, configuration("", "respond 403", young.Address))
 	caddy.Publish(t, "messages", "", "a secret")
-	if rest, err := s.Rest(t); err != nil || len(rest) != 1 || rest[0].Type != "parker.error" || rest[0].Data != `{"status":403}` {
-		t.Errorf("heard %v, %v", rest, err)
-	}
+	ends(t, s, `{"status":403}`)
 }

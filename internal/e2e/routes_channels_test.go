@@ -13,16 +13,11 @@ import (
 func TestParkerWaitsOnEachChannelOfRequest(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	vars tenant {http.request.uri.path.0}
 	parker fixed rooms/{path.1} users/{query.user} teams/{header.X-Team} visits/{cookie.visit} tenants/{vars.tenant} {method}:{host} rooms/7
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`), backend.Address)
 	q := poll{line: "GET /acme/7?user=J%C3%BCrgen+%26+Co", header: []string{"X-Team: red/blue"}}
 	answered := q.send(t, caddy.Site, "127.0.0.1")
 	// Channels as written in the URL of the hook.
@@ -47,8 +42,7 @@ http://{$HOOK} {
 func TestChannelsThatAreInvalidWarnAndDoNotPark(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	handle /rooms {
 		parker fixed rooms {query.room}
 		reverse_proxy {$BACKEND}
@@ -57,11 +51,7 @@ http://{$SITE} {
 		parker
 		reverse_proxy {$BACKEND}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`), backend.Address)
 	targets := []string{
 		"/rooms", "/rooms?room=", "/rooms?room=a%00b", "/rooms?room=a%0Ab", "/rooms?room=%FF", "/rooms?room=%C2%85",
 		"/rooms?room=" + strings.Repeat("a", 256), "/",
@@ -90,18 +80,13 @@ http://{$HOOK} {
 func TestPostPollLargerThanMaxBodyIsPassedOnWhole(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	parker messages {
 		methods  GET POST
 		max_body 1KB
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`), backend.Address)
 	for name, q := range map[string]poll{
 		"with its length":         {line: "POST /messages", body: strings.Repeat("0123456789", 1000)},
 		"in pieces":               {line: "POST /messages", body: strings.Repeat("0123456789", 1000), chunked: true},

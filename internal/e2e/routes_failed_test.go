@@ -33,7 +33,7 @@ http://{$SITE} {
 	first := caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed")
 	<-asked
 	second := caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed")
-	caddy.AwaitInside(t, joined, 1)
+	awaitJoined(t, caddy, 1)
 	close(proceed)
 	for _, answered := range []<-chan caddytest.Answer{first, second} {
 		given := <-answered
@@ -43,36 +43,5 @@ http://{$SITE} {
 	}
 	if n := asks.Load(); n != 1 {
 		t.Errorf("the backend was asked %d times", n)
-	}
-}
-
-func TestShareRetriesReplayAfterFirstAskFails(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking(""), backend.Address)
-	url := "http://" + caddy.Site + "/feed"
-	waiting := caddytest.Get(t.Context(), url)
-	backend.Next(t).Answer(http.StatusOK, "[]")
-	caddy.AwaitWaiting(t, "feed", 1)
-	caddy.Publish(t, "feed", "", "")
-	replay := backend.Next(t)
-
-	// Polls that come after another event do not join the replay.
-	caddy.Publish(t, "feed", "", "")
-	first := caddytest.Get(t.Context(), url)
-	ask := backend.Next(t)
-	second := caddytest.Get(t.Context(), url)
-	caddy.AwaitInside(t, joined, 1)
-	ask.Answer(http.StatusServiceUnavailable, "restarting")
-	for _, answered := range []<-chan caddytest.Answer{first, second} {
-		if given := <-answered; given.Status != http.StatusServiceUnavailable || given.Body != "restarting" || given.Release() != "none" {
-			t.Errorf("a first ask was answered %+v", given)
-		}
-	}
-
-	replay.Answer(http.StatusServiceUnavailable, "restarting")
-	backend.Next(t).Answer(http.StatusOK, "[1]")
-	if given := <-waiting; given.Status != http.StatusOK || given.Body != "[1]" || given.Release() != "replay" {
-		t.Errorf("the waiting poll was answered %+v", given)
 	}
 }

@@ -52,19 +52,6 @@ var throughHandlers = []passes{
 		given: fields{"Content-Encoding": "gzip", "Vary": "Cookie | Accept-Encoding", ":body": news, "Etag": `"v2-gzip"`},
 	},
 	{
-		name: "encode, zstd, and all answers long enough",
-		route: `
-			parker /messages
-			encode {
-				zstd
-				gzip
-				minimum_length 1
-			}
-			reverse_proxy {$BACKEND}`,
-		poll:  poll{header: []string{"Accept-Encoding: gzip, zstd"}},
-		given: fields{"Content-Encoding": "zstd", ":body": news},
-	},
-	{
 		name: "encode outside",
 		route: `
 			route {
@@ -77,29 +64,6 @@ var throughHandlers = []passes{
 			}`,
 		poll:  poll{header: []string{"Accept-Encoding: gzip"}},
 		given: fields{"Content-Encoding": "gzip", ":body": news, "Etag": `"v2-gzip"`},
-	},
-	{
-		name: "encode, and the client has the last answer",
-		route: `
-			parker /messages
-			encode gzip
-			reverse_proxy {$BACKEND}`,
-		poll:  poll{header: []string{"Accept-Encoding: gzip", `If-None-Match: "v1-gzip"`}},
-		seen:  fields{"If-None-Match": `"v1"`},
-		given: fields{"Content-Encoding": "gzip", "Etag": `"v2-gzip"`, ":body": news},
-	},
-	{
-		name: "basic_auth before",
-		route: `
-			basic_auth {
-				alice {$SECRET}
-			}
-			parker
-			reverse_proxy {$BACKEND} {
-				header_up X-User {http.auth.user.id}
-			}`,
-		poll: poll{header: []string{"Authorization: Basic YWxpY2U6c2VjcmV0"}},
-		seen: fields{"X-User": "alice", "Authorization": "Basic YWxpY2U6c2VjcmV0"},
 	},
 	{
 		name: "basic_auth inside",
@@ -117,18 +81,6 @@ var throughHandlers = []passes{
 		seen: fields{"X-User": "alice"},
 	},
 	{
-		name: "forward_auth before",
-		route: `
-			forward_auth {$AUTH} {
-				uri /check
-				copy_headers X-User>X-Who
-			}
-			parker /messages
-			reverse_proxy {$BACKEND}`,
-		poll: poll{header: []string{"X-Who: mallory"}},
-		seen: fields{"X-Who": "alice of /messages?since=0", ":path": "/messages?since=0", ":method": "GET"},
-	},
-	{
 		name: "forward_auth inside",
 		route: `
 			parker /messages
@@ -140,23 +92,6 @@ var throughHandlers = []passes{
 				reverse_proxy {$BACKEND}
 			}`,
 		seen: fields{"X-User": "alice of /messages?since=0", ":path": "/messages?since=0", ":method": "GET"},
-	},
-	{
-		name: "map and vars",
-		route: `
-			map {query.room} {channel} {upstream_room} {
-				7       seven lucky
-				default other unlucky
-			}
-			vars user {cookie.visit}
-			parker {channel}
-			reverse_proxy {$BACKEND} {
-				header_up X-Room {upstream_room}
-				header_up X-User {vars.user}
-			}`,
-		poll:    poll{line: "GET /messages?room=7"},
-		channel: "seven",
-		seen:    fields{"X-Room": "lucky", "X-User": "1"},
 	},
 	{
 		name: "map and vars inside",
@@ -194,29 +129,6 @@ var throughHandlers = []passes{
 				reverse_proxy {$BACKEND}
 			}`,
 		seen: fields{":method": "POST", ":authority": "legacy.example"},
-	},
-	{
-		name: "method before",
-		route: `
-			method POST
-			parker /messages {
-				methods POST
-			}
-			reverse_proxy {$BACKEND}`,
-		seen: fields{":method": "POST"},
-	},
-	{
-		name: "request_body before",
-		route: `
-			request_body {
-				max_size 1KB
-			}
-			parker /messages {
-				methods POST
-			}
-			reverse_proxy {$BACKEND}`,
-		poll: poll{line: "POST /messages", body: `{"since":0}`},
-		seen: fields{":body": `{"since":0}`, "Content-Length": "11"},
 	},
 	{
 		name: "request_body inside",
@@ -264,22 +176,5 @@ var throughHandlers = []passes{
 			reverse_proxy {$BACKEND}`,
 		poll:    poll{line: "GET /messages?since=0&room=7"},
 		channel: "users/1",
-	},
-	{
-		name: "a body in pieces",
-		route: `
-			parker /messages {
-				methods GET POST
-			}
-			reverse_proxy {$BACKEND}`,
-		poll: poll{line: "POST /messages", body: `{"since":0}`, chunked: true},
-		seen: fields{":body": `{"since":0}`, ":framing": "chunked-1"},
-	},
-	{
-		name: "parker_notify around",
-		route: `
-			parker_notify written
-			parker /messages
-			reverse_proxy {$BACKEND}`,
 	},
 }

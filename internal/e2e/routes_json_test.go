@@ -66,23 +66,15 @@ func optionsAreInForce(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.
 		t.Errorf("the third poll was answered %+v", given)
 	}
 	backend.Put("/feed", caddytest.Page{Body: `{"items":[1]}`})
-	if written := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/written", ""); written.Status != http.StatusNoContent {
-		t.Errorf("the write was answered %+v", written)
-	}
-	for _, answered := range []<-chan caddytest.Answer{first, second} {
-		if given := <-answered; given.Body != `{"items":[1]}` || given.Release() != "replay" {
-			t.Errorf("after the write a poll was answered %+v", given)
-		}
-	}
+	expect(t, "", "", caddytest.Get(t.Context(), "http://"+caddy.Site+"/written"))
+	expect(t, `{"items":[1]}`, "replay", first, second)
 
 	backend.Put("/feed", caddytest.Page{Body: `{"items":[]}`})
 	parked := caddytest.Get(t.Context(), feed)
 	caddy.AwaitWaiting(t, "news", 1)
 	backend.Put("/feed", caddytest.Page{Body: `{"items":[2]}`})
 	caddy.Publish(t, "news", "", "a message")
-	if given := <-parked; given.Body != `{"items":[2]}` || given.Release() != "replay" {
-		t.Errorf("after a message the poll was answered %+v", given)
-	}
+	expect(t, `{"items":[2]}`, "replay", parked)
 
 	for _, use := range []struct {
 		body, header string

@@ -10,8 +10,7 @@ import (
 func TestAccessLogShowsParkedPoll(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	log
 	log_append released {http.parker.release}
 	log_append parked {http.parker.park}
@@ -28,11 +27,7 @@ http://{$SITE} {
 		vars seen inside
 		reverse_proxy {$BACKEND}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`), backend.Address)
 	site := "http://" + caddy.Site
 	quiet := caddytest.Get(t.Context(), site+"/quiet")
 	for _, message := range []string{"", "hello"} {

@@ -24,8 +24,7 @@ func TestRoutesRunForwardAuthOnEachPass(t *testing.T) {
 		}
 	})
 	backend := newRecorder(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	parker messages
 	route {
 		forward_auth {$AUTH} {
@@ -33,11 +32,7 @@ http://{$SITE} {
 		}
 		reverse_proxy {$BACKEND}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address, "AUTH="+auth)
+`), backend.Address, "AUTH="+auth)
 	answered := caddytest.Get(t.Context(), "http://"+caddy.Site)
 	caddy.AwaitWaiting(t, "messages", 1)
 	caddy.Publish(t, "messages", "", "")
@@ -61,8 +56,7 @@ http://{$HOOK} {
 func TestRoutesLeaveMessagesUnchanged(t *testing.T) {
 	t.Parallel()
 	backend := newRecorder(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	header X-Outside yes
 	parker messages
 	encode {
@@ -80,11 +74,7 @@ http://{$SITE} {
 		header +X-Inside yes
 		reverse_proxy {$BACKEND}
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`), backend.Address)
 	for _, contentType := range []string{"text/html; charset=utf-8", "text/plain", "text/markdown", ""} {
 		t.Run(contentType, func(t *testing.T) {
 			backend.reset()
@@ -111,8 +101,7 @@ func TestRoutesHoldFileServerAndRespond(t *testing.T) {
 	t.Parallel()
 	files := t.TempDir()
 	news := filepath.Join(files, "news.json")
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy := caddytest.Start(t, withHook(`
 	root {$FILES}
 	parker news
 	encode {
@@ -125,11 +114,7 @@ http://{$SITE} {
 	handle {
 		file_server
 	}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, "", "FILES="+files)
+`), "", "FILES="+files)
 	for _, path := range []string{"/respond/", "/news.json"} {
 		t.Run(path, func(t *testing.T) {
 			write(t, news, "")

@@ -17,34 +17,6 @@ var throughRoutes = []passes{
 		},
 	},
 	{
-		name: "handle behind",
-		route: `
-			parker /app/*
-			handle /app/* {
-				reverse_proxy {$BACKEND}
-			}
-			handle {
-				respond "another handle" 404
-			}`,
-		poll:    poll{line: "GET /app/messages?since=0"},
-		channel: "app/messages",
-		seen:    fields{":path": "/app/messages?since=0"},
-	},
-	{
-		name: "handle_path behind",
-		route: `
-			parker /app/*
-			handle_path /app/* {
-				reverse_proxy {$BACKEND}
-			}
-			handle {
-				respond "another handle" 404
-			}`,
-		poll:    poll{line: "GET /app/messages?since=0"},
-		channel: "app/messages",
-		seen:    fields{":path": "/messages?since=0"},
-	},
-	{
 		name: "handles in a handle_path behind",
 		route: `
 			parker /app/*
@@ -91,34 +63,6 @@ var throughRoutes = []passes{
 		given: fields{"X-Added": "answer", "X-Down": "yes"},
 	},
 	{
-		name: "inside a handle",
-		route: `
-			handle /app/* {
-				parker
-				reverse_proxy {$BACKEND}
-			}
-			handle {
-				respond "another handle" 404
-			}`,
-		poll:    poll{line: "GET /app/messages?since=0"},
-		channel: "app/messages",
-	},
-	{
-		name: "inside a handle_path",
-		route: `
-			handle_path /app/* {
-				parker
-				rewrite /messages /v2/messages
-				reverse_proxy {$BACKEND}
-			}
-			handle {
-				respond "another handle" 404
-			}`,
-		poll:    poll{line: "GET /app/messages?since=0"},
-		channel: "v2/messages", // Caddy orders rewrite before parker
-		seen:    fields{":path": "/v2/messages?since=0"},
-	},
-	{
 		name: "inside a route, between what changes the request",
 		route: `
 			route {
@@ -154,17 +98,6 @@ var throughRoutes = []passes{
 		seen:    fields{":path": "/v2?since=0"},
 	},
 	{
-		name: "rewrites before",
-		route: `
-			rewrite /m /messages?since={query.from}
-			uri query +page 1
-			uri query -junk
-			parker
-			reverse_proxy {$BACKEND}`,
-		poll: poll{line: "GET /m?from=3"},
-		seen: fields{":path": "/messages?page=1&since=3"},
-	},
-	{
 		name: "rewrites behind",
 		route: `
 			parker old
@@ -181,17 +114,6 @@ var throughRoutes = []passes{
 		poll:    poll{line: "GET /api//old/messages.php?junk=%2F&since=0"},
 		channel: "old",
 		seen:    fields{":path": "/new/messages?kept=%2F&page=1&since=0"},
-	},
-	{
-		name: "escapes in the path",
-		route: `
-			parker escaped
-			handle_path /app/* {
-				reverse_proxy {$BACKEND}
-			}`,
-		poll:    poll{line: "GET /app/a%2Fb%20c/%C3%A9?since=%2B1+2&x"},
-		channel: "escaped",
-		seen:    fields{":path": "/a%2Fb%20c/%C3%A9?since=%2B1+2&x"},
 	},
 	{
 		name: "the proxy's own rewriting",
@@ -220,11 +142,5 @@ var throughRoutes = []passes{
 				}
 			}`,
 		given: fields{"X-Length": "1204", ":body": news},
-	},
-	{
-		name: "an invoked route",
-		route: `
-			parker /messages
-			invoke backend`,
 	},
 }

@@ -139,9 +139,7 @@ func TestBrokerClientMovingBetweenNodesMissesNothing(t *testing.T) {
 		}
 		stream := caddytest.Listen(t, "http://"+s.nodes[0].Site+"/messages", "Last-Event-ID: "+answer.Header.Get("Last-Event-ID"))
 		s.nodes[1].Publish(t, "messages", "text/plain", "on a stream")
-		if event := stream.Next(t); event.Data != "on a stream" {
-			t.Errorf("a stream heard %+v", event)
-		}
+		hears(t, stream, "on a stream")
 	})
 }
 
@@ -193,14 +191,10 @@ func TestBrokerOutageKeepsServingEachNode(t *testing.T) {
 		if answer := <-there; !strings.Contains(answer.Body, "row") {
 			t.Errorf("the poll parked at the other node was answered %+v", answer)
 		}
-		if answer := <-late; answer.Body != "away" {
-			t.Errorf("the client that had missed the message was answered %+v", answer)
-		}
+		expect(t, "away", "", late)
 		awaitReachable(t, s.nodes[0], true)
 		s.nodes[0].Publish(t, "messages", "text/plain", "after")
-		if answer := <-hopped; answer.Body != "after" {
-			t.Errorf("the client that had heard the message was answered %+v", answer)
-		}
+		expect(t, "after", "", hopped)
 		if waiting := health(t, s.nodes[0]).Waiting; waiting != 0 {
 			t.Errorf("%d events still wait for the broker", waiting)
 		}
@@ -226,9 +220,7 @@ func TestBrokerOutageLetsNodeStart(t *testing.T) {
 			if released, _ := publishAway(t, caddy, "messages", "hello"); released != 0 {
 				t.Errorf("released %d", released)
 			}
-			if took := caddy.Stop(t); took > atOnce {
-				t.Errorf("the stop took %v", took)
-			}
+			stops(t, caddy)
 			if log := caddy.Stderr.String(); strings.Contains(log, "opensesame") || !strings.Contains(log, "cannot be reached") {
 				t.Errorf("the log lacks the reason or contains a secret:\n%s", log)
 			}
@@ -273,9 +265,7 @@ func TestBrokerEmptiedIsReportedToClients(t *testing.T) {
 	caddytest.Await(t, "the backend is asked for the client without a position", func() bool { return s.legacy.Asks.Load() > asks })
 	s.nodes[1].Publish(t, "messages", "text/plain", "after")
 	for _, stream := range streams {
-		if event := stream.Next(t); event.Data != "after" {
-			t.Errorf("a stream heard %+v", event)
-		}
+		hears(t, stream, "after")
 	}
 	caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[1].Site+"/rows", "hello")
 	if answer := <-without; !strings.Contains(answer.Body, "hello") {
@@ -286,21 +276,23 @@ func TestBrokerEmptiedIsReportedToClients(t *testing.T) {
 func TestBrokerPublishesForApplications(t *testing.T) {
 	t.Parallel()
 	trial := func(t *testing.T, s *severalNodes, publish func(body string)) {
+		var woken, told []<-chan caddytest.Answer
 		for node := range s.nodes {
-			woken := caddytest.Get(t.Context(), fmt.Sprint("http://", s.nodes[node].Site, "/rows?since=", node))
-			told := s.messages(t, node)
+			woken, told = append(woken, s.rows(t, node)), append(told, s.messages(t, node))
 			s.nodes[node].AwaitWaiting(t, "rows", 1)
 			s.nodes[node].AwaitWaiting(t, "messages", 1)
-			asks := s.legacy.Asks.Load()
-			publish("")
-			caddytest.Await(t, "the backend is asked again", func() bool { return s.legacy.Asks.Load() > asks })
-			publish(`{"a":1}`)
-			if answer := <-told; answer.Body != `{"a":1}` || answer.Header.Get("Content-Type") != "application/json" {
+		}
+		asks := s.legacy.Asks.Load()
+		publish("")
+		caddytest.Await(t, "the backend is asked again for each node", func() bool { return s.legacy.Asks.Load() >= asks+2 })
+		publish(`{"a":1}`)
+		for _, answers := range told {
+			if answer := answerIn(t, answers); answer.Body != `{"a":1}` || answer.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("a message was answered by %+v", answer)
 			}
-			caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[node].Site+"/rows", "hello")
-			<-woken
 		}
+		caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[0].Site+"/rows", "hello")
+		expect(t, `["hello"]`, "replay", woken...)
 	}
 	t.Run("XADD", func(t *testing.T) {
 		t.Parallel()

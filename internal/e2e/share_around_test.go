@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,13 +11,12 @@ import (
 
 func TestSharePublicWarnsOnceOfPrivateAnswers(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, parking("share public"), backend.Address)
+	caddy, backend := startScripted(t, parking("share public"))
 	for i, cacheControl := range []string{"max-age=5", "max-age=0, No-Store", `private="set-cookie"`} {
 		one := caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "X-Api-Key: a")
 		ask := backend.Next(t)
 		other := caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "X-Api-Key: b")
-		caddy.AwaitInside(t, joined, 1)
+		awaitJoined(t, caddy, 1)
 		ask.Answer(200, "[1]", "Cache-Control: "+cacheControl)
 		for _, answered := range []<-chan caddytest.Answer{one, other} {
 			if g := <-answered; g.Body != "[1]" || g.Header.Get("Cache-Control") != cacheControl {
@@ -29,18 +29,10 @@ func TestSharePublicWarnsOnceOfPrivateAnswers(t *testing.T) {
 
 func TestShareIsHintedAtByWatchAndReuse(t *testing.T) {
 	t.Parallel()
-	for options, want := range map[string]string{
-		"watch 5s":                      `"option":"watch"`,
-		"reuse 5s":                      `"option":"reuse"`,
-		"watch 5s\nshare public":        "",
-		"reuse 5s\nshare {cookie.user}": "",
-		"timeout 5s":                    "",
-	} {
-		caddy := caddytest.Start(t, parking(options), "127.0.0.1:1")
-		log := caddy.Stderr.String()
-		if hinted := strings.Contains(log, "add 'share public'"); hinted != (want != "") || !strings.Contains(log, want) {
-			t.Errorf("%q: the log has the hint: %t, want %s", options, hinted, want)
-		}
+	caddy := caddytest.Start(t, withHook("parker /a {\nwatch 5s\n}\nparker /b {\nreuse 5s\n}\nparker /c {\nwatch 5s\nshare public\n}\nparker /d {\nreuse 5s\nshare {cookie.user}\n}\nparker /e"), "")
+	expectLogged(t, caddy, "add 'share public'", 2)
+	for _, option := range []string{"watch", "reuse"} {
+		expectLogged(t, caddy, fmt.Sprintf(`"option":%q`, option), 1)
 	}
 }
 
@@ -48,33 +40,20 @@ func TestShareIsHintedAtByWatchAndReuse(t *testing.T) {
 func TestShareIgnoresMarksOfHandlersInFront(t *testing.T) {
 	t.Parallel()
 	auth := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Remote-User", "ada") })
-	for name, front := range map[string]string{
-		"forward_auth": "forward_auth {$AUTH} {\nuri /check\ncopy_headers Remote-User\n}",
-		"basic_auth":   "basic_auth {\nada {$SECRET}\n}",
-		"request IDs":  "request_header X-Request-Id {uuid}\nrequest_header Traceparent {uuid}\nlog_append id {uuid}",
-		"variables":    "vars {\nteam {header.X-Team}\nsize 3\n}\nmap {remote_host} {near} {\n127.0.0.1 yes\ndefault no\n}",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			backend := caddytest.NewScripted(t)
-			site := strings.Replace(parking(""), "parker_notify", front+"\nparker_notify", 1)
-			caddy := caddytest.Start(t, site, backend.Address, "AUTH="+auth, "SECRET="+secret)
-			poll := func() <-chan caddytest.Answer {
-				return caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Authorization: Basic YWRhOnNlY3JldA==", "X-Team: red", "Connection: close")
-			}
-			polls := []<-chan caddytest.Answer{poll()}
-			ask := backend.Next(t)
-			polls = append(polls, poll())
-			caddy.AwaitInside(t, joined, 1)
-			ask.Answer(200, "[1]")
-			for _, answered := range polls {
-				if g := <-answered; g.Body != "[1]" {
-					t.Errorf("a poll was answered %+v", g)
-				}
-			}
-			backend.Unasked(t)
-		})
+	front := "forward_auth {$AUTH} {\nuri /check\ncopy_headers Remote-User\n}\nbasic_auth {\nada {$SECRET}\n}\n" +
+		"request_header X-Request-Id {uuid}\nrequest_header Traceparent {uuid}\nlog_append id {uuid}\n" +
+		"vars {\nteam {header.X-Team}\nsize 3\n}\nmap {remote_host} {near} {\n127.0.0.1 yes\ndefault no\n}\n"
+	caddy, backend := startScripted(t, strings.Replace(parking(""), "parker_notify", front+"parker_notify", 1), "AUTH="+auth, "SECRET="+secret)
+	poll := func() <-chan caddytest.Answer {
+		return caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "Authorization: Basic YWRhOnNlY3JldA==", "X-Team: red", "Connection: close")
 	}
+	polls := []<-chan caddytest.Answer{poll()}
+	ask := backend.Next(t)
+	polls = append(polls, poll())
+	awaitJoined(t, caddy, 1)
+	ask.Answer(200, "[1]")
+	expect(t, "[1]", "", polls...)
+	backend.Unasked(t)
 }
 
 // The part of the request that distinguishes users may have been removed, except for a
@@ -88,8 +67,7 @@ func TestShareKeepsPollsApartByPlaceholder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			backend := caddytest.NewScripted(t)
-			caddy := caddytest.Start(t, "http://{$SITE} {\n"+site+"\n}\nhttp://{$HOOK} {\nparker_publish\n}\n", backend.Address, "AUTH="+auth)
+			caddy, backend := startScripted(t, withHook(site), "AUTH="+auth)
 			polls := make(map[string]<-chan caddytest.Answer)
 			answer := func(body string) {
 				asks := []*caddytest.Ask{backend.Next(t), backend.Next(t)}
@@ -106,9 +84,7 @@ func TestShareKeepsPollsApartByPlaceholder(t *testing.T) {
 			release(t, caddy, "feed", 2)
 			answer("told")
 			for user, answered := range polls {
-				if g := <-answered; g.Body != user {
-					t.Errorf("%s was answered %q", user, g.Body)
-				}
+				expect(t, user, "", answered)
 			}
 		})
 	}
@@ -118,8 +94,7 @@ func TestShareKeepsPollsApartByPlaceholder(t *testing.T) {
 // removed.
 func TestShareKeepsPollsApartByRouteBehindNamedRoute(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
+	caddy, backend := startScripted(t, `
 &(poll) {
 	route {
 		parker
@@ -143,7 +118,7 @@ http://{$SITE} {
 		}
 	}
 }
-`, backend.Address)
+`)
 	polls := map[string]<-chan caddytest.Answer{
 		"admin": caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed", "X-Secret: s3"),
 		"all":   caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed"),
@@ -152,8 +127,6 @@ http://{$SITE} {
 		ask.Answer(200, ask.Request.Header.Get("X-For"))
 	}
 	for whom, answered := range polls {
-		if g := <-answered; g.Body != whom {
-			t.Errorf("%s was answered %q", whom, g.Body)
-		}
+		expect(t, whom, "", answered)
 	}
 }

@@ -1,11 +1,11 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	crand "crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -14,97 +14,140 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
+// peopleSite has parker in front of handlers that are chosen by everything that a route
+// can match.
+const peopleSite = `
+(backend) {
+	reverse_proxy {$BACKEND} {
+		header_up X-Route {args[0]}
+		header_up X-Cert {tls_client_fingerprint}
+	}
+}
+(route) {
+	vars team {header.X-Team}
+	map {header.X-Role} {role} {
+		staff   boss
+		default guest
+	}
+	@feed path /feed
+	parker_notify @feed {
+		across_sites
+	}
+	parker @feed {
+		across_sites
+		nothing_new {
+			status 204
+			json /messages
+		}
+		OPTIONS
+	}
+	@near remote_ip 127.0.0.2 127.0.0.3
+	handle @near {
+		import backend near
+	}
+	@red vars {vars.team} red
+	handle @red {
+		import backend red
+	}
+	@boss expression "{role} == 'boss' || {tls_client_subject} != '' && {method} == 'GET'"
+	handle @boss {
+		import backend boss
+	}
+	handle {
+		import backend others
+	}
+}
+http://{$SITE} {
+	import route
+}
+https://{$TLS_SITE} {
+	tls internal {
+		client_auth {
+			mode request
+		}
+	}
+	import route
+}
+http://{$HOOK} {
+	parker_publish
+}
+`
+
+// personal is a backend that names the caller in each answer, by a digest of the fields of
+// the request. It has a feed, of which only the number of entries is known.
+type personal struct{ entries, asks atomic.Int64 }
+
+// callerOf ignores the fields in which the requests of one person differ, and cookies that
+// the backend has set itself.
+func callerOf(r *http.Request) string {
+	header := maps.Clone(r.Header)
+	for _, name := range []string{"Accept", "Accept-Encoding", "Content-Length", "Prefer", "Cookie"} {
+		delete(header, name)
+	}
+	cookies := strings.Split(strings.Join(r.Header["Cookie"], "; "), "; ")
+	cookies = slices.DeleteFunc(cookies, func(pair string) bool { return pair == "" || strings.HasPrefix(pair, "for=") })
+	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q %q", cookies, header)))[:16]
+}
+
+// ServeHTTP answers late, with cookies, in parts and with long bodies at random.
+func (b *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var since int64
+	fmt.Sscanf(r.URL.RawQuery, "since=%d", &since)
+	if r.Method == http.MethodPost {
+		b.entries.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	caller, ask, entries := callerOf(r), b.asks.Add(1), b.entries.Load()
+	<-time.After(rand.N(3 * time.Millisecond))
+	w.Header().Set("Vary", []string{"X-Tenant, Accept-Language", "accept-language , ,x-tenant", "Origin, ACCEPT-LANGUAGE,X-TENANT"}[rand.N(3)])
+	w.Header().Set("X-For", caller)
+	w.Header().Set("X-Ask", fmt.Sprint(ask))
+	if rand.N(10) == 0 {
+		w.Header().Set("Set-Cookie", fmt.Sprintf("for=%s-%d", caller, ask))
+	}
+	if entries <= since && rand.N(2) == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	messages, padding := []int64{}, 10
+	if entries > since {
+		messages, padding = append(messages, entries), []int{10, 100_000}[rand.N(10)/9]
+	}
+	chunks(w, fmt.Sprintf(`{"for":%q,"ask":"%d",`, caller, ask), fmt.Sprintf(`"messages":%d,"padding":%q}`, messages, strings.Repeat(" ", padding)))
+}
+
 // person is a user who differs from the others in one thing.
 type person struct {
-	what  string   // that thing
 	lines []string // header lines
 	as    caddytest.As
 }
 
-// randomPersons returns persons who differ in a random thing each: a field of any name, an
-// address, a certificate, or something that a route matches.
-func randomPersons(t *testing.T, n int) []person {
-	all := []person{{what: "nothing"}}
-	known := make(map[string]bool)
-	for len(all) < n {
-		p := randomPerson(t, len(all))
-		if !known[p.what] {
-			known[p.what] = true
-			all = append(all, p)
-		}
+// people returns persons who differ in a field, in their address, in a certificate, or in
+// what a route matches. Some would be equal if fields or their lines were joined.
+func people(t *testing.T) (all []person) {
+	for _, text := range []string{
+		"", "Cookie: a=1", "Cookie: a=1; b=2", "Cookie: b=2; a=1", "Cookie: a=1|Cookie: b=2", "Cookie: a=1Basic eA==", "Cookie: a=1|Authorization: Basic eA==", "Authorization: Basic eA==",
+		"Authorization: Bearer eA==", "X-Tenant: red", "X-Tenant: red,blue", "X-Tenant: red|X-Tenant: blue", "Accept-Language: de", "Accept-Language: en", "User-Agent: red",
+		"X-Team: red", "X-Role: staff", "X-Api-Key: a", "X-Auth-Token: a", "Remote-User: a", "Referer: a", "Origin: https://a.example", "X-Forwarded-For: 192.0.2.1", "Via: a", "Depth: 1",
+		"X-Anything: " + crand.Text(), "Range: bytes=0-1", `If-None-Match: "a"`, "If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT",
+	} {
+		all = append(all, person{lines: strings.FieldsFunc(text, func(r rune) bool { return r == '|' })})
 	}
-	return all
-}
-
-func randomPerson(t *testing.T, number int) (p person) {
-	names := []string{
-		"X-Auth-Token", "X-Api-Key", "PRIVATE-TOKEN", "Remote-User", "X-Requested-With", "Accept-Language", "User-Agent", "Referer",
-		"Cookie", "Authorization", "X-Forwarded-For", "X-Team", "X-Role", "Dnt", "Via",
-		"X-" + strings.ToLower(crand.Text()[:4]),
+	for _, address := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.9"} {
+		all = append(all, person{as: caddytest.As{Address: netip.MustParseAddr(address)}})
 	}
-	switch rand.N(8) {
-	case 0:
-		p.as.Address = netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + rand.N(20))})
-		p.what = "the address " + p.as.Address.String()
-	case 1:
-		p.as.Certificate = certificate(t)
-		p.what = fmt.Sprint("certificate ", number)
-	default:
-		name := names[rand.N(len(names))]
-		value := []string{"staff", "red", "a=1", "1"}[rand.N(4)]
-		p.what = name + ": " + value
-		p.lines = []string{p.what}
-	}
-	return p
-}
-
-// similar are values of fields that identify users. Some would be equal if the lines of a
-// field were joined.
-var similar = map[string][][]string{
-	"Cookie":          {nil, {"a=1"}, {"a=1; b=2"}, {"a=1; b=2; c="}, {"a=1", "b=2"}, {"b=2", "a=1"}},
-	"Authorization":   {nil, {"Basic eA=="}, {"Basic eA==red"}, {"Bearer eA=="}},
-	"X-Tenant":        {nil, {"red"}, {"red,blue"}, {"red", "blue"}, {"red, blue"}, {"blue"}},
-	"Accept-Language": {nil, {"de"}, {"en"}},
-}
-
-// similarPersons returns a random person, all that differ from it in one field, and two
-// that would be equal if the fields were joined.
-func similarPersons() (all []person) {
-	one := make(http.Header)
-	for name, values := range similar {
-		one[name] = values[rand.N(len(values))]
-	}
-	add := func(header http.Header) {
-		p := person{what: fmt.Sprintf("%q", header)}
-		for name, values := range header {
-			for _, value := range values {
-				p.lines = append(p.lines, name+": "+value)
-			}
-		}
-		all = append(all, p)
-	}
-	for name, values := range similar {
-		for _, lines := range values {
-			other := maps.Clone(one)
-			other[name] = lines
-			add(other)
-		}
-	}
-	for range 2 {
-		apart, together := maps.Clone(one), maps.Clone(one)
-		apart["Cookie"], apart["Authorization"] = []string{"a=1"}, []string{"Basic eA=="}
-		together["Cookie"], together["Authorization"] = []string{"a=1Basic eA=="}, nil
-		add(apart)
-		add(together)
-	}
-	return all
+	return append(all, person{as: caddytest.As{Certificate: certificate(t)}}, person{as: caddytest.As{Certificate: certificate(t)}})
 }
 
 // certificate returns a self-signed certificate.
@@ -125,129 +168,130 @@ func certificate(t *testing.T) *tls.Certificate {
 // guest is a person with a client, and the name that the backend has for such a client.
 type guest struct {
 	person
-	client   *caddytest.Client
-	known    string
-	audience *audience
+	*caddytest.Client
+	known string
+	audience
 }
 
-func (v *guest) String() string { return v.what + " by " + string(v.client.Protocol) }
-
-func (v *guest) header(more ...string) []string { return append(more, v.lines...) }
-
-// learnName asks the backend, on a route without parker, for its name of the guest.
-func (v *guest) learnName(t *testing.T) {
-	t.Helper()
-	g := v.client.Do(t.Context(), http.MethodGet, "/around/0", "", v.header()...)
-	if v.known = g.Header.Get("X-For"); g.Err != nil || v.known == "" {
-		t.Fatalf("the backend has no name for %s: %+v", v, g)
-	}
+// audience counts how many answers each ask, and each cookie, was in.
+type audience struct {
+	mu      *sync.Mutex // guards asks and cookies
+	asks    map[string]int
+	cookies map[string]int
 }
 
-// visit polls and listens until the test ends, from one of the last two entries.
-func (v *guest) visit(t *testing.T) {
-	for v.audience.running() {
-		feed := rand.N(v.audience.feeds)
-		path := fmt.Sprintf("/feed/%d?since=%d", feed, v.audience.written[feed].Load()-rand.N[int64](2))
-		if rand.N(6) == 0 {
-			v.listen(t, path)
-		} else {
-			v.poll(t, path)
-		}
-	}
-}
-
-// poll polls once, sometimes without waiting, and sometimes disconnects early.
-func (v *guest) poll(t *testing.T, path string) {
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	leaves := rand.N(5) == 0
-	if leaves {
-		time.AfterFunc(rand.N(30*time.Millisecond), leave)
-	}
-	wait := "Prefer: wait=5"
-	if rand.N(4) == 0 {
-		wait = "Prefer: wait=0"
-	}
-	g := v.client.Do(ctx, http.MethodGet, path, "", v.header(wait)...)
-	if (leaves || v.audience.reloads) && g.Err != nil {
-		return // a server that is replaced at a reload may close the connection
-	}
-	v.check(t, g)
-	v.audience.answered(g.Header.Get("X-Ask"))
-}
-
-// check checks that nothing in the answer is for another guest.
-func (v *guest) check(t *testing.T, g caddytest.Answer) {
-	if v.audience.queues && g.Status == http.StatusServiceUnavailable {
-		return
-	}
-	if g.Err != nil || g.Status != 200 && g.Status != 204 {
-		t.Errorf("%s was answered %d, %v", v, g.Status, g.Err)
-		return
-	}
-	if whom := g.Header.Get("X-For"); whom != v.known {
-		t.Errorf("%s got the header for %s, release=%s", v, v.audience.name(whom), g.Release())
-	}
-	if g.Status == 200 && !strings.HasPrefix(g.Body, fmt.Sprintf(`{"for":%q,`, v.known)) {
-		t.Errorf("%s got the body %.100s, release=%s", v, g.Body, g.Release())
-	}
-	if g.Status == 200 && !strings.HasSuffix(g.Body, "}") {
-		t.Errorf("%s got an incomplete body of %d bytes, release=%s", v, len(g.Body), g.Release())
-	}
-	v.checkCookies(t, g.Header)
-}
-
-// checkCookies checks that the cookies are for the guest, and that no other answer has
-// them.
-func (v *guest) checkCookies(t *testing.T, header http.Header) {
-	for _, line := range header["Set-Cookie"] {
-		if !strings.HasPrefix(line, "for="+v.known+"-") {
-			t.Errorf("%s got the cookie %s", v, line)
-		}
-		if !v.audience.given(line) {
-			t.Errorf("the cookie %s is in several answers", line)
-		}
-	}
-}
-
-// listen opens a stream and disconnects after a random time.
-func (v *guest) listen(t *testing.T, path string) {
-	ctx, leave := context.WithTimeout(t.Context(), rand.N(300*time.Millisecond))
-	defer leave()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, v.client.URL+path, nil)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	for _, line := range v.header("Accept: text/event-stream") {
+// RoundTrip sends a request of the person. It repeats one whose connection the server
+// closed at a reload.
+func (v *guest) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+	for _, line := range v.lines {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
-	answer, err := v.client.Transport.RoundTrip(r)
-	if err != nil {
-		return // the guest has disconnected before
-	}
-	defer answer.Body.Close()
-	if whom := answer.Header.Get("X-For"); whom != "" && whom != v.known {
-		t.Errorf("%s got a stream with the header for %s", v, v.audience.name(whom))
-	}
-	v.checkCookies(t, answer.Header)
-	for lines := bufio.NewReader(answer.Body); ; {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return
+	for range 3 {
+		if answer, err = v.Transport.RoundTrip(r); err == nil || r.Context().Err() != nil {
+			break
 		}
-		data, ok := strings.CutPrefix(line, "data: ")
-		if !ok {
+	}
+	return answer, err
+}
+
+// check checks that nothing in an answer or an event is for another guest.
+func (v *guest) check(t *testing.T, what string, header http.Header, body string) {
+	if whom := header.Get("X-For"); whom != "" && whom != v.known || body != "" && (!strings.HasPrefix(body, fmt.Sprintf(`{"for":%q,`, v.known)) || !strings.HasSuffix(body, "}")) {
+		t.Errorf("%q from %s by %s, whom the backend calls %s, got %s with %v: %.100s", v.lines, v.as.Address, v.Protocol, v.known, what, header, body)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, after, ok := strings.Cut(body, `"ask":"`); ok {
+		ask, _, _ := strings.Cut(after, `"`)
+		v.asks[ask]++
+	}
+	for _, line := range header["Set-Cookie"] {
+		if v.cookies[line]++; !strings.HasPrefix(line, "for="+v.known+"-") || v.cookies[line] > 1 {
+			t.Errorf("%q, whom the backend calls %s, got the cookie %s, given %d times", v.lines, v.known, line, v.cookies[line])
+		}
+	}
+}
+
+// visit polls and listens, and sometimes disconnects early, until the context ends.
+func (v *guest) visit(t *testing.T, ctx context.Context, written *atomic.Int64) {
+	for ctx.Err() == nil {
+		url := fmt.Sprintf("%s/feed?since=%d", v.URL, written.Load()-rand.N[int64](4)/3)
+		if rand.N(6) == 0 {
+			s := caddytest.ListenWith(t, v, url)
+			v.check(t, "a stream", s.Header, "")
+			for range 3 {
+				if e, ok, _ := s.NextWithin(100 * time.Millisecond); ok {
+					v.check(t, "an event", nil, e.Data)
+				}
+			}
+			s.Leave()
 			continue
 		}
-		mine, ok := strings.CutPrefix(data, fmt.Sprintf(`{"for":%q,`, v.known))
-		if !ok {
-			t.Errorf("%s was sent the event %.100s", v, data)
+		visit, leave := ctx, func() {}
+		if rand.N(5) == 0 {
+			visit, leave = context.WithTimeout(ctx, rand.N(30*time.Millisecond))
 		}
-		if _, ask, found := strings.Cut(mine, `"ask":"`); found {
-			ask, _, _ = strings.Cut(ask, `"`)
-			v.audience.answered(ask)
+		g := caddytest.DoWith(visit, v, http.MethodGet, url, "", fmt.Sprintf("Prefer: wait=%d", 5*min(rand.N(4), 1)))
+		if left := visit.Err() != nil; !left && (g.Err != nil || g.Status != 200 && g.Status != 204) {
+			t.Errorf("%q by %s was answered %d, %v", v.lines, v.Protocol, g.Status, g.Err)
+		} else if !left {
+			v.check(t, "an answer", g.Header, g.Body)
 		}
+		leave()
+	}
+}
+
+func TestShareNeverGivesAnothersAnswer(t *testing.T) {
+	// Guests of one protocol, so that persons differ in nothing else.
+	for part, x := range []struct {
+		options  string
+		protocol caddytest.Protocol
+	}{{"timeout 55s", caddytest.HTTP1TLS}, {"asks 4\nspread 20ms", caddytest.HTTP3}, {"reuse 30ms\nwatch 50ms", caddytest.HTTP2}} {
+		t.Run(string(x.protocol), func(t *testing.T) {
+			t.Parallel()
+			site := strings.Replace(peopleSite, "OPTIONS", x.options, 1)
+			caddy := caddytest.StartSecure(t, site, caddytest.Serve(t, new(personal).ServeHTTP))
+			all := audience{new(sync.Mutex), make(map[string]int), make(map[string]int)}
+			ctx, leave := context.WithCancel(t.Context())
+			var visiting sync.WaitGroup
+			var written atomic.Int64
+			defer visiting.Wait()
+			defer leave()
+			persons := people(t) // each differs from the first in one thing
+			third := (len(persons) + 2) / 3
+			for _, p := range slices.Repeat(append(slices.Clip(persons[part*third:min((part+1)*third, len(persons))]), persons[0]), 3) {
+				v := &guest{person: p, Client: caddy.ClientAs(t, x.protocol, p.as), audience: all}
+				around := caddytest.DoWith(ctx, v, http.MethodGet, v.URL+"/around", "")
+				if v.known = around.Header.Get("X-For"); v.known == "" {
+					t.Fatalf("the backend has no name for %q: %+v", p.lines, around)
+				}
+				visiting.Go(func() { v.visit(t, ctx, &written) })
+			}
+			shared := func() (n int) {
+				all.mu.Lock()
+				defer all.mu.Unlock()
+				for _, answers := range all.asks {
+					n += min(answers-1, 1)
+				}
+				return n
+			}
+			// Write, or wake all without news, until enough asks were shared.
+			i := 0
+			caddytest.Await(t, "asks are shared", func() bool {
+				i++
+				if rand.N(3) == 0 {
+					caddy.Publish(t, "feed", "", "")
+				} else {
+					caddytest.Do(ctx, http.MethodPost, "http://"+caddy.Site+"/feed", "")
+					written.Add(1)
+				}
+				if x.protocol == caddytest.HTTP2 && i%10 == 0 {
+					caddy.MustLoad(t, strings.Replace(site, x.options, fmt.Sprintf("%s\nmax_body %dKB", x.options, 50+rand.N(20)), 1))
+				}
+				return i >= 40 && shared() >= 20
+			})
+			t.Logf("%d asks were answered, %d of them shared", len(all.asks), shared())
+		})
 	}
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"net"
@@ -133,9 +132,7 @@ func TestTheStatusStreamEndsWithItsConfigurationAndForgetsNothing(t *testing.T) 
 	if first := append(past, next.Sample)[0]; first.At > before.At {
 		t.Errorf("after a reload the past begins with %+v", first)
 	}
-	if took := caddy.Stop(t); took > atOnce {
-		t.Errorf("a stop took %s", took)
-	}
+	stops(t, caddy)
 	if _, err := second.Rest(t); err != nil {
 		t.Errorf("at the stop it ended with %v", err)
 	}
@@ -143,6 +140,7 @@ func TestTheStatusStreamEndsWithItsConfigurationAndForgetsNothing(t *testing.T) 
 
 func TestTheAdminEndpointsStatusStreamOutlastsItsTimeLimits(t *testing.T) {
 	t.Parallel()
+	skipShort(t)
 	caddy := caddytest.Start(t, operated, "127.0.0.1:1")
 	socket := strings.TrimPrefix(caddy.Admin(), "unix/")
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -221,31 +219,4 @@ func TestTheStatusPageIsOpenToWhomItIsMeantFor(t *testing.T) {
 	if err := caddy.Load(t, watchedWith("token {env.PARKER_UNSET}")); err == nil {
 		t.Error("a token that is not set is accepted")
 	}
-}
-
-func TestManyWhoLookCostLittle(t *testing.T) {
-	t.Parallel()
-	caddy := caddytest.Start(t, watched, caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
-	var streams []*caddytest.Stream
-	for range 50 {
-		streams = append(streams, caddytest.Listen(t, fmt.Sprintf("http://%s/status", caddy.Site)))
-	}
-	for _, stream := range streams {
-		now(t, stream)
-	}
-	_, one := now(t, streams[0])
-	_, other := now(t, streams[49])
-	for other.At < one.At {
-		_, other = now(t, streams[49])
-	}
-	for one.At < other.At {
-		_, one = now(t, streams[0])
-	}
-	if one.At != other.At {
-		t.Errorf("they are told of %d and %d", one.At, other.At)
-	}
-	for _, stream := range streams {
-		stream.Leave()
-	}
-	caddytest.Await(t, "nothing is left of them", func() bool { return caddy.Goroutines(t) < 60 })
 }

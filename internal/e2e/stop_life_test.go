@@ -41,27 +41,15 @@ func TestStopAnswersAllAndClientsResume(t *testing.T) {
 
 			took := make(chan time.Duration, 1)
 			go func() { took <- stop(caddy, t) }()
-			for name, poll := range map[string]<-chan caddytest.Answer{"of now": s.poll, "of before": older} {
-				if g := <-poll; g.Err != nil || g.Status != 204 || g.Release() != "stop" {
-					t.Errorf("the poll %s was answered %+v", name, g)
-				}
-			}
-			if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
-				t.Errorf("the stream ended with %v, %v", rest, err)
-			}
+			expect(t, "", "stop", s.poll, older)
+			ends(t, s.stream)
 			// Asks that are already at the backend are finished.
 			replay.Answer(200, "replayed")
 			first.Answer(200, "asked")
 			nothing.Answer(204, "")
-			if g := <-replayed; g.Err != nil || g.Body != "replayed" {
-				t.Errorf("the replay was answered %+v", g)
-			}
-			if g := <-asked; g.Err != nil || g.Body != "asked" {
-				t.Errorf("the first ask was answered %+v", g)
-			}
-			if g := <-unanswered; g.Err != nil || g.Status != 204 || g.Release() != "stop" {
-				t.Errorf("the poll that came last was answered %+v", g)
-			}
+			expect(t, "replayed", "", replayed)
+			expect(t, "asked", "", asked)
+			expect(t, "", "stop", unanswered)
 			if took := <-took; took > atOnce {
 				t.Errorf("Caddy took %v to stop", took)
 			}
@@ -77,9 +65,7 @@ func TestStopAnswersAllAndClientsResume(t *testing.T) {
 			if e := stream.Next(t); e.Type != "parker.reset" {
 				t.Errorf("first heard %+v", e)
 			}
-			if e := stream.Next(t); e.Data != "all there is" {
-				t.Errorf("then heard %+v", e)
-			}
+			hears(t, stream, "all there is")
 		})
 	}
 }
@@ -100,15 +86,9 @@ func TestStopIsNotDelayedByRefusedReplay(t *testing.T) {
 			}
 		}
 	}()
-	if took := caddy.Stop(t); took > atOnce {
-		t.Errorf("Caddy took %v to stop", took)
-	}
-	if g := <-s.poll; g.Err != nil || g.Status != 204 || g.Release() != "stop" {
-		t.Errorf("the poll was answered %+v", g)
-	}
-	if rest, err := s.stream.Rest(t); err != nil || len(rest) != 0 {
-		t.Errorf("the stream ended with %v, %v", rest, err)
-	}
+	stops(t, caddy)
+	expect(t, "", "stop", s.poll)
+	ends(t, s.stream)
 }
 
 // A supervisor starts the new binary at the same address and then stops the old one.
@@ -138,9 +118,7 @@ func TestStopHandsOverToNewProcess(t *testing.T) {
 	}()
 	old.AwaitWaiting(t, "parked", 1)
 	next := old.Twin(t)
-	if took := old.Stop(t); took > atOnce {
-		t.Errorf("the old Caddy took %v to stop", took)
-	}
+	stops(t, old)
 	if g := <-parked; g.Err != nil || g.Status != 200 {
 		t.Errorf("the poll that was parked was answered %+v", g)
 	}

@@ -8,39 +8,9 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// newsSite returns a site whose path is the channel, with the given options for parker.
-func newsSite(options string) string {
-	return `
-http://{$SITE} {
-	parker_notify
-	parker {
-		` + options + `
-	}
-	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
-}
-
-// listen opens a stream on /news whose backend has nothing new.
-func listen(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.Scripted, header ...string) (s *caddytest.Stream, id string) {
-	t.Helper()
-	opened := make(chan struct{})
-	go func() {
-		defer close(opened)
-		backend.Next(t).Answer(http.StatusNoContent, "")
-	}()
-	s = caddytest.Listen(t, "http://"+caddy.Site+"/news", header...)
-	<-opened
-	return s, s.NextID(t, "")
-}
-
 func TestStreamResumesWithoutGapWhileBackendIsAway(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, newsSite(""), backend.Address)
+	caddy, backend := startScripted(t, newsSite(""))
 	s, _ := listen(t, caddy, backend)
 	caddy.Publish(t, "news", "", "")
 	backend.Next(t).Answer(http.StatusServiceUnavailable, "")
@@ -59,18 +29,22 @@ func TestStreamResumesWithoutGapWhileBackendIsAway(t *testing.T) {
 	}()
 	s = caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+lastID)
 	<-opened
-	has := func(data string) bool {
-		return slices.ContainsFunc(heard, func(e caddytest.Event) bool { return e.Data == data })
-	}
-	for !has("answer") || !has("message") {
-		heard = append(heard, s.Next(t))
+	hearsAll(t, s, heard, "answer", "message")
+}
+
+// hearsAll returns when the client has heard all the data, in any order.
+func hearsAll(t *testing.T, s *caddytest.Stream, heard []caddytest.Event, data ...string) {
+	t.Helper()
+	for _, want := range data {
+		for !slices.ContainsFunc(heard, func(e caddytest.Event) bool { return e.Data == want }) {
+			heard = append(heard, s.Next(t))
+		}
 	}
 }
 
 func TestStreamIDsOnlyMoveForward(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, newsSite(""), backend.Address)
+	caddy, backend := startScripted(t, newsSite(""))
 	s, id := listen(t, caddy, backend)
 	caddy.Publish(t, "news", "", "")
 	backend.Next(t).Answer(http.StatusServiceUnavailable, "")
@@ -91,8 +65,7 @@ func TestStreamIDsOnlyMoveForward(t *testing.T) {
 
 func TestStreamResumesWithoutGapDuringCatchUp(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, newsSite(""), backend.Address)
+	caddy, backend := startScripted(t, newsSite(""))
 	at := caddy.PublishWith(t, "news", "before").Position
 	opened := make(chan struct{})
 	go func() {
@@ -114,13 +87,5 @@ func TestStreamResumesWithoutGapDuringCatchUp(t *testing.T) {
 	}
 	go func() { backend.Next(t).Answer(http.StatusOK, "answer") }()
 	s = caddytest.Listen(t, "http://"+caddy.Site+"/news", "Last-Event-ID: "+lastID)
-	awaitStreams(t, caddy, "news", 1)
-	caddy.AwaitInside(t, waiting, 1) // the stream has sent everything that it could
-	caddy.Stop(t)
-	rest, _, _ := s.All(t)
-	for _, data := range []string{"answer", "message"} {
-		if !slices.ContainsFunc(append(heard, rest...), func(e caddytest.Event) bool { return e.Data == data }) {
-			t.Errorf("the client has not heard the %s: %+v and, after %s, %+v", data, heard, lastID, rest)
-		}
-	}
+	hearsAll(t, s, heard, "answer", "message")
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"net/http"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -19,38 +18,14 @@ func TestStreamCountsTowardPerClientLimit(t *testing.T) {
 	if events, _, err := caddytest.Listen(t, target).All(t); len(events) > 0 || err != nil {
 		t.Errorf("the stream beyond the limit heard %v and then %v", events, err)
 	}
-	if g := caddytest.Do(t.Context(), http.MethodGet, target, ""); g.Release() != "full" || g.Body != "[]" {
-		t.Errorf("the poll beyond the limit was answered %+v", g)
-	}
+	expect(t, "[]", "full", caddytest.Get(t.Context(), target))
 	first.Leave()
 	awaitStreams(t, caddy, "news", 1)
 	parked := caddytest.Get(t.Context(), target)
 	caddy.AwaitWaiting(t, "news", 1)
 	caddy.Publish(t, "news", "", "message")
-	if e := second.Next(t); e.Data != "message" {
-		t.Errorf("heard %+v", e)
-	}
-	if g := <-parked; g.Body != "message" {
-		t.Errorf("a poll in place of a stream was answered %+v", g)
-	}
-}
-
-// An event that comes while a stream opens must not be a way around the limit.
-func TestStreamBeyondLimitStaysOutDespiteMessage(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, newsSite("per_client 1"), backend.Address)
-	listen(t, caddy, backend)
-	go func() {
-		ask := backend.Next(t)
-		caddy.Publish(t, "news", "", "message")
-		ask.Answer(http.StatusNoContent, "")
-	}()
-	events, _, err := caddytest.Listen(t, "http://"+caddy.Site+"/news", "Cookie: another").All(t)
-	if len(events) > 1 || err != nil {
-		t.Errorf("the stream beyond the limit heard %v and then %v", events, err)
-	}
-	awaitStreams(t, caddy, "news", 1)
+	hears(t, second, "message")
+	expect(t, "message", "", parked)
 }
 
 func TestStreamIsRefusedWhenLotIsFull(t *testing.T) {
@@ -82,9 +57,7 @@ http://{$HOOK} {
 	leave()
 	<-parked
 	caddy.Publish(t, "news", "", "message")
-	if e := s.Next(t); e.Data != "message" {
-		t.Errorf("heard %+v", e)
-	}
+	hears(t, s, "message")
 }
 
 func TestSupersedeReplacesOlderStream(t *testing.T) {
@@ -97,14 +70,10 @@ func TestSupersedeReplacesOlderStream(t *testing.T) {
 	other.NextID(t, "")
 	newer := caddytest.Listen(t, target, "Cookie: a")
 	newer.NextID(t, "")
-	if events, _, err := older.All(t); len(events) > 0 || err != nil {
-		t.Errorf("the older stream heard %v and then %v", events, err)
-	}
+	ends(t, older)
 	awaitStreams(t, caddy, "news", 2)
 	caddy.Publish(t, "news", "", "message")
 	for _, s := range []*caddytest.Stream{newer, other} {
-		if e := s.Next(t); e.Data != "message" {
-			t.Errorf("heard %+v", e)
-		}
+		hears(t, s, "message")
 	}
 }

@@ -121,20 +121,14 @@ func TestStreamRetriesRefusedAcceptWithAnyType(t *testing.T) {
 	caddy := caddytest.Start(t, newsSite("look_again off"), backend)
 	url := "http://" + caddy.Site + "/news"
 	s := caddytest.Listen(t, url)
-	if e := s.Next(t); e.Data != "news 2" {
-		t.Errorf("heard %+v first", e)
-	}
+	hears(t, s, "news 2")
 	caddy.Publish(t, "news", "", "")
-	if e := s.Next(t); e.Data != "news 3" {
-		t.Errorf("after a wake-up, heard %+v", e)
-	}
+	hears(t, s, "news 3")
 	caddy.Reload(t, newsSite("look_again off\ntimeout 30s"))
 	awaitStreams(t, caddy, "news", 1)
 	for _, want := range []string{"news 4", "news 5"} {
 		caddy.Publish(t, "news", "", "")
-		if e := s.Next(t); e.Data != want {
-			t.Errorf("after a reload, heard %+v, want %s", e, want)
-		}
+		hears(t, s, want)
 		caddy.Reload(t, newsSite("look_again off\ntimeout 40s"))
 	}
 	if got, want := asked(), []string{"text/event-stream, */*;q=0.1", "*/*", "*/*", "*/*", "*/*"}; !slices.Equal(got, want) {
@@ -142,50 +136,5 @@ func TestStreamRetriesRefusedAcceptWithAnyType(t *testing.T) {
 	}
 	if g := caddytest.Do(t.Context(), http.MethodGet, url, "", "Accept: application/json"); g.Status != http.StatusNotAcceptable {
 		t.Errorf("a poll was answered %+v", g)
-	}
-}
-
-func TestStreamAsksBackendTwiceWhenNoTypeFits(t *testing.T) {
-	t.Parallel()
-	caddy, pages := startNews(t, newsSite(""))
-	pages.Put("/news", caddytest.Page{Status: http.StatusNotAcceptable, Body: "nothing"})
-	g := caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/news", "", "Accept: text/event-stream")
-	if g.Status != http.StatusNotAcceptable || g.Body != "nothing" || pages.Asks("/news") != 2 {
-		t.Errorf("after %d asks the stream was answered %+v", pages.Asks("/news"), g)
-	}
-
-	pages.Put("/news", emptyList)
-	s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
-	s.NextID(t, "")
-	pages.Put("/news", caddytest.Page{Status: http.StatusNotAcceptable, Body: "nothing"})
-	asks := pages.Asks("/news")
-	caddy.Publish(t, "news", "", "")
-	if e := s.Next(t); e.Type != "parker.error" || e.Data != `{"status":406}` || pages.Asks("/news") != asks+2 {
-		t.Errorf("after %d replays, heard %+v", pages.Asks("/news")-asks, e)
-	}
-}
-
-func TestStreamsAcceptingAnyTypeShareAsks(t *testing.T) {
-	t.Parallel()
-	backend, asked := acceptAll(t)
-	caddy := caddytest.Start(t, newsSite("look_again off"), backend)
-	const many = 20
-	var streams []*caddytest.Stream
-	for range many {
-		s := caddytest.Listen(t, "http://"+caddy.Site+"/news")
-		s.Next(t)
-		streams = append(streams, s)
-	}
-	awaitStreams(t, caddy, "news", many)
-	before := len(asked())
-	caddy.Publish(t, "news", "", "")
-	heard := streams[0].Next(t)
-	for _, s := range streams[1:] {
-		if e := s.Next(t); e != heard {
-			t.Errorf("heard %+v and %+v", heard, e)
-		}
-	}
-	if n := len(asked()) - before; n != 1 {
-		t.Errorf("%d streams cost %d replays", many, n)
 	}
 }

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
-	"sync/atomic"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -27,41 +25,11 @@ func TestStreamsOfOneURLShareOneReplay(t *testing.T) {
 		asks := pages.Asks("/news")
 		p := caddy.PublishWith(t, "news", "")
 		for _, s := range streams {
-			if e := s.Next(t); e.Data != text || e.ID != p.Position {
-				t.Fatalf("heard %+v, want %s at %s", e, text, p.Position)
-			}
+			hearsAt(t, s, text, p.Position)
 		}
 		if cost := pages.Asks("/news") - asks; cost != 1 || p.Released != many {
 			t.Errorf("a wake-up of %d cost %d replays", p.Released, cost)
 		}
-	}
-}
-
-func TestStreamsNeverHearAnothersEvents(t *testing.T) {
-	t.Parallel()
-	var asks atomic.Int32
-	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s of %s, %d", r.URL.Query().Get("q"), r.Header.Get("Cookie"), asks.Add(1))
-	})
-	caddy := caddytest.Start(t, newsSite(""), address)
-	streams := make(map[string][]*caddytest.Stream)
-	for _, user := range []string{"", "u=1", "u=2", "u=3"} {
-		for _, q := range []string{"a", "b"} {
-			for range 3 {
-				s := caddytest.Listen(t, "http://"+caddy.Site+"/news?q="+q, "Cookie: "+user)
-				streams[q+" of "+user+", "] = append(streams[q+" of "+user+", "], s)
-			}
-		}
-	}
-	for range 20 {
-		for own, all := range streams {
-			for _, s := range all {
-				if e := s.Next(t); len(e.Data) <= len(own) || e.Data[:len(own)] != own {
-					t.Fatalf("a stream of %q heard %q", own, e.Data)
-				}
-			}
-		}
-		caddy.Publish(t, "news", "", "")
 	}
 }
 
@@ -87,8 +55,6 @@ func TestStreamsWorkOnEveryProtocol(t *testing.T) {
 		}
 		want := s.caddy.PublishWith(t, s.channel, "missed").Position
 		late := caddytest.ListenWith(t, s.client.Transport, s.client.URL+s.path, "Last-Event-ID: "+at)
-		if e := late.Next(t); e.Data != "missed" || e.ID != want {
-			t.Errorf("resumed, heard %+v", e)
-		}
+		hearsAt(t, late, "missed", want)
 	})
 }

@@ -7,30 +7,15 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-const streamSite = `
-http://{$SITE} {
+var streamSite = withHook(`
 	parker_notify /messages
 	parker /messages
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`
-
-// awaitStreams returns when the hook counts exactly n streams on the channel.
-func awaitStreams(t *testing.T, c *caddytest.Caddy, channel string, n int) {
-	t.Helper()
-	want := fmt.Sprintf(`"streams":%d,`, n)
-	caddytest.Await(t, fmt.Sprint(n, " streams are open on ", channel), func() bool {
-		return strings.Contains(caddytest.Do(t.Context(), http.MethodGet, "http://"+c.Hook+"/"+channel, "").Body, want)
-	})
-}
+`)
 
 func TestStreamCarriesPollAnswersAndMessages(t *testing.T) {
 	t.Parallel()
@@ -66,35 +51,6 @@ func TestStreamCarriesPollAnswersAndMessages(t *testing.T) {
 	awaitStreams(t, caddy, "messages", 0)
 }
 
-func TestPiggybackPositionChangesOnlyWithNews(t *testing.T) {
-	t.Parallel()
-	backend := caddytest.NewLegacy(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
-	parker_notify /other other
-	parker_notify messages {
-		piggyback
-	}
-	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}`, backend.Address)
-	position := func() string {
-		return caddytest.Do(t.Context(), http.MethodGet, "http://"+caddy.Site+"/anything", "").Header.Get("Parker-Position")
-	}
-	caddy.Publish(t, "messages", "", "")
-	first := position()
-	caddy.Publish(t, "other", "", "")
-	if again := position(); again != first || first == "" {
-		t.Errorf("after an event elsewhere the position is %q, was %q", again, first)
-	}
-	caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/anything", "hello")
-	if third := position(); third == first {
-		t.Errorf("after a write the position is still %q", third)
-	}
-}
-
 // A client that loses its stream again while it catches up resumes from the last ID.
 // That ID must not lie after a wake-up that the stream has not answered yet.
 func TestStreamResumesMissedEventsInOrder(t *testing.T) {
@@ -117,23 +73,6 @@ func TestStreamResumesMissedEventsInOrder(t *testing.T) {
 	}
 }
 
-// When the history of other channels has expired, an old position no longer shows that
-// nothing was missed. So the stream sends a quiet client the current position.
-func TestStreamRefreshesPositionOfQuietClient(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes more than a minute")
-	}
-	caddy := caddytest.Start(t, streamSite, caddytest.NewLegacy(t).Address)
-	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages?since=0")
-	first := s.NextID(t, "")
-	now := caddy.PublishWith(t, "elsewhere", "").Position
-	<-time.After(65 * time.Second)
-	if id := s.NextID(t, first); id != now {
-		t.Errorf("the client resumes from %s, want %s", id, now)
-	}
-}
-
 func TestStreamDoesNotWakeItself(t *testing.T) {
 	t.Parallel()
 	var asks atomic.Int32
@@ -144,13 +83,9 @@ func TestStreamDoesNotWakeItself(t *testing.T) {
 	caddy := caddytest.Start(t, streamSite, backend)
 	s := caddytest.Listen(t, "http://"+caddy.Site+"/messages")
 	for i := range 3 {
-		if e := s.Next(t); e.Data != fmt.Sprint("news ", i+1) {
-			t.Errorf("heard %+v", e)
-		}
+		hears(t, s, fmt.Sprint("news ", i+1))
 		caddy.Publish(t, "messages", "", "a message")
-		if e := s.Next(t); e.Data != "a message" {
-			t.Errorf("heard %+v, want no event in between", e)
-		}
+		hears(t, s, "a message")
 		caddy.Publish(t, "messages", "", "")
 	}
 }

@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -50,63 +48,6 @@ func TestTransparentWebSocketPassesUnchanged(t *testing.T) {
 			t.Errorf("on %s the backend's close was reported as %v", route, err)
 		}
 	}
-}
-
-// A backend that does not know the protocol answers as usual. Such a request is not
-// held either.
-func TestTransparentUpgradePassesUnchanged(t *testing.T) {
-	t.Parallel()
-	address := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/refused" {
-			io.WriteString(w, "[]")
-			return
-		}
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "echo")
-		w.WriteHeader(http.StatusSwitchingProtocols)
-		conn, buffered, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		io.Copy(conn, buffered)
-	})
-	caddy := caddytest.StartSecure(t, transparentSite, address)
-	for _, path := range []string{"/accepted", "/refused"} {
-		want := upgrade(t, caddy.Caddy, "/plain"+path)
-		for _, route := range []string{"/parker", "/both"} {
-			if got := upgrade(t, caddy.Caddy, route+path); got != want {
-				t.Errorf("on %s:\n%s\nwithout parker:\n%s", route, got, want)
-			}
-		}
-	}
-}
-
-// upgrade asks for an upgrade, sends data, and returns the answer.
-func upgrade(t *testing.T, caddy *caddytest.Caddy, path string) string {
-	conn, reader := plainConn(t, caddy)
-	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n", path, caddy.Site)
-	answer, err := http.ReadResponse(reader, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	fmt.Fprintln(&log, answer.Status)
-	trial{}.writeHeader(&log, 1, answer.Header)
-	if answer.StatusCode == http.StatusSwitchingProtocols {
-		fmt.Fprintln(&log, said(t, conn, reader))
-	}
-	return log.String()
-}
-
-func said(t *testing.T, conn *net.TCPConn, reader *bufio.Reader) string {
-	fmt.Fprint(conn, "hello")
-	if err := conn.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(reader)
-	return fmt.Sprintf("%q %v", text, err)
 }
 
 func TestTransparentErrorWithoutBackendIsUnchanged(t *testing.T) {

@@ -11,18 +11,12 @@ import (
 
 func TestSupersedeHandsUndeliveredMessageToNewerPoll(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy, backend := startScripted(t, withHook(`
 	parker /news {
 		supersede {header.X-Page}
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`))
 	url := "http://" + caddy.Site + "/news"
 	older := caddytest.Get(t.Context(), url, "X-Page: 1")
 	backend.Next(t).Answer(http.StatusOK, "[]")
@@ -33,29 +27,19 @@ http://{$HOOK} {
 	newer := caddytest.Get(t.Context(), url+"?newer", "X-Page: 1")
 	first := backend.Next(t)
 	replay.Answer(http.StatusOK, "[]")
-	if a := answerIn(t, older); a.Body != "[]" || a.Release() != "timeout" {
-		t.Errorf("the older poll was answered %+v", a)
-	}
+	expect(t, "[]", "timeout", older)
 	first.Answer(http.StatusOK, "[]")
-	if a := answerIn(t, newer); a.Body != "hello" || a.Release() != "message" {
-		t.Errorf("the newer poll was answered %+v", a)
-	}
+	expect(t, "hello", "message", newer)
 }
 
 func TestWatchWakesAllWhenNewsSetsCookie(t *testing.T) {
 	t.Parallel()
-	backend := caddytest.NewScripted(t)
-	caddy := caddytest.Start(t, `
-http://{$SITE} {
+	caddy, backend := startScripted(t, withHook(`
 	parker /news {
 		watch 4s
 	}
 	reverse_proxy {$BACKEND}
-}
-http://{$HOOK} {
-	parker_publish
-}
-`, backend.Address)
+`))
 	var streams []*caddytest.Stream
 	for range 2 {
 		go func() { (<-backend.Asks()).Answer(http.StatusOK, "[]") }()
@@ -68,9 +52,7 @@ http://{$HOOK} {
 		t.Errorf("the other stream asked only %s later, in its own watch interval", took)
 	}
 	for _, stream := range streams {
-		if e := stream.Next(t); e.Data != "news" {
-			t.Errorf("the stream received %+v", e)
-		}
+		hears(t, stream, "news")
 	}
 }
 
@@ -101,17 +83,14 @@ http://{$HOOK} {
 	url := "http://" + caddy.Site + "/news"
 	body := strings.Repeat("x", 30_000)
 	do := func(method, url, body string) <-chan caddytest.Answer {
-		answers := make(chan caddytest.Answer, 1)
-		go func() { answers <- caddytest.Do(t.Context(), method, url, body) }()
+		answers := doLater(t, method, url, body)
 		return answers
 	}
 	for i := range 3 {
 		do(http.MethodPost, url, body)
 		caddy.AwaitWaiting(t, "news", i+1)
 	}
-	if a := answerIn(t, do(http.MethodPost, url, body)); a.Release() != "full" || a.Body != "[]" {
-		t.Errorf("beyond the limit, the poll was answered %+v", a)
-	}
+	expect(t, "[]", "full", do(http.MethodPost, url, body))
 	expectLogged(t, caddy, "the size of max_parked is reached", 1)
 	small := do(http.MethodGet, url, "")
 	caddy.AwaitWaiting(t, "news", 4)

@@ -22,9 +22,9 @@ type Handler struct {
 	Parks prometheus.Counter
 	Held  prometheus.Observer
 
-	// Running is the number of asks at the backend, and Queued that of the asks that
-	// wait for their turn.
-	Running, Queued prometheus.Gauge
+	// Running is the number of asks at the backend, Queued that of the asks that wait for
+	// their turn, and Joined that of the requests that wait for another one's ask.
+	Running, Queued, Joined prometheus.Gauge
 
 	// First, Replay and Look count the asks. A look is a replay that follows one that
 	// found nothing new.
@@ -64,6 +64,7 @@ func Of(name string) *Handler {
 		Held:          held.With(label),
 		Running:       running.With(label),
 		Queued:        queued.With(label),
+		Joined:        joined.With(label),
 		First:         of("first"),
 		Replay:        of("replay"),
 		Look:          of("look"),

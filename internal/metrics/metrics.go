@@ -31,6 +31,7 @@ var (
 
 	running = gauge("asks_running", "Number of asks currently at the backend.")
 	queued  = gauge("asks_queued", "Number of asks currently waiting for their turn.")
+	joined  = gauge("asks_joined", "Number of requests currently waiting for the answer to another request's ask.")
 	asks    = counter("asks_total", "Number of asks sent to the backend: a poll's first ask, a replay, or a look, which is a replay after one that found nothing new.", "kind")
 	shared  = counter("asks_shared_total", "Number of asks not sent to the backend because the answer to another ask was shared.", "kind")
 	failed  = counter("replays_failed_total", "Number of replays that the backend did not answer. They are tried again.")
@@ -51,7 +52,7 @@ var (
 
 // collectors are the collectors of all metrics.
 var collectors = []prometheus.Collector{
-	parked, groups, opened, sent, parks, ends, held, answers, running, queued, asks, shared, failed, slow, published, publishing,
+	parked, groups, opened, sent, parks, ends, held, answers, running, queued, joined, asks, shared, failed, slow, published, publishing,
 	ofBroker("history_bytes", "Memory used by the history in this process.", func(h brokers.Health) float64 { return float64(h.HistoryBytes) }),
 	ofBroker("broker_reachable", "Whether the broker can be reached: 1 or 0.", reachable),
 	ofBroker("broker_lag_seconds", "Time since this process was last known to have all events.", func(h brokers.Health) float64 { return h.Lag.Seconds() }),
