@@ -36,7 +36,7 @@ func serveCaddy(caddyfile string) error {
 		err = loadCaddy(caddyfile)
 	}
 	if err != nil {
-		return fmt.Errorf("Caddy: %w", err)
+		return fmt.Errorf("loading Caddy: %w", err)
 	}
 	return obey(os.Getenv("SITE"), os.Getenv("HOOK"))
 }

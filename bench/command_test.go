@@ -236,6 +236,8 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 		"-url https://example.com/":           "without TLS",
 		"-url /events":                        "it must begin with http://",
 		"-pid 1":                              "-pid requires -url",
+		"-profile x -compared 0":              "-profile requires -compared",
+		"-profile x -url http://a/":           "-profile requires -compared",
 		"-compared -1":                        "must not be negative",
 		"-compared 1 -url http://a/":          "-compared is only for parker",
 		"-publish http://127.0.0.1/":          "-publish requires -url",

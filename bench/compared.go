@@ -78,10 +78,10 @@ func measureCompared(ctx context.Context, o *options, bar *progress, r *report) 
 		}
 	}
 	r.Compared = &compared{Clients: o.compared}
-	if err := r.Compared.release(ctx, both, o.duration, bar); err != nil {
+	if err := r.Compared.release(ctx, both, o, bar); err != nil {
 		return err
 	}
-	if err := r.Compared.publish(ctx, both, o.duration, bar); err != nil {
+	if err := r.Compared.publish(ctx, both, o, bar); err != nil {
 		return err
 	}
 	if _, err := processorTime(os.Getpid()); err != nil {
@@ -94,15 +94,17 @@ func measureCompared(ctx context.Context, o *options, bar *progress, r *report) 
 
 // release publishes messages to the clients of both in turns for the duration, at least
 // one to each.
-func (f *compared) release(ctx context.Context, both [2]*contender, duration time.Duration, bar *progress) error {
+func (f *compared) release(ctx context.Context, both [2]*contender, o *options, bar *progress) error {
 	if err := inTurns(ctx, both, 0, (*contender).round, func(time.Duration) {}); err != nil {
 		return err
 	}
 	for _, c := range both { // the first round has made both allocate what they reuse
 		c.rounds, c.polling = nil, 0
 	}
-	if err := inTurns(ctx, both, duration, (*contender).round, func(passed time.Duration) {
-		bar.show("comparing polls", int(passed), int(duration))
+	if err := profiled(o.profile, "polls", both, func() error {
+		return inTurns(ctx, both, o.duration, (*contender).round, func(passed time.Duration) {
+			bar.show("comparing polls", int(passed), int(o.duration))
+		})
 	}); err != nil {
 		return err
 	}
@@ -115,15 +117,17 @@ func (f *compared) release(ctx context.Context, both [2]*contender, duration tim
 
 // publish publishes messages to both in turns for the duration, after all clients have
 // left.
-func (f *compared) publish(ctx context.Context, both [2]*contender, duration time.Duration, bar *progress) error {
+func (f *compared) publish(ctx context.Context, both [2]*contender, o *options, bar *progress) error {
 	for _, c := range both {
 		c.crowd.leave()
 		if err := c.target.await(ctx, c.crowd, 0); err != nil {
 			return err
 		}
 	}
-	if err := inTurns(ctx, both, duration, (*contender).batch, func(passed time.Duration) {
-		bar.show("comparing publishes", int(passed), int(duration))
+	if err := profiled(o.profile, "publishes", both, func() error {
+		return inTurns(ctx, both, o.duration, (*contender).batch, func(passed time.Duration) {
+			bar.show("comparing publishes", int(passed), int(o.duration))
+		})
 	}); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type options struct {
 	compared        int           // the number of clients of each server that is compared
 	duration        time.Duration // how long each kind of publish is measured
 	json            bool
+	profile         string // the folder for profiles of the servers that are compared, or ""
 
 	// The following options are only for another server.
 
@@ -47,6 +48,7 @@ func parse(args []string, complaints io.Writer) (*options, error) {
 	flags.IntVar(&o.streams, "streams", 5000, "number of open `streams`; 0: measure none")
 	flags.IntVar(&o.compared, "compared", 1000, "number of `clients` that poll parker and a bare net/http server in turns; 0: compare nothing")
 	flags.DurationVar(&o.duration, "duration", 5*time.Second, "`time` to measure each kind of publish, passing through, and each comparison")
+	flags.StringVar(&o.profile, "profile", "", "write profiles of the servers that are compared into this `folder`")
 	flags.BoolVar(&o.json, "json", false, "write the figures as JSON")
 	flags.Func("url", "measure the server at this `address`, which holds requests or streams events, instead of parker", o.readURL)
 	flags.Func("header", "a header `field` that clients send to that server, such as \"Authorization: Bearer x\"; may repeat", o.readHeader)
@@ -98,6 +100,9 @@ func (o *options) check(flags *flag.FlagSet) (flaw string) {
 		if given[name] && o.publication.url == "" {
 			return fmt.Sprintf("-%s requires -publish", name)
 		}
+	}
+	if given["profile"] && (o.url != nil || o.compared == 0) {
+		return "-profile requires -compared"
 	}
 	return ""
 }

@@ -81,6 +81,11 @@ const message = `{"price":42.5,"volume":1000}`
 // measureParker fills in the report.
 func measureParker(ctx context.Context, o *options, bar *progress, r *report) error {
 	o.limit(r)
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o777); err != nil {
+			return fmt.Errorf("making the folder for profiles: %w", err)
+		}
+	}
 	if err := measurePassing(ctx, o, bar, r); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"strings"
 )
 
 // serve runs this program as a server that is measured, if its environment says so. ok is
@@ -31,19 +33,53 @@ func serve() (ok bool, err error) {
 	return false, nil
 }
 
-// obey prints the server's addresses, and returns when standard input ends. For each line
-// that it reads, it returns unused memory to the system and prints a line.
+// The commands that a server reads from its standard input, one on each line, and its
+// answer to each unless there is an error.
+const (
+	freeMemory   = "free"
+	beginProfile = "begin " // followed by a path as a Go string
+	endProfile   = "end"
+	done         = "done"
+)
+
+// obey prints the server's addresses, and then obeys commands until standard input ends.
 func obey(site, hook string) error {
 	fmt.Println(site, hook)
+	var p profile
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		for range 3 { // each collection shrinks stacks by half
-			runtime.GC()
+		if err := carryOut(lines.Text(), &p); err != nil {
+			fmt.Println(err)
+		} else {
+			fmt.Println(done)
 		}
-		debug.FreeOSMemory()
-		fmt.Println("done")
 	}
 	return lines.Err()
+}
+
+func carryOut(command string, p *profile) error {
+	switch path, begins := strings.CutPrefix(command, beginProfile); {
+	case begins:
+		path, err := strconv.Unquote(path)
+		if err != nil {
+			return err
+		}
+		return p.begin(path)
+	case command == endProfile:
+		return p.end()
+	case command == freeMemory:
+		returnMemory()
+		return nil
+	}
+	return fmt.Errorf("%q is not a command", command)
+}
+
+// returnMemory returns unused memory to the system.
+func returnMemory() {
+	for range 3 { // each collection shrinks stacks by half
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
 }
 
 // process is a server that is measured.
@@ -120,11 +156,22 @@ func (p *process) publish(ctx context.Context, channel, message string) error {
 	return sent.send(ctx)
 }
 
+// tell sends a command to the process, and returns when it is done.
+func (p *process) tell(command string) error {
+	if _, err := io.WriteString(p.say, command+"\n"); err != nil || !p.hear.Scan() {
+		return errors.New("a measured server has ended")
+	}
+	if answer := p.hear.Text(); answer != done {
+		return errors.New(answer)
+	}
+	return nil
+}
+
 // memory makes the process return unused memory, and returns its resident memory in
 // bytes.
 func (p *process) memory() (int64, error) {
-	if _, err := io.WriteString(p.say, "\n"); err != nil || !p.hear.Scan() {
-		return 0, errors.New("measuring memory: the process has ended")
+	if err := p.tell(freeMemory); err != nil {
+		return 0, fmt.Errorf("measuring memory: %w", err)
 	}
 	return residentMemory(p.pid)
 }
