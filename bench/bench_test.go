@@ -12,8 +12,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if caddyfile, ok := os.LookupEnv(caddyfileVariable); ok {
-		if err := serveCaddy(caddyfile); err != nil {
+	if ok, err := serve(); ok {
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

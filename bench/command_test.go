@@ -43,8 +43,8 @@ func succeed(t *testing.T, args ...string) (out string) {
 
 func TestTheCommandMeasuresParker(t *testing.T) {
 	const clients = 50
-	r := command(t, "-parked", strconv.Itoa(clients), "-streams", strconv.Itoa(clients), "-duration", "100ms")
-	if r.Target != "parker" || r.Parked == nil || r.Streams == nil {
+	r := command(t, "-parked", strconv.Itoa(clients), "-streams", strconv.Itoa(clients), "-compared", strconv.Itoa(clients), "-duration", "100ms")
+	if r.Target != "parker" || r.Parked == nil || r.Streams == nil || r.Compared == nil {
 		t.Fatalf("the report lacks a part: %+v", r)
 	}
 	checkRelease(t, "a wake-up", r.Parked.WakeUp, clients)
@@ -54,9 +54,17 @@ func TestTheCommandMeasuresParker(t *testing.T) {
 	if b := r.Parked.Backend; b == nil || b.Polls != answers+clients || b.Asks < 1 || b.Saved <= 0 || b.Saved >= 1 {
 		t.Errorf("the backend was spared %+v of %d polls", b, answers+clients)
 	}
+	f := r.Compared
+	if f.Clients != clients || f.Rounds < 1 || f.Publishes < batch {
+		t.Errorf("compared are %d clients in %d rounds, and %d publishes", f.Clients, f.Rounds, f.Publishes)
+	}
+	checkPair(t, "time to the last client", f.Last)
+	checkPair(t, "publishes in a second", f.Rate)
 	if runtime.GOOS != "linux" {
 		return
 	}
+	checkPair(t, "processor time of a poll", f.Poll)
+	checkPair(t, "processor time of a publish", f.Publish)
 	checkMemory(t, r.Parked.Bytes)
 	checkMemory(t, r.Streams.Bytes)
 	if p := r.PassThrough; p == nil || p.Requests < batch || p.With < 1 || p.With > 100_000 || p.Without < 1 || p.Without > 100_000 || p.Ratio <= 0 {
@@ -76,6 +84,15 @@ func checkRelease(t *testing.T, by string, f *release, clients int) {
 		t.Errorf("%s: not each publish has released all: %+v", by, f)
 	case f.First <= 0 || f.First > f.P50 || f.P50 > f.P99 || f.P99 > f.Last || f.Last > float64(patience.Milliseconds()):
 		t.Errorf("%s: these times cannot be: %+v", by, f)
+	}
+}
+
+// checkPair checks that the figure of both servers is positive. Which one is better is not
+// a test's business: it depends on the machine.
+func checkPair(t *testing.T, what string, f *pair) {
+	t.Helper()
+	if f == nil || f.Parker <= 0 || f.Bare <= 0 || f.Ratio != f.Parker/f.Bare {
+		t.Errorf("%s: %+v", what, f)
 	}
 }
 
@@ -112,7 +129,7 @@ func TestTheCommandMeasuresAnotherServer(t *testing.T) {
 	if r.Parked.Bytes == nil && runtime.GOOS == "linux" {
 		t.Errorf("the memory of parked requests is not known: %v", r.Missing)
 	}
-	for _, figure := range []string{"pass_through", "parked.wake_up", "parked.backend", "streams.bytes_each"} {
+	for _, figure := range []string{"pass_through", "compared", "parked.wake_up", "parked.backend", "streams.bytes_each"} {
 		if r.Missing[figure] == "" {
 			t.Errorf("%s is missing without a reason: %v", figure, r.Missing)
 		}
@@ -219,6 +236,10 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 		"-url https://example.com/":           "without TLS",
 		"-url /events":                        "it must begin with http://",
 		"-pid 1":                              "-pid requires -url",
+		"-profile x -compared 0":              "-profile requires -compared",
+		"-profile x -url http://a/":           "-profile requires -compared",
+		"-compared -1":                        "must not be negative",
+		"-compared 1 -url http://a/":          "-compared is only for parker",
 		"-publish http://127.0.0.1/":          "-publish requires -url",
 		"-url http://a/ -publish /x":          "it must contain a host",
 		"-url http://a/ -publish-body x":      "-publish-body requires -publish",

@@ -1,10 +1,11 @@
 // Command bench measures the cost and the speed of parker on this machine: the memory of
 // a parked request and of a stream, the time from a publish to the first and the last
-// client, the asks that the backend is spared, and the processor time of a request that
-// passes through. It needs no other programs: it contains the clients and the backend,
-// and starts itself again as the Caddy that is measured.
+// client, the asks that the backend is spared, the processor time of a request that
+// passes through, and what a released poll costs in comparison with a bare net/http
+// server. It needs no other programs: it contains the clients and the backend, and starts
+// itself again as the Caddy that is measured.
 //
-//	go run ./bench [-parked 5000] [-streams 5000] [-duration 5s] [-json]
+//	go run ./bench [-parked 5000] [-streams 5000] [-compared 1000] [-duration 5s] [-json]
 //
 // With -url it measures another server whose URL holds requests or streams events. A
 // request to the URL in -publish must make that server answer all of them:
@@ -27,9 +28,9 @@ import (
 )
 
 func main() {
-	if caddyfile, ok := os.LookupEnv(caddyfileVariable); ok {
-		if err := serveCaddy(caddyfile); err != nil {
-			fmt.Fprintln(os.Stderr, "bench: Caddy:", err)
+	if ok, err := serve(); ok {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench: a measured server:", err)
 			os.Exit(1)
 		}
 		return

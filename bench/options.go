@@ -19,8 +19,10 @@ import (
 // options are the command's options.
 type options struct {
 	parked, streams int           // the number of parked requests and of streams
+	compared        int           // the number of clients of each server that is compared
 	duration        time.Duration // how long each kind of publish is measured
 	json            bool
+	profile         string // the folder for profiles of the servers that are compared, or ""
 
 	// The following options are only for another server.
 
@@ -44,7 +46,9 @@ func parse(args []string, complaints io.Writer) (*options, error) {
 	flags.SetOutput(complaints)
 	flags.IntVar(&o.parked, "parked", 5000, "number of parked `requests`; 0: measure none")
 	flags.IntVar(&o.streams, "streams", 5000, "number of open `streams`; 0: measure none")
-	flags.DurationVar(&o.duration, "duration", 5*time.Second, "`time` to measure each kind of publish, and passing through")
+	flags.IntVar(&o.compared, "compared", 1000, "number of `clients` that poll parker and a bare net/http server in turns; 0: compare nothing")
+	flags.DurationVar(&o.duration, "duration", 5*time.Second, "`time` to measure each kind of publish, passing through, and each comparison")
+	flags.StringVar(&o.profile, "profile", "", "write profiles of the servers that are compared into this `folder`")
 	flags.BoolVar(&o.json, "json", false, "write the figures as JSON")
 	flags.Func("url", "measure the server at this `address`, which holds requests or streams events, instead of parker", o.readURL)
 	flags.Func("header", "a header `field` that clients send to that server, such as \"Authorization: Bearer x\"; may repeat", o.readHeader)
@@ -75,8 +79,8 @@ func (o *options) check(flags *flag.FlagSet) (flaw string) {
 	switch {
 	case flags.NArg() > 0:
 		return fmt.Sprintf("%q is not understood: -h lists the flags", flags.Arg(0))
-	case o.parked < 0 || o.streams < 0:
-		return "-parked and -streams must not be negative"
+	case o.parked < 0 || o.streams < 0 || o.compared < 0:
+		return "-parked, -streams and -compared must not be negative"
 	case o.duration < 0 || o.settle < 0:
 		return "-duration and -settle must not be negative"
 	case o.url != nil && o.parked == 0 && o.streams == 0:
@@ -89,10 +93,16 @@ func (o *options) check(flags *flag.FlagSet) (flaw string) {
 			return fmt.Sprintf("-%s requires -url", name)
 		}
 	}
+	if given["compared"] && o.url != nil {
+		return "-compared is only for parker: it does not go with -url"
+	}
 	for _, name := range []string{"publish-method", "publish-body", "publish-header"} {
 		if given[name] && o.publication.url == "" {
 			return fmt.Sprintf("-%s requires -publish", name)
 		}
+	}
+	if given["profile"] && (o.url != nil || o.compared == 0) {
+		return "-profile requires -compared"
 	}
 	return ""
 }
@@ -139,12 +149,15 @@ func readField(text string) (name, value string, err error) {
 // limit reduces the numbers of clients to the connections that this process can have. It
 // adds a note to the report if they are fewer than requested.
 func (o *options) limit(r *report) {
-	o.parked = fitting("-parked", o.parked, r)
-	o.streams = fitting("-streams", o.streams, r)
+	o.parked = fitting("-parked", o.parked, 1, r)
+	o.streams = fitting("-streams", o.streams, 1, r)
+	o.compared = fitting("-compared", o.compared, 2, r)
 }
 
-func fitting(name string, clients int, r *report) int {
-	most := max(openfiles.Limit()-spareFiles, 0)
+// fitting returns how many of the clients can connect at the same time to each of so many
+// servers.
+func fitting(name string, clients, servers int, r *report) int {
+	most := max(openfiles.Limit()-spareFiles, 0) / servers
 	if clients > most {
 		r.note("%s %d: a process can have only %s open files (ulimit -n), so only %s are measured", name, clients, grouped(openfiles.Limit()), grouped(most))
 	}

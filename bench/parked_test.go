@@ -29,7 +29,7 @@ func parkedBytes(b *testing.B, holder string) {
 		b.Fatal(err)
 	}
 	defer s.stop()
-	t := s.target("messages", new(progress))
+	t := s.caddy.target("messages", new(progress))
 	if holder == "bare" {
 		t.waiting = func(ctx context.Context, _ *crowd) (int, error) { return heldBare(ctx, s.caddy.site) }
 	}

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 )
 
@@ -57,34 +54,6 @@ func (s *subject) stop() {
 	s.backend.stop()
 }
 
-// target returns the target whose clients wait on a channel.
-func (s *subject) target(channel string, bar *progress) *target {
-	return &target{
-		url:     &url.URL{Scheme: "http", Host: s.caddy.site, Path: "/" + channel},
-		memory:  s.caddy.memory,
-		waiting: func(ctx context.Context, _ *crowd) (int, error) { return s.waiting(ctx, channel) },
-		bar:     bar,
-	}
-}
-
-// waiting returns the number of requests and streams that wait on a channel.
-func (s *subject) waiting(ctx context.Context, channel string) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.caddy.hook+"/"+channel, nil)
-	if err != nil {
-		return 0, err
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, err
-	}
-	defer answer.Body.Close()
-	var report struct{ Waiting, Streams int }
-	if err := json.NewDecoder(answer.Body).Decode(&report); err != nil {
-		return 0, fmt.Errorf("counting waiting requests: the hook answered %s: %w", answer.Status, err)
-	}
-	return report.Waiting + report.Streams, nil
-}
-
 // warm connects and disconnects some clients, so that memory that Caddy allocates once is
 // not counted as memory of clients.
 func (s *subject) warm(ctx context.Context, t *target, streams bool) error {
@@ -103,12 +72,7 @@ func (s *subject) warm(ctx context.Context, t *target, streams bool) error {
 // wake gives the backend news, and publishes without a message.
 func (s *subject) wake(ctx context.Context) error {
 	s.backend.version.Add(1)
-	return s.publish(ctx, "messages", "")
-}
-
-func (s *subject) publish(ctx context.Context, channel, message string) error {
-	p := publication{url: "http://" + s.caddy.hook + "/" + channel, method: http.MethodPost, body: message}
-	return p.send(ctx)
+	return s.caddy.publish(ctx, "messages", "")
 }
 
 // message is the message that is published, and the answer that passes through.
@@ -117,6 +81,11 @@ const message = `{"price":42.5,"volume":1000}`
 // measureParker fills in the report.
 func measureParker(ctx context.Context, o *options, bar *progress, r *report) error {
 	o.limit(r)
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o777); err != nil {
+			return fmt.Errorf("making the folder for profiles: %w", err)
+		}
+	}
 	if err := measurePassing(ctx, o, bar, r); err != nil {
 		return err
 	}
@@ -128,6 +97,11 @@ func measureParker(ctx context.Context, o *options, bar *progress, r *report) er
 	if o.streams > 0 {
 		if err := measureStreams(ctx, o, bar, r); err != nil {
 			return fmt.Errorf("streams: %w", err)
+		}
+	}
+	if o.compared > 0 {
+		if err := measureCompared(ctx, o, bar, r); err != nil {
+			return fmt.Errorf("comparing with a bare server: %w", err)
 		}
 	}
 	return nil
@@ -155,7 +129,7 @@ func measureParked(ctx context.Context, o *options, bar *progress, r *report) er
 		return err
 	}
 	defer s.stop()
-	t := s.target("messages", bar)
+	t := s.caddy.target("messages", bar)
 	if err := s.warm(ctx, t, false); err != nil {
 		return err
 	}
@@ -172,7 +146,7 @@ func measureParked(ctx context.Context, o *options, bar *progress, r *report) er
 		return err
 	}
 	if f.Message, err = t.publishes(ctx, c, "releasing by messages", o.duration, func(ctx context.Context) error {
-		return s.publish(ctx, "messages", message)
+		return s.caddy.publish(ctx, "messages", message)
 	}); err != nil {
 		return err
 	}
@@ -192,7 +166,7 @@ func measureStreams(ctx context.Context, o *options, bar *progress, r *report) e
 		return err
 	}
 	defer s.stop()
-	t := s.target("events", bar)
+	t := s.caddy.target("events", bar)
 	if err := s.warm(ctx, t, true); err != nil {
 		return err
 	}
@@ -205,7 +179,7 @@ func measureStreams(ctx context.Context, o *options, bar *progress, r *report) e
 	}
 	r.missing("streams.bytes_each", noMemory)
 	f.Message, err = t.publishes(ctx, c, "messages to streams", o.duration, func(ctx context.Context) error {
-		return s.publish(ctx, "events", message)
+		return s.caddy.publish(ctx, "events", message)
 	})
 	r.Streams = f
 	return err

@@ -13,6 +13,7 @@ var (
 	errNotFresh      = errors.New("parked requests were measured before: restart the server and use -parked 0")
 	errOtherBackend  = errors.New("requests at that server's backend are not counted")
 	errNoCompare     = errors.New("there is no measurement without that server to compare with")
+	errOnlyParker    = errors.New("only parker is compared with a bare server")
 	errOneWay        = errors.New("all requests of -publish count as messages")
 )
 
@@ -21,6 +22,7 @@ var (
 func measurePeer(ctx context.Context, o *options, bar *progress, r *report) error {
 	o.limit(r)
 	r.missing("pass_through", errNoCompare)
+	r.missing("compared", errOnlyParker)
 	t := &target{url: o.url, header: o.header, settle: o.settle, bar: bar, memory: func() (int64, error) { return memoryOf(o.pids) }}
 	if o.parked > 0 {
 		t.waiting = func(_ context.Context, c *crowd) (int, error) {

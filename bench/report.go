@@ -15,6 +15,7 @@ type report struct {
 	Parked      *parked      `json:"parked"`
 	Streams     *streams     `json:"streams"`
 	PassThrough *passThrough `json:"pass_through"`
+	Compared    *compared    `json:"compared"`
 
 	// Missing maps the name of a figure, such as parked.bytes_each, to the reason why it
 	// could not be measured.

@@ -33,6 +33,7 @@ func (r *report) writeTable(w io.Writer) error {
 		t.spared(r, f.Backend)
 	}
 	t.passThrough(r)
+	t.compared(r)
 	for _, note := range r.Notes {
 		fmt.Fprintf(&t.text, "\n%s\n", note)
 	}
@@ -77,6 +78,26 @@ func (t *table) passThrough(r *report) {
 		return
 	}
 	t.row(what, "%.0f µs, without parker %.0f µs: %+.1f %%", f.With, f.Without, 100*(f.Ratio-1))
+}
+
+func (t *table) compared(r *report) {
+	f := r.Compared
+	if f == nil {
+		return
+	}
+	fmt.Fprintf(&t.text, "\n%-38s %10s %10s %7s\n", fmt.Sprintf("%s clients in %s rounds", grouped(f.Clients), grouped(f.Rounds)), "parker", "bare", "ratio")
+	t.pair(r, "processor time of a released poll, µs", "compared.poll_us", f.Poll)
+	t.pair(r, "from a publish to the last client, ms", "compared.last_ms", f.Last)
+	t.pair(r, "processor time of a publish, µs", "compared.publish_us", f.Publish)
+	t.pair(r, "publishes in a second", "compared.publishes_per_second", f.Rate)
+}
+
+func (t *table) pair(r *report, what, name string, f *pair) {
+	if f == nil {
+		t.row(what, "%10s   %s", "-", r.Missing[name])
+		return
+	}
+	t.row(what, "%10.1f %10.1f %7.2f", f.Parker, f.Bare, f.Ratio)
 }
 
 func (t *table) row(what, format string, args ...any) {

@@ -35,18 +35,7 @@ type target struct {
 // takes at the server. noMemory is the reason if that is not known.
 func (t *target) gather(ctx context.Context, c *crowd, n int) (bytesEach *int64, noMemory, err error) {
 	before, noMemory := t.memory()
-	for come := 0; come < n; {
-		t.bar.show("connecting", come, n)
-		more := min(group, n-come)
-		if err := c.add(ctx, more); err != nil {
-			return nil, nil, err
-		}
-		come += more
-		if err := t.await(ctx, c, come); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := t.rest(ctx); err != nil {
+	if err := t.connect(ctx, c, n); err != nil {
 		return nil, nil, err
 	}
 	if _, lost := c.size(); lost != nil || noMemory != nil {
@@ -57,6 +46,22 @@ func (t *target) gather(ctx context.Context, c *crowd, n int) (bytesEach *int64,
 		return nil, noMemory, nil
 	}
 	return new((after - before) / int64(n)), nil, nil
+}
+
+// connect adds n clients, and returns when they wait.
+func (t *target) connect(ctx context.Context, c *crowd, n int) error {
+	for come := 0; come < n; {
+		t.bar.show("connecting", come, n)
+		more := min(group, n-come)
+		if err := c.add(ctx, more); err != nil {
+			return err
+		}
+		come += more
+		if err := t.await(ctx, c, come); err != nil {
+			return err
+		}
+	}
+	return t.rest(ctx)
 }
 
 // publishes publishes again and again for the duration, at least once, and measures the
