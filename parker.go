@@ -285,7 +285,7 @@ func (h *Handler) client(r *http.Request, streams bool) parking.Client {
 	client := parking.Client{Address: limit.Client(address), Supersede: h.supersedeKey(r)}
 	if *h.PerBrowser > 0 && !streams {
 		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-		client.Browser = parking.BrowserOf(r, original.URL.Path)
+		client.Browser = parking.BrowserOf(r, client.Address, original.URL.Path)
 	}
 	return client
 }

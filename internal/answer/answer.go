@@ -81,7 +81,8 @@ type Report struct {
 func (s Report) Put(header http.Header) {
 	status := "parker; park=0.0; release=none; detail=news"
 	if s.Parked > 0 || s.Release != None || s.Detail != News {
-		text := appendSeconds([]byte("parker; park="), s.Parked)
+		var memory [64]byte
+		text := appendSeconds(append(memory[:0], "parker; park="...), s.Parked)
 		text = append(append(text, "; release="...), s.Release...)
 		if s.Release == None && s.Detail != "" {
 			text = append(append(text, "; detail="...), s.Detail...)

@@ -81,8 +81,8 @@ func (t *attempt) wasCut(r *ask.Result) bool {
 	if r.Answer != nil {
 		return t.cut(r.Answer.Status, r.Answer.Header)
 	}
-	var handlerErr caddyhttp.HandlerError
-	return errors.As(r.Err, &handlerErr) && t.cut(handlerErr.StatusCode, nil)
+	handlerErr, ok := errors.AsType[caddyhttp.HandlerError](r.Err)
+	return ok && t.cut(handlerErr.StatusCode, nil)
 }
 
 // overlap leaves the request to a handler further in that holds it. This one lets the

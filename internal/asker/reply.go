@@ -66,8 +66,8 @@ func isUnavailable(status int) bool {
 
 // isUnavailableError reports whether handlers failed because the backend is unavailable.
 func isUnavailableError(err error) bool {
-	var handlerErr caddyhttp.HandlerError
-	return errors.As(err, &handlerErr) && isUnavailable(handlerErr.StatusCode)
+	handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err)
+	return ok && isUnavailable(handlerErr.StatusCode)
 }
 
 // StatusOf returns the status with which Caddy answers a handler's error.

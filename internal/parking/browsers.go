@@ -1,20 +1,12 @@
 package parking
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/lot"
 )
-
-// Key is a digest of what requests have in common that are limited together.
-type Key [sha256.Size]byte
-
-// KeyOf returns the key of requests that have these values in common.
-func KeyOf(values ...string) Key { return sha256.Sum256(fmt.Appendf(nil, "%q", values)) }
 
 // Browsers keeps polls from using up all connections of a browser. Over HTTP/1.1, browsers
 // open six to a site, and all other requests of the page would wait for one. The zero value
@@ -76,46 +68,40 @@ func (b *Browsers) exit(key Key, w *lot.Waiter) {
 	b.parked[key] = polls
 }
 
-// Browser is what the browser that sent a request is recognized by, in addition to its
-// address.
-type Browser struct {
-	host, path     string
-	agent, cookies []string
-}
+// Browser is the browser that has sent a request, as far as it is recognized: on the
+// request's path, and on all paths of the site. It is the zero value if its polls are not
+// limited.
+type Browser struct{ onPath, onSite Key }
 
-// BrowserOf returns the browser of a request whose client asked for path. It is the zero
-// value if polls must not be limited: without cookies all browsers at one address could be
-// the same, and over HTTP/2 there are enough connections.
-func BrowserOf(r *http.Request, path string) (b Browser) {
-	if cookies := r.Header["Cookie"]; r.ProtoMajor == 1 && len(cookies) > 0 {
-		b = Browser{host: r.Host, path: path, agent: r.Header["User-Agent"], cookies: cookies}
+// BrowserOf returns the browser at an address that has sent a request, whose client asked
+// for path. Without cookies all browsers at one address could be the same, and over HTTP/2
+// there are enough connections, so these polls are not limited.
+func BrowserOf(r *http.Request, address, path string) (b Browser) {
+	cookies := r.Header["Cookie"]
+	if r.ProtoMajor != 1 || len(cookies) == 0 {
+		return b
 	}
+	var memory [512]byte
+	all := appendValues(memory[:0], address, r.Host)
+	all = appendValues(all, r.Header["User-Agent"]...)
+	all = appendValues(all, cookies...)
+	b.onSite = keyOf(all)
+	b.onPath = keyOf(appendValues(all, path))
 	return b
-}
-
-func (b Browser) key(address, path string) Key {
-	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", address, b.host, path, b.agent, b.cookies))
 }
 
 // browse counts the parked request as one of its browser's: on its path, and on all paths
 // of the site, where one connection must stay free for other requests.
 func (s *Space) browse() {
-	browser := s.client.Browser
-	if len(browser.cookies) == 0 {
-		return
+	if b := s.client.Browser; b != (Browser{}) {
+		s.config.Limits.Browsers.enter(b.onPath, s.Waiter, s.config.PerBrowser)
+		s.config.Limits.Browsers.enter(b.onSite, s.Waiter, browserConnections-1)
 	}
-	if s.counts.browser == ([2]Key{}) {
-		s.counts.browser = [2]Key{browser.key(s.client.Address, browser.path), browser.key(s.client.Address, "")}
-	}
-	s.config.Limits.Browsers.enter(s.counts.browser[0], s.Waiter, s.config.PerBrowser)
-	s.config.Limits.Browsers.enter(s.counts.browser[1], s.Waiter, browserConnections-1)
 }
 
 func (s *Space) unbrowse() {
-	if s.counts.browser == ([2]Key{}) {
-		return
-	}
-	for _, key := range s.counts.browser {
-		s.config.Limits.Browsers.exit(key, s.Waiter)
+	if b := s.client.Browser; b != (Browser{}) {
+		s.config.Limits.Browsers.exit(b.onPath, s.Waiter)
+		s.config.Limits.Browsers.exit(b.onSite, s.Waiter)
 	}
 }

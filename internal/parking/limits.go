@@ -36,11 +36,10 @@ type Client struct {
 
 // counts is what a request counts for.
 type counts struct {
-	client  bool        // it is one of its client's parked requests
-	browser [2]Key      // of its browser's parked polls: on its path, and on all paths
-	size    int64       // of what it holds while it is parked, without the answer
-	answer  *ask.Answer // that is kept for it; counted once for all that share it
-	full    error       // the limit that keeps it from being parked
+	client bool        // it is one of its client's parked requests
+	size   int64       // of what it holds while it is parked, without the answer
+	answer *ask.Answer // that is kept for it; counted once for all that share it
+	full   error       // the limit that keeps it from being parked
 }
 
 // The limits that keep a request from being held.

@@ -67,7 +67,7 @@ func TestSpaceParkEndsOldestPollOfOneBrowser(t *testing.T) {
 		r := &http.Request{Host: "site.test", ProtoMajor: 1, Header: http.Header{"Cookie": {"id=1"}}}
 		var spaces []*Space
 		for range 3 {
-			s := c.space(Client{Address: "192.0.2.1", Browser: BrowserOf(r, "/poll")}, "a")
+			s := c.space(Client{Address: "192.0.2.1", Browser: BrowserOf(r, "192.0.2.1", "/poll")}, "a")
 			if !s.Park(time.Now().Add(time.Minute)) {
 				t.Fatal("the request was not parked")
 			}
