@@ -11,7 +11,7 @@ import (
 // parked or held, and either both are subscribers or neither is.
 func (w *Waiter) Inherit(from *Waiter) {
 	from.mu.Lock()
-	event, moved, superseded, lost := from.event, from.moved, from.superseded, from.lost
+	loss, event, moved, superseded, lost := from.loss, from.event, from.moved, from.superseded, from.lost
 	var queued []*Event
 	overflowed := false
 	if from.queue != nil {
@@ -25,22 +25,27 @@ func (w *Waiter) Inherit(from *Waiter) {
 	w.moved = w.moved || moved
 	w.superseded = w.superseded || superseded
 	w.lost = max(w.lost, lost)
-	w.precededBy(event)
+	w.precededBy(loss, event)
 	if w.queue != nil {
 		w.queue.precede(queued, overflowed, w.wanted)
 	}
 }
 
-// inherit gives an earlier event to a waiter that is neither parked nor held.
-func (w *Waiter) inherit(e *Event) {
+// inherit gives what another waiter has noted to a waiter that is neither parked nor held:
+// a loss and an earlier event, each of which may be nil.
+func (w *Waiter) inherit(loss, e *Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.moved = true
-	w.precededBy(e)
+	w.precededBy(loss, e)
 }
 
-// precededBy notes an event that came before the noted one. The caller holds mu.
-func (w *Waiter) precededBy(e *Event) {
+// precededBy notes a loss and an event that came before the noted ones. Each may be nil.
+// The caller holds mu.
+func (w *Waiter) precededBy(loss, e *Event) {
+	if w.loss == nil {
+		w.loss = loss
+	}
 	if e = w.wanted(e); e != nil && !w.knows(e) && (w.event == nil || !w.event.outweighs(e)) {
 		w.event = e
 	}

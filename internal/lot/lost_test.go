@@ -69,6 +69,84 @@ func TestNeitherAnAskNorAMessageHidesThatEventsWereLost(t *testing.T) {
 	}
 }
 
+func TestWaiterGetsMessageAfterItWasToldThatEventsWereLost(t *testing.T) {
+	passOn := map[string]func(l *Lot, w *Waiter) *Waiter{
+		"own": func(_ *Lot, w *Waiter) *Waiter { return w },
+		"inherited": func(l *Lot, w *Waiter) *Waiter {
+			heir := l.Register([]string{"a"}, Messages)
+			heir.Inherit(w)
+			return heir
+		},
+		"superseded": func(l *Lot, w *Waiter) *Waiter {
+			newer := l.Register([]string{"a"}, Messages)
+			w.Supersede(newer)
+			return newer
+		},
+	}
+	for order, events := range map[string][]brokers.Event{
+		"message first": {message("a", "1"), lost},
+		"loss first":    {lost, message("a", "1")},
+		"with others":   {wakeUp("a"), lost, wakeUp("a"), message("a", "1"), wakeUp("a"), lost, message("a", "2")},
+	} {
+		for way, passOn := range passOn {
+			t.Run(order+", "+way, func(t *testing.T) {
+				l := New()
+				w := l.Register([]string{"a"}, Messages)
+				for _, e := range events {
+					l.Release(e)
+				}
+				w = passOn(l, w)
+				if w.HasMessage() {
+					t.Error("a message comes before the loss")
+				}
+				if o, parked := parkNow(w); parked || !o.Event.Lost() {
+					t.Errorf("the first park ended with %+v, %t", o, parked)
+				}
+				w.Note() // the backend is asked
+				if !w.HasMessage() {
+					t.Error("no message comes after the loss")
+				}
+				if o, parked := parkNow(w); parked || o.Event.Message == nil || string(o.Event.Message.Body) != "1" {
+					t.Errorf("the second park ended with %+v, %t", o, parked)
+				}
+			})
+		}
+	}
+}
+
+// At its deadline a waiter is not parked again. A client with a position gets no message
+// then, as it would not learn of the loss.
+func TestTakeMessageDoesNotHideLossFromClientWithPosition(t *testing.T) {
+	for _, test := range []struct {
+		known    brokers.Position
+		interest Interest
+		want     bool
+	}{
+		{brokers.Position{}, Messages, true},
+		{brokers.Position{Epoch: "e", Offset: 2}, Messages, false},
+		{brokers.Position{}, MessagesOnly, false},
+	} {
+		l := New()
+		w := l.RegisterAfter(test.known, []string{"a"}, test.interest)
+		l.Release(lost)
+		l.Release(messageAt(3))
+		if got := w.TakeMessage() != nil; got != test.want {
+			t.Errorf("after %v with interest %d: a message %t, want %t", test.known, test.interest, got, test.want)
+		}
+	}
+}
+
+func TestWakeUpIsPartOfLoss(t *testing.T) {
+	l := New()
+	w := l.Register([]string{"a"}, Messages)
+	l.Release(lost)
+	l.Release(wakeUp("a"))
+	parkNow(w)
+	if o, parked := parkNow(w); !parked {
+		t.Errorf("parked again, it was released with %+v", o)
+	}
+}
+
 func TestASubscriberHearsWhereEventsWereLost(t *testing.T) {
 	for _, interest := range []Interest{WakeUps, Messages, MessagesOnly} {
 		l := New()

@@ -41,9 +41,10 @@ func (c Cause) String() string {
 type Outcome struct {
 	Cause Cause
 
-	// Event is set if the cause is Published. Of the events that came, it is one that
-	// says that others are lost, otherwise the first with a message, otherwise the
-	// first. A subscriber calls [Waiter.Take] instead.
+	// Event is set if the cause is Published. If events were lost, it is the event that
+	// says so; a message that has come as well is the outcome of the next park. Otherwise
+	// it is the first event with a message, otherwise the first. A subscriber calls
+	// [Waiter.Take] instead.
 	Event *Event
 }
 
@@ -73,8 +74,9 @@ type Waiter struct {
 	about      any
 	state      state
 	moved      bool   // an event came since Note
-	event      *Event // the event that the next park ends with
-	queue      *queue // instead of event; nil: it is not a subscriber
+	loss       *Event // says that others are lost, or nil; the next park ends with it
+	event      *Event // the event that the next park ends with if there is no loss
+	queue      *queue // instead of loss and event; nil: it is not a subscriber
 	lost       uint64 // the last event that says that others are lost
 	superseded bool
 	release    func(Outcome)
@@ -121,15 +123,9 @@ func (w *Waiter) Note() {
 }
 
 // outweighs reports whether an event replaces one that was noted before, which may be
-// nil.
+// nil. Neither says that others are lost.
 func (e *Event) outweighs(noted *Event) bool {
-	switch {
-	case noted == nil || e.Lost():
-		return true
-	case noted.Lost():
-		return false
-	}
-	return noted.Message == nil && e.Message != nil
+	return noted == nil || noted.Message == nil && e.Message != nil
 }
 
 // Moved reports whether an event came since Note.
@@ -145,9 +141,9 @@ func (w *Waiter) Park(p Parking) (Outcome, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.superseded && (w.event == nil || w.event.isWakeUp()):
+	case w.superseded && w.loss == nil && (w.event == nil || w.event.isWakeUp()):
 		return Outcome{Cause: Superseded}, false
-	case w.event != nil || w.queue.waiting():
+	case w.loss != nil || w.event != nil || w.queue.waiting():
 		return w.takeEvent(), false
 	}
 	if !w.open && !w.lot.addParked() {
@@ -190,25 +186,31 @@ func (w *Waiter) Heed(until time.Time, release func(Outcome)) bool {
 	return true
 }
 
-// TakeMessage takes the noted event if it has a message. Otherwise it returns nil. A
-// subscriber calls [Waiter.Take] instead.
+// TakeMessage takes the noted event if it has a message. Otherwise it returns nil, and also
+// if events were lost and the client must learn that first. A subscriber calls
+// [Waiter.Take] instead.
 func (w *Waiter) TakeMessage() *Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.event == nil || w.event.Message == nil {
+	if w.event == nil || w.event.Message == nil || w.loss != nil && w.hasPosition() {
 		return nil
 	}
+	w.loss = nil
 	return w.takeEvent().Event
 }
 
-// HasMessage reports whether a message has come that was not taken yet.
+// hasPosition reports whether the client has a position, or gets one if events are lost.
+func (w *Waiter) hasPosition() bool { return w.known.Epoch != "" || w.interest == MessagesOnly }
+
+// HasMessage reports whether a message has come that was not taken yet and that the next
+// park ends with.
 func (w *Waiter) HasMessage() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.queue != nil {
 		return slices.ContainsFunc(w.queue.events, func(e *Event) bool { return e.Message != nil })
 	}
-	return w.event != nil && w.event.Message != nil
+	return w.loss == nil && w.event != nil && w.event.Message != nil
 }
 
 // Leave ends a park or a hold without an outcome. It returns false if there is none to
@@ -236,13 +238,16 @@ func (w *Waiter) Look() bool { return w.end(Looked) }
 func (w *Waiter) Supersede(newer *Waiter) {
 	w.mu.Lock()
 	w.superseded = true
-	var noted *Event
-	if newer != nil && newer.hears(w.event) {
-		noted, w.event = w.event, nil
+	var loss, noted *Event
+	if newer != nil {
+		loss, w.loss = w.loss, nil
+		if newer.hears(w.event) {
+			noted, w.event = w.event, nil
+		}
 	}
 	w.mu.Unlock()
-	if noted != nil {
-		newer.inherit(noted)
+	if loss != nil || noted != nil {
+		newer.inherit(loss, noted)
 	}
 	w.end(Superseded)
 }
@@ -250,8 +255,8 @@ func (w *Waiter) Supersede(newer *Waiter) {
 // hears reports whether the event, which may be nil, is on one of the waiter's channels. It
 // reads only the channels of its links, because the rest belongs to the shards.
 func (w *Waiter) hears(e *Event) bool {
-	if e == nil || e.Lost() {
-		return e != nil
+	if e == nil {
+		return false
 	}
 	for i := range w.links {
 		if w.links[i].channel.name == e.Channel {
@@ -297,7 +302,7 @@ func (w *Waiter) end(cause Cause) bool {
 		return false
 	}
 	outcome := Outcome{Cause: cause}
-	if w.spreading && w.event != nil && w.event.Message != nil {
+	if w.spreading && w.loss == nil && w.event != nil && w.event.Message != nil {
 		outcome = w.takeEvent() // what was noted first counts
 	}
 	release := w.free()
@@ -325,6 +330,8 @@ func (w *Waiter) noted(e *Event) (release func(Outcome), outcome Outcome, counte
 	switch {
 	case w.queue != nil:
 		w.queue.put(e)
+	case e.Lost():
+		w.loss = e
 	case e.outweighs(w.event):
 		w.event = e
 	}
@@ -369,8 +376,17 @@ func (w *Waiter) expired(now time.Duration) {
 	release(outcome)
 }
 
-// takeEvent returns the outcome of the noted event. The caller holds mu.
+// takeEvent returns the outcome of the noted events. If that is a loss, a message stays
+// noted. The caller holds mu.
 func (w *Waiter) takeEvent() Outcome {
+	if w.loss != nil {
+		o := Outcome{Cause: Published, Event: w.loss}
+		w.loss = nil
+		if w.event != nil && w.event.isWakeUp() {
+			w.event = nil
+		}
+		return o
+	}
 	o := Outcome{Cause: Published, Event: w.event}
 	w.event = nil
 	return o
