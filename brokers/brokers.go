@@ -133,14 +133,10 @@ type Event struct {
 func (e Event) Lost() bool { return e.Channel == "" }
 
 // Origin is what tells an event apart. Its zero value is that of a broker with one
-// process and one count, where the position does.
+// process, where the position does.
 type Origin struct {
-	// Shard is which of the broker's counts has counted the event; the position's
-	// offset there is its own.
-	Shard int
-
-	// Uncounted says that none had when the event was delivered. If one does later,
-	// Counted is the offset there; it is 0 until then, and nil where none ever will.
+	// Uncounted says that the event was not counted when it was delivered. If it is
+	// later, Counted is its offset; it is 0 until then, and nil where it never will be.
 	Uncounted bool
 	Counted   *atomic.Uint64
 

@@ -7,19 +7,16 @@ import (
 	"strings"
 )
 
-// Position is what a client knows of a broker's events: all up to an offset, in
-// each of the broker's counts. A count is of all events, not of one channel's, so
-// one position serves any set of channels. Epoch changes when the counts are lost.
+// Position is what a client knows of a broker's events: all up to an offset. That
+// counts all events, not one channel's, so one position serves any set of channels.
+// Epoch changes when the count is lost.
 //
 // Positions can be compared with ==. The zero value is none.
 type Position struct {
-	Epoch string
-
-	// Offset is that in the first count, mostly the only one.
+	Epoch  string
 	Offset uint64
 
-	// rest is the remainder of what String writes: the offsets in the further
-	// counts, then what the position covers besides.
+	// rest is the remainder of what String writes: what the position covers besides.
 	rest string
 }
 
@@ -30,17 +27,11 @@ type Ahead struct {
 	Number uint64
 }
 
-// NewPosition makes a position of the offsets in all counts, one at least, and of
-// what it covers besides, at most one for each node.
-func NewPosition(epoch string, offsets []uint64, ahead []Ahead) Position {
-	p := Position{Epoch: epoch, Offset: offsets[0]}
-	if len(offsets) == 1 && len(ahead) == 0 {
-		return p
-	}
+// NewPosition makes a position of an offset, and of what it covers besides, at most one
+// for each node.
+func NewPosition(epoch string, offset uint64, ahead []Ahead) Position {
+	p := Position{Epoch: epoch, Offset: offset}
 	var rest []byte
-	for _, offset := range offsets[1:] {
-		rest = strconv.AppendUint(append(rest, '.'), offset, 10)
-	}
 	ahead = slices.SortedFunc(slices.Values(ahead), func(a, b Ahead) int { return strings.Compare(a.Node, b.Node) })
 	for _, a := range ahead {
 		rest = append(append(append(rest, '~'), a.Node...), '.')
@@ -57,36 +48,12 @@ const prefix = "parker."
 
 // String is the position as clients see it:
 //
-//	parker.<epoch>-<offset>[.<offset>...][~<node>.<number>...]
+//	parker.<epoch>-<offset>[~<node>.<number>...]
 //
 // They only ever hand it back. All its characters can stand in a URL, in a cookie and
 // in a header field as they are (RFC 3986, section 2.3).
 func (p Position) String() string {
 	return prefix + p.Epoch + "-" + strconv.FormatUint(p.Offset, 10) + p.rest
-}
-
-// Offsets are those in all counts.
-func (p Position) Offsets() []uint64 {
-	offsets := []uint64{p.Offset}
-	further, _, _ := strings.Cut(p.rest, "~")
-	for text := range strings.SplitSeq(strings.TrimPrefix(further, "."), ".") {
-		if text != "" {
-			offset, _ := strconv.ParseUint(text, 10, 64)
-			offsets = append(offsets, offset)
-		}
-	}
-	return offsets
-}
-
-// OffsetIn is that in one of the counts, or 0 if there is none of that number.
-func (p Position) OffsetIn(count int) uint64 {
-	if count == 0 {
-		return p.Offset
-	}
-	if offsets := p.Offsets(); count < len(offsets) {
-		return offsets[count]
-	}
-	return 0
 }
 
 // Ahead is what the position covers besides, in order of the nodes' names.
@@ -116,9 +83,9 @@ func (p Position) Covers(e Event) bool {
 	case e.Uncounted:
 		// A client may have got it from another process since, where it was counted.
 		offset := e.counted()
-		return offset != 0 && p.OffsetIn(e.Shard) >= offset
+		return offset != 0 && p.Offset >= offset
 	}
-	return p.OffsetIn(e.Shard) >= e.Position.OffsetIn(e.Shard)
+	return p.Offset >= e.Position.Offset
 }
 
 // counted is the offset of an event that was counted after it was delivered, or 0.
@@ -130,20 +97,10 @@ func (e Event) counted() uint64 {
 }
 
 // Merge is the position that covers what either does. Where both are not of one
-// epoch, or not of the same counts, it is the other.
+// epoch, it is the other.
 func (p Position) Merge(other Position) Position {
 	if p.Epoch != other.Epoch {
 		return other
-	}
-	if p.rest == "" && other.rest == "" {
-		return Position{Epoch: p.Epoch, Offset: max(p.Offset, other.Offset)}
-	}
-	offsets, others := p.Offsets(), other.Offsets()
-	if len(offsets) != len(others) {
-		return other
-	}
-	for i := range offsets {
-		offsets[i] = max(offsets[i], others[i])
 	}
 	ahead := p.Ahead()
 	for _, a := range other.Ahead() {
@@ -154,56 +111,40 @@ func (p Position) Merge(other Position) Position {
 			ahead[at].Number = max(ahead[at].Number, a.Number)
 		}
 	}
-	return NewPosition(p.Epoch, offsets, ahead)
+	return NewPosition(p.Epoch, max(p.Offset, other.Offset), ahead)
 }
 
 var errNotAPosition = errors.New("not a position")
 
 // What there is in a position at most.
 const (
-	maxEpoch  = 64 // bytes
-	maxCounts = 64
-	maxAhead  = 16
-	maxNode   = 32 // bytes
+	maxEpoch = 64 // bytes
+	maxAhead = 16
+	maxNode  = 32 // bytes
 )
 
 // ParsePosition reads what [Position.String] wrote. The error says no more than
 // that it is something else: whoever hands it in has got it elsewhere.
 func ParsePosition(text string) (Position, error) {
 	after, ours := strings.CutPrefix(text, prefix)
-	epoch, counts, dashed := strings.Cut(after, "-")
+	epoch, rest, dashed := strings.Cut(after, "-")
 	if !ours || !dashed || !IsEpoch(epoch) {
 		return Position{}, errNotAPosition
 	}
-	offsets, err := parseOffsets(counts)
+	count, _, _ := strings.Cut(rest, "~")
+	offset, err := strconv.ParseUint(count, 10, 64)
+	if err != nil {
+		return Position{}, errNotAPosition
+	}
+	ahead, err := parseAhead(rest)
 	if err != nil {
 		return Position{}, err
 	}
-	ahead, err := parseAhead(counts)
-	if err != nil {
-		return Position{}, err
-	}
-	position := NewPosition(epoch, offsets, ahead)
+	position := NewPosition(epoch, offset, ahead)
 	if position.String() != text {
 		return Position{}, errNotAPosition
 	}
 	return position, nil
-}
-
-func parseOffsets(text string) ([]uint64, error) {
-	list, _, _ := strings.Cut(text, "~")
-	if strings.Count(list, ".") >= maxCounts {
-		return nil, errNotAPosition
-	}
-	var offsets []uint64
-	for text := range strings.SplitSeq(list, ".") {
-		offset, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return nil, errNotAPosition
-		}
-		offsets = append(offsets, offset)
-	}
-	return offsets, nil
 }
 
 // IsEpoch reports whether a text can be an epoch: ASCII letters and digits, at most 64.

@@ -44,7 +44,7 @@ func TestAStreamThatIsGoneTakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, last := range []uint64{1, leastTogether} {
-		if err := l.Append(t.Context(), 0, wakeUps("a", 1, last)); !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
+		if err := l.Append(t.Context(), wakeUps("a", 1, last)); !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
 			t.Errorf("%d entries: %v", last, err)
 		}
 	}

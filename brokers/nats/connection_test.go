@@ -35,8 +35,8 @@ func TestALogOpensWithoutItsServer(t *testing.T) {
 	}
 	for name, ask := range map[string]func() error{
 		"the epoch": func() error { _, err := l.Epoch(t.Context()); return err },
-		"appending": func() error { return l.Append(t.Context(), 0, wakeUps("a", 1, 1)) },
-		"tailing":   func() error { return l.Tail(t.Context(), 0, 0, func(replica.Batch) {}) },
+		"appending": func() error { return l.Append(t.Context(), wakeUps("a", 1, 1)) },
+		"tailing":   func() error { return l.Tail(t.Context(), 0, func(replica.Batch) {}) },
 	} {
 		begun := time.Now()
 		if err := ask(); !errors.Is(err, nats.ErrNoServers) || time.Since(begun) > soon {
@@ -62,7 +62,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 	if _, err := l.Epoch(ended); err == nil {
 		t.Error("the epoch is told")
 	}
-	if err := l.Append(ended, 0, wakeUps("a", 1, 1)); err == nil {
+	if err := l.Append(ended, wakeUps("a", 1, 1)); err == nil {
 		t.Error("an entry is appended")
 	}
 }
@@ -249,7 +249,7 @@ func TestAServerThatFallsSilentIsNoticedSoon(t *testing.T) {
 	begun := time.Now()
 	appended := make(chan error, 1)
 	go func() {
-		appended <- l.Append(t.Context(), 0, []replica.Entry{{Channel: "a", Message: message(strings.Repeat("a", 900_000)), Node: "a", Number: 1}})
+		appended <- l.Append(t.Context(), []replica.Entry{{Channel: "a", Message: message(strings.Repeat("a", 900_000)), Node: "a", Number: 1}})
 	}()
 	if err := r.awaitEnd(t); err == nil || errors.Is(err, replica.ErrGap) || time.Since(begun) > soon {
 		t.Errorf("tailing ends after %v with %v", time.Since(begun), err)

@@ -68,7 +68,7 @@ func (l *log) tail(t testing.TB, after uint64) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &reader{cancel: cancel, ended: make(chan error, 1)}
-	go func() { r.ended <- l.Tail(ctx, 0, after, r.receive) }()
+	go func() { r.ended <- l.Tail(ctx, after, r.receive) }()
 	return r
 }
 
@@ -146,7 +146,7 @@ func message(text string) *brokers.Message {
 // mustAppend adds entries, which the server must take.
 func (l *log) mustAppend(t testing.TB, entries ...replica.Entry) {
 	t.Helper()
-	if err := l.Append(t.Context(), 0, entries); err != nil {
+	if err := l.Append(t.Context(), entries); err != nil {
 		t.Fatalf("appending: %v", err)
 	}
 }
@@ -156,7 +156,7 @@ func (l *log) mustAppend(t testing.TB, entries ...replica.Entry) {
 func (l *log) insist(ctx context.Context, entries []replica.Entry) error {
 	for {
 		patient, cancel := context.WithTimeout(ctx, 3*time.Second)
-		err := l.Append(patient, 0, entries)
+		err := l.Append(patient, entries)
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return cmp.Or(ctx.Err(), err)
@@ -181,7 +181,7 @@ func (l *log) follow(t testing.TB) *reader {
 			if entries := r.read(); len(entries) > 0 {
 				after = entries[len(entries)-1].Offset
 			}
-			err := l.Tail(ctx, 0, after, r.receive)
+			err := l.Tail(ctx, after, r.receive)
 			if errors.Is(err, replica.ErrGap) || ctx.Err() != nil {
 				r.ended <- err
 				return

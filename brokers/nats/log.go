@@ -147,7 +147,7 @@ func epochOf(info *jetstream.StreamInfo) string {
 // Append implements [replica.Log]. The server may refuse one entry and take the next,
 // when its leader changes for instance. So none is sent before the one in front of it
 // was taken, but where the server takes none behind one that it did not take.
-func (l *log) Append(ctx context.Context, _ int, entries []replica.Entry) error {
+func (l *log) Append(ctx context.Context, entries []replica.Entry) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerPatience, errNoAnswer)
 	defer cancel()
 	messages := make([]*nats.Msg, len(entries))

@@ -134,10 +134,10 @@ func TestAMessageThatTheServerNeverTakesIsRefused(t *testing.T) {
 				l.mustEpoch(t)
 				entries := wakeUps("a", 1, 40)
 				entries[19].Message = message(strings.Repeat("a", 1000))
-				if err := l.Append(t.Context(), 0, entries); !errors.Is(err, replica.ErrRefused) {
+				if err := l.Append(t.Context(), entries); !errors.Is(err, replica.ErrRefused) {
 					t.Errorf("among others: %v", err)
 				}
-				if err := l.Append(t.Context(), 0, entries[19:20]); !errors.Is(err, replica.ErrRefused) {
+				if err := l.Append(t.Context(), entries[19:20]); !errors.Is(err, replica.ErrRefused) {
 					t.Errorf("alone: %v", err)
 				}
 				entries[19].Message = nil

@@ -151,13 +151,12 @@ func (b *Broker) Provision(ctx caddy.Context) error {
 		return err
 	}
 	logger := ctx.Logger()
-	b.Broker, err = replica.Join(replica.Source{
+	b.Broker = replica.Join(replica.Source{
 		Name:     target.name,
-		Shards:   1,
 		Settings: target.settings,
 		Open:     func() (replica.Log, error) { return newLog(target, logger), nil },
 	}, logger)
-	return err
+	return nil
 }
 
 // Cleanup leaves the processes that share the stream.

@@ -38,7 +38,7 @@ func awaitOtherEpoch(t *testing.T, l *log, after uint64, epoch string) (other st
 		if other = l.mustEpoch(t); other != epoch {
 			return true
 		}
-		err := l.Tail(t.Context(), 0, after, func(b replica.Batch) {
+		err := l.Tail(t.Context(), after, func(b replica.Batch) {
 			if len(b.Entries) > 0 || b.InStep {
 				t.Error("something is read before the epoch is another")
 			}

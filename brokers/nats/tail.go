@@ -61,7 +61,7 @@ var (
 // A consumer sends what is in the stream. It may belong to a server that lags behind
 // the stream's leader, so only the leader is believed that there is nothing more: it
 // is asked now and then, which also shows that the stream is still the same.
-func (l *log) Tail(ctx context.Context, _ int, after uint64, receive func(replica.Batch)) error {
+func (l *log) Tail(ctx context.Context, after uint64, receive func(replica.Batch)) error {
 	return l.with(ctx, func(link *link) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()

@@ -118,7 +118,7 @@ func TestAReaderThatTrimmingOvertakesIsTold(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		first := true
-		ended <- l.Tail(t.Context(), 0, 0, func(b replica.Batch) {
+		ended <- l.Tail(t.Context(), 0, func(b replica.Batch) {
 			if len(b.Entries) > 0 && first {
 				first = false
 				close(blocked)

@@ -14,10 +14,10 @@ import (
 func TestWhatASilentServerWasAskedEndsWithItsContext(t *testing.T) {
 	for name, ask := range map[string]func(context.Context, *log) error{
 		"Append": func(ctx context.Context, l *log) error {
-			return l.Append(ctx, 0, []replica.Entry{{Channel: "a"}})
+			return l.Append(ctx, []replica.Entry{{Channel: "a"}})
 		},
 		"Append of several": func(ctx context.Context, l *log) error {
-			return l.Append(ctx, 0, []replica.Entry{{Channel: "a"}, {Channel: "b"}})
+			return l.Append(ctx, []replica.Entry{{Channel: "a"}, {Channel: "b"}})
 		},
 		"Epoch": func(ctx context.Context, l *log) error {
 			_, err := l.Epoch(ctx)

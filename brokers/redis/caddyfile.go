@@ -23,7 +23,6 @@ import (
 //	    sentinel <master>
 //	    database <number>
 //	    prefix   <text>
-//	    shards   <number>
 //	    history  <events> [<age>]
 //	}
 func (b *Broker) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -37,7 +36,6 @@ func (b *Broker) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"sentinel": client.Text(&b.Sentinel),
 		"database": option.Integer(&b.Database, 0),
 		"prefix":   client.Text(&b.Prefix),
-		"shards":   option.Integer(&b.Shards, 1),
 		"history": option.Sequence(
 			option.Integer(&b.HistoryEvents, leastEvents),
 			option.Optional(option.Duration(&b.HistoryAge, leastAge)),

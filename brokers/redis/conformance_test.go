@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 
@@ -12,22 +11,18 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	for _, shards := range []int{1, 3} {
-		t.Run(fmt.Sprint("Shards", shards), func(t *testing.T) {
-			t.Parallel() // most of the time something is waited for
-			brokertest.RunShared(t, func(t *testing.T) brokertest.Service { return service(t, shards) })
-		})
-	}
+	t.Parallel() // most of the time something is waited for
+	brokertest.RunShared(t, service)
 }
 
 // service is a server that keeps what it is given, and processes that each reach it by
 // a network of their own.
-func service(t *testing.T, shards int) brokertest.Service {
+func service(t *testing.T) brokertest.Service {
 	server := caddytest.StartRedis(t, "--appendonly", "yes")
 	return brokertest.Service{
 		Join: func(t *testing.T) *brokertest.Process {
 			network := caddytest.StartProxy(t, server.Address())
-			b := &Broker{URLs: []string{"redis://" + network.Address}, Shards: shards}
+			b := &Broker{URLs: []string{"redis://" + network.Address}}
 			if err := b.Provision(caddy.Context{Context: t.Context()}); err != nil {
 				t.Fatal(err)
 			}

@@ -14,8 +14,8 @@ import (
 
 var errUnsteady = errors.New("the log is begun anew again and again")
 
-// Epoch implements [replica.Log]. An epoch whose streams are not all there is over:
-// then they were deleted, or a server was emptied.
+// Epoch implements [replica.Log]. An epoch whose stream is not there is over: then
+// that was deleted, or the server was emptied.
 func (l *log) Epoch(ctx context.Context) (string, error) {
 	ctx, cancel := attentive(ctx)
 	defer cancel()
@@ -24,53 +24,50 @@ func (l *log) Epoch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for range 5 {
-		epoch, missing, err := l.look(ctx, client)
+		epoch, there, err := l.look(ctx, client)
 		if err != nil {
 			return "", why(ctx, err)
 		}
-		if len(missing) == 0 && brokers.IsEpoch(epoch) {
+		if there && brokers.IsEpoch(epoch) {
 			l.epoch.Store(&epoch)
 			return epoch, nil
 		}
 		if epoch != "" {
-			l.logger.Warn("the log in Redis is not whole, so it begins anew and all who wait ask again", zap.Strings("missing", missing))
+			l.logger.Warn("the stream in Redis is lost, so the log begins anew and all who wait ask again", zap.String("stream", l.stream()))
 		}
-		if err := l.begin(ctx, client, epoch, missing); err != nil {
+		if err := l.begin(ctx, client, epoch, !there); err != nil {
 			return "", why(ctx, err)
 		}
 	}
 	return "", errUnsteady
 }
 
-// look finds the epoch, or nothing, and the streams that are not there.
-func (l *log) look(ctx context.Context, client rueidis.Client) (epoch string, missing []string, err error) {
-	commands := []rueidis.Completed{client.B().Get().Key(l.epochKey()).Build()}
-	for shard := range l.shards {
-		commands = append(commands, client.B().Exists().Key(l.stream(shard)).Build())
-	}
-	answers := client.DoMulti(ctx, commands...)
+// look returns the epoch, or nothing, and reports whether the stream is there.
+func (l *log) look(ctx context.Context, client rueidis.Client) (epoch string, there bool, err error) {
+	answers := client.DoMulti(ctx,
+		client.B().Get().Key(l.epochKey()).Build(),
+		client.B().Exists().Key(l.stream()).Build(),
+	)
 	if err := firstError(answers); err != nil {
-		return "", nil, err
-	}
-	for shard, answer := range answers[1:] {
-		if n, _ := answer.AsInt64(); n == 0 {
-			missing = append(missing, l.stream(shard))
-		}
+		return "", false, err
 	}
 	epoch, _ = answers[0].ToString()
-	return epoch, missing, nil
+	n, _ := answers[1].AsInt64()
+	return epoch, n > 0, nil
 }
 
 // begin puts a new epoch in the place of the old one, which is empty if there is none.
 // Of several processes that do so at once, one succeeds.
 //
-// Each missing stream is made before, with an entry that no reader takes: so whoever
-// finds the epoch finds the streams, and a new stream can be told from one that has
+// A missing stream is made before, with an entry that no reader takes: so a process
+// that finds the epoch finds the stream, and a new stream can be told from one that has
 // lost what it held.
-func (l *log) begin(ctx context.Context, client rueidis.Client, old string, missing []string) error {
+func (l *log) begin(ctx context.Context, client rueidis.Client, old string, missing bool) error {
 	epoch := rand.Text()[:10]
-	for _, stream := range missing {
-		if err := client.Do(ctx, mark(client.B(), stream, epoch)).Error(); err != nil {
+	if missing {
+		// The value is for people.
+		mark := client.B().Xadd().Key(l.stream()).Id("*").FieldValue().FieldValue(epochField, epoch).Build()
+		if err := client.Do(ctx, mark).Error(); err != nil {
 			return err
 		}
 	}
@@ -78,46 +75,26 @@ func (l *log) begin(ctx context.Context, client rueidis.Client, old string, miss
 		err := client.Do(ctx, client.B().Set().Key(l.epochKey()).Value(epoch).Nx().Build()).Error()
 		return notNil(err)
 	}
-	return transact(ctx, client, l.epochKey(), func(connection rueidis.DedicatedClient) (bool, error) {
-		current, err := connection.Do(ctx, connection.B().Get().Key(l.epochKey()).Build()).ToString()
-		return current == old, notNil(err)
-	}, client.B().Set().Key(l.epochKey()).Value(epoch).Build())
-}
-
-// mark is the command that adds a stream's first entry. The value is for people.
-func mark(build rueidis.Builder, stream, value string) rueidis.Completed {
-	return build.Xadd().Key(stream).Id("*").FieldValue().FieldValue(epochField, value).Build()
-}
-
-// isMark tells whether that is what these fields are of.
-func isMark(fields map[string]string) bool {
-	return fields[channelField] == "" && fields[epochField] != ""
-}
-
-// clear empties a stream whose IDs have become too large: the server counts on from
-// them, so nothing that is added to it would have an offset.
-func (l *log) clear(ctx context.Context, client rueidis.Client, stream string) error {
-	build := client.B()
-	return transact(ctx, client, stream, func(connection rueidis.DedicatedClient) (bool, error) {
-		now, err := stateOf(ctx, connection, stream)
-		_, ok := now.last.offset()
-		return !ok, err
-	}, build.Del().Key(stream).Build(), mark(build, stream, "cleared"))
-}
-
-// transact changes a key, if it is as it should be and nobody changes it meanwhile.
-func transact(ctx context.Context, client rueidis.Client, key string, holds func(rueidis.DedicatedClient) (bool, error), changes ...rueidis.Completed) error {
 	connection, _ := client.Dedicate()
 	defer leave(connection)
 	build := connection.B()
-	if err := connection.Do(ctx, build.Watch().Key(key).Build()).Error(); err != nil {
+	watched := connection.DoMulti(ctx, build.Watch().Key(l.epochKey()).Build(), build.Get().Key(l.epochKey()).Build())
+	if err := firstError(watched); err != nil {
 		return err
 	}
-	if ok, err := holds(connection); err != nil || !ok {
-		return err
+	if current, _ := watched[1].ToString(); current != old {
+		return nil
 	}
-	commands := append([]rueidis.Completed{build.Multi().Build()}, changes...)
-	return firstError(connection.DoMulti(ctx, append(commands, build.Exec().Build())...))
+	return firstError(connection.DoMulti(ctx,
+		build.Multi().Build(),
+		build.Set().Key(l.epochKey()).Value(epoch).Build(),
+		build.Exec().Build(),
+	))
+}
+
+// isMark reports whether these fields are of the entry that begin adds.
+func isMark(fields map[string]string) bool {
+	return fields[channelField] == "" && fields[epochField] != ""
 }
 
 // state is what is known of a stream as a whole.

@@ -47,25 +47,25 @@ func epochOf(t testing.TB, l *log) (epoch string) {
 }
 
 // add appends wake-ups on channels.
-func add(t testing.TB, l *log, shard int, channels ...string) {
+func add(t testing.TB, l *log, channels ...string) {
 	t.Helper()
 	entries := make([]replica.Entry, len(channels))
 	for i, channel := range channels {
 		entries[i].Channel = channel
 	}
-	addAll(t, l, shard, entries)
+	addAll(t, l, entries)
 }
 
-func addAll(t testing.TB, l *log, shard int, entries []replica.Entry) {
+func addAll(t testing.TB, l *log, entries []replica.Entry) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), caddytest.Patience)
 	defer cancel()
-	if err := l.Append(ctx, shard, entries); err != nil {
+	if err := l.Append(ctx, entries); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// reader reads a shard.
+// reader reads the log.
 type reader struct {
 	stop  context.CancelFunc
 	ended chan struct{} // closed when err is set
@@ -78,13 +78,13 @@ type reader struct {
 	inStep  int   // how many batches were
 }
 
-func read(t testing.TB, l *log, shard int, after uint64) *reader {
+func read(t testing.TB, l *log, after uint64) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &reader{stop: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(r.ended)
-		r.err = l.Tail(ctx, shard, after, r.receive)
+		r.err = l.Tail(ctx, after, r.receive)
 	}()
 	t.Cleanup(func() {
 		cancel()

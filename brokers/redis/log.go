@@ -22,14 +22,13 @@ import (
 // layout is what parker keeps in Redis.
 type layout struct {
 	prefix string
-	shards int
-	events int           // how many each stream keeps
+	events int           // how many the stream keeps
 	age    time.Duration // for how long
 }
 
 func (l layout) epochKey() string { return l.prefix + ":epoch" }
 
-func (l layout) stream(shard int) string { return l.prefix + ":events:" + strconv.Itoa(shard) }
+func (l layout) stream() string { return l.prefix + ":events:0" }
 
 // log is a [replica.Log] in Redis.
 type log struct {
@@ -37,22 +36,22 @@ type log struct {
 	logger *zap.Logger
 
 	epoch      atomic.Pointer[string] // what Epoch returned last
-	trimmed    []atomic.Int64         // when each shard was, as Unix time in nanoseconds
 	bad        logging.Rarely         // entries that nobody can read
 	connecting singleflight.Group
 
-	mu     sync.Mutex // guards all below
-	client rueidis.Client
-	closed bool
+	mu      sync.Mutex // guards all below
+	client  rueidis.Client
+	closed  bool
+	trimmed time.Time
 }
 
 func newLog(t target, logger *zap.Logger) *log {
-	return &log{target: t, logger: logger, trimmed: make([]atomic.Int64, t.shards)}
+	return &log{target: t, logger: logger}
 }
 
 // Append implements [replica.Log]. If the connection is not cut, all entries are added
 // or none.
-func (l *log) Append(ctx context.Context, shard int, entries []replica.Entry) error {
+func (l *log) Append(ctx context.Context, entries []replica.Entry) error {
 	for _, e := range entries {
 		if e.Message != nil && len(e.Message.Body) > maxBody {
 			return fmt.Errorf("%w: %w", replica.ErrRefused, errTooLarge)
@@ -65,12 +64,12 @@ func (l *log) Append(ctx context.Context, shard int, entries []replica.Entry) er
 		return err
 	}
 	if len(entries) == 1 {
-		return why(ctx, client.Do(ctx, l.add(client.B(), shard, entries[0])).Error())
+		return why(ctx, client.Do(ctx, l.add(client.B(), entries[0])).Error())
 	}
 	commands := make([]rueidis.Completed, 0, len(entries)+2)
 	commands = append(commands, client.B().Multi().Build())
 	for _, e := range entries {
-		commands = append(commands, l.add(client.B(), shard, e))
+		commands = append(commands, l.add(client.B(), e))
 	}
 	commands = append(commands, client.B().Exec().Build())
 	answers := client.DoMulti(ctx, commands...)
@@ -85,9 +84,9 @@ func (l *log) Append(ctx context.Context, shard int, entries []replica.Entry) er
 }
 
 // add is the command that adds an entry.
-func (l *log) add(build rueidis.Builder, shard int, e replica.Entry) rueidis.Completed {
+func (l *log) add(build rueidis.Builder, e replica.Entry) rueidis.Completed {
 	fields := encode(e)
-	command := build.Xadd().Key(l.stream(shard)).Maxlen().Almost().Threshold(strconv.Itoa(l.events)).Id("*").FieldValue()
+	command := build.Xadd().Key(l.stream()).Maxlen().Almost().Threshold(strconv.Itoa(l.events)).Id("*").FieldValue()
 	for i := 0; i < len(fields); i += 2 {
 		command = command.FieldValue(fields[i], fields[i+1])
 	}

@@ -22,7 +22,7 @@ func TestWhatIsAppendedIsReadInOrderWithAllItHas(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
-	r := read(t, l, 0, 0)
+	r := read(t, l, 0)
 	r.awaitInStep(t, 1)
 	entries := []replica.Entry{
 		{Channel: "rooms/7"},
@@ -36,8 +36,8 @@ func TestWhatIsAppendedIsReadInOrderWithAllItHas(t *testing.T) {
 		},
 		{Channel: "c", Lifetime: -1},
 	}
-	addAll(t, l, 0, entries[:1])
-	addAll(t, l, 0, entries[1:])
+	addAll(t, l, entries[:1])
+	addAll(t, l, entries[1:])
 	got := r.await(t, 3)
 	for i, e := range got {
 		if i > 0 && e.Offset <= got[i-1].Offset {
@@ -61,10 +61,10 @@ func TestReadingGoesOnBehindAnOffset(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
-	add(t, l, 0, "a", "b", "c")
-	all := read(t, l, 0, 0).await(t, 3)
+	add(t, l, "a", "b", "c")
+	all := read(t, l, 0).await(t, 3)
 	for i, from := range all {
-		r := read(t, l, 0, from.Offset)
+		r := read(t, l, from.Offset)
 		r.awaitInStep(t, 1)
 		if got, want := channels(r.read()), channels(all[i+1:]); !slices.Equal(got, want) {
 			t.Errorf("behind %s there is %q instead of %q", from.Channel, got, want)
@@ -80,7 +80,7 @@ func TestWhileNothingIsAddedItIsSaidEverySecond(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
-	r := read(t, l, 0, 0)
+	r := read(t, l, 0)
 	r.awaitInStep(t, 1)
 	begin := time.Now()
 	r.awaitInStep(t, 4)
@@ -98,34 +98,34 @@ func TestTheFloorIsJustBelowWhatIsKept(t *testing.T) {
 	var logs *observer.ObservedLogs
 	l.logger, logs = watched()
 	epochOf(t, l)
-	fresh := read(t, l, 0, 0)
+	fresh := read(t, l, 0)
 	fresh.awaitInStep(t, 1)
 	if fresh.floor == 0 {
 		t.Error("a new log has no floor")
 	}
-	add(t, l, 0, "a", "b", "c")
+	add(t, l, "a", "b", "c")
 	all := fresh.await(t, 3)
 	if fresh.floor >= all[0].Offset {
 		t.Errorf("the floor of a new log is %d, and its first entry %d", fresh.floor, all[0].Offset)
 	}
-	below := read(t, l, 0, fresh.floor)
+	below := read(t, l, fresh.floor)
 	below.await(t, 3)
 
 	server.Do(t, "XTRIM", "parker:events:0", "MAXLEN", "2")
-	trimmed := read(t, l, 0, 0)
+	trimmed := read(t, l, 0)
 	trimmed.await(t, 2)
 	if trimmed.floor != all[1].Offset-1 {
 		t.Errorf("the floor is %d, and what is kept begins with %d", trimmed.floor, all[1].Offset)
 	}
 	server.Do(t, "XTRIM", "parker:events:0", "MAXLEN", "0")
-	empty := read(t, l, 0, 0)
+	empty := read(t, l, 0)
 	empty.awaitInStep(t, 1)
 	if empty.floor != all[2].Offset {
 		t.Errorf("the floor of an empty log is %d, and its last entry was %d", empty.floor, all[2].Offset)
 	}
-	behind := read(t, l, 0, empty.floor)
+	behind := read(t, l, empty.floor)
 	behind.awaitInStep(t, 1)
-	add(t, l, 0, "d")
+	add(t, l, "d")
 	empty.await(t, 1)
 	behind.await(t, 1)
 	if logs.Len() > 0 {
@@ -138,21 +138,21 @@ func TestWhatWasTrimmedUnreadIsAGap(t *testing.T) {
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
 	epochOf(t, l)
-	add(t, l, 0, "a", "b", "c", "d")
-	all := read(t, l, 0, 0).await(t, 4)
+	add(t, l, "a", "b", "c", "d")
+	all := read(t, l, 0).await(t, 4)
 	server.Do(t, "XTRIM", "parker:events:0", "MAXLEN", "2")
-	if err := read(t, l, 0, all[0].Offset).awaitError(t, noticed); !errors.Is(err, replica.ErrGap) {
+	if err := read(t, l, all[0].Offset).awaitError(t, noticed); !errors.Is(err, replica.ErrGap) {
 		t.Errorf("reading over a gap ended with %v", err)
 	}
-	read(t, l, 0, all[2].Offset).await(t, 1)
+	read(t, l, all[2].Offset).await(t, 1)
 
 	server.Do(t, "XTRIM", "parker:events:0", "MAXLEN", "0")
-	if err := read(t, l, 0, all[2].Offset).awaitError(t, noticed); !errors.Is(err, replica.ErrGap) {
+	if err := read(t, l, all[2].Offset).awaitError(t, noticed); !errors.Is(err, replica.ErrGap) {
 		t.Errorf("reading over a gap to the end ended with %v", err)
 	}
-	r := read(t, l, 0, all[3].Offset)
+	r := read(t, l, all[3].Offset)
 	r.awaitInStep(t, 2)
-	add(t, l, 0, "e")
+	add(t, l, "e")
 	r.await(t, 1)
 }
 
@@ -164,17 +164,17 @@ func TestAReaderThatTrimmingOvertakesHasAGap(t *testing.T) {
 	begun, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	read := 0
 	go func() {
-		ended <- l.Tail(t.Context(), 0, 0, func(b replica.Batch) {
+		ended <- l.Tail(t.Context(), 0, func(b replica.Batch) {
 			if read += len(b.Entries); read == 1 {
 				close(begun)
 				<-goOn
 			}
 		})
 	}()
-	add(t, l, 0, "first")
+	add(t, l, "first")
 	<-begun
 	for range 20 {
-		add(t, l, 0, slices.Repeat([]string{"many"}, 100)...)
+		add(t, l, slices.Repeat([]string{"many"}, 100)...)
 	}
 	server.Do(t, "XTRIM", "parker:events:0", "MAXLEN", "1000")
 	close(goOn)
@@ -193,10 +193,10 @@ func TestALargeLogIsReadWhole(t *testing.T) {
 		for j := range 250 {
 			batch = append(batch, strconv.Itoa(250*i+j))
 		}
-		add(t, l, 0, batch...)
+		add(t, l, batch...)
 		want = append(want, batch...)
 	}
-	r := read(t, l, 0, 0)
+	r := read(t, l, 0)
 	if got := channels(r.await(t, len(want))); !slices.Equal(got, want) {
 		t.Error("it was not read in order")
 	}
@@ -209,24 +209,24 @@ func TestLargeMessagesPass(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
-	r := read(t, l, 0, 0)
+	r := read(t, l, 0)
 	body := bytes.Repeat([]byte("0123456789"), 100_000)
 	large := replica.Entry{Channel: "a", Message: &brokers.Message{Body: body, ContentType: "text/plain"}}
-	addAll(t, l, 0, []replica.Entry{large})
-	addAll(t, l, 0, slices.Repeat([]replica.Entry{large}, 20))
+	addAll(t, l, []replica.Entry{large})
+	addAll(t, l, slices.Repeat([]replica.Entry{large}, 20))
 	for _, e := range r.await(t, 21) {
 		if !bytes.Equal(e.Message.Body, body) {
 			t.Fatal("a message came changed")
 		}
 	}
-	r = read(t, l, 0, 0)
+	r = read(t, l, 0)
 	r.await(t, 21)
 	if slices.Max(r.batches[1:]) > 2 || r.batches[0] > 10 {
 		t.Errorf("large entries came in batches of %d", r.batches)
 	}
 
 	large.Message = &brokers.Message{Body: make([]byte, maxBody+1), ContentType: "text/plain"}
-	if err := l.Append(t.Context(), 0, []replica.Entry{{Channel: "b"}, large}); !errors.Is(err, replica.ErrRefused) {
+	if err := l.Append(t.Context(), []replica.Entry{{Channel: "b"}, large}); !errors.Is(err, replica.ErrRefused) {
 		t.Errorf("a message that no reader would take: %v", err)
 	}
 }
@@ -238,7 +238,7 @@ func TestABatchIsAppendedWholeOrNot(t *testing.T) {
 	epochOf(t, l)
 	server.Do(t, "CONFIG", "SET", "maxmemory", "1")
 	for _, n := range []int{1, 3} {
-		err := l.Append(t.Context(), 0, make([]replica.Entry, n))
+		err := l.Append(t.Context(), make([]replica.Entry, n))
 		if err == nil || !strings.Contains(err.Error(), "OOM") {
 			t.Errorf("appending %d to a full server: %v", n, err)
 		}
@@ -247,9 +247,9 @@ func TestABatchIsAppendedWholeOrNot(t *testing.T) {
 	if length := server.Do(t, "XLEN", "parker:events:0"); length != "1" {
 		t.Errorf("the stream has %s entries instead of the first", length)
 	}
-	server.Do(t, "SET", "parker:events:1", "no stream")
+	server.Do(t, "SET", "parker:events:0", "no stream")
 	for _, n := range []int{1, 3} {
-		if err := l.Append(t.Context(), 1, make([]replica.Entry, n)); err == nil {
+		if err := l.Append(t.Context(), make([]replica.Entry, n)); err == nil {
 			t.Errorf("appending %d to what is no stream succeeds", n)
 		}
 	}
@@ -262,7 +262,7 @@ func TestStreamsAreTrimmed(t *testing.T) {
 	l := open(t, b)
 	epochOf(t, l)
 	for range 20 {
-		add(t, l, 0, slices.Repeat([]string{"a"}, 100)...)
+		add(t, l, slices.Repeat([]string{"a"}, 100)...)
 	}
 	length := func() int {
 		n, _ := strconv.Atoi(server.Do(t, "XLEN", "parker:events:0"))
@@ -273,12 +273,12 @@ func TestStreamsAreTrimmed(t *testing.T) {
 	}
 	// Those that applications add too much are dropped by readers, and so are old ones.
 	server.Do(t, "CONFIG", "SET", "stream-node-max-entries", "1")
-	server.Do(t, "DEL", "parker:events:1")
+	server.Do(t, "DEL", "parker:events:0")
 	for _, at := range []string{"1000-1", "2000-1", "4000000-1"} {
-		server.Do(t, "XADD", "parker:events:1", at, "channel", "a")
+		server.Do(t, "XADD", "parker:events:0", at, "channel", "a")
 	}
-	second := open(t, &Broker{URLs: b.URLs, Shards: 2})
+	second := open(t, b)
 	epochOf(t, second)
-	read(t, second, 1, 0).await(t, 3)
-	caddytest.Await(t, "the old are gone", func() bool { return server.Do(t, "XLEN", "parker:events:1") == "1" })
+	read(t, second, 0).await(t, 3)
+	caddytest.Await(t, "the old are gone", func() bool { return server.Do(t, "XLEN", "parker:events:0") == "1" })
 }

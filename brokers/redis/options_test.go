@@ -43,11 +43,10 @@ func TestACaddyfileSaysAllThatJSONCan(t *testing.T) {
 			sentinel m
 			database 2
 			prefix p
-			shards 64
 			history 1000 1m
 		}`: `{"urls":["redis://a:1","redis://b"],"username":"u","password":"{file./run/secrets/redis}",
 			"tls":{"ca":["a.pem","b.pem"],"certificate":"c.pem","key":"k.pem","server_name":"n","insecure_skip_verify":true},
-			"sentinel":"m","database":2,"prefix":"p","shards":64,"history_events":1000,"history_age":60000000000}`,
+			"sentinel":"m","database":2,"prefix":"p","history_events":1000,"history_age":60000000000}`,
 		`redis {
 			cluster
 			tls
@@ -90,8 +89,7 @@ func TestOptionsThatMakeNoSenseAreRefusedWithTheirLine(t *testing.T) {
 		"prefix":                                 "wrong argument count",
 		"prefix \"a b\"":                         "prefix: it has at most 64 bytes",
 		"prefix " + long:                         "prefix: it has at most 64 bytes",
-		"shards 0":                               "shards: bad number '0'",
-		"shards 65":                              "shards: bad number 65",
+		"shards 2":                               "unrecognized subdirective 'shards'",
 		"history 999":                            "history: bad number '999'",
 		"history 1000 59s":                       "history: bad duration '59s'",
 		"password \"\"":                          "wrong argument count",
@@ -139,8 +137,6 @@ func TestWhatCanBeSeenOnlyLaterIsRefusedThen(t *testing.T) {
 		{Broker{URLs: []string{"unix:///a"}, Cluster: true}, "a socket leads to one server"},
 		{Broker{URLs: []string{"unix:///a"}, Sentinel: "m"}, "a socket leads to one server"},
 		{Broker{URLs: []string{"unix:///a"}, TLS: new(client.TLS)}, "a socket leads to one server"},
-		{Broker{Shards: 65}, "shards: "},
-		{Broker{Shards: -1}, "shards: "},
 		{Broker{HistoryEvents: -1}, "history: "},
 		{Broker{HistoryAge: -1}, "history: "},
 		{Broker{Database: -1}, "database: "},
@@ -205,7 +201,7 @@ func TestTheSameStreamsHaveOneNameAndNoSecretsInIt(t *testing.T) {
 func TestABrokerPublishesThroughTheServer(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
-	b, err := parse("redis {\nurl " + server.URL + "\nshards 2\n}")
+	b, err := parse("redis {\nurl " + server.URL + "\n}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +223,7 @@ func TestABrokerPublishesThroughTheServer(t *testing.T) {
 	if e := <-received; err != nil || e.Channel != "a" || e.Position != published.Position || published.Unreachable || published.Released != 1 {
 		t.Errorf("%+v, %v, and %+v arrived", published, err, e)
 	}
-	server.Do(t, "XADD", "parker:events:1", "*", "channel", "b")
+	server.Do(t, "XADD", "parker:events:0", "*", "channel", "b")
 	if e := <-received; e.Channel != "b" {
 		t.Errorf("%+v arrived", e)
 	}

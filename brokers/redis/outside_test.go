@@ -28,7 +28,7 @@ func TestApplicationsAddEntriesByThemselves(t *testing.T) {
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
 	epochOf(t, l)
-	r := read(t, l, 0, 0)
+	r := read(t, l, 0)
 	n := 0
 	for _, test := range []struct{ fields, want string }{
 		{"channel rooms/7", `"rooms/7" wakes "" 0s "" 0`},
@@ -65,7 +65,7 @@ func TestEntriesThatMakeNoSenseAreLeftOut(t *testing.T) {
 	var logs *observer.ObservedLogs
 	l.logger, logs = watched()
 	epochOf(t, l)
-	r := read(t, l, 0, 0)
+	r := read(t, l, 0)
 	r.awaitInStep(t, 1)
 	long := strings.Repeat("a", 256)
 	for _, fields := range [][]string{
@@ -98,7 +98,7 @@ func TestEntriesThatMakeNoSenseAreLeftOut(t *testing.T) {
 		if err := l.client.Do(t.Context(), command).Error(); err != nil {
 			t.Fatal(err)
 		}
-		add(t, l, 0, "good")
+		add(t, l, "good")
 	}
 	for _, e := range r.await(t, 23) {
 		if e.Channel != "good" {

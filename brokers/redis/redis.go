@@ -4,19 +4,17 @@
 //
 // # What is in Redis
 //
-// With the default prefix and n shards there are
+// With the default prefix there are
 //
-//	parker:epoch          a text that changes when the streams are lost
+//	parker:epoch          a text that changes when the stream is lost
 //	parker:events:0       a stream with one entry for each event
-//	...
-//	parker:events:<n-1>
 //
-// Parker trims the streams. Redis 6.2 or later is needed, or a server that is like
+// Parker trims the stream. Redis 6.2 or later is needed, or a server that is like
 // it. With maxmemory, choose a policy that leaves keys without an expiry alone. A user
 // for parker needs no more than
 //
-//	ACL SETUSER parker on >secret ~parker:* &parker:* +get +set +exists +del +xadd
-//	    +xread +xrange +xtrim +xinfo|stream +watch +multi +exec +psubscribe +ping
+//	ACL SETUSER parker on >secret ~parker:* &parker:* +get +set +exists +xadd +xread
+//	    +xrange +xtrim +xinfo|stream +watch +multi +exec +psubscribe +ping
 //
 // Where Redis loses what it had, all who wait are told that something may be lost.
 // That holds for an emptied server as well as for one that comes back with less than
@@ -24,7 +22,7 @@
 //
 // # What applications can do
 //
-// They publish by adding an entry to a stream, to any if there are several:
+// They publish by adding an entry to the stream:
 //
 //	redis-cli XADD parker:events:0 '*' channel rooms/7
 //	redis-cli XADD parker:events:0 '*' channel rooms/7 body '{"a":1}' type application/json
@@ -43,7 +41,9 @@
 //
 // Parker adds two more to what it publishes itself, node and number. Of a field that
 // is given twice the last counts. Others are ignored. Let the server choose the ID of
-// the entry. An entry that is not like this is left out, and the log says so.
+// the entry: parker reads no further than to an ID whose time is after the year 2109,
+// or whose count is above 4,194,303. An entry that is otherwise not like this is left
+// out, and the log says so.
 //
 // What only concerns those who wait at the moment need not be kept. An application
 // can publish it to a Pub/Sub channel, with the prefix in front of parker's channel:
@@ -110,16 +110,12 @@ type Broker struct {
 	// same prefix share their events. Default: parker.
 	Prefix string `json:"prefix,omitempty"`
 
-	// How many streams the channels are spread over, at most 64. It must be the same
-	// in all processes. More than one helps where the server is a cluster. Default: 1.
-	Shards int `json:"shards,omitempty"`
-
-	// How many events each stream keeps, at least 1000, for processes that start or
+	// How many events the stream keeps, at least 1000, for processes that start or
 	// were away. What clients can catch up on is up to parker's own history.
 	// Default: 100000.
 	HistoryEvents int `json:"history_events,omitempty"`
 
-	// How long each stream keeps them, at least 1m. Default: 1h.
+	// How long the stream keeps them, at least 1m. Default: 1h.
 	HistoryAge caddy.Duration `json:"history_age,omitempty"`
 }
 
@@ -131,7 +127,7 @@ func (*Broker) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision checks the options and joins the processes that share the streams. The
+// Provision checks the options and joins the processes that share the stream. The
 // server may be away.
 func (b *Broker) Provision(ctx caddy.Context) error {
 	if option, err := b.check(); err != nil {
@@ -142,16 +138,15 @@ func (b *Broker) Provision(ctx caddy.Context) error {
 		return err
 	}
 	logger := ctx.Logger()
-	b.Broker, err = replica.Join(replica.Source{
+	b.Broker = replica.Join(replica.Source{
 		Name:     target.name,
-		Shards:   target.layout.shards,
 		Settings: target.settings,
 		Open:     func() (replica.Log, error) { return newLog(target, logger), nil },
 	}, logger)
-	return err
+	return nil
 }
 
-// Cleanup leaves the processes that share the streams.
+// Cleanup leaves the processes that share the stream.
 func (b *Broker) Cleanup() error {
 	if b.Broker == nil {
 		return nil

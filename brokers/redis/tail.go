@@ -37,7 +37,6 @@ type tail struct {
 	connection rueidis.DedicatedClient
 	master     string
 	epoch      string
-	shard      int
 	stream     string
 
 	last    id        // the last that was read, or from which on it is
@@ -46,12 +45,12 @@ type tail struct {
 }
 
 // Tail implements [replica.Log].
-func (l *log) Tail(ctx context.Context, shard int, after uint64, receive func(replica.Batch)) error {
+func (l *log) Tail(ctx context.Context, after uint64, receive func(replica.Batch)) error {
 	client, err := l.connect(ctx)
 	if err != nil {
 		return err
 	}
-	t := &tail{log: l, client: client, shard: shard, stream: l.stream(shard), last: idAt(after), count: firstCount}
+	t := &tail{log: l, client: client, stream: l.stream(), last: id(after), count: firstCount}
 	if epoch := l.epoch.Load(); epoch != nil {
 		t.epoch = *epoch
 	}
@@ -82,7 +81,7 @@ func (t *tail) step(ctx context.Context, receive func(replica.Batch)) error {
 		}
 	}
 	batch := replica.Batch{InStep: len(entries) < asked}
-	if first && t.last == (id{}) {
+	if first && t.last == 0 {
 		if batch.Floor, err = t.floor(ctx, entries); err != nil {
 			return err
 		}
@@ -92,9 +91,6 @@ func (t *tail) step(ctx context.Context, receive func(replica.Batch)) error {
 	}
 	t.settled = time.Now()
 	receive(batch)
-	if _, ok := t.last.offset(); !ok && batch.InStep {
-		return t.overflow(ctx)
-	}
 	return t.trim(ctx)
 }
 
@@ -151,7 +147,7 @@ func (t *tail) masterNow() string {
 // is where that entry is still there, as a stream is trimmed from its beginning. More
 // tells whether anything was read.
 func (t *tail) verify(ctx context.Context, more bool) error {
-	if t.last == (id{}) {
+	if t.last == 0 {
 		return nil
 	}
 	ctx, cancel := patient(ctx, answerPatience)
@@ -165,11 +161,10 @@ func (t *tail) verify(ctx context.Context, more bool) error {
 	if err != nil {
 		return why(ctx, err)
 	}
-	offset, _ := t.last.offset()
 	switch {
-	case now.last == t.last && !more, now.first == idAt(offset+1):
+	case now.last == t.last && !more, now.first == t.last+1:
 		return nil
-	case now.last.compare(t.last) < 0, now.first != id{} && now.first.compare(t.last) < 0:
+	case now.last < t.last, now.first != 0 && now.first < t.last:
 		return t.undone(ctx)
 	}
 	return replica.ErrGap
@@ -180,7 +175,7 @@ func (t *tail) verify(ctx context.Context, more bool) error {
 // over. Only who has read what is lost can tell. So the log begins anew, for all.
 func (t *tail) undone(ctx context.Context) error {
 	t.logger.Warn("the server does not hold any more what it did, so the log begins anew and all who wait ask again", zap.String("stream", t.stream))
-	return cmp.Or(why(ctx, t.begin(ctx, t.client, t.epoch, nil)), errReplaced)
+	return cmp.Or(why(ctx, t.begin(ctx, t.client, t.epoch, false)), errReplaced)
 }
 
 // floor is up to where a stream that is read from its beginning is not known.
@@ -193,14 +188,12 @@ func (t *tail) floor(ctx context.Context, entries []rueidis.XRangeEntry) (uint64
 		ctx, cancel := patient(ctx, answerPatience)
 		defer cancel()
 		var now state
-		if now, err = stateOf(ctx, t.connection, t.stream); err == nil && now.first == (id{}) {
-			offset, _ := now.last.offset()
-			return offset, nil
+		if now, err = stateOf(ctx, t.connection, t.stream); err == nil && now.first == 0 {
+			return uint64(now.last), nil
 		}
 		first, err = now.first, why(ctx, err)
 	}
-	offset, _ := first.offset()
-	return max(offset, 1) - 1, err
+	return uint64(max(first, 1) - 1), err
 }
 
 // take decodes entries. What cannot be read is left out: an application has written
@@ -215,15 +208,12 @@ func (t *tail) take(read []rueidis.XRangeEntry) (entries []replica.Entry, err er
 			return nil, err
 		}
 		e, err := decode(r.FieldValues)
-		offset, ok := t.last.offset()
 		switch {
-		case !ok:
-			t.warn(r.ID, errOverflow)
 		case isMark(r.FieldValues):
 		case err != nil:
-			t.warn(r.ID, err)
+			t.bad.Warn(t.logger, "an entry in Redis is not one to parker and left out", fmt.Errorf("%s, entry %s: %w", t.stream, r.ID, err))
 		default:
-			e.Offset, e.Time = offset, t.last.time()
+			e.Offset, e.Time = uint64(t.last), t.last.time()
 			entries = append(entries, e)
 		}
 	}
@@ -233,38 +223,22 @@ func (t *tail) take(read []rueidis.XRangeEntry) (entries []replica.Entry, err er
 	return entries, nil
 }
 
-func (t *tail) warn(at string, err error) {
-	t.bad.Warn(t.logger, "an entry in Redis is not one to parker and left out", fmt.Errorf("%s, entry %s: %w", t.stream, at, err))
-}
-
-var errOverflow = errors.New("the ID is too large")
-
-// overflow is for a stream whose last ID is too large to be an offset: somebody gave
-// it that, or the server's clock was set back under load. What is added behind it
-// would be lost on all. So the stream is emptied, and the log begins anew.
-func (t *tail) overflow(ctx context.Context) error {
-	t.logger.Warn("the IDs in a stream of Redis are too large, so the log begins anew and all who wait ask again", zap.String("stream", t.stream))
-	ctx, cancel := patient(ctx, answerPatience)
-	defer cancel()
-	err := t.clear(ctx, t.client, t.stream)
-	if err == nil {
-		err = t.begin(ctx, t.client, t.epoch, nil)
-	}
-	return cmp.Or(why(ctx, err), errReplaced)
-}
-
 // trim drops from the stream what is too old, by the time of the last entry, or too
 // much, which applications do not do.
 func (t *tail) trim(ctx context.Context) error {
-	trimmed, now := &t.trimmed[t.shard], time.Now()
-	before := trimmed.Load()
-	if now.UnixNano() < before+int64(trimEvery) || !trimmed.CompareAndSwap(before, now.UnixNano()) {
+	t.mu.Lock()
+	early := time.Since(t.trimmed) < trimEvery
+	if !early {
+		t.trimmed = time.Now()
+	}
+	t.mu.Unlock()
+	if early {
 		return nil
 	}
 	ctx, cancel := patient(ctx, answerPatience)
 	defer cancel()
 	build := t.client.B()
-	oldest := max(t.last.milliseconds, uint64(t.age.Milliseconds())) - uint64(t.age.Milliseconds())
+	oldest := max(t.last.milliseconds(), uint64(t.age.Milliseconds())) - uint64(t.age.Milliseconds())
 	err := firstError(t.connection.DoMulti(ctx,
 		build.Xtrim().Key(t.stream).Minid().Almost().Threshold(strconv.FormatUint(oldest, 10)).Build(),
 		build.Xtrim().Key(t.stream).Maxlen().Almost().Threshold(strconv.Itoa(t.events)).Build(),

@@ -24,7 +24,7 @@ type target struct {
 	options rueidis.ClientOption
 	cluster bool
 
-	name     string // which streams these are; no secrets
+	name     string // which stream this is; no secrets
 	settings string // a digest of all else, secrets too
 }
 
@@ -32,9 +32,8 @@ type target struct {
 const (
 	defaultURL    = "redis://127.0.0.1:6379"
 	defaultPrefix = "parker"
-	maxPrefix     = 64 // bytes
-	maxShards     = 64
-	leastEvents   = 2 * mostCount // so a stream keeps more than is read at a time
+	maxPrefix     = 64            // bytes
+	leastEvents   = 2 * mostCount // so the stream keeps more than is read at a time
 	defaultEvents = 100_000
 	leastAge      = trimEvery
 	defaultAge    = time.Hour
@@ -59,8 +58,6 @@ func (b *Broker) check() (option string, err error) {
 		return "database", fmt.Errorf("bad number %d: it is positive, and a cluster has only 0", b.Database)
 	case len(b.Prefix) > maxPrefix || strings.ContainsFunc(b.Prefix, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }):
 		return "prefix", fmt.Errorf("it has at most %d bytes, printable and without spaces", maxPrefix)
-	case b.Shards < 0 || b.Shards > maxShards:
-		return "shards", fmt.Errorf("bad number %d: the least is 1 and the most is %d", b.Shards, maxShards)
 	case b.HistoryEvents != 0 && b.HistoryEvents < leastEvents:
 		return "history", fmt.Errorf("bad number %d: the least is %d", b.HistoryEvents, leastEvents)
 	case age != 0 && age < leastAge:
@@ -81,7 +78,6 @@ func (b *Broker) target() (t target, err error) {
 	}
 	t.layout = layout{
 		prefix: cmp.Or(b.Prefix, defaultPrefix),
-		shards: cmp.Or(b.Shards, 1),
 		events: cmp.Or(b.HistoryEvents, defaultEvents),
 		age:    cmp.Or(time.Duration(b.HistoryAge), defaultAge),
 	}

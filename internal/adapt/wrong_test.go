@@ -47,7 +47,7 @@ var wrongUses = []struct {
 	{inGlobal, "broker memory {\n\tsize 3\n}", 2, "broker: unrecognized option of the memory broker: size"},
 	{inGlobal, "broker redis {\n\turl http://a\n}", 2, "broker: url: it must begin with redis://, rediss:// or unix://"},
 	{inGlobal, "broker redis {\n\turl redis://a redis://b\n}", 2, "broker: url: more than one needs the option cluster or sentinel"},
-	{inGlobal, "broker redis {\n\tprefix a\n\tshards 65\n}", 3, "broker: shards: bad number 65: the least is 1 and the most is 64"},
+	{inGlobal, "broker redis {\n\tprefix a\n\tdatabase x\n}", 3, "broker: database: bad number 'x'"},
 	{inGlobal, "broker redis {\n\ttls {\n\t\tcert a\n\t}\n}", 3, "broker: tls: cert: wrong argument count or unexpected line ending after 'a'"},
 	{inGlobal, "broker nats {\n\turl http://a\n}", 2, "broker: url: it must begin with nats://, tls://, ws:// or wss://"},
 	{inGlobal, "broker nats {\n\ttoken a\n\tnkey b\n}", 3, "broker: nkey: token is given already"},

@@ -16,11 +16,10 @@ func startRedis(t *testing.T) engine {
 	return redisServer{caddytest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")}
 }
 
-// option implements [engine]. It uses shards, because positions with several counts are
-// the harder case.
+// option implements [engine].
 func (r redisServer) option(t *testing.T) (string, []*caddytest.Proxy) {
 	p := caddytest.StartProxy(t, r.Address())
-	return fmt.Sprintf("broker redis {\n url redis://%s\n shards 3\n}", p.Address), []*caddytest.Proxy{p}
+	return fmt.Sprintf("broker redis {\n url redis://%s\n}", p.Address), []*caddytest.Proxy{p}
 }
 
 // fail implements [engine].

@@ -15,7 +15,7 @@ func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
 	for name, is := range map[string]condition{"cut": cut, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := newServer(2)
+				s := newServer()
 				other := join(t, s)
 				began := time.Now()
 				p := join(t, s, func(l *link) { l.condition = is })
@@ -61,7 +61,7 @@ func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
 
 func TestWhileTheServerIsAwayEventsComeHereAtOnceAndToOthersLater(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.publish(t, say("a", "1"))
 		p.turn(cut)
@@ -100,7 +100,7 @@ func TestWhileTheServerIsAwayEventsComeHereAtOnceAndToOthersLater(t *testing.T) 
 
 func TestASilentServerCountsAsAwayAfterASecond(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.turn(silent)
 		began := time.Now()
@@ -130,7 +130,7 @@ func TestASilentServerCountsAsAwayAfterASecond(t *testing.T) {
 
 func TestASilentServerIsNoticedThoughNobodyPublishes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(3)
+		s := newServer()
 		p := join(t, s)
 		p.turn(silent)
 		time.Sleep(8 * time.Second)
@@ -145,30 +145,13 @@ func TestASilentServerIsNoticedThoughNobodyPublishes(t *testing.T) {
 	})
 }
 
-func TestOneShardThatIsNotReadIsNoticed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := &process{link: newLink(newServer(2))}
-		source := p.source("")
-		source.Open = func() (Log, error) { p.set(func() { p.opened++ }); return &stuck{p.link, 1}, nil }
-		p.start(t, source)
-		defer p.Leave()
-		settle()
-		if h := p.Broker.Health(); h.Lag < time.Second {
-			t.Errorf("shard 1 is not read, and the process says %+v", h)
-		}
-		if logged := p.logged.FilterMessageSnippet("cannot be reached").Len(); logged == 0 {
-			t.Error("nobody noticed that shard 1 is not read")
-		}
-	})
-}
-
 // TestAServerThatTakesNothingCountsAsAway: it can be read, and refuses what is to be
 // added, as one does that is full, or a copy of another.
 func TestAServerThatTakesNothingCountsAsAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
-		p.set(func() { p.adding = func(int, []Entry) verdict { return verdict{err: errCut} } })
+		p.set(func() { p.adding = func([]Entry) verdict { return verdict{err: errCut} } })
 		p.publish(t, say("a", "0"))
 		for i := 1; i <= 600; i++ {
 			time.Sleep(100 * time.Millisecond)
@@ -205,11 +188,11 @@ func TestNothingIsLostWhereverReadingFails(t *testing.T) {
 	for fails := range entries + 1 {
 		t.Run(fmt.Sprint(fails), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := newServer(1)
+				s := newServer()
 				p, other := join(t, s), join(t, s)
 				left := fails
 				p.set(func() {
-					p.reading = func(_ int, read []Entry) (int, error) {
+					p.reading = func(read []Entry) (int, error) {
 						if left -= len(read); left < 0 {
 							given := len(read) + left
 							left = entries

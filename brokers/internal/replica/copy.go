@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"slices"
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -11,45 +10,21 @@ import (
 // logCopy is what is known of a log. The replica that it belongs to guards it.
 type logCopy struct {
 	epoch     string
-	offsets   []uint64 // how far each shard has been read
-	confirmed []uint64 // how often each shard was found to hold no more
-	histories []*history.History
+	offset    uint64 // how far it has been read
+	confirmed uint64 // how often it was found to hold no more
+	history   *history.History
 	seen      map[string]*numbers // of the entries of each node
 }
 
-func (r *replica) newCopy(epoch string, shards int) *logCopy {
-	c := &logCopy{
-		epoch:     epoch,
-		offsets:   make([]uint64, shards),
-		confirmed: make([]uint64, shards),
-		histories: make([]*history.History, shards),
-		seen:      make(map[string]*numbers),
-	}
-	for i := range c.histories {
-		c.histories[i] = history.New(func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			c.histories[i].Sweep()
-		})
-	}
-	c.limit(r.limits)
+func (r *replica) newCopy(epoch string) *logCopy {
+	c := &logCopy{epoch: epoch, seen: make(map[string]*numbers)}
+	c.history = history.New(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		c.history.Sweep()
+	})
+	c.history.Limit(r.limits)
 	return c
-}
-
-// limit has each shard remember as much of a channel as all may, and of all its
-// part.
-func (c *logCopy) limit(limits brokers.History) {
-	limits.MaxBytes /= int64(len(c.histories))
-	for _, h := range c.histories {
-		h.Limit(limits)
-	}
-}
-
-// discard leaves nothing of the copy.
-func (c *logCopy) discard() {
-	for _, h := range c.histories {
-		h.Forget(0)
-	}
 }
 
 // named is the event that was published on a channel with an ID, if there was one.
@@ -57,22 +32,17 @@ func (c *logCopy) named(channel, id string) (brokers.Event, bool) {
 	if id == "" {
 		return brokers.Event{}, false
 	}
-	for _, h := range c.histories {
-		if event, ok := h.Named(channel, id); ok {
-			return event, true
-		}
-	}
-	return brokers.Event{}, false
+	return c.history.Named(channel, id)
 }
 
-// takeFloor notes up to where a shard that is read from its beginning is unknown. It
-// tells whether that is more than before.
-func (c *logCopy) takeFloor(shard int, floor uint64) bool {
-	if floor <= c.offsets[shard] {
+// takeFloor notes up to where a log that is read from its beginning is unknown. It
+// reports whether that is more than before.
+func (c *logCopy) takeFloor(floor uint64) bool {
+	if floor <= c.offset {
 		return false
 	}
-	c.offsets[shard] = floor
-	c.histories[shard].Forget(floor)
+	c.offset = floor
+	c.history.Forget(floor)
 	return true
 }
 
@@ -86,12 +56,12 @@ const (
 )
 
 // take makes an entry an event, unless it was one before.
-func (r *replica) take(c *logCopy, shard int, e Entry) (brokers.Event, taken) {
-	if e.Offset <= c.offsets[shard] {
+func (r *replica) take(c *logCopy, e Entry) (brokers.Event, taken) {
+	if e.Offset <= c.offset {
 		return brokers.Event{}, again
 	}
-	c.offsets[shard] = e.Offset
-	if e.Node != "" && !c.note(shard, e.Node, e.Number) {
+	c.offset = e.Offset
+	if e.Node != "" && !c.note(e.Node, e.Number) {
 		return brokers.Event{}, again
 	}
 	if earlier, ok := c.named(e.Channel, e.ID); ok {
@@ -101,9 +71,9 @@ func (r *replica) take(c *logCopy, shard int, e Entry) (brokers.Event, taken) {
 		Channel:  e.Channel,
 		Position: r.positionIn(c),
 		Message:  e.Message,
-		Origin:   brokers.Origin{Shard: shard, Node: e.Node, Number: e.Number},
+		Origin:   brokers.Origin{Node: e.Node, Number: e.Number},
 	}
-	c.histories[shard].Add(came, e.Offset, e.ID, e.Lifetime)
+	c.history.Add(came, e.Offset, e.ID, e.Lifetime)
 	return came, event
 }
 
@@ -126,18 +96,16 @@ func (r *replica) lifetimeLeft(e Entry) time.Duration {
 
 // positionIn is where events stand in a copy. The caller holds mu.
 func (r *replica) positionIn(c *logCopy) brokers.Position {
-	return brokers.NewPosition(c.epoch, c.offsets, r.outbox.ahead(r.node))
+	return brokers.NewPosition(c.epoch, c.offset, r.outbox.ahead(r.node))
 }
 
 // numbers are those of a node's entries that have been read. A node appends its
-// entries to each shard in order, but where the server fails it they may come twice,
-// and late.
+// entries in order, but where the server fails it they may come twice, and late.
 type numbers struct {
 	first, last uint64
-	lasts       []uint64            // those of the shards
 	missing     map[uint64]struct{} // between first and last
 	heard       time.Time           // when the last came
-	at          []uint64            // the offsets then
+	at          uint64              // the offset then
 }
 
 // Bounds on what is kept of nodes.
@@ -147,18 +115,16 @@ const (
 )
 
 // note tells whether an entry has not been read before.
-func (c *logCopy) note(shard int, node string, number uint64) bool {
+func (c *logCopy) note(node string, number uint64) bool {
 	n := c.seen[node]
 	if n == nil {
 		c.forgetNodes()
-		n = &numbers{first: number, last: number, lasts: make([]uint64, len(c.offsets)), missing: make(map[uint64]struct{})}
+		n = &numbers{first: number, last: number, missing: make(map[uint64]struct{})}
 		c.seen[node] = n
-	} else if !n.add(number) && number <= n.lasts[shard] {
+	} else if !n.add(number) {
 		return false
 	}
-	n.lasts[shard] = max(n.lasts[shard], number)
-	n.heard = time.Now()
-	n.at = append(n.at[:0], c.offsets...)
+	n.heard, n.at = time.Now(), c.offset
 	return true
 }
 
@@ -201,13 +167,13 @@ func (n *numbers) has(number uint64) bool {
 	return number >= n.first && number <= n.last && !missing
 }
 
-// outdated tells whether what a position covers besides its offsets is behind them:
+// outdated tells whether what a position covers besides its offset is behind that:
 // all of the node's entries up to the number have been read before. Where its first
 // ones have not, they may be yet to come.
-func (c *logCopy) outdated(a brokers.Ahead, offsets []uint64) bool {
+func (c *logCopy) outdated(a brokers.Ahead, offset uint64) bool {
 	n := c.seen[a.Node]
 	if n == nil || n.first > 1 || len(n.missing) > 0 || a.Number > n.last {
 		return false
 	}
-	return slices.EqualFunc(offsets, n.at, func(offset, at uint64) bool { return offset >= at })
+	return offset >= n.at
 }

@@ -8,23 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
-
-func TestALogHasAShardAtLeast(t *testing.T) {
-	if _, err := Join(Source{Name: "none"}, zap.NewNop()); err == nil {
-		t.Error("one without was joined")
-	}
-}
 
 // TestTheCopyGoesOnFromOneConfigurationToTheNext: the position, the history, and what
 // waits for the server, until the last has left.
 func TestTheCopyGoesOnFromOneConfigurationToTheNext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := &process{link: newLink(s)}
 		p.start(t, p.source(""))
 		first := p.Broker
@@ -65,7 +57,7 @@ func TestTheCopyGoesOnFromOneConfigurationToTheNext(t *testing.T) {
 
 func TestOtherSettingsMakeTheConnectionsAnew(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		for i, settings := range []string{"", "password", "password", "another"} {
 			b := p.configured(t, settings)
@@ -87,7 +79,7 @@ func TestOtherSettingsMakeTheConnectionsAnew(t *testing.T) {
 
 func TestOtherLimitsAreInForceAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(2)
+		s := newServer()
 		p := join(t, s)
 		start := p.Position()
 		for _, text := range numbersTo(6) {
@@ -114,7 +106,7 @@ func TestAProcessEndsAtOnceWhateverTheServerDoes(t *testing.T) {
 	for name, is := range map[string]condition{"open": open, "cut": cut, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				p := &process{link: newLink(newServer(2))}
+				p := &process{link: newLink(newServer())}
 				p.start(t, p.source(""))
 				p.turn(is)
 				settle()
@@ -159,7 +151,7 @@ func (l *listening) Listen(ctx context.Context, receive func(Entry)) error {
 
 func TestWhatIsPublishedWithoutTheLogComesToThoseWhoWaitNow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := &process{link: newLink(newServer(1))}
+		p := &process{link: newLink(newServer())}
 		source, heard := p.source(""), make(chan Entry)
 		source.Open = func() (Log, error) { return &listening{p.link, heard}, nil }
 		p.start(t, source)

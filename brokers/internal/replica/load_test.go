@@ -12,13 +12,13 @@ import (
 
 func TestAProcessThatJoinsLateHasTheHistory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := join(t, s)
 		for i := range 10 {
 			p.publish(t, named(fmt.Sprint(i), say("a", fmt.Sprint(i))))
 			p.publish(t, wake("b"))
 		}
-		s.trim(0, 12)
+		s.trim(12)
 		late := join(t, s)
 		late.checkReceived(t) // to those who wait there it is no news
 		late.checkLost(t, brokers.Position{Epoch: "epoch1", Offset: 7}, "a")
@@ -38,9 +38,9 @@ func TestAProcessThatJoinsLateHasTheHistory(t *testing.T) {
 // TestALogIsReadWholeHoweverLongItTakes: to be at work is not to be silent.
 func TestALogIsReadWholeHoweverLongItTakes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		for i := range 600 {
-			s.add(0, Entry{Channel: "a", Message: &brokers.Message{Body: []byte(fmt.Sprint(i))}})
+			s.add(Entry{Channel: "a", Message: &brokers.Message{Body: []byte(fmt.Sprint(i))}})
 		}
 		p := join(t, s, func(l *link) { l.batch, l.latency = 10, time.Second })
 		if p.Broker.Health().Reachable {
@@ -57,45 +57,11 @@ func TestALogIsReadWholeHoweverLongItTakes(t *testing.T) {
 	})
 }
 
-// TestALogInSeveralShardsIsReadWhole: one shard is far ahead of another, with entries
-// of one node in both.
-func TestALogInSeveralShardsIsReadWhole(t *testing.T) {
-	const each = 3 * maxMissing
-	bubble(t, func(t *testing.T) {
-		s := newServer(2)
-		channels := []string{channelIn(0, 2), channelIn(1, 2)}
-		for shard, channel := range channels {
-			entries := make([]Entry, each)
-			for i := range entries {
-				entries[i] = Entry{
-					Channel: channel,
-					Message: &brokers.Message{Body: []byte(fmt.Sprint(i))},
-					Node:    "NODE",
-					Number:  uint64(2*i + shard + 1),
-				}
-			}
-			s.add(shard, entries...)
-		}
-		for _, first := range []int{0, 1} {
-			p := &process{link: newLink(s)}
-			source := p.source("")
-			source.Open = func() (Log, error) { return &oneFirst{p.link, first, make(chan struct{})}, nil }
-			p.start(t, source)
-			for _, channel := range channels {
-				p.checkEvents(t, brokers.NewPosition("epoch1", []uint64{0, 0}, nil), []string{channel}, numbersTo(each)...)
-			}
-			if err := p.Leave(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
 // TestHowLongAnEventIsRememberedBeginsWhenItWasAdded, for a process that reads it
 // later.
 func TestHowLongAnEventIsRememberedBeginsWhenItWasAdded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := join(t, s)
 		start := p.Position()
 		lasting := func(text string, lifetime time.Duration) {
@@ -138,7 +104,7 @@ func TestAClockThatIsWrongTakesNothingFromWhatIsJustAdded(t *testing.T) {
 	for _, clock := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
 		t.Run(clock.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := newServer(1)
+				s := newServer()
 				s.clock = clock
 				p := join(t, s)
 				start := p.Position()
@@ -157,10 +123,10 @@ func TestAClockThatIsWrongTakesNothingFromWhatIsJustAdded(t *testing.T) {
 
 func TestWhatApplicationsAddIsAnEventLikeAnyOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := join(t, s)
 		message := &brokers.Message{Body: []byte("1")}
-		s.add(0,
+		s.add(
 			Entry{Channel: "a", Message: message, ID: "x"},
 			Entry{Channel: "a", Message: message, ID: "x"},
 			Entry{Channel: "a"},

@@ -9,8 +9,7 @@ import (
 )
 
 // Log is what a server has to offer: an ordered log of entries that all processes
-// append to and read. It is in one shard or in several, each with an order and
-// offsets of its own.
+// append to and read.
 //
 // All methods are safe for concurrent use. Every one of them but Close returns an
 // error soon when its context ends, and when the server does not answer.
@@ -19,18 +18,18 @@ type Log interface {
 	// or is another one. If there is no log yet, it is made.
 	Epoch(ctx context.Context) (string, error)
 
-	// Append adds entries to a shard, in their order. If it fails, some may have been
+	// Append adds entries, in their order. If it fails, some may have been
 	// added all the same. They are given to it again, and readers take them once; but
 	// not one that it was given alone and refused with [ErrRefused].
-	Append(ctx context.Context, shard int, entries []Entry) error
+	Append(ctx context.Context, entries []Entry) error
 
-	// Tail reads a shard: first what is kept of it behind an offset, then what is
+	// Tail reads the log: first what is kept of it behind an offset, then what is
 	// added, in order, until the context ends or reading fails. Batches go to receive,
 	// one after the other. From 0 on it reads all that is kept.
 	//
 	// The error is [ErrGap] where not all that followed the offset is kept, and any
 	// other where the log is not the one any more that Epoch named.
-	Tail(ctx context.Context, shard int, after uint64, receive func(Batch)) error
+	Tail(ctx context.Context, after uint64, receive func(Batch)) error
 
 	// Close ends the connections.
 	Close()
@@ -48,7 +47,7 @@ var (
 type Batch struct {
 	Entries []Entry
 
-	// Floor is an offset up to which the shard may have held entries that it did
+	// Floor is an offset up to which the log may have held entries that it did
 	// not keep. It counts in the first batch only, read from 0; else it is 0.
 	Floor uint64
 
@@ -59,7 +58,7 @@ type Batch struct {
 
 // Entry is one event in a log.
 type Entry struct {
-	// Offset and Time are given by the log: the entry's place in its shard, never 0,
+	// Offset and Time are given by the log: the entry's place there, never 0,
 	// and when it was added by the server's clock, or zero if that does not say.
 	Offset uint64
 	Time   time.Time

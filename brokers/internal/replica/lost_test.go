@@ -15,9 +15,9 @@ import (
 // goes back.
 func TestWhoMissesWhatTheLogHasDroppedIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(2)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
-		channel := channelIn(0, 2)
+		const channel = "a"
 		other.publish(t, say(channel, "0"))
 		settle()
 		before := p.Position()
@@ -27,40 +27,32 @@ func TestWhoMissesWhatTheLogHasDroppedIsTold(t *testing.T) {
 		for i := range 5 {
 			other.publish(t, say(channel, fmt.Sprint(i+1)))
 		}
-		s.trim(0, 2)
+		s.trim(2)
 		p.turn(open)
 		settle()
 		p.checkReceived(t, "0", "here", "lost")
 		other.checkReceived(t, "0", "1", "2", "3", "4", "5", "here")
 		p.checkLost(t, before, channel)
-		p.checkLost(t, brokers.NewPosition("epoch1", []uint64{3, 0}, nil), channel)
-		p.checkEvents(t, brokers.NewPosition("epoch1", []uint64{4, 0}, nil), []string{channel}, "4", "5", "here")
+		p.checkLost(t, brokers.Position{Epoch: "epoch1", Offset: 3}, channel)
+		p.checkEvents(t, brokers.Position{Epoch: "epoch1", Offset: 4}, []string{channel}, "4", "5", "here")
 		if logged := p.logged.FilterMessageSnippet("dropped events").Len(); logged != 1 {
 			t.Errorf("%d lines say that events were dropped: %v", logged, p.logged.All())
 		}
 	})
 }
 
-func channelIn(shard, shards int) string {
-	for i := 0; ; i++ {
-		if name := fmt.Sprint("channel", i); shardOf(name, shards) == shard {
-			return name
-		}
-	}
-}
-
 // TestWhatALogDroppedThatWasEmptyAtFirstIsTold: the process has read nothing of it
 // yet, and so has no offset from which it could miss anything.
 func TestWhatALogDroppedThatWasEmptyAtFirstIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		c, start := brokertest.Listen(p.member, "a"), p.Position()
 		p.turn(cut)
 		settle()
 		other.publish(t, say("a", "1"))
 		other.publish(t, say("a", "2"))
-		s.trim(0, 1)
+		s.trim(1)
 		p.turn(open)
 		settle()
 		if c.Take(9); c.Misled() != 1 {
@@ -72,7 +64,7 @@ func TestWhatALogDroppedThatWasEmptyAtFirstIsTold(t *testing.T) {
 
 func TestAnEmptyLogThatIsReadAgainHasLostNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(2)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.turn(cut)
 		settle()
@@ -87,7 +79,7 @@ func TestAnEmptyLogThatIsReadAgainHasLostNothing(t *testing.T) {
 // told, and what waited for the server comes to all.
 func TestALogThatWasEmptiedIsANewOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.publish(t, say("a", "1"))
 		settle()
@@ -122,7 +114,7 @@ func TestALogThatWasEmptiedIsANewOne(t *testing.T) {
 // from, while what it knows is on its way to the new log.
 func TestWhatWaitsInANewLogIsNotGivenTwice(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := join(t, s)
 		p.turn(cut)
 		settle()
@@ -131,7 +123,7 @@ func TestWhatWaitsInANewLogIsNotGivenTwice(t *testing.T) {
 		c.Take(9)
 		s.empty()
 		p.set(func() {
-			p.adding = func(_ int, entries []Entry) verdict { return verdict{add: entries, late: 4500 * time.Millisecond} }
+			p.adding = func(entries []Entry) verdict { return verdict{add: entries, late: 4500 * time.Millisecond} }
 		})
 		p.turn(open)
 		time.Sleep(2500 * time.Millisecond)
@@ -152,16 +144,16 @@ func TestWhatWaitsInANewLogIsNotGivenTwice(t *testing.T) {
 // again and again.
 func TestALogThatDropsAllTheTimeIsReadInPeace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := join(t, s)
 		tries := 0
 		p.set(func() {
-			p.reading = func(_ int, read []Entry) (int, error) {
+			p.reading = func(read []Entry) (int, error) {
 				tries++
 				return 0, ErrGap
 			}
 		})
-		s.add(0, Entry{Channel: "a"})
+		s.add(Entry{Channel: "a"})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if p.set(func() {}); tries > 60 {

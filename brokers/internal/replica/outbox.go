@@ -23,7 +23,6 @@ type outbox struct {
 // own is an entry of this process.
 type own struct {
 	Entry
-	shard int
 	sent  bool // it is on its way to the log, or was added; another session sends it again
 	tried bool // it was on its way once, and may be in the log
 
@@ -138,24 +137,19 @@ const (
 	batchBytes   = 4_000_000
 )
 
-// batch is what is to be sent next, by shard. A first entry is sent whatever its
+// batch is what is to be sent next. A first entry is sent whatever its
 // size, and alone if it is to be known whether the server refuses that one.
-func (o *outbox) batch(alone bool) [][]*own {
-	var batch [][]*own
-	count, bytes := 0, int64(0)
+func (o *outbox) batch(alone bool) (batch []*own) {
+	bytes := int64(0)
 	for _, e := range o.entries {
 		if e.sent {
 			continue
 		}
-		if count > 0 && (alone || count == batchEntries || bytes+e.size() > batchBytes) {
+		if len(batch) > 0 && (alone || len(batch) == batchEntries || bytes+e.size() > batchBytes) {
 			break
 		}
-		for len(batch) <= e.shard {
-			batch = append(batch, nil)
-		}
-		batch[e.shard] = append(batch[e.shard], e)
+		batch = append(batch, e)
 		e.sent, e.tried = true, true
-		count++
 		bytes += e.size()
 	}
 	return batch

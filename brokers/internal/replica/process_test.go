@@ -62,17 +62,12 @@ func (p *process) joined(t *testing.T, source Source) *Broker {
 	t.Helper()
 	core, logged := observer.New(zap.InfoLevel)
 	p.logged = logged
-	b, err := Join(source, zap.New(core))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return Join(source, zap.New(core))
 }
 
 func (p *process) source(settings string) Source {
 	return Source{
 		Name:     fmt.Sprintf("%p", p.link),
-		Shards:   len(p.server.shards),
 		Settings: settings,
 		Open: func() (Log, error) {
 			p.set(func() { p.opened++ })

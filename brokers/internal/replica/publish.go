@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"sync/atomic"
 	"time"
 
@@ -42,8 +41,7 @@ func (r *replica) Publish(_ context.Context, publication brokers.Publication) (b
 			Lifetime: publication.Lifetime,
 			Node:     r.node,
 		},
-		shard: shardOf(publication.Channel, len(r.copy.offsets)),
-		done:  make(chan struct{}),
+		done: make(chan struct{}),
 	}
 	err := r.outbox.add(e)
 	if err == nil && !r.reachable {
@@ -99,7 +97,7 @@ func (r *replica) deliver(e *own) {
 	e.event = brokers.Event{
 		Channel: e.Channel,
 		Message: e.Message,
-		Origin:  brokers.Origin{Shard: e.shard, Uncounted: true, Counted: new(atomic.Uint64), Node: e.Node, Number: e.Number},
+		Origin:  brokers.Origin{Uncounted: true, Counted: new(atomic.Uint64), Node: e.Node, Number: e.Number},
 	}
 	e.event.Position = r.positionIn(r.copy)
 	e.delivery = r.delivery.Add(e.event)
@@ -122,11 +120,4 @@ func (r *replica) unreachable(cause error) {
 	r.moved()
 	r.mu.Unlock()
 	r.delivery.Run()
-}
-
-// shardOf is the shard that a channel's events go to.
-func shardOf(channel string, shards int) int {
-	h := fnv.New32a()
-	h.Write([]byte(channel))
-	return int(h.Sum32() % uint32(shards))
 }

@@ -15,16 +15,12 @@ import (
 )
 
 func TestAllProcessesReceiveAllEventsInOneOrder(t *testing.T) {
-	for _, shards := range []int{1, 3} {
-		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
-			bubble(t, func(t *testing.T) { inOneOrder(t, shards) })
-		})
-	}
+	bubble(t, inOneOrder)
 }
 
-func inOneOrder(t *testing.T, shards int) {
+func inOneOrder(t *testing.T) {
 	const publishers, each = 4, 60
-	s := newServer(shards)
+	s := newServer()
 	processes := []*process{join(t, s), join(t, s), join(t, s)}
 	var publishing sync.WaitGroup
 	for i, p := range processes {
@@ -63,7 +59,7 @@ func onChannel(p *process, channel string) (texts []string) {
 
 func TestAPublishReturnsWhenItsEventHasReleasedWhomItReleases(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s, func(l *link) { l.latency = 20 * time.Millisecond }), join(t, s)
 		for n := range uint64(3) {
 			published := p.publish(t, say("a", fmt.Sprint(n)))
@@ -97,11 +93,11 @@ func TestWhatFailsToBeAddedComesOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := newServer(1)
+				s := newServer()
 				p, other := join(t, s), join(t, s)
 				failures := 2
 				p.set(func() {
-					p.adding = func(_ int, entries []Entry) verdict {
+					p.adding = func(entries []Entry) verdict {
 						if failures--; failures < 0 || len(entries) == 1 {
 							return verdict{add: entries}
 						}
@@ -143,11 +139,11 @@ func numbersTo(n int) (texts []string) {
 
 func TestWhatTheServerRefusesIsGivenUpAndNothingElse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.set(func() {
 			p.latency = 10 * time.Millisecond
-			p.adding = func(_ int, entries []Entry) verdict {
+			p.adding = func(entries []Entry) verdict {
 				if slices.ContainsFunc(entries, func(e Entry) bool { return textOf(e.Message) == "bad" }) {
 					return verdict{err: fmt.Errorf("%w: it is bad", ErrRefused)}
 				}
@@ -176,7 +172,7 @@ func TestWhatTheServerRefusesIsGivenUpAndNothingElse(t *testing.T) {
 
 func TestAnIDIsOneEventHoweverManyPublishIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(2)
+		s := newServer()
 		processes := []*process{join(t, s), join(t, s), join(t, s)}
 		var publishing sync.WaitGroup
 		var mu sync.Mutex
@@ -219,7 +215,7 @@ func TestAnIDIsOneEventHoweverManyPublishIt(t *testing.T) {
 
 func TestWhileTheServerIsAwayAnIDIsOneEventToo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.turn(cut)
 		settle()
@@ -241,7 +237,7 @@ func TestWhileTheServerIsAwayAnIDIsOneEventToo(t *testing.T) {
 
 func TestOfWakeUpsThatWaitTheLastOnEachChannelStands(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.turn(cut)
 		settle()
@@ -269,12 +265,12 @@ func TestOfWakeUpsThatWaitTheLastOnEachChannelStands(t *testing.T) {
 // TestAWakeUpOnItsWayIsNotDeliveredAgain: another does not stand for it any more.
 func TestAWakeUpOnItsWayIsNotDeliveredAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := join(t, newServer(1))
+		p := join(t, newServer())
 		p.turn(cut)
 		settle()
 		p.publish(t, wake("a"))
 		p.set(func() {
-			p.adding = func(_ int, entries []Entry) verdict { return verdict{add: entries, late: 4500 * time.Millisecond} }
+			p.adding = func(entries []Entry) verdict { return verdict{add: entries, late: 4500 * time.Millisecond} }
 		})
 		p.turn(open)
 		time.Sleep(3 * time.Second) // by now it was sent
@@ -287,11 +283,11 @@ func TestAWakeUpOnItsWayIsNotDeliveredAgain(t *testing.T) {
 // TestWhatCameToTheLogIsNotSentAgain, though nobody said so: it is read first.
 func TestWhatCameToTheLogIsNotSentAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := join(t, s)
 		p.set(func() {
 			p.latency = 10 * time.Millisecond
-			p.adding = func(_ int, entries []Entry) verdict {
+			p.adding = func(entries []Entry) verdict {
 				p.condition = cut
 				return verdict{add: entries, err: errCut}
 			}
@@ -310,7 +306,7 @@ func TestWhatCameToTheLogIsNotSentAgain(t *testing.T) {
 
 func TestOnlySoMuchWaitsForTheServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p := join(t, s, func(l *link) { l.condition = cut })
 		for range maxWaiting {
 			p.publish(t, say("a", "m"))

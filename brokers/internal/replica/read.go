@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -21,17 +20,13 @@ func (r *replica) Position() brokers.Position {
 func (r *replica) Newest(channels []string) brokers.Position {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	offsets := make([]uint64, len(r.copy.offsets))
-	for i, h := range r.copy.histories {
-		offsets[i] = h.Last(channels)
-	}
 	var ahead []brokers.Ahead
 	for _, e := range r.outbox.entries {
 		if e.delivered && slices.Contains(channels, e.Channel) {
 			ahead = []brokers.Ahead{{Node: r.node, Number: e.Number}}
 		}
 	}
-	return brokers.NewPosition(r.copy.epoch, offsets, ahead)
+	return brokers.NewPosition(r.copy.epoch, r.copy.history.Last(channels), ahead)
 }
 
 // Events implements [brokers.Broker]. A client may come from a process that is
@@ -50,7 +45,7 @@ func (r *replica) Events(ctx context.Context, channels []string, after brokers.P
 	for _, e := range r.outbox.entries {
 		switch {
 		case !e.delivered || !slices.Contains(channels, e.Channel) || after.Covers(e.event):
-		case e.tried && after.OffsetIn(e.shard) > r.copy.offsets[e.shard]:
+		case e.tried && after.Offset > r.copy.offset:
 			// It may be in the log, behind what was read here, and the client may
 			// have got it at another process.
 			return nil, false, nil
@@ -96,31 +91,21 @@ func (r *replica) catchUp(ctx context.Context, to brokers.Position) (known bool,
 	if err := w.forEpoch(ctx, to.Epoch); err != nil {
 		return false, orUnknown(err)
 	}
-	epoch := r.copy.epoch
-	offsets := to.Offsets()
-	if to.Epoch != epoch || len(offsets) != len(r.copy.offsets) {
-		return false, nil
-	}
-	twice := slices.Clone(r.copy.confirmed)
-	for i := range twice {
-		twice[i] += 2
-	}
-	for {
-		behind := func(i int) bool { return r.copy.offsets[i] < offsets[i] }
-		ahead := false
-		for i := range offsets {
-			if behind(i) && r.copy.confirmed[i] >= twice[i] {
-				return false, nil
-			}
-			ahead = ahead || behind(i)
-		}
-		if !ahead || !r.reachable {
+	epoch, twice := r.copy.epoch, r.copy.confirmed+2
+	for to.Epoch == epoch {
+		switch {
+		case r.copy.offset >= to.Offset:
+			return true, nil
+		case r.copy.confirmed >= twice:
+			return false, nil
+		case !r.reachable:
 			return true, nil
 		}
 		if err := w.forProgress(ctx); err != nil || r.copy.epoch != epoch {
 			return false, orUnknown(err)
 		}
 	}
+	return false, nil
 }
 
 // maxWaits is how many readers wait at once for the copy to get on. Each of them looks
@@ -182,8 +167,8 @@ func (w *wait) forEpoch(ctx context.Context, epoch string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, epochPatience, errLooked)
 	defer cancel()
 	looked := w.copy
-	twice := looked.confirmed[0] + 2
-	for epoch != w.copy.epoch && (w.copy != looked || looked.confirmed[0] < twice) {
+	twice := looked.confirmed + 2
+	for epoch != w.copy.epoch && (w.copy != looked || looked.confirmed < twice) {
 		if err := w.forProgress(ctx); err != nil {
 			return err
 		}
@@ -198,26 +183,7 @@ func (c *logCopy) after(channels []string, position brokers.Position, limit int)
 	if len(position.Ahead()) > 0 {
 		skip = position.Covers
 	}
-	complete = true
-	for i, offset := range position.Offsets() {
-		events, all := c.histories[i].After(channels, offset, limit, skip)
-		complete = complete && all
-		missed = append(missed, events...)
-	}
-	if len(c.histories) > 1 {
-		slices.SortStableFunc(missed, inOrder)
-		missed = firstMessages(missed, limit)
-	}
-	return missed, complete
-}
-
-// inOrder compares events by their offsets. In different shards these are times, or
-// mean nothing.
-func inOrder(a, b brokers.Event) int {
-	return cmp.Or(
-		cmp.Compare(a.Position.OffsetIn(a.Shard), b.Position.OffsetIn(b.Shard)),
-		cmp.Compare(a.Shard, b.Shard),
-	)
+	return c.history.After(channels, position.Offset, limit, skip)
 }
 
 // firstMessages is events up to the message that would be one more than limit.
@@ -235,7 +201,7 @@ func firstMessages(events []brokers.Event, limit int) []brokers.Event {
 // place gives events that come after a position, in this order, their own: what
 // that covers, and they.
 func (c *logCopy) place(events []brokers.Event, after brokers.Position) {
-	offsets := after.Offsets()
+	offset := after.Offset
 	ahead := after.Ahead()
 	for i := range events {
 		e := &events[i]
@@ -247,9 +213,9 @@ func (c *logCopy) place(events []brokers.Event, after brokers.Position) {
 			}
 			ahead[at].Number = e.Number
 		} else {
-			offsets[e.Shard] = e.Position.OffsetIn(e.Shard)
+			offset = e.Position.Offset
 		}
-		ahead = slices.DeleteFunc(ahead, func(a brokers.Ahead) bool { return c.outdated(a, offsets) })
-		e.Position = brokers.NewPosition(c.epoch, offsets, ahead)
+		ahead = slices.DeleteFunc(ahead, func(a brokers.Ahead) bool { return c.outdated(a, offset) })
+		e.Position = brokers.NewPosition(c.epoch, offset, ahead)
 	}
 }

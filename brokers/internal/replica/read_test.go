@@ -17,38 +17,36 @@ import (
 // TestAClientOfAProcessThatIsAheadWaitsForTheRest: it got an event at one process,
 // and comes to another that has not read it yet.
 func TestAClientOfAProcessThatIsAheadWaitsForTheRest(t *testing.T) {
-	for _, shards := range []int{1, 3} {
-		bubble(t, func(t *testing.T) {
-			s := newServer(shards)
-			p, slow := join(t, s), join(t, s)
-			slow.set(func() { slow.latency = 300 * time.Millisecond })
-			settle()
-			var at brokers.Position
-			for i := range 5 {
-				at = p.publish(t, say(fmt.Sprint("channel", i), "hello")).Position
-			}
-			began := time.Now()
-			slow.checkEvents(t, at, []string{"channel0", "channel4"})
-			if took := time.Since(began); took < 300*time.Millisecond || took > time.Second {
-				t.Errorf("it took %v", took)
-			}
-			if got := slow.Position(); got != at {
-				t.Errorf("the process is at %v, not %v", got, at)
-			}
-			began = time.Now()
-			slow.checkEvents(t, brokers.NewPosition("epoch1", make([]uint64, shards), nil), []string{"channel0"}, "hello")
-			if time.Since(began) != 0 {
-				t.Error("what is known is not given at once")
-			}
-		})
-	}
+	bubble(t, func(t *testing.T) {
+		s := newServer()
+		p, slow := join(t, s), join(t, s)
+		slow.set(func() { slow.latency = 300 * time.Millisecond })
+		settle()
+		var at brokers.Position
+		for i := range 5 {
+			at = p.publish(t, say(fmt.Sprint("channel", i), "hello")).Position
+		}
+		began := time.Now()
+		slow.checkEvents(t, at, []string{"channel0", "channel4"})
+		if took := time.Since(began); took < 300*time.Millisecond || took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if got := slow.Position(); got != at {
+			t.Errorf("the process is at %v, not %v", got, at)
+		}
+		began = time.Now()
+		slow.checkEvents(t, brokers.Position{Epoch: "epoch1"}, []string{"channel0"}, "hello")
+		if time.Since(began) != 0 {
+			t.Error("what is known is not given at once")
+		}
+	})
 }
 
 // TestWhatIsOnItsWayMayBeOlderThanAPosition: that there is no more was found before
 // the event was added, and is heard of after the client came.
 func TestWhatIsOnItsWayMayBeOlderThanAPosition(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		other, p := join(t, s), &process{link: newLink(s)}
 		source := p.source("")
 		source.Open = func() (Log, error) { return &delayed{p.link, 400 * time.Millisecond}, nil }
@@ -65,17 +63,15 @@ func TestWhatIsOnItsWayMayBeOlderThanAPosition(t *testing.T) {
 
 func TestAPositionThatNoProcessCanHaveGivenIsLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(2)
+		s := newServer()
 		p := join(t, s)
 		p.publish(t, say("a", "1"))
 		for _, position := range []brokers.Position{
 			{},
-			{Epoch: "epoch1"},
+			{Epoch: "epoch0"},
 			{Epoch: "epoch2"},
-			brokers.NewPosition("epoch0", []uint64{0, 0}, nil),
-			brokers.NewPosition("epoch1", []uint64{0, 0, 0}, nil),
-			brokers.NewPosition("epoch1", []uint64{1000, 0}, nil),
-			brokers.NewPosition("epoch1", []uint64{0, 1 << 63}, nil),
+			{Epoch: "epoch1", Offset: 1000},
+			{Epoch: "epoch1", Offset: 1 << 63},
 		} {
 			began := time.Now()
 			p.checkLost(t, position, "a")
@@ -90,7 +86,7 @@ func TestAPositionThatNoProcessCanHaveGivenIsLost(t *testing.T) {
 // process wait for milliseconds, and what is known waits for nothing.
 func TestPositionsThatAreMadeUpWaitInBoundedNumber(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := join(t, newServer(1))
+		p := join(t, newServer())
 		known := p.publish(t, say("a", "1")).Position
 		settle()
 		for name, madeUp := range map[string]func(i int) brokers.Position{
@@ -128,7 +124,7 @@ func TestPositionsThatAreMadeUpWaitInBoundedNumber(t *testing.T) {
 
 func TestAClientThatLeavesDoesNotWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := join(t, newServer(1))
+		p := join(t, newServer())
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		began := time.Now()
@@ -146,7 +142,7 @@ func TestAClientThatLeavesDoesNotWait(t *testing.T) {
 // known here later, and not given twice then.
 func TestWhileTheServerIsAwayPositionsAreBelieved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.turn(cut)
 		settle()
@@ -179,11 +175,11 @@ func TestWhileTheServerIsAwayPositionsAreBelieved(t *testing.T) {
 // to a client at another process, but this process does not know that it came.
 func TestWhatAClientMayKnowByAnotherNameIsNotGivenAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(1)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.set(func() {
-			p.reading = func(int, []Entry) (int, error) { return 0, errCut }
-			p.adding = func(_ int, entries []Entry) verdict {
+			p.reading = func([]Entry) (int, error) { return 0, errCut }
+			p.adding = func(entries []Entry) verdict {
 				p.condition = cut
 				return verdict{add: entries, err: errCut}
 			}
@@ -217,7 +213,7 @@ func TestWhatAClientMayKnowByAnotherNameIsNotGivenAgain(t *testing.T) {
 func TestAnEventThatWasDeliveredEarlyIsNotGivenAgainWhenItIsCounted(t *testing.T) {
 	for limit := range 4 {
 		bubble(t, func(t *testing.T) {
-			p := join(t, newServer(1))
+			p := join(t, newServer())
 			p.turn(cut)
 			settle()
 			c := brokertest.Listen(p.member, "a")
@@ -242,7 +238,7 @@ func TestAnEventThatWasDeliveredEarlyIsNotGivenAgainWhenItIsCounted(t *testing.T
 func TestPagesWhileTheServerIsAwayMissNothing(t *testing.T) {
 	for limit := range 12 {
 		bubble(t, func(t *testing.T) {
-			p := join(t, newServer(2))
+			p := join(t, newServer())
 			start := p.Position()
 			var want []string
 			publish := func(channel string, publication brokers.Publication) {
@@ -280,7 +276,7 @@ func TestPagesWhileTheServerIsAwayMissNothing(t *testing.T) {
 
 func TestAPositionCarriesNoMoreThanItMust(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newServer(2)
+		s := newServer()
 		p, other := join(t, s), join(t, s)
 		p.turn(cut)
 		settle()
@@ -309,44 +305,9 @@ func TestAPositionCarriesNoMoreThanItMust(t *testing.T) {
 	})
 }
 
-// TestWhatIsAheadIsKeptWhileSomeOfItIsYetToCome: of two events of a process, the
-// second came to the log first.
-func TestWhatIsAheadIsKeptWhileSomeOfItIsYetToCome(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := newServer(2)
-		first, second := channelIn(0, 2), channelIn(1, 2)
-		p, other := join(t, s), join(t, s)
-		p.turn(cut)
-		settle()
-		c := brokertest.Listen(p.member, first, second)
-		p.publish(t, say(first, "1"))
-		p.publish(t, say(second, "2"))
-		c.Take(9)
-		p.set(func() {
-			p.adding = func(shard int, entries []Entry) verdict {
-				if shard == 0 {
-					return verdict{err: errCut}
-				}
-				return verdict{add: entries}
-			}
-		})
-		p.turn(open)
-		settle()
-		other.publish(t, say(second, "3"))
-		c.Hop(other.member)
-		c.Read(t.Context(), 9)
-		p.set(func() { p.adding = nil })
-		settle()
-		c.Finish(t.Context(), other.member)
-		if want := []string{"1", "2", "3"}; !slices.Equal(c.Heard(), want) || c.Misled() > 0 {
-			t.Errorf("the client heard %q", c.Heard())
-		}
-	})
-}
-
 func TestTheNewestIsThatOfTheChannelsAlsoWhileTheServerIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := join(t, newServer(1))
+		p := join(t, newServer())
 		a := p.publish(t, say("a", "1")).Position
 		b := p.publish(t, say("b", "2")).Position
 		p.turn(cut)
@@ -357,7 +318,7 @@ func TestTheNewestIsThatOfTheChannelsAlsoWhileTheServerIsAway(t *testing.T) {
 			want     brokers.Position
 		}{
 			{[]string{"b"}, b},
-			{[]string{"a"}, brokers.NewPosition("epoch1", a.Offsets(), early.Ahead())},
+			{[]string{"a"}, brokers.NewPosition("epoch1", a.Offset, early.Ahead())},
 			{[]string{"a", "b"}, early},
 		} {
 			got := p.Newest(c.channels)

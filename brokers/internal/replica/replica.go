@@ -11,7 +11,6 @@ package replica
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"sync"
 	"time"
 
@@ -28,9 +27,6 @@ type Source struct {
 	// Name tells logs apart: servers, prefix and the like, no secrets. The copy of a
 	// log outlives a configuration, and goes on in the next with the same name.
 	Name string
-
-	// Shards is how many the log has.
-	Shards int
 
 	// Settings is all else that a connection depends on. Where a new configuration has
 	// others than the one in force, the connections are made anew.
@@ -78,21 +74,18 @@ type replica struct {
 var pool = caddy.NewUsagePool()
 
 // Join is for a configuration that begins; [Broker.Leave] must follow.
-func Join(source Source, logger *zap.Logger) (*Broker, error) {
-	if source.Shards < 1 {
-		return nil, fmt.Errorf("a log has one shard at least, not %d", source.Shards)
-	}
-	shared, _ := pool.LoadOrStore(fmt.Sprintf("%s %d", source.Name, source.Shards), newReplica(source.Shards))
-	return &Broker{replica: shared.(*replica), source: source, logger: logger}, nil
+func Join(source Source, logger *zap.Logger) *Broker {
+	shared, _ := pool.LoadOrStore(source.Name, newReplica())
+	return &Broker{replica: shared.(*replica), source: source, logger: logger}
 }
 
 // Leave is for a configuration that has ended.
 func (b *Broker) Leave() error {
-	_, err := pool.Delete(fmt.Sprintf("%s %d", b.source.Name, b.source.Shards))
+	_, err := pool.Delete(b.source.Name)
 	return err
 }
 
-func newReplica(shards int) *replica {
+func newReplica() *replica {
 	r := &replica{
 		node:      rand.Text()[:13],
 		ended:     make(chan struct{}),
@@ -102,7 +95,7 @@ func newReplica(shards int) *replica {
 	}
 	// Until the log is known, what is published here has a count of its own.
 	r.outbox.filled, r.outbox.wakeUps = make(chan struct{}, 1), make(map[string]*own)
-	r.copy = r.newCopy(rand.Text()[:10], shards)
+	r.copy = r.newCopy(rand.Text()[:10])
 	return r
 }
 
@@ -117,7 +110,7 @@ func (r *replica) Destruct() error {
 	if waiting := len(r.outbox.entries); waiting > 0 && r.logger != nil {
 		r.logger.Error("events that waited for the broker never reached it", zap.Int("events", waiting))
 	}
-	r.copy.discard()
+	r.copy.history.Forget(0)
 	return nil
 }
 
@@ -135,7 +128,7 @@ func (b *Broker) Start(limits brokers.History, receive brokers.Receive) {
 	b.mu.Lock()
 	settings := b.replica.source.Settings
 	b.limits, b.replica.source, b.replica.logger = limits, b.source, b.logger
-	b.copy.limit(limits)
+	b.copy.history.Limit(limits)
 	first := b.end == nil
 	if first {
 		var ctx context.Context
@@ -159,11 +152,12 @@ func (b *Broker) Start(limits brokers.History, receive brokers.Receive) {
 func (r *replica) Health() brokers.Health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	health := brokers.Health{Reachable: r.reachable, Lag: time.Since(r.confirmed), Waiting: len(r.outbox.entries)}
-	for _, h := range r.copy.histories {
-		health.HistoryBytes += h.Bytes()
+	return brokers.Health{
+		Reachable:    r.reachable,
+		Lag:          time.Since(r.confirmed),
+		Waiting:      len(r.outbox.entries),
+		HistoryBytes: r.copy.history.Bytes(),
 	}
-	return health
 }
 
 // moved lets those know who wait for the copy to get on. The caller holds mu.

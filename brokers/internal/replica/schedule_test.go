@@ -15,7 +15,6 @@ import (
 
 // circumstances are what can happen to some processes, one server and their clients.
 type circumstances struct {
-	shards    int
 	latency   time.Duration // of links, at most
 	away      bool          // links are cut, are silent, and heal
 	partial   bool          // appending fails though a part of the batch was added, or all, or none, or is late
@@ -43,18 +42,15 @@ var scheduleChannels = []string{"a", "b", "c"}
 // TestSchedules lets everything happen in any order.
 func TestSchedules(t *testing.T) {
 	for name, c := range map[string]circumstances{
-		"healthy":         {latency: 30 * time.Millisecond},
-		"healthy, shards": {shards: 3, latency: 30 * time.Millisecond},
-		"names":           {latency: 80 * time.Millisecond, ids: true},
-		"away":            {latency: 100 * time.Millisecond, away: true},
-		"away, shards":    {shards: 3, latency: 100 * time.Millisecond, away: true},
-		"partial":         {latency: 50 * time.Millisecond, partial: true},
-		"partial, shards": {shards: 3, latency: 50 * time.Millisecond, partial: true},
-		"unordered":       {latency: 50 * time.Millisecond, partial: true, unordered: true, away: true},
-		"broken":          {latency: 50 * time.Millisecond, broken: true},
-		"all but losses":  {shards: 2, latency: 100 * time.Millisecond, away: true, partial: true, broken: true, leaving: true},
-		"losses":          {latency: 50 * time.Millisecond, away: true, losses: true},
-		"all":             {shards: 2, latency: 200 * time.Millisecond, away: true, partial: true, unordered: true, broken: true, losses: true, leaving: true},
+		"healthy":        {latency: 30 * time.Millisecond},
+		"names":          {latency: 80 * time.Millisecond, ids: true},
+		"away":           {latency: 100 * time.Millisecond, away: true},
+		"partial":        {latency: 50 * time.Millisecond, partial: true},
+		"unordered":      {latency: 50 * time.Millisecond, partial: true, unordered: true, away: true},
+		"broken":         {latency: 50 * time.Millisecond, broken: true},
+		"all but losses": {latency: 100 * time.Millisecond, away: true, partial: true, broken: true, leaving: true},
+		"losses":         {latency: 50 * time.Millisecond, away: true, losses: true},
+		"all":            {latency: 200 * time.Millisecond, away: true, partial: true, unordered: true, broken: true, losses: true, leaving: true},
 	} {
 		for seed := range uint64(25) {
 			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) {
@@ -69,7 +65,7 @@ func TestSchedules(t *testing.T) {
 }
 
 func (s *schedule) run() {
-	s.server = newServer(max(s.shards, 1))
+	s.server = newServer()
 	s.server.step = 1 + s.random.Uint64N(3)
 	for range 2 + s.random.IntN(2) {
 		s.processes = append(s.processes, s.join())
@@ -98,10 +94,10 @@ func (s *schedule) join() *process {
 		l.batch = 1 + random.IntN(20)
 		l.latency = time.Duration(random.Int64N(int64(s.latency)))
 		if s.partial {
-			l.adding = func(_ int, entries []Entry) verdict { return s.judge(random, entries) }
+			l.adding = func(entries []Entry) verdict { return s.judge(random, entries) }
 		}
 		if s.broken {
-			l.reading = func(_ int, entries []Entry) (int, error) {
+			l.reading = func(entries []Entry) (int, error) {
 				if random.IntN(12) == 0 {
 					return random.IntN(len(entries) + 1), errCut
 				}
@@ -156,7 +152,7 @@ func (s *schedule) happen() {
 	case n < 2 && s.away:
 		p.turn([]condition{open, open, cut, cut, silent}[s.random.IntN(5)])
 	case n < 3 && s.losses:
-		s.server.trim(s.random.IntN(len(s.server.shards)), s.random.IntN(10))
+		s.server.trim(s.random.IntN(10))
 	case n < 4 && s.losses && s.random.IntN(4) == 0:
 		s.server.empty()
 	case n < 5 && s.leaving && s.random.IntN(4) == 0:

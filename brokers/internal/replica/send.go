@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/caddy-parker/parker/brokers"
 )
 
@@ -45,7 +43,7 @@ func (s *session) send(ctx context.Context) error {
 			case !errors.Is(err, ErrRefused):
 				return err
 			case alone:
-				s.refuse(batch, err)
+				s.refuse(batch[0], err)
 				alone = false
 			default:
 				s.unsend(batch)
@@ -56,37 +54,27 @@ func (s *session) send(ctx context.Context) error {
 }
 
 // append adds a batch to the log.
-func (s *session) append(ctx context.Context, batch [][]*own) error {
+func (s *session) append(ctx context.Context, batch []*own) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, appendPatience, errSilent)
 	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
-	for shard, part := range batch {
-		if len(part) == 0 {
-			continue
-		}
-		entries := make([]Entry, len(part))
-		for i, e := range part {
-			entries[i] = e.Entry
-		}
-		group.Go(func() error { return s.log.Append(ctx, shard, entries) })
+	entries := make([]Entry, len(batch))
+	for i, e := range batch {
+		entries[i] = e.Entry
 	}
-	return group.Wait()
+	return s.log.Append(ctx, entries)
 }
 
 // unsend has a batch sent again.
-func (s *session) unsend(batch [][]*own) {
+func (s *session) unsend(batch []*own) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, part := range batch {
-		for _, e := range part {
-			e.sent = false
-		}
+	for _, e := range batch {
+		e.sent = false
 	}
 }
 
-// refuse gives up the one entry of a batch.
-func (s *session) refuse(batch [][]*own, err error) {
-	e := batch[len(batch)-1][0]
+// refuse gives up an entry.
+func (s *session) refuse(e *own, err error) {
 	s.mu.Lock()
 	s.answers()
 	s.outbox.take(e.Number)

@@ -15,20 +15,16 @@ import (
 type server struct {
 	mu      sync.Mutex // guards all below
 	epoch   int
-	shards  []stored
+	entries []Entry
+	last    uint64 // the offset of the last entry, kept or not
+	floor   uint64
 	step    uint64        // from one offset to the next
 	clock   time.Duration // how far it is ahead of the processes'
 	changed chan struct{} // closed, and made anew, at each change
 }
 
-// stored is one shard.
-type stored struct {
-	entries     []Entry
-	last, floor uint64
-}
-
-func newServer(shards int) *server {
-	return &server{epoch: 1, shards: make([]stored, shards), step: 1, changed: make(chan struct{})}
+func newServer() *server {
+	return &server{epoch: 1, step: 1, changed: make(chan struct{})}
 }
 
 func (s *server) change(do func()) {
@@ -39,24 +35,22 @@ func (s *server) change(do func()) {
 	s.changed = make(chan struct{})
 }
 
-func (s *server) add(shard int, entries ...Entry) {
+func (s *server) add(entries ...Entry) {
 	s.change(func() {
-		sh := &s.shards[shard]
 		for _, e := range entries {
-			sh.last += s.step
-			e.Offset, e.Time = sh.last, time.Now().Add(s.clock)
-			sh.entries = append(sh.entries, e)
+			s.last += s.step
+			e.Offset, e.Time = s.last, time.Now().Add(s.clock)
+			s.entries = append(s.entries, e)
 		}
 	})
 }
 
-// trim keeps no more than the last n entries of a shard.
-func (s *server) trim(shard, n int) {
+// trim keeps no more than the last n entries.
+func (s *server) trim(n int) {
 	s.change(func() {
-		sh := &s.shards[shard]
-		if drop := len(sh.entries) - n; drop > 0 {
-			sh.floor = sh.entries[drop-1].Offset
-			sh.entries = slices.Clone(sh.entries[drop:])
+		if drop := len(s.entries) - n; drop > 0 {
+			s.floor = s.entries[drop-1].Offset
+			s.entries = slices.Clone(s.entries[drop:])
 		}
 	})
 }
@@ -65,18 +59,16 @@ func (s *server) trim(shard, n int) {
 func (s *server) empty() {
 	s.change(func() {
 		s.epoch++
-		s.shards = make([]stored, len(s.shards))
+		s.entries, s.last, s.floor = nil, 0, 0
 	})
 }
 
-// texts are what all entries say, those of shard 0 first.
+// texts are what all entries say.
 func (s *server) texts() (texts []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sh := range s.shards {
-		for _, e := range sh.entries {
-			texts = append(texts, textOf(e.Message))
-		}
+	for _, e := range s.entries {
+		texts = append(texts, textOf(e.Message))
 	}
 	return texts
 }
@@ -104,8 +96,8 @@ type link struct {
 	// adding decides on what becomes of entries that are to be added, reading how
 	// many of those that were read are given before reading fails. They are called with
 	// mu held. Nil: all goes well.
-	adding  func(shard int, entries []Entry) verdict
-	reading func(shard int, entries []Entry) (given int, err error)
+	adding  func(entries []Entry) verdict
+	reading func(entries []Entry) (given int, err error)
 }
 
 type condition int
@@ -207,7 +199,7 @@ func (l *link) Epoch(ctx context.Context) (string, error) {
 }
 
 // Append implements [Log].
-func (l *link) Append(ctx context.Context, shard int, entries []Entry) error {
+func (l *link) Append(ctx context.Context, entries []Entry) error {
 	if err := l.pass(ctx); err != nil {
 		return err
 	}
@@ -215,17 +207,17 @@ func (l *link) Append(ctx context.Context, shard int, entries []Entry) error {
 	l.set(func() {
 		l.appended++
 		if l.adding != nil {
-			will = l.adding(shard, entries)
+			will = l.adding(entries)
 		}
 	})
 	if will.late == 0 {
-		l.server.add(shard, will.add...)
+		l.server.add(will.add...)
 		return will.err
 	}
 	added := make(chan struct{})
 	go func() {
 		time.Sleep(will.late)
-		l.server.add(shard, will.add...)
+		l.server.add(will.add...)
 		close(added)
 	}()
 	select {
@@ -237,14 +229,14 @@ func (l *link) Append(ctx context.Context, shard int, entries []Entry) error {
 }
 
 // Tail implements [Log].
-func (l *link) Tail(ctx context.Context, shard int, after uint64, receive func(Batch)) error {
+func (l *link) Tail(ctx context.Context, after uint64, receive func(Batch)) error {
 	at, first := after, true
 	said := time.Now() // when it was last said that there is no more
 	for {
 		if err := l.pass(ctx); err != nil {
 			return err
 		}
-		batch, changed, err := l.read(shard, at, first && after == 0)
+		batch, changed, err := l.read(at, first && after == 0)
 		if err != nil {
 			return err
 		}
@@ -252,7 +244,7 @@ func (l *link) Tail(ctx context.Context, shard int, after uint64, receive func(B
 			given, err := len(batch.Entries), error(nil)
 			l.set(func() {
 				if l.reading != nil {
-					given, err = l.reading(shard, batch.Entries)
+					given, err = l.reading(batch.Entries)
 				}
 			})
 			if err != nil {
@@ -288,75 +280,32 @@ func (l *link) Tail(ctx context.Context, shard int, after uint64, receive func(B
 }
 
 // read reads what comes behind an offset.
-func (l *link) read(shard int, after uint64, fromStart bool) (b Batch, changed chan struct{}, err error) {
+func (l *link) read(after uint64, fromStart bool) (b Batch, changed chan struct{}, err error) {
 	limit := l.now().batch
 	l.server.mu.Lock()
 	defer l.server.mu.Unlock()
 	var another bool
 	l.set(func() { another = l.epoch != l.server.epoch })
-	sh := &l.server.shards[shard]
+	s := l.server
 	switch {
 	case another:
 		return Batch{}, nil, errAnother
 	case fromStart:
-		b.Floor = sh.floor
-	case after < sh.floor || after > sh.last:
+		b.Floor = s.floor
+	case after < s.floor || after > s.last:
 		return Batch{}, nil, ErrGap
 	}
-	from := slices.IndexFunc(sh.entries, func(e Entry) bool { return e.Offset > after })
+	from := slices.IndexFunc(s.entries, func(e Entry) bool { return e.Offset > after })
 	if from < 0 {
-		from = len(sh.entries)
+		from = len(s.entries)
 	}
-	to := min(from+limit, len(sh.entries))
-	b.Entries, b.InStep = slices.Clone(sh.entries[from:to]), to == len(sh.entries)
-	return b, l.server.changed, nil
+	to := min(from+limit, len(s.entries))
+	b.Entries, b.InStep = slices.Clone(s.entries[from:to]), to == len(s.entries)
+	return b, s.changed, nil
 }
 
 // Close implements [Log].
 func (l *link) Close() {}
-
-// stuck is a link on which one shard is not read any more, while all else goes on.
-type stuck struct {
-	*link
-	shard int
-}
-
-func (s *stuck) Tail(ctx context.Context, shard int, after uint64, receive func(Batch)) error {
-	first := true
-	return s.link.Tail(ctx, shard, after, func(b Batch) {
-		if shard != s.shard || first {
-			receive(b)
-		} else {
-			<-ctx.Done()
-		}
-		first = false
-	})
-}
-
-// oneFirst is a link on which one shard is read before the others.
-type oneFirst struct {
-	*link
-	shard int
-	read  chan struct{} // closed when that is read
-}
-
-func (o *oneFirst) Tail(ctx context.Context, shard int, after uint64, receive func(Batch)) error {
-	if shard != o.shard {
-		select {
-		case <-o.read:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	first := shard == o.shard
-	return o.link.Tail(ctx, shard, after, func(b Batch) {
-		receive(b)
-		if b.InStep && first {
-			close(o.read)
-			first = false
-		}
-	})
-}
 
 // delayed is a link on which what was read is heard of later.
 type delayed struct {
@@ -364,8 +313,8 @@ type delayed struct {
 	by time.Duration
 }
 
-func (d *delayed) Tail(ctx context.Context, shard int, after uint64, receive func(Batch)) error {
-	return d.link.Tail(ctx, shard, after, func(b Batch) {
+func (d *delayed) Tail(ctx context.Context, after uint64, receive func(Batch)) error {
+	return d.link.Tail(ctx, after, func(b Batch) {
 		if sleep(ctx, d.by) == nil {
 			receive(b)
 		}

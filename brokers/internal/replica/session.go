@@ -18,7 +18,7 @@ import (
 const (
 	epochPatience  = 3 * time.Second
 	appendPatience = 5 * time.Second
-	readPatience   = 5 * time.Second // between two batches of a shard
+	readPatience   = 5 * time.Second // between two batches
 	firstBackoff   = 50 * time.Millisecond
 	lastBackoff    = 2 * time.Second
 )
@@ -95,8 +95,6 @@ type session struct {
 	*replica
 	log      Log
 	copy     *logCopy      // becomes the replica's, if it is not, when it has all
-	heard    []time.Time   // when each shard was last read
-	stepped  []time.Time   // when each was last found to hold no more
 	begun    bool          // the copy has all
 	stepping chan struct{} // closed when it has begun
 	answered bool          // the server takes what is published here
@@ -117,10 +115,10 @@ func (r *replica) session(ctx context.Context, log Log, gap bool, failures *int)
 	r.mu.Lock()
 	s.copy = r.copy
 	if gap || epoch != s.copy.epoch {
-		s.copy = r.newCopy(epoch, len(r.copy.offsets))
+		s.copy = r.newCopy(epoch)
 	}
-	s.stepped = make([]time.Time, len(s.copy.offsets))
-	s.heard = slices.Repeat([]time.Time{time.Now()}, len(s.copy.offsets))
+	after := s.copy.offset
+	r.heard = time.Now()
 	for _, e := range r.outbox.entries {
 		e.sent = false
 	}
@@ -128,14 +126,12 @@ func (r *replica) session(ctx context.Context, log Log, gap bool, failures *int)
 	r.mu.Unlock()
 
 	group, ctx := errgroup.WithContext(ctx)
-	for shard := range s.copy.offsets {
-		group.Go(func() error {
-			if err := log.Tail(ctx, shard, s.offset(shard), func(b Batch) { s.receive(shard, b) }); ctx.Err() == nil {
-				return fmt.Errorf("reading: %w", err)
-			}
-			return context.Cause(ctx)
-		})
-	}
+	group.Go(func() error {
+		if err := log.Tail(ctx, after, s.receive); ctx.Err() == nil {
+			return fmt.Errorf("reading: %w", err)
+		}
+		return context.Cause(ctx)
+	})
 	if listener, ok := log.(Listener); ok {
 		group.Go(func() error { return listener.Listen(ctx, s.hear) })
 	}
@@ -143,7 +139,7 @@ func (r *replica) session(ctx context.Context, log Log, gap bool, failures *int)
 	group.Go(func() error { return s.watch(ctx) })
 	err = group.Wait()
 	if s.copy != r.current() {
-		s.copy.discard()
+		s.copy.history.Forget(0)
 	}
 	return err
 }
@@ -160,19 +156,12 @@ func (r *replica) current() *logCopy {
 	return r.copy
 }
 
-func (s *session) offset(shard int) uint64 {
+// receive takes what was read. Where the copy is not the replica's yet its events are
+// only remembered.
+func (s *session) receive(batch Batch) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.copy.offsets[shard]
-}
-
-// receive takes what was read of a shard. Where the copy is not the replica's yet
-// its events are only remembered.
-func (s *session) receive(shard int, batch Batch) {
-	s.mu.Lock()
-	s.heard[shard] = time.Now()
-	s.replica.heard = s.heard[shard]
-	if s.copy.takeFloor(shard, batch.Floor) && s.copy == s.replica.copy {
+	s.heard = time.Now()
+	if s.copy.takeFloor(batch.Floor) && s.copy == s.replica.copy {
 		// The log was empty when it was read last, and has dropped since what came.
 		s.delivery.Add(brokers.Event{Position: s.positionIn(s.copy)})
 	}
@@ -180,13 +169,13 @@ func (s *session) receive(shard int, batch Batch) {
 		if !s.begun {
 			e.Lifetime = s.lifetimeLeft(e)
 		}
-		came, what := s.take(s.copy, shard, e)
+		came, what := s.take(s.copy, e)
 		if s.copy == s.replica.copy {
 			s.settle(e, came, what)
 		}
 	}
 	if batch.InStep {
-		s.step(shard)
+		s.step()
 	}
 	s.moved()
 	s.mu.Unlock()
@@ -224,16 +213,10 @@ func (r *replica) deliveredBefore(mine *own, e Entry) bool {
 	return mine != nil && mine.delivered
 }
 
-// step notes that a shard holds no more. When that has been so for each, the copy
-// is one. The caller holds mu.
-func (s *session) step(shard int) {
-	s.stepped[shard] = time.Now()
-	s.copy.confirmed[shard]++
-	earliest := slices.MinFunc(s.stepped, time.Time.Compare)
-	if earliest.IsZero() {
-		return
-	}
-	s.confirmed = earliest
+// step notes that the log holds no more: the copy is one. The caller holds mu.
+func (s *session) step() {
+	s.confirmed = time.Now()
+	s.copy.confirmed++
 	if s.begun {
 		return
 	}
@@ -272,7 +255,7 @@ const maxPast = 16
 // replace makes the session's copy the replica's. What the old one had read, and what
 // was added meanwhile, nobody knows: so all who wait are told. The caller holds mu.
 func (s *session) replace() {
-	s.replica.copy.discard()
+	s.replica.copy.history.Forget(0)
 	s.past = append(s.past[max(0, len(s.past)-maxPast):], s.replica.copy.epoch)
 	s.replica.copy = s.copy
 	for _, e := range slices.Clone(s.outbox.entries) {
@@ -300,7 +283,7 @@ func (s *session) hear(e Entry) {
 	s.delivery.Run()
 }
 
-// watch fails when a shard is not read any more.
+// watch fails when the log is not read any more.
 func (s *session) watch(ctx context.Context) error {
 	ticker := time.NewTicker(readPatience / 5)
 	defer ticker.Stop()
@@ -311,7 +294,7 @@ func (s *session) watch(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		s.mu.Lock()
-		silent := time.Since(slices.MinFunc(s.heard, time.Time.Compare)) > readPatience
+		silent := time.Since(s.heard) > readPatience
 		s.mu.Unlock()
 		if silent {
 			return errSilent
