@@ -7,7 +7,6 @@ package brokers
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,7 +24,8 @@ type Broker interface {
 
 	// Publish makes an event and returns where it stands. This process has received
 	// it by then, and done what Receive left to do; it has not waited for events that
-	// came later.
+	// came later. While the broker's server is away it accepts the publication, as
+	// [Published] says.
 	Publish(ctx context.Context, publication Publication) (Published, error)
 
 	// Events are those on the channels that a position does not cover, as far as
@@ -101,6 +101,7 @@ type Publication struct {
 
 // Published is what came of a [Publication].
 type Published struct {
+	// Position is the event's, or zero where the server is unreachable.
 	Position Position
 
 	// Released counts the requests of this process that the event let go, as far
@@ -110,8 +111,10 @@ type Published struct {
 	// Duplicate says that nothing was published: Position is the earlier event's.
 	Duplicate bool
 
-	// Unreachable says that only this process has received the event so far. The
-	// others get it once the broker's server is back.
+	// Unreachable says that the broker's server is away. All processes, this one too,
+	// receive the event once it is back, unless this process ends before. Until then
+	// the requests of this process that wait on the channel are woken, by an event
+	// without the message.
 	Unreachable bool
 }
 
@@ -122,29 +125,17 @@ type Event struct {
 	// Position covers the event and all that its process received before.
 	Position Position
 
+	// Uncounted says that the event has no place in the broker's count: no position
+	// covers it, and Position is where events stood.
+	Uncounted bool
+
 	// Message is nil where the publish only wakes those who wait.
 	Message *Message
-
-	Origin
 }
 
 // Lost tells whether this is no publish: it says that some events did not arrive,
 // on which channels nobody knows. It has no channel.
 func (e Event) Lost() bool { return e.Channel == "" }
-
-// Origin is what tells an event apart. Its zero value is that of a broker with one
-// process, where the position does.
-type Origin struct {
-	// Uncounted says that the event was not counted when it was delivered. If it is
-	// later, Counted is its offset; it is 0 until then, and nil where it never will be.
-	Uncounted bool
-	Counted   *atomic.Uint64
-
-	// Node names the process that published the event, and Number counts those that
-	// it did. Node is empty where somebody else has.
-	Node   string
-	Number uint64
-}
 
 // Message is what a publish says to those who wait. It is shared between all
 // who get it and never changed.

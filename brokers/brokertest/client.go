@@ -51,6 +51,9 @@ func (c *Client) Hop(m *Member) {
 	m.clients[c] = struct{}{}
 }
 
+// Return has the client forget all behind a position.
+func (c *Client) Return(to brokers.Position) { c.position = to }
+
 // At is the process where the client is.
 func (c *Client) At() *Member { return c.at }
 

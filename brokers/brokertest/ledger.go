@@ -96,7 +96,7 @@ func (l *Ledger) CheckMember(t testing.TB, m *Member) {
 		at[Text(e)] = i + 1
 	}
 	for _, p := range l.published {
-		if p.by != m || p.Message == nil || p.result.Duplicate || l.Losses {
+		if p.by != m || p.Message == nil || p.result.Duplicate || p.result.Unreachable || l.Losses {
 			continue
 		}
 		if want := at[p.String()]; p.result.Released != want {

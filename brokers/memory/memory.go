@@ -132,7 +132,7 @@ func (e *events) Events(_ context.Context, channels []string, after brokers.Posi
 	if after.Offset > e.offset || after != e.position(after.Offset) {
 		return nil, false, nil
 	}
-	missed, complete = e.history.After(channels, after.Offset, limit, nil)
+	missed, complete = e.history.After(channels, after.Offset, limit)
 	return missed, complete, nil
 }
 
@@ -152,7 +152,7 @@ func (e *events) Publish(_ context.Context, publication brokers.Publication) (br
 	}
 	// It is remembered before it is delivered: whoever registers, reads the
 	// history and then parks, finds it here or there.
-	e.history.Add(event, e.offset, publication.ID, publication.Lifetime)
+	e.history.Add(event, publication.ID, publication.Lifetime)
 	under := e.delivery.Add(event)
 	e.mu.Unlock()
 	return brokers.Published{Position: event.Position, Released: e.delivery.Await(under)}, nil

@@ -16,7 +16,7 @@ import (
 // Published is the answer to a publish.
 type Published struct {
 	Channel   string `json:"channel"`
-	Position  string `json:"position"`
+	Position  string `json:"position,omitempty"`
 	Released  int    `json:"released"`
 	Duplicate bool   `json:"duplicate,omitempty"`
 	Broker    string `json:"broker,omitempty"`

@@ -95,7 +95,7 @@ func TestANewerWaiterInheritsWhatTheOlderOneHasNotTold(t *testing.T) {
 	})
 	t.Run("which knows it already", func(t *testing.T) {
 		l := New()
-		known := brokers.NewPosition("e", 7, nil)
+		known := brokers.Position{Epoch: "e", Offset: 7}
 		older := l.Register([]string{"a"}, Messages)
 		e := message("a", "hello")
 		e.Position = known

@@ -27,7 +27,7 @@ func (e *Event) bare() *Event {
 	if e.Message == nil {
 		return e
 	}
-	return &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position, Origin: e.Origin}, came: e.came}
+	return &Event{Event: brokers.Event{Channel: e.Channel, Position: e.Position, Uncounted: e.Uncounted}, came: e.came}
 }
 
 // isWakeUp reports whether the event only says that there is news.

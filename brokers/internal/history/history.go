@@ -69,9 +69,9 @@ func (h *History) Limit(limits brokers.History) {
 // Add remembers an event, unless its lifetime is negative or it is larger than
 // all of the history may be. Otherwise it is as [brokers.Publication] has it. The
 // event's offset is greater than that of every one before.
-func (h *History) Add(event brokers.Event, offset uint64, id string, lifetime time.Duration) {
+func (h *History) Add(event brokers.Event, id string, lifetime time.Duration) {
 	h.forgetDue()
-	r := h.recordOf(event.Channel)
+	r, offset := h.recordOf(event.Channel), event.Position.Offset
 	r.newest, r.at = offset, h.now()
 	event.Channel = r.name // so that the publisher's own copy is not held
 	e := &entry{event: event, offset: offset, id: id, record: r, at: r.at, lifetime: lifetime}
@@ -225,9 +225,9 @@ func (h *History) Forget(offset uint64) {
 }
 
 // After are the events on the channels behind an offset, as [brokers.Broker] calls
-// Events: oldest first, with no more than limit messages, but for those that skip,
-// unless it is nil, picks. They are complete if nothing else came there.
-func (h *History) After(channels []string, offset uint64, limit int, skip func(brokers.Event) bool) (missed []brokers.Event, complete bool) {
+// Events: oldest first, with no more than limit messages. They are complete if
+// nothing else came there.
+func (h *History) After(channels []string, offset uint64, limit int) (missed []brokers.Event, complete bool) {
 	h.forgetDue()
 	complete = true
 	var remembered [][]*entry
@@ -241,12 +241,12 @@ func (h *History) After(channels []string, offset uint64, limit int, skip func(b
 			remembered = append(remembered, behind(r.messages, offset), behind(r.lastWakeup(), offset))
 		}
 	}
-	return merge(remembered, limit, skip), complete
+	return merge(remembered, limit), complete
 }
 
 // merge brings events in the order of their offsets, up to the message that
 // would be one more than limit.
-func merge(remembered [][]*entry, limit int, skip func(brokers.Event) bool) []brokers.Event {
+func merge(remembered [][]*entry, limit int) []brokers.Event {
 	count := 0
 	for _, entries := range remembered {
 		count += len(entries)
@@ -265,10 +265,6 @@ func merge(remembered [][]*entry, limit int, skip func(brokers.Event) bool) []br
 		e := remembered[first][0]
 		remembered[first] = remembered[first][1:]
 		if e.event.Message != nil {
-			// A wake-up is not skipped: it may stand for others.
-			if skip != nil && skip(e.event) {
-				continue
-			}
 			if limit--; limit < 0 {
 				return events
 			}

@@ -36,11 +36,11 @@ func newHistory(limits brokers.History) *remembering {
 func (h *remembering) add(offset uint64, channel, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	event := brokers.Event{Channel: channel, Origin: brokers.Origin{Number: offset}}
+	event := brokers.Event{Channel: channel, Position: brokers.Position{Offset: offset}}
 	if text != "" {
 		event.Message = &brokers.Message{Body: []byte(text)}
 	}
-	h.Add(event, offset, text, 0)
+	h.Add(event, text, 0)
 }
 
 // check wants these offsets behind one, and whether they are complete.
@@ -48,7 +48,7 @@ func (h *remembering) check(t *testing.T, after uint64, channels string, limit i
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	events, gotComplete := h.After(strings.Fields(channels), after, limit, nil)
+	events, gotComplete := h.After(strings.Fields(channels), after, limit)
 	if got := offsets(events); !slices.Equal(got, want) || gotComplete != complete {
 		t.Errorf("on %s after %d: %v, complete %t; want %v, %t", channels, after, got, gotComplete, want, complete)
 	}
@@ -56,7 +56,7 @@ func (h *remembering) check(t *testing.T, after uint64, channels string, limit i
 
 func offsets(events []brokers.Event) (offsets []uint64) {
 	for _, e := range events {
-		offsets = append(offsets, e.Number)
+		offsets = append(offsets, e.Position.Offset)
 	}
 	return offsets
 }
@@ -98,23 +98,6 @@ func TestWhatWasForgottenAtOnceIsMissing(t *testing.T) {
 	h.Forget(0)
 	h.check(t, 8, "quiet", 9, true)
 	h.check(t, 7, "quiet", 9, false)
-}
-
-// TestWhatIsSkippedCountsForNothing: it is not returned, and leaves room for another.
-// A wake-up is not skipped, as it stands for those before.
-func TestWhatIsSkippedCountsForNothing(t *testing.T) {
-	h := newHistory(roomy)
-	for offset := range uint64(6) {
-		h.add(offset+1, "a", []string{"", "x"}[offset%2]+strings.Repeat("y", int(offset)%2*int(offset)))
-	}
-	even := func(e brokers.Event) bool { return e.Number <= 3 || e.Number == 5 }
-	h.check(t, 0, "a", 9, true, 2, 4, 5, 6)
-	for limit, want := range [][]uint64{{}, {4, 5}, {4, 5, 6}} {
-		events, complete := h.After([]string{"a"}, 0, limit, even)
-		if got := offsets(events); !slices.Equal(got, want) || !complete {
-			t.Errorf("at most %d: %v, complete %t; want %v", limit, got, complete, want)
-		}
-	}
 }
 
 // TestTimePassesForAnEmptyHistoryToo: what was forgotten at once leaves no timer that

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
@@ -27,8 +28,10 @@ func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
 				if !published.Unreachable || published.Released != 1 || time.Since(began) > 2*time.Second {
 					t.Errorf("publishing returned %+v after %v", published, time.Since(began))
 				}
-				p.checkEvents(t, own, []string{"a"}, "1")
-				p.checkEvents(t, published.Position, []string{"a"})
+				if published.Position != (brokers.Position{}) {
+					t.Errorf("it has the position %v", published.Position)
+				}
+				p.checkEvents(t, own, []string{"a"}, "wake-up")
 				other.publish(t, say("a", "2"))
 
 				p.set(func() { p.latency = 30 * time.Millisecond }) // some time passes until 1 is sent
@@ -46,11 +49,11 @@ func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
 				if waiting := p.Broker.Health().Waiting; waiting != 1 {
 					t.Errorf("%d wait already", waiting)
 				}
-				p.checkEvents(t, known.Position, []string{"a"})
+				p.checkEvents(t, known.Position, []string{"a"}, "wake-up")
 				settle()
-				p.checkEvents(t, known.Position, []string{"a"})
-				p.checkLost(t, published.Position, "a")
-				if got := p.texts(); !slices.Equal(got, []string{"1", "lost"}) {
+				p.checkEvents(t, known.Position, []string{"a"}, "1")
+				p.checkLost(t, own, "a")
+				if got := p.texts(); !slices.Equal(got, []string{"wake-up", "lost", "1"}) {
 					t.Errorf("received %q", got)
 				}
 				other.checkReceived(t, "2", "1")
@@ -59,7 +62,7 @@ func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
 	}
 }
 
-func TestWhileTheServerIsAwayEventsComeHereAtOnceAndToOthersLater(t *testing.T) {
+func TestPublishWhileTheServerIsAwayWakesHereAndIsAnEventLater(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -68,7 +71,7 @@ func TestWhileTheServerIsAwayEventsComeHereAtOnceAndToOthersLater(t *testing.T) 
 		synctest.Wait()
 		began := time.Now()
 		for _, text := range []string{"2", "3"} {
-			if published := p.publish(t, say("a", text)); !published.Unreachable || published.Released == 0 {
+			if published := p.publish(t, say("a", text)); published != (brokers.Published{Unreachable: true, Released: len(p.texts())}) {
 				t.Errorf("publishing returned %+v", published)
 			}
 		}
@@ -80,12 +83,12 @@ func TestWhileTheServerIsAwayEventsComeHereAtOnceAndToOthersLater(t *testing.T) 
 		if h := p.Broker.Health(); h.Reachable || h.Waiting != 2 || h.Lag < time.Minute || h.Lag > time.Minute+2*time.Second {
 			t.Errorf("while it is away: %+v", h)
 		}
-		p.checkReceived(t, "1", "2", "3")
+		p.checkReceived(t, "1", "wake-up", "wake-up")
 		other.checkReceived(t, "1", "4")
 
 		p.turn(open)
 		settle()
-		p.checkReceived(t, "1", "2", "3", "4")
+		p.checkReceived(t, "1", "wake-up", "wake-up", "4", "2", "3")
 		other.checkReceived(t, "1", "4", "2", "3")
 		if h := p.Broker.Health(); !h.Reachable || h.Waiting != 0 || h.Lag > time.Second {
 			t.Errorf("when it is back: %+v", h)
@@ -123,7 +126,7 @@ func TestASilentServerCountsAsAwayAfterASecond(t *testing.T) {
 		}
 		p.turn(open)
 		settle()
-		p.checkReceived(t, "0", "1", "2", "3")
+		p.checkReceived(t, "wake-up", "wake-up", "wake-up", "wake-up", "0", "1", "2", "3")
 		other.checkReceived(t, "0", "1", "2", "3")
 	})
 }

@@ -56,7 +56,7 @@ const (
 )
 
 // take makes an entry an event, unless it was one before.
-func (r *replica) take(c *logCopy, e Entry) (brokers.Event, taken) {
+func (c *logCopy) take(e Entry) (brokers.Event, taken) {
 	if e.Offset <= c.offset {
 		return brokers.Event{}, again
 	}
@@ -69,11 +69,10 @@ func (r *replica) take(c *logCopy, e Entry) (brokers.Event, taken) {
 	}
 	came := brokers.Event{
 		Channel:  e.Channel,
-		Position: r.positionIn(c),
+		Position: c.position(),
 		Message:  e.Message,
-		Origin:   brokers.Origin{Node: e.Node, Number: e.Number},
 	}
-	c.history.Add(came, e.Offset, e.ID, e.Lifetime)
+	c.history.Add(came, e.ID, e.Lifetime)
 	return came, event
 }
 
@@ -94,9 +93,9 @@ func (r *replica) lifetimeLeft(e Entry) time.Duration {
 	return lifetime - age
 }
 
-// positionIn is where events stand in a copy. The caller holds mu.
-func (r *replica) positionIn(c *logCopy) brokers.Position {
-	return brokers.NewPosition(c.epoch, c.offset, r.outbox.ahead(r.node))
+// position is where events stand.
+func (c *logCopy) position() brokers.Position {
+	return brokers.Position{Epoch: c.epoch, Offset: c.offset}
 }
 
 // numbers are those of a node's entries that have been read. A node appends its
@@ -105,7 +104,6 @@ type numbers struct {
 	first, last uint64
 	missing     map[uint64]struct{} // between first and last
 	heard       time.Time           // when the last came
-	at          uint64              // the offset then
 }
 
 // Bounds on what is kept of nodes.
@@ -124,7 +122,7 @@ func (c *logCopy) note(node string, number uint64) bool {
 	} else if !n.add(number) {
 		return false
 	}
-	n.heard, n.at = time.Now(), c.offset
+	n.heard = time.Now()
 	return true
 }
 
@@ -165,15 +163,4 @@ func (n *numbers) lack(from, to uint64) {
 func (n *numbers) has(number uint64) bool {
 	_, missing := n.missing[number]
 	return number >= n.first && number <= n.last && !missing
-}
-
-// outdated tells whether what a position covers besides its offset is behind that:
-// all of the node's entries up to the number have been read before. Where its first
-// ones have not, they may be yet to come.
-func (c *logCopy) outdated(a brokers.Ahead, offset uint64) bool {
-	n := c.seen[a.Node]
-	if n == nil || n.first > 1 || len(n.missing) > 0 || a.Number > n.last {
-		return false
-	}
-	return offset >= n.at
 }

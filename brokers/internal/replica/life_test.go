@@ -32,7 +32,7 @@ func TestTheCopyGoesOnFromOneConfigurationToTheNext(t *testing.T) {
 			t.Error(err)
 		}
 		p.Broker = second
-		p.checkEvents(t, start, []string{"a"}, "1", "2")
+		p.checkEvents(t, start, []string{"a"}, "1", "wake-up")
 		if p.publish(t, say("a", "3")); p.opened != 1 {
 			t.Errorf("%d clients were made for one server", p.opened)
 		}
@@ -119,6 +119,13 @@ func TestAProcessEndsAtOnceWhateverTheServerDoes(t *testing.T) {
 				}
 				if took := time.Since(began); took != 0 {
 					t.Errorf("it took %v", took)
+				}
+				want := []string{"lost"}
+				if is != open {
+					want = append(want, "wake-up", "1")
+				}
+				if got := p.texts(); !slices.Equal(got, want) {
+					t.Errorf("received %q, want %q", got, want)
 				}
 				told := p.logged.FilterMessageSnippet("never reached").Len()
 				if want := map[bool]int{true: 0, false: 1}[is == open]; told != want {

@@ -68,8 +68,9 @@ type Entry struct {
 	ID       string
 	Lifetime time.Duration // to the millisecond
 
-	// Node and Number are as in [brokers.Origin]. The node is empty, and the number
-	// 0, where an application has added the entry by itself.
+	// Node names the process that published the entry, and Number counts those that
+	// it did. The node is empty, and the number 0, where an application has added the
+	// entry by itself.
 	Node   string
 	Number uint64
 }

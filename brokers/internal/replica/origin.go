@@ -3,9 +3,10 @@ package replica
 import (
 	"errors"
 	"strconv"
-
-	"github.com/caddy-parker/parker/brokers"
 )
+
+// maxNode is how long the name of a node may be, in bytes.
+const maxNode = 32
 
 var errOrigin = errors.New("the node and its number are parker's own, and are not as parker writes them")
 
@@ -16,7 +17,7 @@ func ParseNumber(node, text string) (uint64, error) {
 		return 0, nil
 	}
 	number, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || number == 0 || !brokers.IsNode(node) {
+	if err != nil || number == 0 || node == "" || len(node) > maxNode {
 		return 0, errOrigin
 	}
 	return number, nil

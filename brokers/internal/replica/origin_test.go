@@ -19,7 +19,7 @@ func TestANodeAndItsNumberComeTogether(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ node, text string }{
-		{"n", ""}, {"", "1"}, {"n", "0"}, {"n", "-1"}, {"n", "18446744073709551616"}, {"n~1.2", "1"}, {"ü", "1"}, {strings.Repeat("n", 33), "1"},
+		{"n", ""}, {"", "1"}, {"n", "0"}, {"n", "-1"}, {"n", "18446744073709551616"}, {strings.Repeat("n", 33), "1"},
 	} {
 		if got, err := ParseNumber(c.node, c.text); err == nil {
 			t.Errorf("%q of %q is %d", c.text, c.node, got)

@@ -12,23 +12,17 @@ import (
 // outbox holds what this process has published and has not read from the log yet,
 // in the order of its numbers. The replica that it belongs to guards it.
 type outbox struct {
-	entries   []*own
-	wakeUps   map[string]*own // the last on each channel, but for those with an ID
-	bytes     int64
-	number    uint64        // the last that was given
-	delivered uint64        // the last of those here that were delivered, or 0
-	filled    chan struct{} // has a value when there is something to be sent
+	entries []*own
+	wakeUps map[string]*own // the last on each channel, but for those with an ID
+	bytes   int64
+	number  uint64        // the last that was given
+	filled  chan struct{} // has a value when there is something to be sent
 }
 
 // own is an entry of this process.
 type own struct {
 	Entry
-	sent  bool // it is on its way to the log, or was added; another session sends it again
-	tried bool // it was on its way once, and may be in the log
-
-	// delivered says that it was an event here before the log had it, this one.
-	delivered bool
-	event     brokers.Event
+	sent bool // it is on its way to the log, or was added; another session sends it again
 
 	// What came of it, once done is closed.
 	done     chan struct{}
@@ -51,7 +45,7 @@ var errFull = errors.New("the broker's server is away, and too much waits for it
 // all: so however many come, a process that watches writes loses none.
 func (o *outbox) add(e *own) error {
 	if e.wakes() {
-		if earlier := o.wakeUps[e.Channel]; earlier != nil && earlier.delivered && !earlier.sent {
+		if earlier := o.wakeUps[e.Channel]; earlier != nil && earlier.result.Unreachable && !earlier.sent {
 			o.take(earlier.Number)
 		}
 		if len(o.entries) >= maxWaiting+maxWakeUps {
@@ -96,19 +90,7 @@ func (o *outbox) take(number uint64) *own {
 	if o.wakeUps[e.Channel] == e {
 		delete(o.wakeUps, e.Channel)
 	}
-	if e.Number == o.delivered {
-		o.delivered = o.lastDelivered()
-	}
 	return e
-}
-
-func (o *outbox) lastDelivered() uint64 {
-	for _, e := range slices.Backward(o.entries) {
-		if e.delivered {
-			return e.Number
-		}
-	}
-	return 0
 }
 
 // named is the entry that waits on a channel with an ID, or nil.
@@ -121,14 +103,6 @@ func (o *outbox) named(channel, id string) *own {
 		return nil
 	}
 	return o.entries[at]
-}
-
-// ahead is what of this node's entries was an event before the log had it.
-func (o *outbox) ahead(node string) []brokers.Ahead {
-	if o.delivered == 0 {
-		return nil
-	}
-	return []brokers.Ahead{{Node: node, Number: o.delivered}}
 }
 
 // What is sent at a time.
@@ -149,7 +123,7 @@ func (o *outbox) batch(alone bool) (batch []*own) {
 			break
 		}
 		batch = append(batch, e)
-		e.sent, e.tried = true, true
+		e.sent = true
 		bytes += e.size()
 	}
 	return batch
@@ -163,12 +137,10 @@ func (o *outbox) fill() {
 	}
 }
 
-// finish tells the publisher what came of an entry.
-func (e *own) finish(result brokers.Published, err error) {
-	select {
-	case <-e.done: // it was an event before
-	default:
-		e.result, e.err = result, err
+// finish tells the publisher what came of an entry, unless it was accepted before.
+func (e *own) finish(result brokers.Published, under *delivery.Delivery, err error) {
+	if !e.result.Unreachable {
+		e.result, e.delivery, e.err = result, under, err
 		close(e.done)
 	}
 }

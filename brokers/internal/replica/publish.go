@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -18,9 +17,8 @@ const (
 
 var errSlow = errors.New("what was published does not come back")
 
-// Publish implements [brokers.Broker]. While the server is away the event is
-// delivered at once, to this process; the error says that too much waits for the
-// server already.
+// Publish implements [brokers.Broker]. The error says that the server is away and that
+// too much waits for it already, or that it refuses the entry.
 func (r *replica) Publish(_ context.Context, publication brokers.Publication) (brokers.Published, error) {
 	r.mu.Lock()
 	if earlier, ok := r.copy.named(publication.Channel, publication.ID); ok {
@@ -45,7 +43,7 @@ func (r *replica) Publish(_ context.Context, publication brokers.Publication) (b
 	}
 	err := r.outbox.add(e)
 	if err == nil && !r.reachable {
-		r.deliver(e)
+		r.accept(e)
 	}
 	r.outbox.fill()
 	r.mu.Unlock()
@@ -89,29 +87,30 @@ func (r *replica) patienceLeft(begin time.Time) time.Duration {
 	return max(patience-time.Since(r.returned), heard)
 }
 
-// deliver makes an entry an event of this process, before the log has it. The caller
-// holds mu and runs the delivery.
-func (r *replica) deliver(e *own) {
-	e.delivered = true
-	r.outbox.delivered = e.Number
-	e.event = brokers.Event{
-		Channel: e.Channel,
-		Message: e.Message,
-		Origin:  brokers.Origin{Uncounted: true, Counted: new(atomic.Uint64), Node: e.Node, Number: e.Number},
-	}
-	e.event.Position = r.positionIn(r.copy)
-	e.delivery = r.delivery.Add(e.event)
-	e.finish(brokers.Published{Position: e.event.Position, Unreachable: true}, nil)
+// accept has an entry wait for the server, and wakes those who wait here on its channel.
+// The caller holds mu and runs the delivery.
+func (r *replica) accept(e *own) {
+	e.finish(brokers.Published{Unreachable: true}, r.delivery.Add(r.early(e)), nil)
 }
 
-// unreachable has everything that waits for the server be an event at once, and the
-// server be looked for.
+// early is what an entry is here before the log has it: a wake-up, unless nothing else
+// will follow. The caller holds mu.
+func (r *replica) early(e *own) brokers.Event {
+	event := brokers.Event{Channel: e.Channel, Position: r.copy.position(), Uncounted: true}
+	if r.over {
+		event.Message = e.Message
+	}
+	return event
+}
+
+// unreachable has everything be accepted that waits for the server, and the server be
+// looked for.
 func (r *replica) unreachable(cause error) {
 	r.mu.Lock()
 	r.reachable = false
 	for _, e := range r.outbox.entries {
-		if !e.delivered {
-			r.deliver(e)
+		if !e.result.Unreachable {
+			r.accept(e)
 		}
 	}
 	if r.disrupt != nil {

@@ -13,24 +13,19 @@ import (
 func (r *replica) Position() brokers.Position {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.positionIn(r.copy)
+	return r.copy.position()
 }
 
 // Newest implements [brokers.Broker].
 func (r *replica) Newest(channels []string) brokers.Position {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var ahead []brokers.Ahead
-	for _, e := range r.outbox.entries {
-		if e.delivered && slices.Contains(channels, e.Channel) {
-			ahead = []brokers.Ahead{{Node: r.node, Number: e.Number}}
-		}
-	}
-	return brokers.NewPosition(r.copy.epoch, r.copy.history.Last(channels), ahead)
+	return brokers.Position{Epoch: r.copy.epoch, Offset: r.copy.history.Last(channels)}
 }
 
 // Events implements [brokers.Broker]. A client may come from a process that is
-// ahead of this one by some milliseconds: then it waits for the rest.
+// ahead of this one by some milliseconds: then it waits for the rest. What waits for the
+// server is a wake-up so far.
 func (r *replica) Events(ctx context.Context, channels []string, after brokers.Position, limit int) (missed []brokers.Event, complete bool, err error) {
 	r.awaitLog(ctx)
 	r.mu.Lock()
@@ -39,22 +34,15 @@ func (r *replica) Events(ctx context.Context, channels []string, after brokers.P
 	if !known || err != nil {
 		return nil, false, err
 	}
-	// One message more than wanted tells whether the log has all that is to come
-	// before what waits for the server.
-	missed, complete = r.copy.after(channels, after, max(limit, limit+1))
+	missed, complete = r.copy.history.After(channels, after.Offset, limit)
+	if n := len(missed); n > 0 {
+		after = missed[n-1].Position
+	}
 	for _, e := range r.outbox.entries {
-		switch {
-		case !e.delivered || !slices.Contains(channels, e.Channel) || after.Covers(e.event):
-		case e.tried && after.Offset > r.copy.offset:
-			// It may be in the log, behind what was read here, and the client may
-			// have got it at another process.
-			return nil, false, nil
-		default:
-			missed = append(missed, e.event)
+		if e.result.Unreachable && slices.Contains(channels, e.Channel) {
+			return append(missed, brokers.Event{Channel: e.Channel, Position: after, Uncounted: true}), complete, nil
 		}
 	}
-	missed = firstMessages(missed, limit)
-	r.copy.place(missed, after)
 	return missed, complete, nil
 }
 
@@ -174,48 +162,4 @@ func (w *wait) forEpoch(ctx context.Context, epoch string) error {
 		}
 	}
 	return nil
-}
-
-// after are the events of the log that a position does not cover, as
-// [brokers.Broker] has them, but for their positions.
-func (c *logCopy) after(channels []string, position brokers.Position, limit int) (missed []brokers.Event, complete bool) {
-	var skip func(brokers.Event) bool
-	if len(position.Ahead()) > 0 {
-		skip = position.Covers
-	}
-	return c.history.After(channels, position.Offset, limit, skip)
-}
-
-// firstMessages is events up to the message that would be one more than limit.
-func firstMessages(events []brokers.Event, limit int) []brokers.Event {
-	for i, e := range events {
-		if e.Message != nil {
-			if limit--; limit < 0 {
-				return events[:i]
-			}
-		}
-	}
-	return events
-}
-
-// place gives events that come after a position, in this order, their own: what
-// that covers, and they.
-func (c *logCopy) place(events []brokers.Event, after brokers.Position) {
-	offset := after.Offset
-	ahead := after.Ahead()
-	for i := range events {
-		e := &events[i]
-		if e.Uncounted {
-			at := slices.IndexFunc(ahead, func(a brokers.Ahead) bool { return a.Node == e.Node })
-			if at < 0 {
-				at = len(ahead)
-				ahead = append(ahead, brokers.Ahead{Node: e.Node})
-			}
-			ahead[at].Number = e.Number
-		} else {
-			offset = e.Position.Offset
-		}
-		ahead = slices.DeleteFunc(ahead, func(a brokers.Ahead) bool { return c.outdated(a, offset) })
-		e.Position = brokers.NewPosition(c.epoch, offset, ahead)
-	}
 }

@@ -4,8 +4,8 @@
 //
 // A publish is appended to the log, and is an event when it comes back from there:
 // so all processes have all events in one order, and what came back is known to be
-// kept. While the server is away a publish is an event in this process at once. It
-// waits in the outbox for the server, and is no event here when it comes back then.
+// kept. While the server is away a publish is accepted: it wakes those who wait in
+// this process, and waits in the outbox for the server, to be an event then.
 package replica
 
 import (
@@ -62,6 +62,7 @@ type replica struct {
 	past      []string // epochs of copies before, the last of them
 	outbox    outbox
 	reachable bool
+	over      bool          // no configuration has it any more
 	heard     time.Time     // when anything was last read
 	returned  time.Time     // when an entry of this process was last read
 	confirmed time.Time     // when the copy was last known to have all
@@ -99,14 +100,20 @@ func newReplica() *replica {
 	return r
 }
 
-// Destruct ends the copy when the last configuration with it is gone.
+// Destruct ends the copy when the last configuration with it is gone. What waits for the
+// server then, nobody else will give to those who wait here.
 func (r *replica) Destruct() error {
 	if r.end != nil {
 		r.end()
 		<-r.ended
 	}
+	defer r.delivery.Run()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.over = true
+	for _, e := range r.outbox.entries {
+		r.delivery.Add(r.early(e))
+	}
 	if waiting := len(r.outbox.entries); waiting > 0 && r.logger != nil {
 		r.logger.Error("events that waited for the broker never reached it", zap.Int("events", waiting))
 	}

@@ -78,7 +78,7 @@ func (s *session) refuse(e *own, err error) {
 	s.mu.Lock()
 	s.answers()
 	s.outbox.take(e.Number)
-	e.finish(brokers.Published{}, err)
+	e.finish(brokers.Published{}, nil, err)
 	logger := s.logger
 	s.mu.Unlock()
 	s.refused.Warn(logger, "the broker refuses an event", fmt.Errorf("on %q: %w", e.Channel, err))

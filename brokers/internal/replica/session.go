@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/brokers/internal/delivery"
 )
 
 // How long the server has for what is asked of it, and until it is asked again.
@@ -163,13 +164,13 @@ func (s *session) receive(batch Batch) {
 	s.heard = time.Now()
 	if s.copy.takeFloor(batch.Floor) && s.copy == s.replica.copy {
 		// The log was empty when it was read last, and has dropped since what came.
-		s.delivery.Add(brokers.Event{Position: s.positionIn(s.copy)})
+		s.delivery.Add(brokers.Event{Position: s.copy.position()})
 	}
 	for _, e := range batch.Entries {
 		if !s.begun {
 			e.Lifetime = s.lifetimeLeft(e)
 		}
-		came, what := s.take(s.copy, e)
+		came, what := s.copy.take(e)
 		if s.copy == s.replica.copy {
 			s.settle(e, came, what)
 		}
@@ -185,32 +186,17 @@ func (s *session) receive(batch Batch) {
 // settle delivers what is an event, and tells its publisher here. The caller holds
 // mu.
 func (r *replica) settle(e Entry, came brokers.Event, what taken) {
-	var mine *own
-	if e.Node == r.node {
-		mine = r.outbox.take(e.Number)
-		r.returned = time.Now()
+	var arriving *delivery.Delivery
+	if what == event {
+		arriving = r.delivery.Add(came)
 	}
-	if what == event && !r.deliveredBefore(mine, e) {
-		arriving := r.delivery.Add(came)
-		if mine != nil {
-			mine.delivery = arriving
-		}
+	if e.Node != r.node {
+		return
 	}
-	if mine != nil && mine.delivered {
-		mine.event.Counted.Store(e.Offset)
+	r.returned = time.Now()
+	if mine := r.outbox.take(e.Number); mine != nil {
+		mine.finish(brokers.Published{Position: came.Position, Duplicate: what == duplicate}, arriving, nil)
 	}
-	if mine != nil {
-		mine.finish(brokers.Published{Position: came.Position, Duplicate: what == duplicate}, nil)
-	}
-}
-
-// deliveredBefore tells whether an entry was an event here before the log had it, or
-// another with its ID was.
-func (r *replica) deliveredBefore(mine *own, e Entry) bool {
-	if mine == nil {
-		mine = r.outbox.named(e.Channel, e.ID)
-	}
-	return mine != nil && mine.delivered
 }
 
 // step notes that the log holds no more: the copy is one. The caller holds mu.
@@ -261,23 +247,20 @@ func (s *session) replace() {
 	for _, e := range slices.Clone(s.outbox.entries) {
 		if n := s.copy.seen[s.node]; n != nil && n.has(e.Number) {
 			s.outbox.take(e.Number)
-			e.finish(brokers.Published{Position: s.positionIn(s.copy)}, nil)
+			e.finish(brokers.Published{Position: s.copy.position()}, nil, nil)
 		}
 	}
-	for _, e := range s.outbox.entries {
-		e.event.Position = s.positionIn(s.copy)
-	}
-	s.delivery.Add(brokers.Event{Position: s.positionIn(s.copy)})
+	s.delivery.Add(brokers.Event{Position: s.copy.position()})
 }
 
 // hear delivers what applications published without the log.
 func (s *session) hear(e Entry) {
 	s.mu.Lock()
 	s.delivery.Add(brokers.Event{
-		Channel:  e.Channel,
-		Position: s.positionIn(s.replica.copy),
-		Message:  e.Message,
-		Origin:   brokers.Origin{Uncounted: true},
+		Channel:   e.Channel,
+		Position:  s.replica.copy.position(),
+		Uncounted: true,
+		Message:   e.Message,
 	})
 	s.mu.Unlock()
 	s.delivery.Run()
