@@ -31,7 +31,9 @@ type Broker interface {
 	// Events are those on the channels that a position does not cover, as far as
 	// they are remembered: oldest first, and no more than limit that have a message.
 	// Of events without one, the last on each channel may stand for all of them.
-	// Each has the position that covers it and what the given one does.
+	// Each has the position that covers it and what the given one does. Where something
+	// is accepted on one of the channels that is no event yet, the last is an uncounted
+	// one without a message.
 	//
 	// Not complete means that something after the position is forgotten, or that
 	// the position is none of this broker's: what is missing, nobody knows.

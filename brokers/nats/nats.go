@@ -78,7 +78,7 @@ func init() {
 // Broker carries events between processes through a stream of NATS JetStream.
 //
 // Every process has a copy of what the stream holds and parker remembers, so it
-// answers without NATS. While NATS is away, what is published wakes those who wait in
+// answers without NATS. While NATS is away, what is published wakes the requests of
 // the process where it was published, and is an event of all when NATS is back.
 type Broker struct {
 	*replica.Broker `json:"-"`

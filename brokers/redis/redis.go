@@ -72,7 +72,7 @@ func init() {
 // Broker carries events between processes through a stream in Redis.
 //
 // Every process has a copy of what the stream holds and parker remembers, so it
-// answers without Redis. While Redis is away, what is published wakes those who wait in
+// answers without Redis. While Redis is away, what is published wakes the requests of
 // the process where it was published, and is an event of all when Redis is back.
 type Broker struct {
 	*replica.Broker `json:"-"`

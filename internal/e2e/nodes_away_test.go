@@ -74,17 +74,16 @@ func TestBrokerPublishesQueuedEventsInOrderOnReturn(t *testing.T) {
 		}
 		s.nodes[1].Publish(t, "messages", "text/plain", "elsewhere")
 		s.wires[0].Heal()
-		expectData(t, "who waits at the other node", there, want...)
-		expectData(t, "who waits at the node", here, want...)
+		expectData(t, "a stream at the other node", there, want...)
+		expectData(t, "a stream at the node", here, want...)
 		awaitReachable(t, s.nodes[0], true)
 		s.nodes[0].Publish(t, "messages", "text/plain", "after")
-		expectData(t, "who waits at the node", here, "after")
-		expectData(t, "who waits at the other node", there, "after")
+		expectData(t, "a stream at the node", here, "after")
+		expectData(t, "a stream at the other node", there, "after")
 	})
 }
 
-// Whatever is published at a node that is cut off, its own requests look at once.
-func TestPublishWhileTheBrokerIsAwayWakesRequestsOfTheNodeAtOnce(t *testing.T) {
+func TestBrokerOutageLetsPublishWakeRequestsOfNodeAtOnce(t *testing.T) {
 	eachLoss(t, func(t *testing.T, s *severalNodes, lose func(*caddytest.Proxy)) {
 		lose(s.wires[0])
 		elsewhere := s.rows(t, 1)
@@ -102,18 +101,17 @@ func TestPublishWhileTheBrokerIsAwayWakesRequestsOfTheNodeAtOnce(t *testing.T) {
 			s.nodes[0].AwaitWaiting(t, "rows", 1)
 			publish()
 			if answer := <-parked; answer.Body != fmt.Sprintf("[%q]", fmt.Sprint(since)) || answer.Release() != "replay" {
-				t.Errorf("who is parked at the node was answered %+v", answer)
+				t.Errorf("the poll parked at the node was answered %+v", answer)
 			}
 		}
 		s.wires[0].Heal()
 		if answer := <-elsewhere; !strings.Contains(answer.Body, "1") || answer.Release() != "replay" {
-			t.Errorf("who is parked at the other node was answered %+v", answer)
+			t.Errorf("the poll parked at the other node was answered %+v", answer)
 		}
 	})
 }
 
-// A client at the node that is cut off goes to the other one and comes back, time and
-// again.
+// A client moves between the node that is cut off and the other one repeatedly.
 func TestBrokerOutageGivesMovingClientEachMessageOnce(t *testing.T) {
 	eachBroker(t, func(t *testing.T, s *severalNodes) {
 		at := s.nodes[0].PublishWith(t, "messages", "before").Position
@@ -141,7 +139,7 @@ func TestBrokerOutageGivesMovingClientEachMessageOnce(t *testing.T) {
 		s.nodes[0].AwaitWaiting(t, "messages", 1)
 		s.wires[0].Heal()
 		if answer := <-missed; answer.Body != "here 0" {
-			t.Errorf("once all is well it heard %+v", answer)
+			t.Errorf("after the broker returned, the client heard %+v", answer)
 		}
 		for i := range 5 {
 			hear(i%2, fmt.Sprint("here ", i))
@@ -167,25 +165,25 @@ func TestBrokerAcceptsNodeThatStartedWithoutIt(t *testing.T) {
 		s.nodes[0].AwaitWaiting(t, "messages", 1)
 
 		s.wires[0].Heal()
-		expectData(t, "who waits at the other node", there, "alone")
+		expectData(t, "a stream at the other node", there, "alone")
 		// The node cannot know the events before it reached the log.
 		if e := here.Next(t); e.Type != "parker.reset" {
-			t.Errorf("the stream at the node heard %+v", e)
+			t.Errorf("a stream at the node heard %+v", e)
 		}
-		expectData(t, "who waits at the node", here, "alone")
+		expectData(t, "a stream at the node", here, "alone")
 		answer := <-told
 		if answer.Header.Get("Parker-Recovered") != "false" || answer.Body != "[]" {
 			t.Errorf("a client with a position of the node was answered %+v", answer)
 		}
 		s.nodes[1].Publish(t, "messages", "text/plain", "together")
-		expectData(t, "who waits at the node", here, "together")
-		expectData(t, "who waits at the other node", there, "together")
-		// Once it is told where to go on, it hears all that comes to the log from then on.
+		expectData(t, "a stream at the node", here, "together")
+		expectData(t, "a stream at the other node", there, "together")
+		// From its new position on, the client gets everything that is added to the log.
 		at := answer.Header.Get("Last-Event-ID")
 		for _, want := range []string{"alone", "together"} {
 			next := resumedAt(t, s.nodes[1], at)
 			if next.Body != want {
-				t.Errorf("who goes on at the other node was answered %+v, want %q", next, want)
+				t.Errorf("a client that continues at the other node was answered %+v, want %q", next, want)
 			}
 			at = next.Header.Get("Last-Event-ID")
 		}
@@ -224,7 +222,8 @@ func TestBrokerOutageKeepsStopPrompt(t *testing.T) {
 		s.nodes[0].AwaitWaiting(t, "rows", 1)
 		lose(s.wires[0])
 		publishAway(t, s.nodes[0], "messages", "away")
-		// The other node, which has its broker, tells how long it takes on this machine.
+		// The other node, which has its broker, shows how long a stop takes on this
+		// machine.
 		usual := make(chan time.Duration, 1)
 		go func() { usual <- s.nodes[1].Stop(t) }()
 		took := s.nodes[0].Stop(t)

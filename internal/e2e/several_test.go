@@ -86,7 +86,7 @@ func awaitReachable(t *testing.T, c *caddytest.Caddy, reachable bool) {
 	caddytest.Await(t, fmt.Sprint("the broker is reachable: ", reachable), func() bool { return health(t, c).Reachable == reachable })
 }
 
-// publishAway publishes where the broker cannot be reached, and returns how many requests
+// publishAway publishes while the broker cannot be reached. It returns how many requests
 // that released.
 func publishAway(t *testing.T, c *caddytest.Caddy, channel, body string) (released int) {
 	t.Helper()
@@ -102,13 +102,13 @@ func publishAway(t *testing.T, c *caddytest.Caddy, channel, body string) (releas
 	return report.Released
 }
 
-// positionAt is where events stand, as a node's hook says.
+// positionAt returns the newest position at a node.
 func positionAt(t *testing.T, c *caddytest.Caddy, channel string) string {
 	t.Helper()
 	var report struct{ Position string }
 	answer := caddytest.Do(t.Context(), http.MethodGet, "http://"+c.Hook+"/"+channel, "")
 	if err := json.Unmarshal([]byte(answer.Body), &report); err != nil || report.Position == "" {
-		t.Fatalf("asking where events stand: %+v", answer)
+		t.Fatalf("asking for the newest position: %+v", answer)
 	}
 	return report.Position
 }
@@ -178,7 +178,7 @@ func TestBrokerOutageKeepsServingEachNode(t *testing.T) {
 		awaitReachable(t, s.nodes[0], false)
 
 		publishAway(t, s.nodes[0], "messages", "away")
-		// A write through the node is one for its own, too.
+		// A write through the node releases its own polls, too.
 		caddytest.Do(t.Context(), http.MethodPost, "http://"+s.nodes[0].Site+"/rows", "row")
 		if answer := <-here; !strings.Contains(answer.Body, "row") {
 			t.Errorf("the poll parked at this node was answered %+v", answer)

@@ -26,8 +26,8 @@ type said struct {
 	at    time.Time
 	later bool // answered with 202: the broker did not have it yet
 
-	// doubtful says that the node has crashed since, and nobody knows whether the
-	// others get it.
+	// doubtful is set if the node has crashed since, so that the other nodes may not
+	// get the message.
 	doubtful bool
 }
 
@@ -98,9 +98,9 @@ func (l *ledger) missing(topic string, heard []int) int {
 // faults describes what is wrong with the messages heard on a topic, other than
 // missing ones. It is empty if nothing is.
 //
-// Messages come once, and in the order in which they were published one after the
-// other. But what a node has accepted for a broker that it does not reach may have got
-// there when it crashes, or not, and when is not known.
+// Messages come once, and in the order in which they were published. There is one
+// exception: if a node crashes, it is unknown whether and when a message that it had
+// accepted while the broker was away reached the broker.
 func (l *ledger) faults(topic string, heard []int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

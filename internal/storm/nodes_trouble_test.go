@@ -23,9 +23,9 @@ type node struct {
 	life int // number of crashes, guarded by the ledger
 }
 
-// awaitReachable returns when the broker has all that was published at the node up to
-// the time that it returns. What comes back from the broker was sent behind what was
-// sent before it.
+// awaitReachable returns when the broker has all events published at the node up to the
+// returned time. An event that comes back from the broker was sent after all earlier
+// ones.
 func (n *node) awaitReachable(t *testing.T) (safe time.Time) {
 	t.Helper()
 	awaitLong(t, fmt.Sprint("node ", n.number, " reaches the broker"), func() bool {

@@ -22,7 +22,8 @@ type outbox struct {
 // own is an entry of this process.
 type own struct {
 	Entry
-	sent bool // it is on its way to the log, or was added; another session sends it again
+	sent  bool // it is on its way to the log, or was added; another session sends it again
+	tried bool // it was on its way once, and may be in the log
 
 	// What came of it, once done is closed.
 	done     chan struct{}
@@ -41,28 +42,29 @@ const (
 // errFull is what publishers get when no more may wait.
 var errFull = errors.New("the broker's server is away, and too much waits for it")
 
-// add lines an entry up. Of wake-ups that wait on one channel the last stands for
-// all: so however many come, a process that watches writes loses none.
-func (o *outbox) add(e *own) error {
+// add lines an entry up. It reports whether a wake-up that was accepted, and is not in
+// the log yet, stands for this one: so however many come on a channel, a process that
+// watches writes loses none.
+func (o *outbox) add(e *own) (stands bool, err error) {
 	if e.wakes() {
-		if earlier := o.wakeUps[e.Channel]; earlier != nil && earlier.result.Unreachable && !earlier.sent {
-			o.take(earlier.Number)
+		if earlier := o.wakeUps[e.Channel]; earlier != nil && earlier.result.Unreachable && !earlier.tried {
+			return true, nil
 		}
 		if len(o.entries) >= maxWaiting+maxWakeUps {
-			return errFull
+			return false, errFull
 		}
 		o.wakeUps[e.Channel] = e
 	} else if len(o.entries) >= maxWaiting || o.bytes+e.size() > maxWaitingBytes {
-		return errFull
+		return false, errFull
 	}
 	o.number++
 	e.Number = o.number
 	o.entries = append(o.entries, e)
 	o.bytes += e.size()
-	return nil
+	return false, nil
 }
 
-// wakes tells whether a later entry like this one on its channel stands for it.
+// wakes reports whether another entry like this one on its channel can stand for it.
 func (e *own) wakes() bool { return e.Message == nil && e.ID == "" }
 
 func (e *own) size() int64 {
@@ -123,7 +125,7 @@ func (o *outbox) batch(alone bool) (batch []*own) {
 			break
 		}
 		batch = append(batch, e)
-		e.sent = true
+		e.sent, e.tried = true, true
 		bytes += e.size()
 	}
 	return batch

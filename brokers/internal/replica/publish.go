@@ -17,8 +17,8 @@ const (
 
 var errSlow = errors.New("what was published does not come back")
 
-// Publish implements [brokers.Broker]. The error says that the server is away and that
-// too much waits for it already, or that it refuses the entry.
+// Publish implements [brokers.Broker]. The error says that too much waits for the server
+// already, or that the server refuses the entry.
 func (r *replica) Publish(_ context.Context, publication brokers.Publication) (brokers.Published, error) {
 	r.mu.Lock()
 	if earlier, ok := r.copy.named(publication.Channel, publication.ID); ok {
@@ -41,8 +41,8 @@ func (r *replica) Publish(_ context.Context, publication brokers.Publication) (b
 		},
 		done: make(chan struct{}),
 	}
-	err := r.outbox.add(e)
-	if err == nil && !r.reachable {
+	stands, err := r.outbox.add(e)
+	if err == nil && (stands || !r.reachable) {
 		r.accept(e)
 	}
 	r.outbox.fill()
@@ -87,7 +87,7 @@ func (r *replica) patienceLeft(begin time.Time) time.Duration {
 	return max(patience-time.Since(r.returned), heard)
 }
 
-// accept has an entry wait for the server, and wakes those who wait here on its channel.
+// accept has an entry wait for the server, and wakes the requests here that wait on its channel.
 // The caller holds mu and runs the delivery.
 func (r *replica) accept(e *own) {
 	e.finish(brokers.Published{Unreachable: true}, r.delivery.Add(r.early(e)), nil)

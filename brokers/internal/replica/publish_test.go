@@ -237,7 +237,7 @@ func TestWhileTheServerIsAwayAnIDIsOneEventToo(t *testing.T) {
 	})
 }
 
-func TestOfWakeUpsThatWaitTheLastOnEachChannelStands(t *testing.T) {
+func TestOfWakeUpsThatWaitOneOnEachChannelStands(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -261,6 +261,23 @@ func TestOfWakeUpsThatWaitTheLastOnEachChannelStands(t *testing.T) {
 		p.publish(t, say("a", "after"))
 		settle()
 		other.checkReceived(t, "first", "wake-up", "wake-up", "last", "after")
+
+		// They leave nothing by which what comes late would be taken for what comes twice.
+		failed := false
+		p.set(func() {
+			p.adding = func(entries []Entry) verdict {
+				if failed || len(entries) < 2 {
+					return verdict{add: entries}
+				}
+				failed = true
+				return verdict{add: entries[1:], err: errCut}
+			}
+		})
+		p.publishAtOnce(t, 3)
+		settle()
+		if got := other.member.Texts()[3:]; !failed || !slices.Equal(got, []string{"0", "2", "1"}) {
+			t.Errorf("then came %q", got)
+		}
 	})
 }
 
@@ -279,6 +296,25 @@ func TestAWakeUpOnItsWayStandsForNoOther(t *testing.T) {
 		p.publish(t, wake("a"))
 		settle()
 		p.checkReceived(t, "wake-up", "wake-up", "wake-up", "wake-up")
+	})
+}
+
+// TestAWakeUpThatMayBeInTheLogStandsForNoOther: others have looked already, for that one.
+func TestAWakeUpThatMayBeInTheLogStandsForNoOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newServer()
+		p, other := join(t, s), join(t, s)
+		p.set(func() {
+			p.reading = func([]Entry) (int, error) { return 0, errCut }
+			p.adding = func(entries []Entry) verdict { return verdict{add: entries, err: errCut} }
+		})
+		p.publish(t, wake("a"))
+		settle()
+		other.checkReceived(t, "wake-up")
+		p.publish(t, wake("a"))
+		p.set(func() { p.reading, p.adding = nil, nil })
+		settle()
+		other.checkReceived(t, "wake-up", "wake-up")
 	})
 }
 

@@ -4,7 +4,7 @@
 //
 // A publish is appended to the log, and is an event when it comes back from there:
 // so all processes have all events in one order, and what came back is known to be
-// kept. While the server is away a publish is accepted: it wakes those who wait in
+// kept. While the server is away a publish is accepted: it wakes what waits in
 // this process, and waits in the outbox for the server, to be an event then.
 package replica
 
@@ -54,7 +54,6 @@ type replica struct {
 	refused  logging.Rarely
 
 	mu        sync.Mutex // guards all below; not held while an event is delivered
-	began     time.Time  // when it was started first
 	source    Source
 	logger    *zap.Logger
 	limits    brokers.History
@@ -101,7 +100,7 @@ func newReplica() *replica {
 }
 
 // Destruct ends the copy when the last configuration with it is gone. What waits for the
-// server then, nobody else will give to those who wait here.
+// server then, nobody else will give to the requests here.
 func (r *replica) Destruct() error {
 	if r.end != nil {
 		r.end()
@@ -121,12 +120,8 @@ func (r *replica) Destruct() error {
 	return nil
 }
 
-// How long a process that starts waits for the log: before it does anything else, and
-// before it says that a client's position is none.
-const (
-	firstPatience = 2 * time.Second
-	logPatience   = 5 * time.Second
-)
+// firstPatience is how long a process that starts waits for the log.
+const firstPatience = 2 * time.Second
 
 // Start implements [brokers.Broker]. The first waits for the log, but not long: if
 // the server is away, the process starts without.
@@ -140,7 +135,6 @@ func (b *Broker) Start(limits brokers.History, receive brokers.Receive) {
 	if first {
 		var ctx context.Context
 		ctx, b.end = context.WithCancel(context.Background())
-		b.began = time.Now()
 		go b.run(ctx)
 	} else if settings != b.source.Settings && b.reconnect != nil {
 		b.reconnect(errReconfigured)
