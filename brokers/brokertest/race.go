@@ -3,4 +3,4 @@
 package brokertest
 
 // With the race detector all takes several times as long.
-const manyOf = 20_000
+const manyOf = 5_000
