@@ -1,6 +1,6 @@
-// Package brokers says what carries parker's events: a [Broker] takes each
-// publish, gives it a [Position], delivers it to this process and remembers it
-// for a while. It knows nothing of who waits.
+// Package brokers defines what carries parker's events: a [Broker] accepts
+// publications, gives each event a [Position], delivers it to this process and
+// keeps it for a while. It does not know which requests wait.
 //
 // A broker is a Caddy guest module in the namespace parker.brokers.
 package brokers
@@ -10,113 +10,116 @@ import (
 	"time"
 )
 
-// Broker carries events between those who publish and the process that parks
-// requests. Its state belongs to the process, not to one configuration, so that
-// positions and history go on through a reload.
+// Broker carries events from publishers to the processes that park requests. Its
+// state belongs to the process, not to one configuration, so positions and history
+// survive a reload.
 //
 // All methods are safe for concurrent use.
 type Broker interface {
-	// Start puts a configuration in force: history is kept within its limits, and
-	// every event goes to receive from now on, once and one at a time. Those of a
-	// channel arrive in the same order at every process. A later call takes the place
-	// of this one.
+	// Start applies a configuration: the history is kept within its limits, and
+	// receive is called with every event from now on, once and one at a time. Events
+	// of one channel arrive in the same order at every process. A later call replaces
+	// this one.
 	Start(history History, receive Receive)
 
-	// Publish makes an event and returns where it stands. This process has received
-	// it by then, and done what Receive left to do; it has not waited for events that
-	// came later. While the broker's server is away it accepts the publication, as
-	// [Published] says.
+	// Publish creates an event and returns its position. By then this process has
+	// received the event and has run the function that Receive returned. Publish does
+	// not wait for later events. While the broker's server is unreachable, it accepts
+	// the publication as described at [Published].
 	Publish(ctx context.Context, publication Publication) (Published, error)
 
-	// Events are those on the channels that a position does not cover, as far as
-	// they are remembered: oldest first, and no more than limit that have a message.
-	// Of events without one, the last on each channel may stand for all of them.
-	// Each has the position that covers it and what the given one does. Where something
-	// is accepted on one of the channels that is no event yet, the last is an uncounted
-	// one without a message.
+	// Events returns the remembered events on the channels that the position does not
+	// cover, oldest first, with at most limit messages. Events without a message may be
+	// reduced to the last one on each channel. The position of each returned event
+	// covers that event and everything that the given position covers. If a publication
+	// on one of the channels was accepted but is not an event yet, the last returned
+	// event is an uncounted one without a message.
 	//
-	// Not complete means that something after the position is forgotten, or that
-	// the position is none of this broker's: what is missing, nobody knows.
+	// complete is false if events after the position were forgotten, or if the position
+	// is not one of this broker's. It is then unknown what is missing.
 	Events(ctx context.Context, channels []string, after Position, limit int) (events []Event, complete bool, err error)
 
-	// Position is where events stand now.
+	// Position returns the position of the last event.
 	Position() Position
 
-	// Newest is the position of the newest event on any of the channels. Where
-	// that is forgotten it is a later one, which may change without an event.
+	// Newest returns the position of the newest event on any of the channels. If that
+	// event is forgotten, it returns a later position, which may change without an
+	// event.
 	Newest(channels []string) Position
 
-	// Health tells how the broker fares.
+	// Health returns the state of the broker.
 	Health() Health
 }
 
-// Receive takes an event, and returns how many requests that let go. It must not block,
-// and so not publish. What it leaves to do, if that is not nil, is done while further
-// events are received.
+// Receive handles an event and returns how many requests it released. It must not
+// block, so it must not publish. The function rest, if not nil, holds the remaining
+// work. It runs while further events are received.
 type Receive func(Event) (released int, rest func())
 
-// Health is how a broker fares, as one process sees it.
+// Health is the state of a broker as one process sees it.
 type Health struct {
-	// Reachable is whether events reach the other processes and come from them. That
-	// of a broker without a server always is.
+	// Reachable reports whether events reach the other processes and arrive from
+	// them. It is always true for a broker without a server.
 	Reachable bool
 
-	// Lag is how long ago this process was last known to have received all there
-	// is.
+	// Lag is the time since this process was last known to have received every event.
 	Lag time.Duration
 
-	// Waiting counts the events that were published here and wait for the server.
+	// Waiting is the number of events that were published here and not yet sent to the
+	// server.
 	Waiting int
 
-	// HistoryBytes is how much memory the history takes in this process.
+	// HistoryBytes is the size of the history in this process, in bytes.
 	HistoryBytes int64
 }
 
-// History bounds what is remembered.
+// History limits which events are kept.
 type History struct {
-	// Events is how many events with a message are kept per channel.
+	// Events is the number of events with a message that are kept per channel.
 	Events int
 
-	// MaxAge is how long an event is kept if its publisher does not say.
+	// MaxAge is how long an event is kept if its publisher gives no lifetime.
 	MaxAge time.Duration
 
-	// MaxBytes is how much memory the events of all channels may take together,
-	// their messages and all else. Past it the oldest are forgotten first.
+	// MaxBytes is the most memory that the events of all channels may use together,
+	// including their messages. Beyond it the oldest events are forgotten first.
 	MaxBytes int64
 }
 
-// Publication is what a publisher asks for.
+// Publication is a request to publish an event.
 type Publication struct {
 	Channel string
 
-	// Message is nil where those who wait are only to be woken.
+	// Message is nil if the event only wakes waiting requests.
 	Message *Message
 
-	// ID is the publisher's own name for the event, or empty. What is published
-	// again with the ID of an event that the channel remembers, is no event.
+	// ID is the publisher's own name for the event, or empty. While the channel
+	// remembers an event with this ID, a second publication with it is a duplicate
+	// and creates no event.
 	ID string
 
-	// Lifetime is how long the event is remembered: 0 stands for the history's
-	// own, and if it is negative the event is not remembered at all.
+	// Lifetime is how long the event is remembered. 0 means the history's MaxAge. If
+	// it is negative, the event is not remembered.
 	Lifetime time.Duration
 }
 
-// Published is what came of a [Publication].
+// Published is the result of a [Publication].
 type Published struct {
-	// Position is the event's, or zero where the server is unreachable.
+	// Position is the event's position, or zero if the server is unreachable.
 	Position Position
 
-	// Released counts the requests of this process that the event let go, as far
-	// as is known.
+	// Released is the number of requests of this process that the event is known to
+	// have released.
 	Released int
 
-	// Duplicate says that nothing was published: Position is the earlier event's.
+	// Duplicate reports that nothing was published. Position is that of the earlier
+	// event with the same ID.
 	Duplicate bool
 
-	// Unreachable says that the broker's server is away. All processes, this one too,
-	// receive the event once it is back, unless this process ends before. Until then
-	// the requests of this process that wait on the channel are woken, by an event
-	// without the message.
+	// Unreachable reports that the broker's server could not be reached. All
+	// processes, including this one, receive the event once the server is back, unless
+	// this process ends before. Meanwhile, an event without a message wakes the
+	// requests of this process that wait on the channel.
 	Unreachable bool
 }
 
@@ -124,28 +127,28 @@ type Published struct {
 type Event struct {
 	Channel string
 
-	// Position covers the event and all that its process received before.
+	// Position covers the event and everything that this process received before it.
 	Position Position
 
-	// Uncounted says that the event has no place in the broker's count: no position
-	// covers it, and Position is where events stood.
+	// Uncounted reports that the event has no offset of its own. No position covers
+	// it. Position is that of the last counted event.
 	Uncounted bool
 
-	// Message is nil where the publish only wakes those who wait.
+	// Message is nil if the event only wakes waiting requests.
 	Message *Message
 }
 
-// Lost tells whether this is no publish: it says that some events did not arrive,
-// on which channels nobody knows. It has no channel.
+// Lost reports whether e stands for events that did not arrive. Their channels are
+// unknown, so Channel is empty.
 func (e Event) Lost() bool { return e.Channel == "" }
 
-// Message is what a publish says to those who wait. It is shared between all
-// who get it and never changed.
+// Message is the content of an event. All receivers share it, so it must not be
+// changed.
 type Message struct {
 	Body        []byte
 	ContentType string
 
-	// Type is the type of the event on a stream; empty stands for `message`.
-	// WHATWG HTML, section 9.2.
+	// Type is the type of the event on a stream. Empty means `message` (WHATWG HTML,
+	// section 9.2).
 	Type string
 }

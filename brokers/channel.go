@@ -7,19 +7,19 @@ import (
 	"unicode/utf8"
 )
 
-// MaxChannelBytes is how long a channel's name may be.
+// MaxChannelBytes is the maximum length of a channel name, in bytes.
 const MaxChannelBytes = 255
 
-// Why a text is not the name of a channel.
+// Errors that [CheckChannel] returns.
 var (
 	ErrChannelEmpty   = errors.New("the channel name is empty")
 	ErrChannelTooLong = fmt.Errorf("the channel name is longer than %d bytes", MaxChannelBytes)
 	ErrChannelNotUTF8 = errors.New("the channel name is not UTF-8")
-	ErrChannelControl = errors.New("the channel name holds a control character")
+	ErrChannelControl = errors.New("the channel name contains a control character")
 )
 
-// CheckChannel tells why name cannot name a channel: any UTF-8 text of 1 to
-// [MaxChannelBytes] bytes without control characters can.
+// CheckChannel returns an error if name is not a valid channel name: UTF-8 text of 1
+// to [MaxChannelBytes] bytes without control characters.
 func CheckChannel(name string) error {
 	switch {
 	case name == "":

@@ -6,24 +6,25 @@ import (
 	"strings"
 )
 
-// Position is what a client knows of a broker's events: all up to an offset. That
-// counts all events, not one channel's, so one position serves any set of channels.
-// Epoch changes when the count is lost.
+// Position states up to which offset a client knows a broker's events. The offset
+// counts all events, not those of one channel, so one position serves any set of
+// channels. Epoch changes when the count is lost.
 //
-// Positions can be compared with ==. The zero value is none.
+// Positions can be compared with ==. The zero value is not a position.
 type Position struct {
 	Epoch  string
 	Offset uint64
 }
 
-// prefix begins what String writes. Applications have event IDs of their own, which
-// come in the same field: counts, UUIDs, ULIDs. None of them is to be taken for a
-// position.
+// prefix starts the text form of a position. Applications send event IDs of their own
+// in the same field, such as counters, UUIDs and ULIDs. The prefix keeps them from
+// being mistaken for positions.
 const prefix = "parker."
 
-// String is the position as clients see it, parker.<epoch>-<offset>, or empty for the
-// zero value. They only ever hand it back. All its characters can stand in a URL, in a
-// cookie and in a header field as they are (RFC 3986, section 2.3).
+// String returns the position as clients see it, parker.<epoch>-<offset>, or the empty
+// string for the zero value. Clients treat it as opaque. It contains only unreserved
+// characters (RFC 3986, section 2.3), so it needs no escaping in a URL, a cookie or a
+// header field.
 func (p Position) String() string {
 	if p == (Position{}) {
 		return ""
@@ -36,8 +37,8 @@ func (p Position) Covers(e Event) bool {
 	return !e.Uncounted && p.Epoch == e.Position.Epoch && p.Offset >= e.Position.Offset
 }
 
-// Merge is the position that covers what either does. Where both are not of one
-// epoch, it is the other.
+// Merge returns the position that covers what either of the two covers. If their
+// epochs differ, it returns other.
 func (p Position) Merge(other Position) Position {
 	if p.Epoch == other.Epoch {
 		other.Offset = max(p.Offset, other.Offset)
@@ -47,11 +48,11 @@ func (p Position) Merge(other Position) Position {
 
 var errNotAPosition = errors.New("not a position")
 
-// maxEpoch is how long an epoch may be, in bytes.
+// maxEpoch is the maximum length of an epoch, in bytes.
 const maxEpoch = 64
 
-// ParsePosition reads what [Position.String] wrote. The error says no more than
-// that it is something else: whoever hands it in has got it elsewhere.
+// ParsePosition parses the output of [Position.String]. The error gives no detail, as
+// any other text is an event ID that does not come from parker.
 func ParsePosition(text string) (Position, error) {
 	after, ours := strings.CutPrefix(text, prefix)
 	epoch, count, dashed := strings.Cut(after, "-")
@@ -66,7 +67,7 @@ func ParsePosition(text string) (Position, error) {
 	return position, nil
 }
 
-// IsEpoch reports whether a text can be an epoch: ASCII letters and digits, at most 64.
+// IsEpoch reports whether text can be an epoch: 1 to 64 ASCII letters and digits.
 func IsEpoch(text string) bool {
 	return text != "" && len(text) <= maxEpoch && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')

@@ -1,5 +1,6 @@
-// Package memory is the broker of one process: events go straight to those who
-// wait here, are remembered for a while, and end with the process.
+// Package memory is the broker for a single process: events go directly to the
+// requests that wait in this process, are kept for a while, and are lost when the
+// process ends.
 package memory
 
 import (
@@ -19,14 +20,14 @@ func init() {
 	caddy.RegisterModule(new(Broker))
 }
 
-// Broker carries events within this process, without any other service. Use it
-// where one Caddy serves the site.
+// Broker carries events within this process and needs no other service. Use it if a
+// single Caddy serves the site.
 type Broker struct {
 	*events
 }
 
-// events is what outlives a configuration: the count, the history, and who
-// receives.
+// events is the state that outlives a configuration: the count, the history and the
+// receiver.
 type events struct {
 	epoch    string
 	delivery delivery.Queue
@@ -36,8 +37,8 @@ type events struct {
 	history *history.History
 }
 
-// processWide keeps the events while any configuration uses them, so that
-// positions and history go on through a reload.
+// processWide keeps the events while any configuration uses them, so that positions
+// and history survive a reload.
 var processWide = caddy.NewUsagePool()
 
 const poolKey = "memory"
@@ -50,7 +51,7 @@ func (*Broker) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// UnmarshalCaddyfile reads the broker's name; it has no options.
+// UnmarshalCaddyfile consumes the broker's name. The broker has no options.
 func (*Broker) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	if d.NextArg() {
@@ -62,14 +63,14 @@ func (*Broker) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// Provision joins the process's events.
+// Provision takes a reference to the events of the process.
 func (b *Broker) Provision(caddy.Context) error {
 	state, _ := processWide.LoadOrStore(poolKey, newEvents())
 	b.events = state.(*events)
 	return nil
 }
 
-// Cleanup leaves the process's events.
+// Cleanup releases the reference to the events of the process.
 func (b *Broker) Cleanup() error {
 	if b.events == nil {
 		return nil
@@ -150,15 +151,15 @@ func (e *events) Publish(_ context.Context, publication brokers.Publication) (br
 		Position: e.position(e.offset),
 		Message:  publication.Message,
 	}
-	// It is remembered before it is delivered: whoever registers, reads the
-	// history and then parks, finds it here or there.
+	// The event is remembered before it is delivered: a request that registers, reads
+	// the history and then parks gets it from one or the other.
 	e.history.Add(event, publication.ID, publication.Lifetime)
 	under := e.delivery.Add(event)
 	e.mu.Unlock()
 	return brokers.Published{Position: event.Position, Released: e.delivery.Await(under)}, nil
 }
 
-// Health implements [brokers.Broker]: there is nothing that could fail.
+// Health implements [brokers.Broker]. The broker is always reachable.
 func (e *events) Health() brokers.Health {
 	e.mu.Lock()
 	defer e.mu.Unlock()

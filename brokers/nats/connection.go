@@ -18,9 +18,9 @@ import (
 	"github.com/caddy-parker/parker/internal/logging"
 )
 
-// connection keeps a connection to one of the servers until it is closed. One that
-// is lost is not taken up again by the client: so nothing that was asked on it stays
-// unanswered for long, or is sent later behind parker's back.
+// connection keeps a connection to one of the servers until it is closed. The NATS
+// client's own reconnecting is disabled: a request on a lost connection then fails soon,
+// and is not sent later without parker's knowledge.
 type connection struct {
 	options nats.Options
 	logger  *zap.Logger
@@ -28,32 +28,32 @@ type connection struct {
 	trouble logging.Rarely
 
 	mu      sync.Mutex    // guards all below
-	link    *link         // nil: there is none
-	linked  chan struct{} // closed when there is one
-	failure error         // why there is none
+	link    *link         // nil if not connected
+	linked  chan struct{} // closed when connected
+	failure error         // why link is nil
 }
 
-// link is a connection from when it was made until it is lost.
+// link is one connection, from when it is established until it is lost.
 type link struct {
 	conn *nats.Conn
 	js   jetstream.JetStream
-	lost context.Context // ends when it is
+	lost context.Context // ends when the connection is lost
 }
 
-// How long is waited.
+// Time limits.
 const (
-	linkPatience    = time.Second     // for a connection
-	dialPatience    = 2 * time.Second // for a server that is dialled
-	pingInterval    = time.Second     // between two pings; the third without an answer ends the connection
-	writePatience   = 2 * time.Second // for what is written to leave
+	linkPatience    = time.Second     // how long a request waits for a connection
+	dialPatience    = 2 * time.Second // how long dialing a server may take
+	pingInterval    = time.Second     // between pings; the third without an answer ends the connection
+	writePatience   = 2 * time.Second // how long a write may take
 	firstRedialWait = 50 * time.Millisecond
 	lastRedialWait  = 2 * time.Second
 )
 
 var errConnecting = errors.New("no server has answered yet")
 
-// connect begins to dial, and does not wait. The options hold the servers and what
-// opens them.
+// connect starts to dial and does not wait. The options hold the servers and the
+// credentials.
 func connect(options nats.Options, logger *zap.Logger) *connection {
 	options.AllowReconnect = false
 	options.Timeout = dialPatience
@@ -63,13 +63,13 @@ func connect(options nats.Options, logger *zap.Logger) *connection {
 	options.ReconnectOnFlusherError = true // which ends the connection here
 	c := &connection{options: options, logger: logger, linked: make(chan struct{}), failure: errConnecting}
 	c.options.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		// That the network fails is told when the connection is lost by it.
+		// A network error is reported when the connection is lost.
 		if _, ok := errors.AsType[net.Error](err); !ok {
-			c.trouble.Warn(logger, "the NATS server complains", err)
+			c.trouble.Warn(logger, "NATS server reported an error", err)
 		}
 	}
 	c.options.LameDuckModeHandler = func(conn *nats.Conn) {
-		logger.Debug("the NATS server is about to stop", zap.String("server", conn.ConnectedAddr()))
+		logger.Debug("NATS server is shutting down", zap.String("server", conn.ConnectedAddr()))
 	}
 	var ctx context.Context
 	ctx, c.end = context.WithCancel(context.Background())
@@ -77,10 +77,10 @@ func connect(options nats.Options, logger *zap.Logger) *connection {
 	return c
 }
 
-// close ends the connection, and dials no more.
+// close ends the connection and stops dialing.
 func (c *connection) close() { c.end() }
 
-// run dials, whenever there is no connection, until the context ends.
+// run dials whenever there is no connection, until the context ends.
 func (c *connection) run(ctx context.Context) {
 	options := c.options
 	for failures := 0; ctx.Err() == nil; {
@@ -90,7 +90,7 @@ func (c *connection) run(ctx context.Context) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
 			}
-			lose(fmt.Errorf("the connection to NATS is lost: %w", err))
+			lose(fmt.Errorf("connection to NATS lost: %w", err))
 		}
 		conn, err := options.Connect()
 		if err == nil {
@@ -113,14 +113,14 @@ func (c *connection) run(ctx context.Context) {
 	}
 }
 
-// hold offers a connection until it is lost.
+// hold makes a connection available to with until it is lost. It returns why.
 func (c *connection) hold(conn *nats.Conn, lost context.Context) error {
 	defer conn.Close()
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return err
 	}
-	c.logger.Debug("connected to a NATS server", zap.String("server", conn.ConnectedAddr()))
+	c.logger.Debug("connected to NATS server", zap.String("server", conn.ConnectedAddr()))
 	c.mu.Lock()
 	c.link = &link{conn, js, lost}
 	close(c.linked)
@@ -134,14 +134,14 @@ func (c *connection) hold(conn *nats.Conn, lost context.Context) error {
 }
 
 func (c *connection) failed(err error) {
-	c.logger.Debug("no connection to a NATS server", zap.Error(err))
+	c.logger.Debug("not connected to NATS server", zap.Error(err))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failure = err
 }
 
-// with has something done by a connection, if there is one soon. When that is lost,
-// the client ends what is being asked.
+// with calls do with a connection. It fails if there is none within linkPatience. When
+// the connection is lost, the client ends the requests on it.
 func (c *connection) with(ctx context.Context, do func(*link) error) error {
 	l, err := c.await(ctx)
 	if err != nil {
@@ -153,12 +153,12 @@ func (c *connection) with(ctx context.Context, do func(*link) error) error {
 		<-l.lost.Done() // at once
 		return context.Cause(l.lost)
 	case err != nil && ctx.Err() != nil:
-		return context.Cause(ctx) // which says more
+		return context.Cause(ctx) // more specific than err
 	}
 	return err
 }
 
-// await returns a connection, if there is one soon.
+// await returns the connection. It waits for one for at most linkPatience.
 func (c *connection) await(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()
@@ -179,8 +179,8 @@ func (c *connection) await(ctx context.Context) (*link, error) {
 	}
 }
 
-// discovered is the servers of a cluster that one of them has told of. They are
-// opened by the same user.
+// discovered returns the servers of the cluster that the connected server announced. The
+// same user logs in there.
 func discovered(conn *nats.Conn, by string) (servers []string) {
 	teller, err := url.Parse(by)
 	if err != nil {

@@ -93,7 +93,7 @@ func TestALostConnectionEndsWhatIsAskedAtOnce(t *testing.T) {
 	begun := time.Now()
 	wire.Cut()
 	err := r.awaitEnd(t)
-	if took := time.Since(begun); took > soon || !strings.Contains(err.Error(), "the connection to NATS is lost") {
+	if took := time.Since(begun); took > soon || !strings.Contains(err.Error(), "connection to NATS lost") {
 		t.Errorf("tailing ends after %v with %v", took, err)
 	}
 }

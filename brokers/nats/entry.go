@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-parker/parker/internal/publication"
 )
 
-// The header fields of an entry. All but the last two are for applications too.
+// The header fields of an entry. Applications may set all but the last two.
 const (
 	contentTypeField = "Content-Type"
 	eventField       = "Parker-Event"
@@ -25,8 +25,8 @@ const (
 	numberField      = "Parker-Number"
 )
 
-// encode writes an entry as a message of the stream. The server tells by the
-// Nats-Msg-Id whether it has it already.
+// encode returns an entry as a message for the stream. The server uses the Nats-Msg-Id
+// to detect duplicates.
 func encode(prefix string, e replica.Entry) *nats.Msg {
 	m := nats.NewMsg(prefix + "." + tokenOf(e.Channel))
 	if e.Message != nil {
@@ -49,8 +49,8 @@ func encode(prefix string, e replica.Entry) *nats.Msg {
 	return m
 }
 
-// secondsOf writes a lifetime in seconds, to the millisecond. 0 says that the event
-// is not remembered.
+// secondsOf formats a lifetime in seconds with three decimals. A negative lifetime
+// becomes 0, which means that the event is not remembered.
 func secondsOf(lifetime time.Duration) string {
 	if lifetime < 0 {
 		return "0"
@@ -59,8 +59,8 @@ func secondsOf(lifetime time.Duration) string {
 	return fmt.Sprintf("%d.%03d", milliseconds/1000, milliseconds%1000)
 }
 
-// decode reads a message of the stream, which an application may have written. Its
-// place there is not in it.
+// decode parses a message of the stream, which an application may have written. It does
+// not set Offset and Time.
 func decode(prefix string, subject string, header nats.Header, body []byte) (e replica.Entry, err error) {
 	if e.Channel, err = channelOf(strings.TrimPrefix(subject, prefix+".")); err != nil {
 		return replica.Entry{}, err
@@ -99,8 +99,8 @@ func decode(prefix string, subject string, header nats.Header, body []byte) (e r
 	return e, nil
 }
 
-// fieldOf is the value of a header field, or empty. Unlike NATS, HTTP does not tell
-// upper from lower case in the names of fields.
+// fieldOf returns the value of a header field, or the empty string. Field names are
+// compared without regard to case, as in HTTP but unlike in NATS.
 func fieldOf(header nats.Header, name string) (value string, err error) {
 	count := 0
 	for key, values := range header {
@@ -115,7 +115,8 @@ func fieldOf(header nats.Header, name string) (value string, err error) {
 	return value, nil
 }
 
-// messageOf checks what is sent to clients as it stands.
+// messageOf returns a message. It checks the content type and the event type, as they
+// are sent to clients unchanged.
 func messageOf(body []byte, contentType, event string) (*brokers.Message, error) {
 	contentType, err := publication.ContentType(contentType, body)
 	if err != nil {
@@ -124,6 +125,6 @@ func messageOf(body []byte, contentType, event string) (*brokers.Message, error)
 	if err := publication.CheckType(event); err != nil {
 		return nil, fmt.Errorf("%s %w", eventField, err)
 	}
-	// The client has the body in one piece of memory with the header.
+	// Cloned, because the client's slice would keep the header in memory as well.
 	return &brokers.Message{Body: bytes.Clone(body), ContentType: contentType, Type: event}, nil
 }

@@ -17,40 +17,40 @@ import (
 	"github.com/caddy-parker/parker/internal/logging"
 )
 
-// log is a stream, as the log of a replica. Offsets are the stream's own sequence.
+// log implements [replica.Log] with a stream. Offsets are the stream's sequence numbers.
 type log struct {
 	*connection
-	config jetstream.StreamConfig // of the stream, where there is none yet
+	config jetstream.StreamConfig // used to create the stream
 	prefix string                 // of its subjects
 	logger *zap.Logger
-	bad    logging.Rarely // of messages
-	unfit  logging.Rarely // of the stream
+	bad    logging.Rarely // for malformed messages
+	unfit  logging.Rarely // for an unusable stream
 
 	mu      sync.Mutex // guards all below
-	epoch   string     // as Epoch named it last
-	batches bool       // the stream takes batches
+	epoch   string     // the last result of Epoch
+	batches bool       // the stream accepts batches
 	mark    mark
-	short   time.Time // since when the stream has been found to end before the mark, or zero
+	short   time.Time // since when the stream has ended before the mark, or zero
 }
 
 // mark is how far the stream has been read.
 type mark struct {
-	entry uint64    // the offset of the last entry there
-	read  uint64    // the sequence of the last message there
-	time  time.Time // of that message
+	entry uint64    // the offset of the last entry
+	read  uint64    // the sequence number of the last message
+	time  time.Time // the time of that message
 }
 
-// answerPatience is how long a server has to answer, where the caller leaves it more.
+// answerPatience limits how long a server may take to answer.
 const answerPatience = 5 * time.Second
 
 var (
 	errNoAnswer    = errors.New("the NATS server does not answer")
-	errNoJetStream = errors.New("JetStream is not there, or not enabled for the account")
-	errOther       = errors.New("the stream is another one")
-	errElsewhere   = errors.New("another stream took the entry")
+	errNoJetStream = errors.New("JetStream is not available, or not enabled for the account")
+	errOther       = errors.New("the stream was replaced")
+	errElsewhere   = errors.New("another stream stored the entry")
 )
 
-// newLog begins to connect, and does not wait.
+// newLog starts to connect and does not wait.
 func newLog(t target, logger *zap.Logger) *log {
 	return &log{connection: connect(t.options, logger), config: t.stream, prefix: t.prefix, logger: logger}
 }
@@ -75,7 +75,7 @@ func (l *log) Epoch(ctx context.Context) (epoch string, err error) {
 		}
 		if err := l.check(info.Config); err != nil {
 			err = fmt.Errorf("stream %s cannot be used: %w", l.config.Name, err)
-			l.unfit.Warn(l.logger, "the stream of the NATS server is not one for parker", err)
+			l.unfit.Warn(l.logger, "unusable stream", err)
 			return err
 		}
 		epoch = epochOf(info)
@@ -90,7 +90,7 @@ func (l *log) Epoch(ctx context.Context) (epoch string, err error) {
 	return epoch, err
 }
 
-// look asks how the stream is.
+// look returns information about the stream.
 func (l *log) look(ctx context.Context, link *link, options ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
 	stream, err := link.js.Stream(ctx, l.config.Name)
 	if err != nil {
@@ -102,20 +102,20 @@ func (l *log) look(ctx context.Context, link *link, options ...jetstream.StreamI
 	return stream.Info(ctx, options...)
 }
 
-// create makes the stream, unless another process has done so meanwhile.
+// create creates the stream, unless another process has done so meanwhile.
 func (l *log) create(ctx context.Context, link *link) (*jetstream.StreamInfo, error) {
 	stream, err := link.js.CreateStream(ctx, l.config)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return l.look(ctx, link)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("making it: %w", err)
+		return nil, fmt.Errorf("creating it: %w", err)
 	}
 	return stream.CachedInfo(), nil
 }
 
-// check tells why a stream that parker has not made does not keep all that is
-// published, in order, for all to read.
+// check returns an error if the stream, which parker may not have created, does not
+// accept and keep all events in order for all processes.
 func (l *log) check(config jetstream.StreamConfig) error {
 	covered := false
 	for _, subject := range config.Subjects {
@@ -133,20 +133,21 @@ func (l *log) check(config jetstream.StreamConfig) error {
 	case config.Discard != jetstream.DiscardOld:
 		return errors.New("its discard policy is not old")
 	case config.NoAck:
-		return errors.New("it does not acknowledge")
+		return errors.New("it does not acknowledge messages")
 	}
 	return nil
 }
 
-// epochOf names a stream: by when it was made, and when it was last found to have
-// lost messages at its end, whose sequences it gives to others.
+// epochOf returns the epoch of a stream. It is made of the time when the stream was
+// created and the time when it was last found to have lost its end, because the stream
+// then reuses sequence numbers.
 func epochOf(info *jetstream.StreamInfo) string {
 	return strconv.FormatInt(info.Created.UnixNano(), 36) + info.Config.Metadata[epochField]
 }
 
-// Append implements [replica.Log]. The server may refuse one entry and take the next,
-// when its leader changes for instance. So none is sent before the one in front of it
-// was taken, but where the server takes none behind one that it did not take.
+// Append implements [replica.Log]. The server may refuse one entry and accept the next,
+// for example when its leader changes. In a batch it accepts none after the one that it
+// refused. Without batches, each entry is sent only after the one before it was accepted.
 func (l *log) Append(ctx context.Context, entries []replica.Entry) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerPatience, errNoAnswer)
 	defer cancel()
@@ -174,7 +175,7 @@ func (l *log) Append(ctx context.Context, entries []replica.Entry) error {
 	})
 }
 
-// publish adds a message.
+// publish adds a message and waits for the answer.
 func (l *log) publish(ctx context.Context, link *link, m *nats.Msg) error {
 	ack, err := link.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	switch {
@@ -186,7 +187,8 @@ func (l *log) publish(ctx context.Context, link *link, m *nats.Msg) error {
 	return nil
 }
 
-// refusal tells whether the server will never take the message.
+// refusal wraps the error of a publish. If the server will never accept the message, it
+// wraps [replica.ErrRefused], too.
 func refusal(m *nats.Msg, err error) error {
 	tooLarge := errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
 	if tooLarge {

@@ -89,7 +89,7 @@ func TestThePermissionsThatAreNamedAreEnough(t *testing.T) {
 	l.mustAppend(t, wakeUps("a", 1, 10)...)
 	r.awaitRead(t, 10)
 	r.awaitStep(t)
-	if complaints := logged.FilterMessage("the NATS server complains"); complaints.Len() > 0 {
+	if complaints := logged.FilterMessage("NATS server reported an error"); complaints.Len() > 0 {
 		t.Errorf("there are complaints: %v", complaints.All())
 	}
 	l, logged = openLog(t, Broker{URLs: []string{n.URL}, User: "parker", Password: secret, Stream: "OTHER"})
@@ -99,7 +99,7 @@ func TestThePermissionsThatAreNamedAreEnough(t *testing.T) {
 		t.Error("another stream is made")
 	}
 	caddytest.Await(t, "what is not permitted is logged", func() bool {
-		return logged.FilterMessage("the NATS server complains").Len() == 1
+		return logged.FilterMessage("NATS server reported an error").Len() == 1
 	})
 }
 

@@ -1,28 +1,29 @@
-// Package nats is the broker of several processes that share a NATS server with
-// JetStream, or a cluster of them: each event is a message of a stream there, which
+// Package nats is the broker for several processes that share a NATS server with
+// JetStream, or a cluster of such servers. Each event is a message in a stream that
 // every process reads.
 //
-// # What is in NATS
+// # Data in NATS
 //
-// With the default options there is one stream, PARKER, whose subjects are
+// With the default options there is one stream, PARKER, with the subjects
 //
 //	parker.<channel>
 //
-// The channel's name is one token. ASCII letters, digits, '-' and '_' stand in it as
-// they are; any other byte of its UTF-8 may be written as '=' and two hexadecimal
-// digits, and must be if it is a dot, a space, '*', '>' or '=': rooms/7 is rooms=2F7,
-// or rooms/7 as it is.
+// The channel name is one token. ASCII letters, digits, '-' and '_' are written as they
+// are. Any other byte of its UTF-8 may be written as '=' and two hexadecimal digits. A
+// dot, a space, '*', '>' and '=' must be written so: rooms/7 can be rooms=2F7 or
+// rooms/7.
 //
-// Parker makes the stream if there is none, with the limits of its options, and else
-// uses it as it is. It needs a stream that covers the subjects, with limits as its
-// retention policy and old as its discard policy. One that allows batch publishing
-// (allow_batched, NATS 2.14) takes many events at a time, any other one after the
-// other. All in the stream is read, so it is best one of parker's own. To read it, each
-// process makes a consumer, which is gone soon after the process.
+// If there is no stream, parker creates it with the limits of its options. It uses an
+// existing stream as it is. The stream must cover the subjects, with the retention
+// policy limits and the discard policy old. If it allows batch publishing
+// (allow_batched, NATS 2.14), parker sends many events at a time, otherwise one after
+// the other. Parker reads the whole stream, so do not store other data in it. To read
+// it, each process creates a consumer, which the server removes soon after the process
+// ends.
 //
-// A user whose permissions are limited needs these, with the names of the stream and
-// the subjects; the second and the third only where parker makes the stream, or finds
-// that it has lost messages:
+// A user with limited permissions needs the following, with the names of the stream and
+// the subjects. The second is needed only if parker creates the stream, the third only
+// if parker finds that the stream has lost messages:
 //
 //	publish    $JS.API.STREAM.INFO.PARKER
 //	           $JS.API.STREAM.CREATE.PARKER
@@ -32,32 +33,31 @@
 //	           parker.>
 //	subscribe  _INBOX.>
 //
-// A message can be as large as the server's max_payload lets it, which must be
-// some thousand bytes more than parker's max_message. The server's default, 1 MiB, is
-// enough for parker's default, 1 MB.
+// The server's max_payload limits the size of a message. It must be some thousand bytes
+// larger than parker's max_message. The server's default, 1 MiB, is enough for parker's
+// default, 1 MB.
 //
-// # What applications can do
+// # Publishing from applications
 //
-// They publish a message to the subject:
+// Applications publish a message to the subject:
 //
 //	nats pub parker.rooms=2F7 ''
 //	nats pub parker.rooms=2F7 '{"a":1}' -H 'Content-Type: application/json'
 //
-// The first wakes those who wait on the channel, the second is a message to them. The
-// header may have the fields that parker's hook knows:
+// The first wakes the requests that wait on the channel, the second sends them a
+// message. The header may have these fields, as for parker's hook:
 //
 //	Content-Type     the message's content type, at most 255 bytes; default:
 //	                 application/json if the message is JSON, else text/plain;
 //	                 charset=utf-8
 //	Parker-Event     the type of the event on a stream (SSE), at most 255 bytes
-//	Parker-Id        the publisher's own name for the event, at most 255 bytes: a second
-//	                 message with it on the channel is no event, while the first is
-//	                 remembered
+//	Parker-Id        the publisher's own name for the event, at most 255 bytes; while the
+//	                 event is remembered, a second message with this ID on the channel
+//	                 is ignored
 //	Parker-Expires   how many seconds the event is remembered, such as 0.5; 0: not at all
 //
-// Parker adds two more to what it publishes itself, Parker-Node and Parker-Number.
-// Others are ignored. A message that is not like this is left out, and the log says
-// so.
+// Parker adds two more fields to its own messages, Parker-Node and Parker-Number. Other
+// fields are ignored. A malformed message is skipped with a warning in the log.
 package nats
 
 import (
@@ -77,22 +77,22 @@ func init() {
 
 // Broker carries events between processes through a stream of NATS JetStream.
 //
-// Every process has a copy of what the stream holds and parker remembers, so it
-// answers without NATS. While NATS is away, what is published wakes the requests of
-// the process where it was published, and is an event of all when NATS is back.
+// Every process has a copy of the remembered events, so it answers without asking NATS.
+// While NATS is unreachable, a publication wakes the waiting requests of the process
+// that published it. All processes receive the event when NATS is back.
 type Broker struct {
 	*replica.Broker `json:"-"`
 
-	// Where the servers are: `nats://host:4222`, `tls://host:4222`, or with WebSocket
-	// `ws://host` and `wss://host`. A user and a password, or a token, may be in it:
-	// `nats://user:password@host:4222`. Name all servers of a cluster, or several: one
-	// after the other is tried. Global placeholders such as {env.NATS_URL} are
+	// The URLs of the servers: `nats://host:4222`, `tls://host:4222`, or for WebSocket
+	// `ws://host` and `wss://host`. A URL may contain a user and a password, or a token:
+	// `nats://user:password@host:4222`. List several servers of a cluster, so that the
+	// others are tried if one is down. Global placeholders such as {env.NATS_URL} are
 	// replaced. Default: `nats://127.0.0.1:4222`.
 	URLs []string `json:"urls,omitempty"`
 
-	// A file with the user's JWT and key, as `nsc` writes it. Only one of credentials,
-	// user, token and nkey can be given. Global placeholders are replaced in all.
-	// Default: none.
+	// A file with the user's JWT and key, as written by `nsc`. Only one of credentials,
+	// user, token and nkey can be given. Global placeholders are replaced in all of
+	// them. Default: none.
 	Credentials string `json:"credentials,omitempty"`
 
 	// The user to log in as, and the password. Default: the URL's, or none.
@@ -105,30 +105,30 @@ type Broker struct {
 	// A file with the seed of the user's NKey. Default: none.
 	NKey string `json:"nkey,omitempty"`
 
-	// How to speak TLS. If set, TLS is used whatever the URL says.
+	// TLS options. If set, TLS is used whatever the URL says.
 	TLS *client.TLS `json:"tls,omitempty"`
 
 	// The name of the stream. Default: PARKER.
 	Stream string `json:"stream,omitempty"`
 
-	// How the subjects begin: one or more tokens. Processes with the same stream and
+	// The prefix of the subjects, one or more tokens. Processes with the same stream and
 	// subject share their events. Default: parker.
 	Subject string `json:"subject,omitempty"`
 
-	// How many events the stream keeps, at least 1000, for processes that start or
-	// were away. What clients can catch up on is up to parker's own history. It is for
-	// a stream that parker makes, as are the further options. Default: 100000.
+	// How many events the stream keeps, at least 1000, for processes that start or were
+	// disconnected. Parker's own history limits what clients can catch up on. This
+	// option and the ones below apply only if parker creates the stream. Default: 100000.
 	HistoryEvents int `json:"history_events,omitempty"`
 
 	// How long the stream keeps them, at least 1m. Default: 1h.
 	HistoryAge caddy.Duration `json:"history_age,omitempty"`
 
-	// How many servers of a cluster keep the stream: 1 to 5. With 3, one can fail.
+	// How many servers of a cluster store the stream, 1 to 5. With 3, one may fail.
 	// Default: 1.
 	Replicas int `json:"replicas,omitempty"`
 
-	// Where they keep it: `file`, or `memory`, which is lost when they have all stopped.
-	// Default: file.
+	// Where the servers store the stream: `file` or `memory`. In memory it is lost when
+	// all of them have stopped. Default: file.
 	Storage string `json:"storage,omitempty"`
 }
 
@@ -140,8 +140,8 @@ func (*Broker) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision checks the options and joins the processes that share the stream. The
-// servers may be away.
+// Provision checks the options and joins the copy of the stream. It does not need the
+// servers to be reachable.
 func (b *Broker) Provision(ctx caddy.Context) error {
 	if option, err := b.check(); err != nil {
 		return fmt.Errorf("%s: %w", option, err)
@@ -159,7 +159,7 @@ func (b *Broker) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Cleanup leaves the processes that share the stream.
+// Cleanup leaves the copy of the stream.
 func (b *Broker) Cleanup() error {
 	if b.Broker == nil {
 		return nil

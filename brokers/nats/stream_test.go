@@ -146,7 +146,7 @@ func TestAStreamThatWouldLoseEventsIsRefused(t *testing.T) {
 		},
 		"its retention policy is not limits": {Subjects: []string{"parker.>"}, Retention: jetstream.InterestPolicy},
 		"its discard policy is not old":      {Subjects: []string{"parker.>"}, Discard: jetstream.DiscardNew, MaxMsgs: 10},
-		"it does not acknowledge":            {Subjects: []string{"parker.>"}, NoAck: true},
+		"it does not acknowledge messages":   {Subjects: []string{"parker.>"}, NoAck: true},
 		"nothing can be published to it":     {Subjects: []string{"parker.>"}, Sealed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestAStreamThatWouldLoseEventsIsRefused(t *testing.T) {
 					t.Errorf("the error is %v", err)
 				}
 			}
-			if n := logged.FilterMessage("the stream of the NATS server is not one for parker").Len(); n != 1 {
+			if n := logged.FilterMessage("unusable stream").Len(); n != 1 {
 				t.Errorf("that is logged %d times", n)
 			}
 		})

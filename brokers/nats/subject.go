@@ -9,9 +9,9 @@ import (
 
 const hexDigits = "0123456789ABCDEF"
 
-// tokenOf writes a channel's name as one token of a subject: ASCII letters, digits,
-// '-' and '_' as they are, each other byte as '=' and two hexadecimal digits. So
-// rooms/7 is rooms=2F7.
+// tokenOf returns a channel's name as one token of a subject: ASCII letters, digits, '-'
+// and '_' stay as they are, any other byte becomes '=' and two hexadecimal digits. So
+// rooms/7 becomes rooms=2F7.
 func tokenOf(channel string) string {
 	var token strings.Builder
 	for i := range len(channel) {
@@ -27,12 +27,12 @@ func tokenOf(channel string) string {
 }
 
 var (
-	errTokens = errors.New("the channel takes more than one token of the subject; a dot in it is written =2E")
-	errEscape = errors.New("an equals sign in the subject is not followed by two hexadecimal digits; one by itself is written =3D")
+	errTokens = errors.New("the channel is more than one token of the subject; write a dot as =2E")
+	errEscape = errors.New("'=' in the subject is not followed by two hexadecimal digits; write '=' itself as =3D")
 )
 
-// channelOf reads what tokenOf wrote. Applications may also write any byte as it is
-// that NATS allows in a token, and any with '='.
+// channelOf returns the channel of a token. Applications may encode any byte with '=',
+// and need not encode bytes that NATS allows in a token.
 func channelOf(token string) (string, error) {
 	if strings.Contains(token, ".") {
 		return "", errTokens
@@ -56,7 +56,7 @@ func channelOf(token string) (string, error) {
 	return channel.String(), brokers.CheckChannel(channel.String())
 }
 
-// digitOf is the value of a hexadecimal digit, or -1.
+// digitOf returns the value of a hexadecimal digit, or -1.
 func digitOf(b byte) int {
 	if 'a' <= b && b <= 'f' {
 		b -= 'a' - 'A'
@@ -64,8 +64,8 @@ func digitOf(b byte) int {
 	return strings.IndexByte(hexDigits, b)
 }
 
-// covers tells whether a subject of a stream, which may have wildcards, takes in all
-// that have one token behind the prefix.
+// covers reports whether a subject of a stream, which may have wildcards, matches every
+// subject of the prefix and one more token.
 func covers(subject, prefix string) bool {
 	have, want := strings.Split(subject, "."), append(strings.Split(prefix, "."), "*")
 	for i, token := range have {

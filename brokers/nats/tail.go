@@ -13,54 +13,54 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/replica"
 )
 
-// tail is one time that the stream is read. One goroutine has all of it.
+// tail is one run of Tail. It is used by a single goroutine.
 type tail struct {
 	*log
 	link    *link
 	receive func(replica.Batch)
 	epoch   string
 
-	start     mark   // up to where the stream was read before; from its beginning, if zero
-	read      mark   // up to where it has been read
-	begun     bool   // it is known where what is kept begins
-	floor     uint64 // up to where messages may be missing
-	delivered uint64 // messages that the consumer has sent
+	start     mark   // where the last run stopped, or zero to read from the beginning
+	read      mark   // how far the stream has been read
+	begun     bool   // the first message of the stream is known
+	floor     uint64 // messages up to here may be missing
+	delivered uint64 // the number of messages that the consumer has sent
 	entries   []replica.Entry
-	bytes     int  // of their messages
-	given     bool // a batch was
-	inStep    bool // there was nothing more, at some time
+	bytes     int  // the size of the messages in entries
+	given     bool // a batch was passed on
+	inStep    bool // the end of the stream was reached at least once
 	advanced  time.Time
 }
 
-// view is how the stream was.
+// view is the state of the stream at one moment.
 type view struct {
 	info *jetstream.StreamInfo
-	read uint64 // how far it had been read before it was looked at
+	read uint64 // how far the stream had been read when the state was requested
 	err  error
 }
 
 const (
-	lookInterval = 500 * time.Millisecond // between two looks at the stream
-	lookPatience = 2 * time.Second        // for the answer
-	advance      = 3 * time.Second        // in which a message comes, if there are more
-	heartbeat    = time.Second            // of the consumer, of which one may be missing
-	idleConsumer = 10 * time.Second       // after which the server forgets a consumer
-	pullMessages = 256                    // that may be on their way
-	pullBytes    = 8 << 20                // likewise, but one whole message in any case
-	maxBatch     = 256                    // entries that are given at a time
-	maxBytes     = 4_000_000              // of their messages, but for the last
+	lookInterval = 500 * time.Millisecond // between two requests for the stream's state
+	lookPatience = 2 * time.Second        // how long the answer may take
+	advance      = 3 * time.Second        // how long the next message may take, if there are more
+	heartbeat    = time.Second            // of the consumer; one may be missing
+	idleConsumer = 10 * time.Second       // after which the server removes a consumer
+	pullMessages = 256                    // the most messages in flight
+	pullBytes    = 8 << 20                // the most bytes in flight, but at least one message
+	maxBatch     = 256                    // the most entries in a batch
+	maxBytes     = 4_000_000              // of messages in a batch, without the last one
 )
 
 var (
-	errStuck   = errors.New("the stream holds messages that do not come")
-	errMissing = errors.New("messages were lost on their way from the server")
+	errStuck   = errors.New("the server does not deliver messages that the stream holds")
+	errMissing = errors.New("messages from the server were lost in transit")
 )
 
 // Tail implements [replica.Log].
 //
-// A consumer sends what is in the stream. It may belong to a server that lags behind
-// the stream's leader, so only the leader is believed that there is nothing more: it
-// is asked now and then, which also shows that the stream is still the same.
+// A consumer delivers the messages of the stream. It may run on a server that lags behind
+// the stream's leader, so only the leader's answer counts as the end of the stream. The
+// leader is asked periodically, which also detects that the stream was replaced.
 func (l *log) Tail(ctx context.Context, after uint64, receive func(replica.Batch)) error {
 	return l.with(ctx, func(link *link) error {
 		ctx, cancel := context.WithCancel(ctx)
@@ -74,7 +74,7 @@ func (l *log) Tail(ctx context.Context, after uint64, receive func(replica.Batch
 		messages, failed := make(chan jetstream.Msg, 16), make(chan error, 1)
 		consuming, err := t.consume(ctx, messages, failed)
 		if err != nil {
-			return fmt.Errorf("making a consumer: %w", err)
+			return fmt.Errorf("creating a consumer: %w", err)
 		}
 		defer consuming.Stop()
 		if err := t.judge(ctx, first); err != nil {
@@ -84,8 +84,8 @@ func (l *log) Tail(ctx context.Context, after uint64, receive func(replica.Batch
 	})
 }
 
-// startAfter is where to go on behind an offset: behind messages, too, that are no
-// entries.
+// startAfter returns where to continue after an offset. It also skips messages after that
+// offset that were already read and are not entries.
 func (l *log) startAfter(offset uint64) (epoch string, start mark) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,18 +95,18 @@ func (l *log) startAfter(offset uint64) (epoch string, start mark) {
 	return l.epoch, mark{entry: offset, read: offset}
 }
 
-// view looks at the stream.
+// view requests the state of the stream.
 func (l *log) view(ctx context.Context, link *link, read uint64) view {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookPatience, errNoAnswer)
 	defer cancel()
 	info, err := l.look(ctx, link)
 	if err != nil {
-		err = fmt.Errorf("looking at the stream: %w", causeOf(ctx, err))
+		err = fmt.Errorf("requesting the state of the stream: %w", causeOf(ctx, err))
 	}
 	return view{info, read, err}
 }
 
-// begin finds out whether all that is to be read is there.
+// begin checks that the stream holds all messages to be read.
 func (t *tail) begin(ctx context.Context, first view) error {
 	if err := t.same(first); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (t *tail) begin(ctx context.Context, first view) error {
 	case t.begun && state.FirstSeq > t.start.read+1:
 		return replica.ErrGap
 	case !t.begun && state.NumDeleted > 0:
-		// Other limits than on all messages, or somebody by hand, have taken some out.
+		// Some messages within the stream were deleted, by other limits or by hand.
 		info, err := t.look(ctx, t.link, jetstream.WithDeletedDetails(true))
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func (t *tail) begin(ctx context.Context, first view) error {
 	return nil
 }
 
-// same tells whether the stream is the one that Epoch named.
+// same returns an error if the stream is not the one that Epoch named.
 func (t *tail) same(v view) error {
 	switch {
 	case v.err != nil:
@@ -139,8 +139,8 @@ func (t *tail) same(v view) error {
 	return nil
 }
 
-// consume has the server send all messages, from the last that was read: so it shows
-// whether that is still the same.
+// consume has the server send all messages, starting with the last one that was read, to
+// check that it is unchanged.
 func (t *tail) consume(ctx context.Context, messages chan<- jetstream.Msg, failed chan<- error) (jetstream.ConsumeContext, error) {
 	config := jetstream.ConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
@@ -176,7 +176,7 @@ func (t *tail) consume(ctx context.Context, messages chan<- jetstream.Msg, faile
 	)
 }
 
-// follow reads until the context ends, or reading fails.
+// follow reads until the context ends or reading fails.
 func (t *tail) follow(ctx context.Context, messages <-chan jetstream.Msg, failed <-chan error) error {
 	views, due := make(chan view, 1), time.NewTimer(lookInterval)
 	defer due.Stop()
@@ -196,7 +196,7 @@ func (t *tail) follow(ctx context.Context, messages <-chan jetstream.Msg, failed
 			due.Reset(lookInterval)
 			err = t.judge(ctx, v)
 		case err = <-failed:
-			err = fmt.Errorf("the consumer fails: %w", err)
+			err = fmt.Errorf("consumer failed: %w", err)
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -206,7 +206,8 @@ func (t *tail) follow(ctx context.Context, messages <-chan jetstream.Msg, failed
 	}
 }
 
-// judge says whether there is nothing more to be read.
+// judge evaluates the state of the stream: whether its end was reached, messages were
+// lost, or the consumer is stuck.
 func (t *tail) judge(ctx context.Context, v view) error {
 	if err := t.same(v); err != nil {
 		return err
@@ -229,8 +230,8 @@ func (t *tail) judge(ctx context.Context, v view) error {
 	return nil
 }
 
-// takeAll takes a message and those that have come behind it. It tells whether the
-// consumer knew of no more.
+// takeAll handles a message and the ones that have arrived after it. last reports whether
+// the consumer has no more messages.
 func (t *tail) takeAll(ctx context.Context, m jetstream.Msg, messages <-chan jetstream.Msg) (last bool, err error) {
 	for {
 		if last, err = t.take(ctx, m); err != nil {
@@ -248,7 +249,8 @@ func (t *tail) takeAll(ctx context.Context, m jetstream.Msg, messages <-chan jet
 	}
 }
 
-// take takes a message, which is mostly an entry.
+// take handles a message, which is usually an entry. last reports whether the consumer
+// has no more messages.
 func (t *tail) take(ctx context.Context, m jetstream.Msg) (last bool, err error) {
 	meta, err := m.Metadata()
 	if err != nil {
@@ -273,7 +275,7 @@ func (t *tail) take(ctx context.Context, m jetstream.Msg) (last bool, err error)
 	if strings.HasPrefix(m.Subject(), t.prefix+".") {
 		e, err := decode(t.prefix, m.Subject(), m.Headers(), m.Data())
 		if err != nil {
-			t.bad.Warn(t.logger, "a message in the NATS stream is no event", fmt.Errorf("message %d: %w", sequence, err))
+			t.bad.Warn(t.logger, "skipped malformed stream message", fmt.Errorf("message %d: %w", sequence, err))
 			return meta.NumPending == 0, nil
 		}
 		e.Offset, e.Time = sequence, meta.Timestamp
@@ -283,7 +285,7 @@ func (t *tail) take(ctx context.Context, m jetstream.Msg) (last bool, err error)
 	return meta.NumPending == 0, nil
 }
 
-// give gives what has been taken.
+// give passes the collected entries to receive.
 func (t *tail) give(inStep bool) {
 	if len(t.entries) == 0 && !inStep {
 		return
@@ -303,7 +305,7 @@ func (t *tail) give(inStep bool) {
 	t.mu.Unlock()
 }
 
-// causeOf is why a context has ended, if it has, else the error.
+// causeOf returns why the context ended, or err if it has not ended.
 func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -19,41 +19,41 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/client"
 )
 
-// target is what a broker's options come to.
+// target is the result of a broker's options.
 type target struct {
 	options nats.Options
-	stream  jetstream.StreamConfig // where there is none yet
+	stream  jetstream.StreamConfig // used to create the stream
 	prefix  string                 // of the subjects
 
-	name     string // which stream this is; no secrets
-	settings string // a digest of all else, secrets too
+	name     string // identifies the stream, without secrets
+	settings string // a digest of everything else, including secrets
 }
 
-// Bounds and defaults.
+// Limits and defaults.
 const (
 	defaultStream    = "PARKER"
 	defaultPrefix    = "parker"
-	maxNameBytes     = 128 // of the stream's name, and of the subjects' prefix
+	maxNameBytes     = 128 // of the stream's name and of the subjects' prefix
 	leastEvents      = 1000
 	defaultEvents    = 100_000
 	leastAge         = time.Minute
 	defaultAge       = time.Hour
 	maxReplicas      = 5
-	duplicatesWindow = 30 * time.Second // for the server; readers tell for longer
+	duplicatesWindow = 30 * time.Second // in the server; readers detect duplicates for longer
 )
 
-// What is wrong with a URL. That is never quoted: a secret may be in it.
+// Errors in a URL. They never quote it, as it may contain a secret.
 var (
-	errURL    = errors.New("it cannot be read; what is special in a user or a secret must be percent-encoded")
+	errURL    = errors.New("invalid URL; special characters in a user or a secret must be percent-encoded")
 	errScheme = errors.New("it must begin with nats://, tls://, ws:// or wss://")
-	errHost   = errors.New("it names no host")
-	errBehind = errors.New("behind the host there can be a port, and nothing else")
-	errMixed  = errors.New("some are of WebSocket, and some are not")
-	errPlain  = errors.New("with the option tls, it begins with wss://")
-	errTwice  = errors.New("who logs in is given twice, in the URL and beside it")
+	errHost   = errors.New("missing host")
+	errBehind = errors.New("only a port may follow the host")
+	errMixed  = errors.New("WebSocket URLs cannot be mixed with others")
+	errPlain  = errors.New("with the option tls, it must begin with wss://")
+	errTwice  = errors.New("credentials are given both in the URL and as options")
 )
 
-// check refuses what makes no sense, and names the option.
+// check validates the options. If one is invalid, it returns the name of that option.
 func (b *Broker) check() (option string, err error) {
 	for _, text := range b.URLs {
 		if _, err := parseServer(text); err != nil && !strings.Contains(text, "{") {
@@ -63,15 +63,15 @@ func (b *Broker) check() (option string, err error) {
 	age := time.Duration(b.HistoryAge)
 	switch {
 	case invalidName(b.Stream, ".*>/\\"):
-		return "stream", fmt.Errorf("the name of a stream is at most %d bytes of printable ASCII without spaces, '.', '*', '>', '/' and '\\'", maxNameBytes)
+		return "stream", fmt.Errorf("the name must be at most %d bytes of printable ASCII without spaces, '.', '*', '>', '/' and '\\'", maxNameBytes)
 	case invalidName(b.Subject, "*>") || slices.Contains(strings.Split(cmp.Or(b.Subject, defaultPrefix), "."), "") || strings.HasPrefix(b.Subject, "$"):
-		return "subject", fmt.Errorf("it is one or more tokens with dots between them, at most %d bytes of printable ASCII without spaces, '*' and '>', and does not begin with '$'", maxNameBytes)
+		return "subject", fmt.Errorf("it must be one or more tokens separated by dots, at most %d bytes of printable ASCII without spaces, '*' and '>', and must not begin with '$'", maxNameBytes)
 	case b.HistoryEvents != 0 && b.HistoryEvents < leastEvents:
 		return "history", fmt.Errorf("bad number '%d': the least is %d", b.HistoryEvents, leastEvents)
 	case age != 0 && age < leastAge:
 		return "history", fmt.Errorf("bad duration '%s': the least is %s", age, leastAge)
 	case b.Replicas < 0 || b.Replicas > maxReplicas:
-		return "replicas", fmt.Errorf("bad number '%d': it is from 1 to %d", b.Replicas, maxReplicas)
+		return "replicas", fmt.Errorf("bad number '%d': must be from 1 to %d", b.Replicas, maxReplicas)
 	case b.Storage != "" && b.Storage != "file" && b.Storage != "memory":
 		return "storage", fmt.Errorf("'%s' is none of: file, memory", b.Storage)
 	}
@@ -122,7 +122,7 @@ func parseServer(text string) (*url.URL, error) {
 
 func ofWebSocket(u *url.URL) bool { return strings.HasPrefix(u.Scheme, "ws") }
 
-// target puts the options together. It reads the files that they name.
+// target evaluates the options. It reads the files that they name.
 func (b *Broker) target() (t target, err error) {
 	t.options = nats.GetDefaultOptions()
 	t.options.Name = "parker"
@@ -154,7 +154,7 @@ func (b *Broker) target() (t target, err error) {
 	return t, nil
 }
 
-// servers reads the URLs.
+// servers parses the URLs and writes them to digest.
 func (b *Broker) servers(digest io.Writer) (servers []*url.URL, err error) {
 	urls := b.URLs
 	if len(urls) == 0 {
@@ -184,7 +184,7 @@ func (b *Broker) servers(digest io.Writer) (servers []*url.URL, err error) {
 	return servers, nil
 }
 
-// logIn sets who logs in, and writes it to the digest.
+// logIn sets the credentials and writes them to digest.
 func (b *Broker) logIn(o *nats.Options, digest io.Writer) error {
 	var replaced [5]string
 	for i, text := range []string{b.Credentials, b.NKey, b.User, b.Password, b.Token} {
@@ -209,7 +209,7 @@ func (b *Broker) logIn(o *nats.Options, digest io.Writer) error {
 	return nil
 }
 
-// digestFile writes to the digest what is in a file.
+// digestFile writes the content of a file to digest.
 func digestFile(digest io.Writer, file string) error {
 	text, err := os.ReadFile(file)
 	if err == nil {
@@ -218,8 +218,8 @@ func digestFile(digest io.Writer, file string) error {
 	return err
 }
 
-// useCredentials has the client read the file whenever it connects, if it can be used
-// now.
+// useCredentials has the client read the file each time it connects. It returns an error
+// if the file is not usable now.
 func useCredentials(o *nats.Options, file string, digest io.Writer) error {
 	if err := digestFile(digest, file); err != nil {
 		return err
@@ -237,7 +237,8 @@ func useCredentials(o *nats.Options, file string, digest io.Writer) error {
 	return nil
 }
 
-// useNKey is likewise.
+// useNKey has the client sign with the seed in the file. It returns an error if the file
+// is not usable now.
 func useNKey(o *nats.Options, file string, digest io.Writer) error {
 	if err := digestFile(digest, file); err != nil {
 		return err
@@ -249,7 +250,7 @@ func useNKey(o *nats.Options, file string, digest io.Writer) error {
 	return use(o)
 }
 
-// streamConfig is of the stream where there is none yet.
+// streamConfig returns the configuration for creating the stream.
 func (b *Broker) streamConfig() jetstream.StreamConfig {
 	storage := jetstream.FileStorage
 	if b.Storage == "memory" {

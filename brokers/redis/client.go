@@ -8,16 +8,16 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// How long the server has.
+// Time limits for the server.
 const (
-	dialPatience   = time.Second     // to accept a connection, and to greet
-	answerPatience = 3 * time.Second // to answer what a reader asks, beside the time that a read waits
-	takePatience   = 5 * time.Second // to take what is appended, megabytes perhaps
+	dialPatience   = time.Second     // to accept a connection and the handshake
+	answerPatience = 3 * time.Second // to answer a reader, beyond the time that a read blocks
+	takePatience   = 5 * time.Second // to accept appended entries, which may be megabytes
 )
 
 var errSilent = errors.New("the server does not answer")
 
-// clientOptions are those that are not the user's.
+// clientOptions returns the options that users cannot set.
 func clientOptions() rueidis.ClientOption {
 	var o rueidis.ClientOption
 	o.Dialer.Timeout = dialPatience
@@ -25,10 +25,10 @@ func clientOptions() rueidis.ClientOption {
 	o.ConnWriteTimeout = takePatience
 	o.ClientName = "parker"
 	o.ClientSetInfo = rueidis.DisableClientSetInfo
-	// What fails is repeated by the replica, which knows what depends on it.
+	// The replica retries by itself, as it must keep the order of the entries.
 	o.DisableRetry = true
 	o.DisableCache = true
-	// One connection carries what all publish; reading has its own.
+	// One connection carries all publications. Reading uses connections of its own.
 	o.PipelineMultiplex = -1
 	o.RingScaleEachConn = 8
 	o.ReadBufferEachConn = 64 << 10
@@ -39,8 +39,8 @@ func clientOptions() rueidis.ClientOption {
 	return o
 }
 
-// connect returns the client. It is made when it is first needed, and again until
-// that succeeds: to make one is to ask a cluster or sentinels what there is.
+// connect returns the client. The first call creates it, and later calls try again if
+// that failed: for a cluster or sentinels, creating a client needs their answer.
 func (l *log) connect(ctx context.Context) (rueidis.Client, error) {
 	l.mu.Lock()
 	client := l.client
@@ -64,7 +64,8 @@ func (l *log) makeClient() (any, error) {
 	if client == nil {
 		return nil, err
 	}
-	// A client of one server is there also where that is away, and connects later.
+	// The client of a single server is returned even if the server is unreachable. It
+	// connects later.
 	l.mu.Lock()
 	closed, earlier := l.closed, l.client
 	if !closed && earlier == nil {
@@ -93,12 +94,12 @@ func (l *log) Close() {
 	}
 }
 
-// leave closes a client or a connection, and does not wait for the server to say
-// goodbye: that ends by itself after some seconds of silence.
+// leave closes a client or a connection in the background. Close may wait some seconds
+// for a server that does not answer.
 func leave(c interface{ Close() }) { go c.Close() }
 
-// patient is a context that ends with errSilent after some time. It has no deadline,
-// for the reason that attentive gives.
+// patient returns a context that is canceled with errSilent after patience. It has no
+// deadline, for the reason given at attentive.
 func patient(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(patience, func() { cancel(errSilent) })
@@ -108,8 +109,8 @@ func patient(ctx context.Context, patience time.Duration) (context.Context, cont
 	}
 }
 
-// attentive is ctx without its deadline, at which it ends all the same: with one, the
-// client does not notice that ctx ends before.
+// attentive returns a context that ends with ctx, but has no deadline: given a context
+// with a deadline, the client does not notice that it is canceled earlier.
 func attentive(ctx context.Context) (context.Context, context.CancelFunc) {
 	attended, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
@@ -119,7 +120,7 @@ func attentive(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// why is what ended a context, if it has ended, and else the error.
+// why returns the cause if err is not nil and the context has ended, and err otherwise.
 func why(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -127,7 +128,7 @@ func why(ctx context.Context, err error) error {
 	return err
 }
 
-// firstError is the first error among answers, but for nil ones.
+// firstError returns the first error among answers. A nil reply of Redis is not an error.
 func firstError(answers []rueidis.RedisResult) error {
 	for _, answer := range answers {
 		if err := answer.Error(); err != nil && !rueidis.IsRedisNil(err) {

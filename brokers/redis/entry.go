@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/publication"
 )
 
-// The fields of an entry in a stream, which the package's comment describes.
+// The fields of an entry in a stream. The package documentation describes them.
 const (
 	channelField = "channel"
 	bodyField    = "body"
@@ -22,16 +22,16 @@ const (
 	nodeField    = "node"
 	numberField  = "number"
 
-	// epochField is that of the entry without a channel with which a stream begins.
+	// epochField is the field of the marker entry that starts a stream.
 	epochField = "epoch"
 )
 
-// maxBody is how large a message may be, in bytes.
+// maxBody is the maximum size of a message, in bytes.
 const maxBody = 64 << 20
 
 var errTooLarge = fmt.Errorf("the body is larger than %d bytes", maxBody)
 
-// encode is the fields of an entry and their values.
+// encode returns the fields of an entry and their values.
 func encode(e replica.Entry) (fieldsAndValues []string) {
 	fields := []string{channelField, e.Channel}
 	add := func(field, value string) {
@@ -57,8 +57,8 @@ func encode(e replica.Entry) (fieldsAndValues []string) {
 	return fields
 }
 
-// decode reads the fields of an entry, which anybody may have added. Fields that it
-// does not know are ignored.
+// decode parses the fields of an entry, which an application may have added. Unknown
+// fields are ignored.
 func decode(fields map[string]string) (replica.Entry, error) {
 	e := replica.Entry{Channel: fields[channelField], ID: fields[idField], Node: fields[nodeField]}
 	if err := brokers.CheckChannel(e.Channel); err != nil {
@@ -84,7 +84,7 @@ func decode(fields map[string]string) (replica.Entry, error) {
 	return e, nil
 }
 
-// decodeMessage is nil where there is no body.
+// decodeMessage returns a message, or nil if the body is empty.
 func decodeMessage(body, contentType, event string) (*brokers.Message, error) {
 	switch {
 	case body == "":

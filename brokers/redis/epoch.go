@@ -12,10 +12,10 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-var errUnsteady = errors.New("the log is begun anew again and again")
+var errUnsteady = errors.New("the epoch of the log keeps changing")
 
-// Epoch implements [replica.Log]. An epoch whose stream is not there is over: then
-// that was deleted, or the server was emptied.
+// Epoch implements [replica.Log]. An epoch without its stream is no longer valid: the
+// stream was deleted, or the server was emptied.
 func (l *log) Epoch(ctx context.Context) (string, error) {
 	ctx, cancel := attentive(ctx)
 	defer cancel()
@@ -33,7 +33,7 @@ func (l *log) Epoch(ctx context.Context) (string, error) {
 			return epoch, nil
 		}
 		if epoch != "" {
-			l.logger.Warn("the stream in Redis is lost, so the log begins anew and all who wait ask again", zap.String("stream", l.stream()))
+			l.logger.Warn("stream lost, starting a new log", zap.String("stream", l.stream()))
 		}
 		if err := l.begin(ctx, client, epoch, !there); err != nil {
 			return "", why(ctx, err)
@@ -42,7 +42,8 @@ func (l *log) Epoch(ctx context.Context) (string, error) {
 	return "", errUnsteady
 }
 
-// look returns the epoch, or nothing, and reports whether the stream is there.
+// look returns the epoch, or the empty string if there is none, and reports whether the
+// stream exists.
 func (l *log) look(ctx context.Context, client rueidis.Client) (epoch string, there bool, err error) {
 	answers := client.DoMulti(ctx,
 		client.B().Get().Key(l.epochKey()).Build(),
@@ -56,16 +57,16 @@ func (l *log) look(ctx context.Context, client rueidis.Client) (epoch string, th
 	return epoch, n > 0, nil
 }
 
-// begin puts a new epoch in the place of the old one, which is empty if there is none.
-// Of several processes that do so at once, one succeeds.
+// begin replaces the old epoch, which may be empty, with a new one. If several processes
+// do so at once, one succeeds.
 //
-// A missing stream is made before, with an entry that no reader takes: so a process
-// that finds the epoch finds the stream, and a new stream can be told from one that has
-// lost what it held.
+// A missing stream is created first, with a marker entry that readers skip. So a process
+// that finds the epoch also finds the stream, and a new stream can be distinguished from
+// one that has lost its entries.
 func (l *log) begin(ctx context.Context, client rueidis.Client, old string, missing bool) error {
 	epoch := rand.Text()[:10]
 	if missing {
-		// The value is for people.
+		// Only people read the value.
 		mark := client.B().Xadd().Key(l.stream()).Id("*").FieldValue().FieldValue(epochField, epoch).Build()
 		if err := client.Do(ctx, mark).Error(); err != nil {
 			return err
@@ -92,15 +93,15 @@ func (l *log) begin(ctx context.Context, client rueidis.Client, old string, miss
 	))
 }
 
-// isMark reports whether these fields are of the entry that begin adds.
+// isMark reports whether the fields are those of the marker entry that begin adds.
 func isMark(fields map[string]string) bool {
 	return fields[channelField] == "" && fields[epochField] != ""
 }
 
-// state is what is known of a stream as a whole.
+// state holds the bounds of a stream.
 type state struct {
-	first id // of what is kept, or zero
-	last  id // the last that was given, kept or not
+	first id // the first entry that the stream holds, or zero
+	last  id // the last ID that was assigned, even if its entry is gone
 }
 
 func stateOf(ctx context.Context, client rueidis.CoreClient, stream string) (s state, err error) {
@@ -127,7 +128,7 @@ func stateOf(ctx context.Context, client rueidis.CoreClient, stream string) (s s
 	return s, err
 }
 
-// notNil is the error, or nil where it says that there is nothing.
+// notNil returns err, or nil if err stands for a nil reply of Redis.
 func notNil(err error) error {
 	if rueidis.IsRedisNil(err) {
 		return nil

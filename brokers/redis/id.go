@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// id is that of an entry in a stream, as one number, which is the entry's offset. The
-// server writes it as a time by its own clock in milliseconds, which is above, and a
-// count of the entries of that millisecond, in the lowest bits. Time fits in until the
-// year 2109, and so do four million entries of one millisecond. Zero is no entry's.
+// id is the ID of an entry in a stream as one number, which is the entry's offset. The
+// server assigns IDs from its clock in milliseconds and a counter within the millisecond.
+// The high bits hold the time, which fits until the year 2109. The low bits hold the
+// counter, which fits for four million entries in one millisecond. No entry has the ID
+// zero.
 type id uint64
 
 const (

@@ -19,11 +19,11 @@ import (
 	"github.com/caddy-parker/parker/internal/logging"
 )
 
-// layout is what parker keeps in Redis.
+// layout describes what parker stores in Redis.
 type layout struct {
 	prefix string
-	events int           // how many the stream keeps
-	age    time.Duration // for how long
+	events int           // how many events the stream keeps
+	age    time.Duration // how long the stream keeps them
 }
 
 func (l layout) epochKey() string { return l.prefix + ":epoch" }
@@ -35,8 +35,8 @@ type log struct {
 	target
 	logger *zap.Logger
 
-	epoch      atomic.Pointer[string] // what Epoch returned last
-	bad        logging.Rarely         // entries that nobody can read
+	epoch      atomic.Pointer[string] // the last result of Epoch
+	bad        logging.Rarely         // for malformed entries
 	connecting singleflight.Group
 
 	mu      sync.Mutex // guards all below
@@ -49,8 +49,8 @@ func newLog(t target, logger *zap.Logger) *log {
 	return &log{target: t, logger: logger}
 }
 
-// Append implements [replica.Log]. If the connection is not cut, all entries are added
-// or none.
+// Append implements [replica.Log]. Unless the connection is lost, it adds all entries or
+// none.
 func (l *log) Append(ctx context.Context, entries []replica.Entry) error {
 	for _, e := range entries {
 		if e.Message != nil && len(e.Message.Body) > maxBody {
@@ -83,7 +83,7 @@ func (l *log) Append(ctx context.Context, entries []replica.Entry) error {
 	return err
 }
 
-// add is the command that adds an entry.
+// add returns the command that adds an entry.
 func (l *log) add(build rueidis.Builder, e replica.Entry) rueidis.Completed {
 	fields := encode(e)
 	command := build.Xadd().Key(l.stream()).Maxlen().Almost().Threshold(strconv.Itoa(l.events)).Id("*").FieldValue()
@@ -93,8 +93,8 @@ func (l *log) add(build rueidis.Builder, e replica.Entry) rueidis.Completed {
 	return command.Build()
 }
 
-// Listen implements [replica.Listener]: what is sent by PUBLISH to a channel behind
-// the prefix.
+// Listen implements [replica.Listener] for messages that are sent with PUBLISH to a
+// channel with the prefix.
 func (l *log) Listen(ctx context.Context, receive func(replica.Entry)) error {
 	client, err := l.connect(ctx)
 	if err != nil {
@@ -111,18 +111,18 @@ func (l *log) Listen(ctx context.Context, receive func(replica.Entry)) error {
 			e.Message, err = decodeMessage(m.Message, "", "")
 		}
 		if err != nil {
-			l.bad.Warn(l.logger, "a message on a channel of Redis is not one to parker", err)
+			l.bad.Warn(l.logger, "skipped malformed Pub/Sub message", err)
 			return
 		}
 		receive(e)
 	})
 	if err == nil {
-		err = errors.New("the server has ended the subscription")
+		err = errors.New("the server ended the subscription")
 	}
 	return why(ctx, err)
 }
 
-// literal takes their meaning from the characters that have one in a pattern.
+// literal escapes the characters that have a meaning in a pattern.
 var literal = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
 
 // Interface guards

@@ -10,24 +10,24 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/client"
 )
 
-// server is what a URL says of one.
+// server is a parsed URL.
 type server struct {
-	host, port         string // or the path of a socket as the host
+	host, port         string // host is the path if unix is set
 	unix, tls          bool
 	username, password string
 	database           int
 }
 
-// What is wrong with a URL. That is never quoted: a password may be in it.
+// Errors in a URL. They never quote it, as it may contain a password.
 var (
-	errURL       = errors.New("it cannot be read; what is special in a user or a password must be percent-encoded")
+	errURL       = errors.New("invalid URL; special characters in a user or a password must be percent-encoded")
 	errScheme    = errors.New("it must begin with redis://, rediss:// or unix://")
-	errHost      = errors.New("it names no host")
-	errSocket    = errors.New("it names no path of a socket, as unix:///run/redis/redis.sock does")
-	errDatabase  = errors.New("behind the host there can be the number of a database, and nothing else")
-	errDiffer    = errors.New("the URLs differ in more than the host")
-	errDatabases = errors.New("a cluster has only the database 0")
-	errSockets   = errors.New("a socket leads to one server without TLS, not to a cluster or to sentinels")
+	errHost      = errors.New("missing host")
+	errSocket    = errors.New("it must have the path of a socket and nothing else, such as unix:///run/redis/redis.sock")
+	errDatabase  = errors.New("only a database number may follow the host")
+	errDiffer    = errors.New("the URLs must differ only in the host")
+	errDatabases = errors.New("a cluster has only database 0")
+	errSockets   = errors.New("a socket cannot be combined with TLS, a cluster or sentinels")
 )
 
 func parseServer(text string) (server, error) {
@@ -59,7 +59,8 @@ func parseServer(text string) (server, error) {
 	return s, nil
 }
 
-// servers returns the addresses that the URLs name, and what the URLs say besides.
+// servers returns the addresses in the URLs, and everything else that the URLs have in
+// common.
 func (b *Broker) servers() (at server, addresses []string, err error) {
 	urls := b.URLs
 	if len(urls) == 0 {

@@ -14,23 +14,23 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/replica"
 )
 
-// How a stream is read.
+// Parameters of reading a stream.
 const (
 	blockTime   = time.Second // how long a read waits for entries
-	firstCount  = 10          // entries that the first read asks for
-	mostCount   = 500         // and any later one at most
-	readBytes   = 1 << 20     // about how much each is to bring
-	trimEvery   = time.Minute // by age
+	firstCount  = 10          // how many entries the first read requests
+	mostCount   = 500         // the most entries that a later read requests
+	readBytes   = 1 << 20     // the approximate size that each read aims at
+	trimEvery   = time.Minute
 	longSilence = 10 * blockTime
 )
 
 var (
-	errReplaced = errors.New("the log has begun anew")
-	errSwitched = errors.New("another server has become the master")
+	errReplaced = errors.New("the log was replaced by a new one")
+	errSwitched = errors.New("another server became the master")
 )
 
-// tail reads one stream by a connection of its own, and that only: on another one
-// there may be another server, or this one as it was some time ago.
+// tail reads one stream, always over the same connection: another connection might lead
+// to another server, or to an earlier state of this one.
 type tail struct {
 	*log
 	client     rueidis.Client
@@ -39,9 +39,9 @@ type tail struct {
 	epoch      string
 	stream     string
 
-	last    id        // the last that was read, or from which on it is
-	count   int       // how many entries to ask for
-	settled time.Time // when last was the last there was
+	last    id        // the last entry that was read, or where reading starts
+	count   int       // how many entries to request next
+	settled time.Time // when the last read was completed
 }
 
 // Tail implements [replica.Log].
@@ -64,7 +64,7 @@ func (l *log) Tail(ctx context.Context, after uint64, receive func(replica.Batch
 	}
 }
 
-// step reads once, and hands over what there was.
+// step reads once and passes the batch to receive.
 func (t *tail) step(ctx context.Context, receive func(replica.Batch)) error {
 	first := t.settled.IsZero()
 	asked := t.count
@@ -72,9 +72,9 @@ func (t *tail) step(ctx context.Context, receive func(replica.Batch)) error {
 	if err != nil {
 		return err
 	}
-	// A stream keeps more entries than are read at a time. So some can have been dropped
-	// unread only where there are as many as were asked for, or this process was at a
-	// halt.
+	// A stream keeps more entries than one read returns. So unread entries can have been
+	// dropped only if a read returned as many as requested, or if this process was
+	// suspended.
 	if first || len(entries) == asked || time.Since(t.settled) > longSilence {
 		if err := t.verify(ctx, len(entries) > 0); err != nil {
 			return err
@@ -94,9 +94,9 @@ func (t *tail) step(ctx context.Context, receive func(replica.Batch)) error {
 	return t.trim(ctx)
 }
 
-// read returns what the stream holds behind the last entry, and may wait for it. That
-// the log is still the same is asked after the entries were read: so none of another
-// log is ever taken for one of this.
+// read returns the entries after the last one. If wait is set, it waits for them. It
+// checks that the log is the same after reading the entries, so that entries of another
+// log are never returned.
 func (t *tail) read(ctx context.Context, wait bool) ([]rueidis.XRangeEntry, error) {
 	ctx, cancel := patient(ctx, blockTime+answerPatience)
 	defer cancel()
@@ -132,8 +132,8 @@ func (t *tail) read(ctx context.Context, wait bool) ([]rueidis.XRangeEntry, erro
 	return streams[t.stream], notNil(err)
 }
 
-// masterNow is the server that sentinels name. One that has lost its office without
-// knowing still answers.
+// masterNow returns the master that the sentinels name, or the empty string without
+// sentinels. A former master that is cut off from the sentinels still answers reads.
 func (t *tail) masterNow() string {
 	if t.client.Mode() == rueidis.ClientModeSentinel {
 		for address := range t.client.Nodes() {
@@ -143,9 +143,9 @@ func (t *tail) masterNow() string {
 	return ""
 }
 
-// verify finds out whether what was read behind the last entry is all there was. So it
-// is where that entry is still there, as a stream is trimmed from its beginning. More
-// tells whether anything was read.
+// verify returns an error if entries after the last one were lost. None were if the
+// stream still holds the last entry, as a stream is trimmed from its beginning. more
+// reports whether anything was read after it.
 func (t *tail) verify(ctx context.Context, more bool) error {
 	if t.last == 0 {
 		return nil
@@ -170,15 +170,15 @@ func (t *tail) verify(ctx context.Context, more bool) error {
 	return replica.ErrGap
 }
 
-// undone is for a server that does not hold any more what was read from it, but what
-// came before: it was restarted with less than it had, or a replica with less took
-// over. Only who has read what is lost can tell. So the log begins anew, for all.
+// undone handles a server that has lost its last entries: it was restarted with older
+// data, or a replica that lagged behind took over. Only a process that has read the lost
+// entries can detect this. It starts a new log for all processes.
 func (t *tail) undone(ctx context.Context) error {
-	t.logger.Warn("the server does not hold any more what it did, so the log begins anew and all who wait ask again", zap.String("stream", t.stream))
+	t.logger.Warn("server lost entries, starting a new log", zap.String("stream", t.stream))
 	return cmp.Or(why(ctx, t.begin(ctx, t.client, t.epoch, false)), errReplaced)
 }
 
-// floor is up to where a stream that is read from its beginning is not known.
+// floor returns the offset up to which a stream may have dropped entries.
 func (t *tail) floor(ctx context.Context, entries []rueidis.XRangeEntry) (uint64, error) {
 	var first id
 	var err error
@@ -196,8 +196,8 @@ func (t *tail) floor(ctx context.Context, entries []rueidis.XRangeEntry) (uint64
 	return uint64(max(first, 1) - 1), err
 }
 
-// take decodes entries. What cannot be read is left out: an application has written
-// it, and must not keep others from what comes behind it.
+// take decodes entries. It skips malformed ones, so that a mistake of an application does
+// not block the entries after it.
 func (t *tail) take(read []rueidis.XRangeEntry) (entries []replica.Entry, err error) {
 	bytes := 0
 	for _, r := range read {
@@ -211,7 +211,7 @@ func (t *tail) take(read []rueidis.XRangeEntry) (entries []replica.Entry, err er
 		switch {
 		case isMark(r.FieldValues):
 		case err != nil:
-			t.bad.Warn(t.logger, "an entry in Redis is not one to parker and left out", fmt.Errorf("%s, entry %s: %w", t.stream, r.ID, err))
+			t.bad.Warn(t.logger, "skipped malformed stream entry", fmt.Errorf("%s, entry %s: %w", t.stream, r.ID, err))
 		default:
 			e.Offset, e.Time = uint64(t.last), t.last.time()
 			entries = append(entries, e)
@@ -223,8 +223,8 @@ func (t *tail) take(read []rueidis.XRangeEntry) (entries []replica.Entry, err er
 	return entries, nil
 }
 
-// trim drops from the stream what is too old, by the time of the last entry, or too
-// much, which applications do not do.
+// trim drops entries that are too old, measured from the last entry, and entries beyond
+// the maximum number. Applications that add entries do not trim the stream.
 func (t *tail) trim(ctx context.Context) error {
 	t.mu.Lock()
 	early := time.Since(t.trimmed) < trimEvery
@@ -244,7 +244,7 @@ func (t *tail) trim(ctx context.Context) error {
 		build.Xtrim().Key(t.stream).Maxlen().Almost().Threshold(strconv.Itoa(t.events)).Build(),
 	))
 	if _, refused := rueidis.IsRedisErr(err); refused {
-		t.logger.Warn("a stream in Redis cannot be trimmed", zap.String("stream", t.stream), zap.Error(err))
+		t.logger.Warn("cannot trim stream", zap.String("stream", t.stream), zap.Error(err))
 		return nil
 	}
 	return why(ctx, err)

@@ -18,30 +18,30 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/client"
 )
 
-// target is what a broker's options come to.
+// target is the result of a broker's options.
 type target struct {
 	layout
 	options rueidis.ClientOption
 	cluster bool
 
-	name     string // which stream this is; no secrets
-	settings string // a digest of all else, secrets too
+	name     string // identifies the stream, without secrets
+	settings string // a digest of everything else, including secrets
 }
 
-// Bounds and defaults.
+// Limits and defaults.
 const (
 	defaultURL    = "redis://127.0.0.1:6379"
 	defaultPrefix = "parker"
 	maxPrefix     = 64            // bytes
-	leastEvents   = 2 * mostCount // so the stream keeps more than is read at a time
+	leastEvents   = 2 * mostCount // so that the stream keeps more entries than one read returns
 	defaultEvents = 100_000
 	leastAge      = trimEvery
 	defaultAge    = time.Hour
 )
 
-var errURLs = errors.New("more than one needs the option cluster or sentinel")
+var errURLs = errors.New("more than one URL requires the option cluster or sentinel")
 
-// check refuses what makes no sense, and names the option.
+// check validates the options. If one is invalid, it returns the name of that option.
 func (b *Broker) check() (option string, err error) {
 	for _, url := range b.URLs {
 		if _, err := parseServer(url); err != nil && !hasPlaceholder(url) {
@@ -55,9 +55,9 @@ func (b *Broker) check() (option string, err error) {
 	case len(b.URLs) > 1 && !b.Cluster && b.Sentinel == "":
 		return "url", errURLs
 	case b.Database < 0 || b.Database > 0 && b.Cluster:
-		return "database", fmt.Errorf("bad number %d: it is positive, and a cluster has only 0", b.Database)
+		return "database", fmt.Errorf("bad number %d: must not be negative, and must be 0 for a cluster", b.Database)
 	case len(b.Prefix) > maxPrefix || strings.ContainsFunc(b.Prefix, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }):
-		return "prefix", fmt.Errorf("it has at most %d bytes, printable and without spaces", maxPrefix)
+		return "prefix", fmt.Errorf("it must be at most %d bytes of printable characters without spaces", maxPrefix)
 	case b.HistoryEvents != 0 && b.HistoryEvents < leastEvents:
 		return "history", fmt.Errorf("bad number %d: the least is %d", b.HistoryEvents, leastEvents)
 	case age != 0 && age < leastAge:
@@ -70,7 +70,7 @@ func hasPlaceholder(text string) bool {
 	return strings.Contains(text, "{")
 }
 
-// target puts the options together. It reads the files that they name.
+// target evaluates the options. It reads the files that they name.
 func (b *Broker) target() (t target, err error) {
 	at, addresses, err := b.servers()
 	if err != nil {
@@ -109,8 +109,8 @@ func dialUnix(ctx context.Context, path string, dialer *net.Dialer, _ *tls.Confi
 	return dialer.DialContext(ctx, "unix", path)
 }
 
-// logIn sets what the user and the password are. Those in a URL are for who answers
-// there: sentinels, if there are some.
+// logIn sets the user and the password. Those in a URL are for the server at that URL,
+// which may be a sentinel.
 func (b *Broker) logIn(o *rueidis.ClientOption, at server) (err error) {
 	if o.Username, err = client.Replace(b.Username); err != nil {
 		return fmt.Errorf("username: %w", err)
@@ -123,7 +123,7 @@ func (b *Broker) logIn(o *rueidis.ClientOption, at server) (err error) {
 		o.Sentinel.Username, o.Sentinel.Password = at.username, at.password
 		o.Sentinel.ClientName, o.Sentinel.Dialer = o.ClientName, o.Dialer
 	case given && (at.username != "" || at.password != ""):
-		return errors.New("url: the user and the password are given twice, in the URL and beside it")
+		return errors.New("url: credentials are given both in the URL and as options")
 	case !given:
 		o.Username, o.Password = at.username, at.password
 	}

@@ -46,12 +46,12 @@ var wrongUses = []struct {
 	{inGlobal, "broker memory fast", 1, "broker: wrong argument count or unexpected line ending after 'fast'"},
 	{inGlobal, "broker memory {\n\tsize 3\n}", 2, "broker: unrecognized option of the memory broker: size"},
 	{inGlobal, "broker redis {\n\turl http://a\n}", 2, "broker: url: it must begin with redis://, rediss:// or unix://"},
-	{inGlobal, "broker redis {\n\turl redis://a redis://b\n}", 2, "broker: url: more than one needs the option cluster or sentinel"},
+	{inGlobal, "broker redis {\n\turl redis://a redis://b\n}", 2, "broker: url: more than one URL requires the option cluster or sentinel"},
 	{inGlobal, "broker redis {\n\tprefix a\n\tdatabase x\n}", 3, "broker: database: bad number 'x'"},
 	{inGlobal, "broker redis {\n\ttls {\n\t\tcert a\n\t}\n}", 3, "broker: tls: cert: wrong argument count or unexpected line ending after 'a'"},
 	{inGlobal, "broker nats {\n\turl http://a\n}", 2, "broker: url: it must begin with nats://, tls://, ws:// or wss://"},
 	{inGlobal, "broker nats {\n\ttoken a\n\tnkey b\n}", 3, "broker: nkey: token is given already"},
-	{inGlobal, "broker nats {\n\treplicas 9\n}", 2, "broker: replicas: bad number '9': it is from 1 to 5"},
+	{inGlobal, "broker nats {\n\treplicas 9\n}", 2, "broker: replicas: bad number '9': must be from 1 to 5"},
 	{inGlobal, "broker memory\nmax_parked 5\nbroker memory", 3, "broker is given twice"},
 	{inGlobal, "history", 1, "history: wrong argument count or unexpected line ending after 'history'"},
 	{inGlobal, "history 0 10m", 1, "history: bad number '0': must be at least 1"},
@@ -228,7 +228,7 @@ var wrongUses = []struct {
 	{inSite, "parker_notify /messages messages {\n\tacross_sites\n}", 2, "across_sites cannot be combined with named channels, which all sites share anyway"},
 	{inParker, "across_sites yes", 1, "across_sites: wrong argument count or unexpected line ending after 'yes'"},
 	{inSite, "parker \"\"", 1, "the channel name is empty"},
-	{inSite, "parker_notify rooms \"a\nb\"", 1, "the channel name holds a control character"},
+	{inSite, "parker_notify rooms \"a\nb\"", 1, "the channel name contains a control character"},
 }
 
 func TestWrongUsesAreRefusedWithFileAndLine(t *testing.T) {

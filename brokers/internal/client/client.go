@@ -1,5 +1,5 @@
-// Package client is what brokers with a server have in common about reaching it:
-// secrets and TLS, and how their options are read.
+// Package client holds what brokers with a server share to connect to it: secrets,
+// TLS and the parsing of these options.
 package client
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-parker/parker/internal/option"
 )
 
-// Replace replaces global placeholders, such as {env.PASSWORD}. One that stands for
-// nothing is an error.
+// Replace replaces global placeholders, such as {env.PASSWORD}. A placeholder that is
+// unknown or empty is an error.
 func Replace(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -24,7 +24,7 @@ func Replace(text string) (string, error) {
 	return caddy.NewReplacer().ReplaceOrErr(text, true, true)
 }
 
-// Text reads one text that is not empty.
+// Text reads one argument that must not be empty.
 func Text(target *string) option.Reader {
 	read := option.Text(target)
 	return func(d *caddyfile.Dispenser) error {
@@ -35,26 +35,26 @@ func Text(target *string) option.Reader {
 	}
 }
 
-// TLS is how to speak TLS with servers.
+// TLS configures TLS connections to servers.
 type TLS struct {
-	// Files with the certificates, in PEM, of the authorities that may have signed the
-	// servers'. Default: the system's.
+	// PEM files with the certificates of the authorities to trust. Default: the
+	// system's trust store.
 	CA []string `json:"ca,omitempty"`
 
-	// Files with a certificate and its key, in PEM, to log in with. Default: none.
+	// PEM files with the client certificate and its key. Default: none.
 	Certificate string `json:"certificate,omitempty"`
 	Key         string `json:"key,omitempty"`
 
-	// The name that the servers' certificates must be for. Default: the host's, of the
-	// URL or as other servers say.
+	// The server name to verify the servers' certificates against. Default: the host
+	// in the URL, or the host under which another server announced the server.
 	ServerName string `json:"server_name,omitempty"`
 
-	// Do not check the servers' certificates. Whoever is in between can then read and
-	// change everything. For tests. Default: false.
+	// Do not verify the servers' certificates. For tests only: anyone on the network
+	// path can then read and change the traffic. Default: false.
 	InsecureSkipVerify bool `json:"insecure_skip_verify,omitempty"`
 }
 
-// Read reads it from Caddyfile tokens. Syntax:
+// Read sets up the TLS options from Caddyfile tokens. Syntax:
 //
 //	tls {
 //	    ca          <file...>
@@ -72,8 +72,8 @@ func (t *TLS) Read(d *caddyfile.Dispenser) error {
 	return err
 }
 
-// Config reads the files, and writes to the digest all that it depends on. Of nil it is
-// the default.
+// Config reads the files and returns the TLS configuration. It writes everything that
+// the configuration depends on to digest. If t is nil, it returns the default.
 func (t *TLS) Config(digest io.Writer) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t == nil {
@@ -90,7 +90,7 @@ func (t *TLS) Config(digest io.Writer) (*tls.Config, error) {
 			return nil, fmt.Errorf("ca: %w", err)
 		}
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: there is no certificate in %s", name)
+			return nil, fmt.Errorf("ca: no certificate in %s", name)
 		}
 	}
 	if t.Certificate == "" && t.Key == "" {
@@ -112,7 +112,7 @@ func (t *TLS) Config(digest io.Writer) (*tls.Config, error) {
 	return config, nil
 }
 
-// readFile reads a file, and writes to the digest what is in it.
+// readFile reads a file and writes its content to digest.
 func readFile(name string, digest io.Writer) ([]byte, error) {
 	text, err := os.ReadFile(name)
 	if err == nil {

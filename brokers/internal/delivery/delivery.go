@@ -1,5 +1,5 @@
-// Package delivery hands a broker's events to whoever receives them: one at a
-// time, in order, and with no lock held meanwhile.
+// Package delivery passes a broker's events to their receiver: one at a time, in
+// order, and without holding a lock.
 package delivery
 
 import (
@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Queue is the events that are on their way. Its zero value is ready for use.
+// Queue holds the events to be delivered. The zero value is ready to use.
 type Queue struct {
 	mu      sync.Mutex // guards all below; not held while an event is delivered
 	receive brokers.Receive
@@ -16,7 +16,7 @@ type Queue struct {
 	running bool
 }
 
-// Delivery is an event on its way.
+// Delivery is an event in a [Queue].
 type Delivery struct {
 	event    brokers.Event
 	begun    bool // guarded by the queue's mu
@@ -24,15 +24,15 @@ type Delivery struct {
 	done     chan struct{}
 }
 
-// Receive says where events go to from now on.
+// Receive sets the function that later deliveries call.
 func (q *Queue) Receive(receive brokers.Receive) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.receive = receive
 }
 
-// Add lines an event up. Whoever keeps events in order calls it under the lock that
-// does, and [Queue.Run] or [Queue.Await] without.
+// Add appends an event to the queue. The caller holds the lock that orders its events,
+// and calls [Queue.Run] or [Queue.Await] after releasing that lock.
 func (q *Queue) Add(event brokers.Event) *Delivery {
 	d := &Delivery{event: event, done: make(chan struct{})}
 	q.mu.Lock()
@@ -41,17 +41,18 @@ func (q *Queue) Add(event brokers.Event) *Delivery {
 	return d
 }
 
-// Await returns how many requests an event let go, when it is delivered and what was
-// left to do for it is done. It does not wait for events that were added later. Who
-// receives events must not call it, as it would wait for itself.
+// Await waits until the event is delivered and the function that its receiver returned
+// has run, and returns how many requests the event released. It does not wait for
+// events that were added later. A receiver must not call Await, as it would deadlock.
 func (q *Queue) Await(d *Delivery) (released int) {
 	q.run(d)
 	<-d.done
 	return d.released
 }
 
-// Run delivers what is lined up, unless somebody is delivering already, who then goes
-// on with it. What is added later does not keep it.
+// Run delivers the queued events. If another goroutine is delivering already, Run
+// returns at once, and that goroutine delivers them. Run does not wait for events that
+// are added later.
 func (q *Queue) Run() {
 	q.mu.Lock()
 	var newest *Delivery
@@ -64,9 +65,9 @@ func (q *Queue) Run() {
 	}
 }
 
-// run delivers what is lined up, as far as the last that the caller has to do with,
-// unless somebody is delivering already. What has come behind that is left to a
-// goroutine: others may add events for as long as they like.
+// run delivers the queued events up to last, unless another goroutine is delivering
+// already. A new goroutine delivers the events after last, so that the caller is not
+// kept while others go on adding events.
 func (q *Queue) run(last *Delivery) {
 	q.mu.Lock()
 	if q.running || last.begun {
@@ -80,8 +81,8 @@ func (q *Queue) run(last *Delivery) {
 	}
 }
 
-// deliver delivers what is lined up, and ends behind the last if that is not nil. It
-// reports whether there is more, which somebody has to go on with.
+// deliver delivers the queued events, up to last if that is not nil. It reports whether
+// events are left, which the caller must have delivered.
 func (q *Queue) deliver(last *Delivery) (more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -101,7 +102,6 @@ func (q *Queue) deliver(last *Delivery) (more bool) {
 	return q.running
 }
 
-// give delivers the event.
 func (d *Delivery) give(receive brokers.Receive) {
 	var rest func()
 	if receive != nil {

@@ -1,5 +1,5 @@
-// Package history remembers events for a while, within limits for each channel and
-// for all of them, and knows what it has forgotten.
+// Package history keeps events for a while, within limits for each channel and for all
+// channels together, and keeps track of what it has forgotten.
 package history
 
 import (
@@ -11,47 +11,46 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// History is what is remembered of all channels. It has no lock of its own: its
-// owner's guards it.
+// History holds the events of all channels. It is not safe for concurrent use: its
+// owner's lock guards it.
 //
-// A gap is never silent. What a channel has forgotten, its record tells by the
-// greatest offset of it. A record is dropped when nothing is left in it and its
-// newest event is older than the limits' MaxAge: then the floor, which stands for
-// all channels without a record, rises to that event. So a busy channel whose
-// events are not kept does not make the quiet ones look as if they had a gap.
+// A gap is always detected. Each channel's record holds the greatest offset that the
+// channel has forgotten. A record is dropped when it is empty and its newest event is
+// older than the limits' MaxAge. The floor, which applies to all channels without a
+// record, then rises to that event. So a busy channel whose events are not kept does
+// not make quiet channels appear to have a gap.
 type History struct {
 	limits  brokers.History
-	start   time.Time // times are counted from here
+	start   time.Time // other times are durations since then
 	records map[string]*record
 	floor   uint64
-	bytes   int64 // what entries and records take
+	bytes   int64 // the size of all entries and records
 
-	// All entries, in the order in which they came.
+	// All entries, in the order in which they were added.
 	oldest, newest *entry
 
-	// All entries, by the time they are due, and what sweeps those that are.
+	// All entries, ordered by when they expire, and the timer that sweeps them.
 	queue byDue
 	timer *time.Timer
-	rings time.Duration // when the timer will, or 0
+	rings time.Duration // when the timer fires, or 0
 	ring  func()
 }
 
-// What an entry and the record of a channel take in memory besides what is in them,
-// in bytes.
+// Overhead of an entry and of a channel's record beyond their content, in bytes.
 const (
 	EntryBytes  = 320
 	RecordBytes = 256
 )
 
-// New makes a history that remembers nothing before its first Limit. From
-// time to time it calls ring, from which [History.Sweep] must be called.
+// New returns a history that keeps nothing until Limit is called. A timer of the
+// history calls ring, which must call [History.Sweep].
 func New(ring func()) *History {
 	return &History{start: time.Now(), records: make(map[string]*record), ring: ring}
 }
 
 func (h *History) now() time.Duration { return time.Since(h.start) }
 
-// Limit puts other limits in force.
+// Limit replaces the limits and forgets what exceeds them.
 func (h *History) Limit(limits brokers.History) {
 	h.limits = limits
 	for _, e := range h.queue {
@@ -66,9 +65,10 @@ func (h *History) Limit(limits brokers.History) {
 	h.arm()
 }
 
-// Add remembers an event, unless its lifetime is negative or it is larger than
-// all of the history may be. Otherwise it is as [brokers.Publication] has it. The
-// event's offset is greater than that of every one before.
+// Add remembers an event, unless its lifetime is negative or the event alone exceeds
+// the limit of the whole history. The ID and the lifetime are those of
+// [brokers.Publication]. The event's offset must be greater than that of every earlier
+// event.
 func (h *History) Add(event brokers.Event, id string, lifetime time.Duration) {
 	h.forgetDue()
 	r, offset := h.recordOf(event.Channel), event.Position.Offset
@@ -90,8 +90,8 @@ func (h *History) Add(event brokers.Event, id string, lifetime time.Duration) {
 	h.arm()
 }
 
-// trim brings one record within the limits for each. Of wake-ups only the last
-// is of use to readers; those with an ID are kept for the sake of the ID.
+// trim brings one record within the limits per channel. Readers need only the last
+// wake-up. Wake-ups with an ID are kept to detect duplicates.
 func (h *History) trim(r *record) {
 	for len(r.messages) > h.limits.Events {
 		h.take(r.messages[0])
@@ -105,7 +105,7 @@ func (h *History) trim(r *record) {
 	h.settle(r)
 }
 
-// evict brings all together within the ceiling, the oldest first.
+// evict forgets the oldest entries until the history is within MaxBytes.
 func (h *History) evict() {
 	for h.bytes > h.limits.MaxBytes {
 		r := h.oldest.record
@@ -116,8 +116,8 @@ func (h *History) evict() {
 	}
 }
 
-// forgetDue forgets what is due. It comes before everything that is asked of the
-// history, so that nothing is found in it beyond its time.
+// forgetDue forgets expired entries. Every lookup calls it first, so that no expired
+// entry is returned.
 func (h *History) forgetDue() {
 	for now := h.now(); len(h.queue) > 0 && h.queue[0].due <= now; {
 		e := h.queue[0]
@@ -126,7 +126,8 @@ func (h *History) forgetDue() {
 	}
 }
 
-// settle leaves a trace in a record that has become empty, or drops it.
+// settle leaves a trace in a record that has become empty, or drops the record if the
+// trace would already have expired.
 func (h *History) settle(r *record) {
 	if !r.empty() {
 		return
@@ -143,7 +144,7 @@ func (h *History) settle(r *record) {
 func (h *History) recordOf(name string) *record {
 	r := h.records[name]
 	if r == nil {
-		// It may be the record of a channel that had one before.
+		// The channel may have had a record that was dropped.
 		r = &record{name: name, forgotten: h.floor}
 		h.records[name] = r
 		h.bytes += r.bytes()
@@ -157,7 +158,7 @@ func (h *History) drop(r *record) {
 	h.floor = max(h.floor, r.newest)
 }
 
-// put lines an entry up as the newest.
+// put adds an entry as the newest.
 func (h *History) put(e *entry) {
 	e.due = h.dueOf(e)
 	heap.Push(&h.queue, e)
@@ -171,7 +172,7 @@ func (h *History) put(e *entry) {
 	h.newest = e
 }
 
-// take takes an entry out.
+// take removes an entry.
 func (h *History) take(e *entry) {
 	heap.Remove(&h.queue, e.place)
 	h.bytes -= e.bytes
@@ -188,8 +189,8 @@ func (h *History) take(e *entry) {
 	e.record.forget(e)
 }
 
-// Named is the event that was published on the channel with the ID, if that is
-// remembered.
+// Named returns the event that was published on the channel with the ID, and reports
+// whether such an event is remembered.
 func (h *History) Named(channel, id string) (brokers.Event, bool) {
 	h.forgetDue()
 	if r := h.records[channel]; r != nil && r.ids[id] != nil {
@@ -198,7 +199,8 @@ func (h *History) Named(channel, id string) (brokers.Event, bool) {
 	return brokers.Event{}, false
 }
 
-// Last is the offset of the newest event on any of the channels, or a later one.
+// Last returns the offset of the newest event on any of the channels. For a channel
+// without a record it uses the floor, which may be greater.
 func (h *History) Last(channels []string) uint64 {
 	var last uint64
 	for _, name := range channels {
@@ -211,11 +213,11 @@ func (h *History) Last(channels []string) uint64 {
 	return last
 }
 
-// Bytes is how much memory the history takes.
+// Bytes returns the size of the history in memory, in bytes.
 func (h *History) Bytes() int64 { return h.bytes }
 
-// Forget empties the history. What came up to the offset, on any channel, is
-// unknown from now on.
+// Forget empties the history. All events up to the offset, on every channel, count as
+// forgotten from now on.
 func (h *History) Forget(offset uint64) {
 	for h.oldest != nil {
 		h.take(h.oldest)
@@ -224,9 +226,9 @@ func (h *History) Forget(offset uint64) {
 	h.bytes, h.floor = 0, max(h.floor, offset)
 }
 
-// After are the events on the channels behind an offset, as [brokers.Broker] calls
-// Events: oldest first, with no more than limit messages. They are complete if
-// nothing else came there.
+// After returns the events on the channels after an offset, oldest first, with at most
+// limit messages, as described at [brokers.Broker.Events]. complete is false if events
+// after the offset were forgotten.
 func (h *History) After(channels []string, offset uint64, limit int) (missed []brokers.Event, complete bool) {
 	h.forgetDue()
 	complete = true
@@ -244,8 +246,8 @@ func (h *History) After(channels []string, offset uint64, limit int) (missed []b
 	return merge(remembered, limit), complete
 }
 
-// merge brings events in the order of their offsets, up to the message that
-// would be one more than limit.
+// merge returns the events ordered by offset. It stops before the message that would
+// exceed limit.
 func merge(remembered [][]*entry, limit int) []brokers.Event {
 	count := 0
 	for _, entries := range remembered {
@@ -273,20 +275,18 @@ func merge(remembered [][]*entry, limit int) []brokers.Event {
 	}
 }
 
-// Sweep forgets what is due, for the sake of the memory alone.
+// Sweep forgets expired entries to free memory. Lookups do not depend on it.
 func (h *History) Sweep() {
 	h.rings = 0
 	h.forgetDue()
 	h.arm()
 }
 
-// sweepDelay is how late the timer may ring: what is due by then is forgotten at
-// one go.
+// sweepDelay is how late the timer may fire, so that one sweep forgets several entries.
 const sweepDelay = time.Second
 
-// arm has the timer ring when the first entry is due. One that is taken before
-// leaves the timer as it is: to ring once for nothing is cheaper than to set it
-// anew each time.
+// arm sets the timer for the first entry to expire. Removing an entry does not reset
+// the timer: firing once in vain is cheaper than resetting it each time.
 func (h *History) arm() {
 	if len(h.queue) == 0 || h.rings != 0 && h.rings <= later(h.queue[0].due, sweepDelay) {
 		return
@@ -307,8 +307,8 @@ func (h *History) dueOf(e *entry) time.Duration {
 	return later(e.at, e.lifetime)
 }
 
-// later is the sum of both, neither negative, or if there is none the end of all
-// days.
+// later returns at + wait, or the maximum duration if the sum overflows. Neither may be
+// negative.
 func later(at, wait time.Duration) time.Duration {
 	if wait > math.MaxInt64-at {
 		return math.MaxInt64

@@ -8,38 +8,38 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// record is what is remembered of one channel. It holds an entry at least.
+// record holds the entries of one channel. It has at least one entry.
 type record struct {
 	name      string
 	newest    uint64        // the offset of its newest event, remembered or not
-	at        time.Duration // when that was published
+	at        time.Duration // when the newest event was published
 	forgotten uint64        // the greatest offset that is missing here
 
-	messages []*entry // in the order of their offsets
-	wakeups  []*entry // likewise; all but the last have an ID
+	messages []*entry // ordered by offset
+	wakeups  []*entry // ordered by offset; all but the last have an ID
 	ids      map[string]*entry
 
-	// trace keeps the record when all other entries are gone. When it is due and
-	// there were events since, another takes its place.
+	// trace keeps the record alive when all other entries are gone. When it expires
+	// and there were newer events, a new trace replaces it.
 	trace *entry
 }
 
-// entry is an event that is remembered, or a trace of some that are not.
+// entry is a remembered event, or the trace of forgotten ones.
 type entry struct {
 	event    brokers.Event
 	offset   uint64
 	id       string
 	record   *record
 	at       time.Duration // when it was published
-	lifetime time.Duration // 0 stands for the history's MaxAge
-	due      time.Duration // when it is forgotten
+	lifetime time.Duration // 0 means the history's MaxAge
+	due      time.Duration // when it expires
 	bytes    int64
 
-	place        int    // in the history's queue
-	older, newer *entry // in the history's order
+	place        int    // index in the history's queue
+	older, newer *entry // neighbors in the order of publication
 }
 
-// bytes is what the record takes without its entries.
+// bytes returns the size of the record without its entries.
 func (r *record) bytes() int64 { return int64(RecordBytes + len(r.name)) }
 
 func (r *record) empty() bool {
@@ -61,8 +61,8 @@ func (r *record) remember(e *entry) {
 	}
 }
 
-// forget takes an entry out. A wake-up leaves no gap where a later one stands for
-// it.
+// forget removes an entry. Removing a wake-up leaves no gap if there is a later one,
+// which stands for it.
 func (r *record) forget(e *entry) {
 	if e == r.trace {
 		r.trace = nil
@@ -77,7 +77,7 @@ func (r *record) forget(e *entry) {
 		r.forgotten = max(r.forgotten, e.offset)
 	}
 	if at == 0 {
-		// Mostly it is the oldest that goes; nothing is moved for it.
+		// Usually the oldest entry is removed, which needs no copying.
 		(*entries)[0] = nil
 		*entries = (*entries)[1:]
 	} else {
@@ -86,12 +86,12 @@ func (r *record) forget(e *entry) {
 	delete(r.ids, e.id)
 }
 
-// lastWakeup is the wake-up that stands for all, if there is one.
+// lastWakeup returns the last wake-up, which stands for all earlier ones, or nothing.
 func (r *record) lastWakeup() []*entry {
 	return r.wakeups[max(len(r.wakeups)-1, 0):]
 }
 
-// behind is those of the entries that come after an offset.
+// behind returns the entries after an offset.
 func behind(entries []*entry, offset uint64) []*entry {
 	at := place(entries, offset)
 	if at < len(entries) && entries[at].offset == offset {
@@ -100,7 +100,7 @@ func behind(entries []*entry, offset uint64) []*entry {
 	return entries[at:]
 }
 
-// place is where an offset is, or would be, in entries.
+// place returns the index where an offset is, or would be inserted, in entries.
 func place(entries []*entry, offset uint64) int {
 	at, _ := slices.BinarySearchFunc(entries, offset, func(e *entry, offset uint64) int {
 		return cmp.Compare(e.offset, offset)
@@ -108,7 +108,7 @@ func place(entries []*entry, offset uint64) int {
 	return at
 }
 
-// byDue is a heap in which each entry knows its place.
+// byDue is a heap of entries ordered by due. Each entry knows its index.
 type byDue []*entry
 
 func (q byDue) Len() int           { return len(q) }

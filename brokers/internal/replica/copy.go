@@ -7,13 +7,13 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/history"
 )
 
-// logCopy is what is known of a log. The replica that it belongs to guards it.
+// logCopy is this process's copy of a log. The lock of its replica guards it.
 type logCopy struct {
 	epoch     string
 	offset    uint64 // how far it has been read
-	confirmed uint64 // how often it was found to hold no more
+	confirmed uint64 // how often the end of the log was reached
 	history   *history.History
-	seen      map[string]*numbers // of the entries of each node
+	seen      map[string]*numbers // by node
 }
 
 func (r *replica) newCopy(epoch string) *logCopy {
@@ -27,7 +27,8 @@ func (r *replica) newCopy(epoch string) *logCopy {
 	return c
 }
 
-// named is the event that was published on a channel with an ID, if there was one.
+// named returns the event that was published on a channel with an ID, and reports
+// whether there is one.
 func (c *logCopy) named(channel, id string) (brokers.Event, bool) {
 	if id == "" {
 		return brokers.Event{}, false
@@ -35,8 +36,8 @@ func (c *logCopy) named(channel, id string) (brokers.Event, bool) {
 	return c.history.Named(channel, id)
 }
 
-// takeFloor notes up to where a log that is read from its beginning is unknown. It
-// reports whether that is more than before.
+// takeFloor notes the offset up to which entries of a log may be missing. It reports
+// whether that offset is beyond what was read.
 func (c *logCopy) takeFloor(floor uint64) bool {
 	if floor <= c.offset {
 		return false
@@ -46,16 +47,17 @@ func (c *logCopy) takeFloor(floor uint64) bool {
 	return true
 }
 
-// taken is what an entry turned out to be.
+// taken is how an entry was classified.
 type taken uint8
 
 const (
-	again     taken = iota // one that was read before
-	duplicate              // one with the ID of an earlier event
-	event                  // an event
+	again     taken = iota // read before
+	duplicate              // has the ID of an earlier event
+	event                  // a new event
 )
 
-// take makes an entry an event, unless it was one before.
+// take turns an entry into an event, unless it was read before or is a duplicate. For
+// a duplicate it returns the earlier event.
 func (c *logCopy) take(e Entry) (brokers.Event, taken) {
 	if e.Offset <= c.offset {
 		return brokers.Event{}, again
@@ -76,8 +78,8 @@ func (c *logCopy) take(e Entry) (brokers.Event, taken) {
 	return came, event
 }
 
-// lifetimeLeft is for how long an entry that is read only now is to be remembered
-// yet, as [brokers.Publication] has it.
+// lifetimeLeft returns the rest of an entry's lifetime, given its age. The result has
+// the meaning of [brokers.Publication.Lifetime].
 func (r *replica) lifetimeLeft(e Entry) time.Duration {
 	age := time.Since(e.Time)
 	if e.Time.IsZero() || age < time.Second || e.Lifetime < 0 {
@@ -93,26 +95,26 @@ func (r *replica) lifetimeLeft(e Entry) time.Duration {
 	return lifetime - age
 }
 
-// position is where events stand.
+// position returns the position of the last entry that was read.
 func (c *logCopy) position() brokers.Position {
 	return brokers.Position{Epoch: c.epoch, Offset: c.offset}
 }
 
-// numbers are those of a node's entries that have been read. A node appends its
-// entries in order, but where the server fails it they may come twice, and late.
+// numbers holds which entries of a node have been read. A node appends its entries in
+// order, but if the server fails, entries may arrive twice or late.
 type numbers struct {
 	first, last uint64
 	missing     map[uint64]struct{} // between first and last
-	heard       time.Time           // when the last came
+	heard       time.Time           // when the last one was read
 }
 
-// Bounds on what is kept of nodes.
+// Limits on what is kept of nodes.
 const (
-	maxMissing = 10_000        // of one node
-	nodeAge    = 2 * time.Hour // without an entry
+	maxMissing = 10_000        // missing numbers of one node
+	nodeAge    = 2 * time.Hour // since its last entry
 )
 
-// note tells whether an entry has not been read before.
+// note records that an entry was read. It reports whether the entry is new.
 func (c *logCopy) note(node string, number uint64) bool {
 	n := c.seen[node]
 	if n == nil {
@@ -126,7 +128,7 @@ func (c *logCopy) note(node string, number uint64) bool {
 	return true
 }
 
-// forgetNodes forgets those that have ended long ago.
+// forgetNodes forgets the nodes without an entry for nodeAge.
 func (c *logCopy) forgetNodes() {
 	for node, n := range c.seen {
 		if time.Since(n.heard) > nodeAge {
@@ -135,7 +137,8 @@ func (c *logCopy) forgetNodes() {
 	}
 }
 
-// add tells whether a number was missing, as far as that is known.
+// add records that a number was read. It reports whether the number is new, as far as
+// that is known.
 func (n *numbers) add(number uint64) bool {
 	switch {
 	case number > n.last:
@@ -153,7 +156,7 @@ func (n *numbers) add(number uint64) bool {
 	return true
 }
 
-// lack notes that the numbers from one up to below another are missing.
+// lack records that the numbers from from, up to but not including to, are missing.
 func (n *numbers) lack(from, to uint64) {
 	for ; from < to && len(n.missing) < maxMissing; from++ {
 		n.missing[from] = struct{}{}

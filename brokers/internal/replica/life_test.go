@@ -127,9 +127,9 @@ func TestAProcessEndsAtOnceWhateverTheServerDoes(t *testing.T) {
 				if got := p.texts(); !slices.Equal(got, want) {
 					t.Errorf("received %q, want %q", got, want)
 				}
-				told := p.logged.FilterMessageSnippet("never reached").Len()
+				told := p.logged.FilterMessageSnippet("unsent events are lost").Len()
 				if want := map[bool]int{true: 0, false: 1}[is == open]; told != want {
-					t.Errorf("%d lines say that events never reached the server", told)
+					t.Errorf("%d lines say that unsent events are lost", told)
 				}
 			})
 		})

@@ -8,27 +8,27 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Log is what a server has to offer: an ordered log of entries that all processes
+// Log is what a server must provide: an ordered log of entries that all processes
 // append to and read.
 //
-// All methods are safe for concurrent use. Every one of them but Close returns an
-// error soon when its context ends, and when the server does not answer.
+// All methods are safe for concurrent use. All methods except Close return an error
+// soon after their context ends or when the server does not answer.
 type Log interface {
-	// Epoch names what the offsets count. Another name says that the log was emptied
-	// or is another one. If there is no log yet, it is made.
+	// Epoch returns the name of the current count of offsets. A different name means
+	// that the log was emptied or replaced. If there is no log yet, Epoch creates it.
 	Epoch(ctx context.Context) (string, error)
 
-	// Append adds entries, in their order. If it fails, some may have been
-	// added all the same. They are given to it again, and readers take them once; but
-	// not one that it was given alone and refused with [ErrRefused].
+	// Append adds entries in order. If it fails, some of them may have been added
+	// nevertheless. The caller appends them again, and readers ignore the repetition.
+	// An entry that was appended alone and failed with [ErrRefused] is not repeated.
 	Append(ctx context.Context, entries []Entry) error
 
-	// Tail reads the log: first what is kept of it behind an offset, then what is
-	// added, in order, until the context ends or reading fails. Batches go to receive,
-	// one after the other. From 0 on it reads all that is kept.
+	// Tail reads the entries after an offset and then each new one, in order, until the
+	// context ends or reading fails. It calls receive with one batch at a time. With
+	// offset 0 it starts at the oldest entry that the log holds.
 	//
-	// The error is [ErrGap] where not all that followed the offset is kept, and any
-	// other where the log is not the one any more that Epoch named.
+	// The error is [ErrGap] if the log no longer holds all entries after the offset. It
+	// is any other error if the log is no longer the one that Epoch named.
 	Tail(ctx context.Context, after uint64, receive func(Batch)) error
 
 	// Close ends the connections.
@@ -36,49 +36,50 @@ type Log interface {
 }
 
 var (
-	// ErrGap says that the log has dropped what was to be read.
-	ErrGap = errors.New("the log does not go back so far")
+	// ErrGap is returned if the log has dropped entries that were not read yet.
+	ErrGap = errors.New("the log no longer holds the entries to be read")
 
-	// ErrRefused says that the server will never take an entry, whenever it is given.
-	ErrRefused = errors.New("the server refuses the entry")
+	// ErrRefused is returned if the server will never accept an entry.
+	ErrRefused = errors.New("the server refused the entry")
 )
 
-// Batch is what was read at a time.
+// Batch is the result of one read.
 type Batch struct {
 	Entries []Entry
 
-	// Floor is an offset up to which the log may have held entries that it did
-	// not keep. It counts in the first batch only, read from 0; else it is 0.
+	// Floor is the offset up to which the log may have dropped entries. It is set only
+	// in the first batch of a read from offset 0, and is 0 otherwise.
 	Floor uint64
 
-	// InStep says that there was nothing more to be read. While nothing is added, a
-	// batch without entries says so every second.
+	// InStep reports that the end of the log was reached. While nothing is added, an
+	// empty batch with InStep arrives every second.
 	InStep bool
 }
 
 // Entry is one event in a log.
 type Entry struct {
-	// Offset and Time are given by the log: the entry's place there, never 0,
-	// and when it was added by the server's clock, or zero if that does not say.
+	// Offset and Time are assigned by the log. Offset is the place of the entry and is
+	// never 0. Time is when the entry was added by the server's clock, or zero if it is
+	// unknown.
 	Offset uint64
 	Time   time.Time
 
 	Channel  string
 	Message  *brokers.Message
 	ID       string
-	Lifetime time.Duration // to the millisecond
+	Lifetime time.Duration // in whole milliseconds
 
-	// Node names the process that published the entry, and Number counts those that
-	// it did. The node is empty, and the number 0, where an application has added the
-	// entry by itself.
+	// Node is the process that published the entry, and Number counts the entries of
+	// that process from 1. Node is empty and Number is 0 if an application added the
+	// entry directly.
 	Node   string
 	Number uint64
 }
 
-// Listener is a [Log] by which applications can publish also what is not kept in
-// it. That is delivered to those who wait at the moment, and to nobody later.
+// Listener is a [Log] through which applications can also publish entries that are not
+// kept. Such an entry reaches only the requests that wait at that moment.
 type Listener interface {
-	// Listen calls receive with what applications publish, until the context ends or
-	// listening fails.
+	// Listen calls receive with each such entry until the context ends or listening
+	// fails.
 	Listen(ctx context.Context, receive func(Entry)) error
 }

@@ -5,13 +5,13 @@ import (
 	"strconv"
 )
 
-// maxNode is how long the name of a node may be, in bytes.
+// maxNode is the maximum length of a node's name, in bytes.
 const maxNode = 32
 
-var errOrigin = errors.New("the node and its number are parker's own, and are not as parker writes them")
+var errOrigin = errors.New("the node and number fields are reserved for parker, and are malformed")
 
-// ParseNumber reads the number of an entry that its node has numbered. Both texts are
-// empty where an application has added the entry, and the number is 0.
+// ParseNumber parses the number that a node gave to its entry. If both texts are empty,
+// an application added the entry, and the number is 0.
 func ParseNumber(node, text string) (uint64, error) {
 	if node == "" && text == "" {
 		return 0, nil

@@ -9,42 +9,42 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/delivery"
 )
 
-// outbox holds what this process has published and has not read from the log yet,
-// in the order of its numbers. The replica that it belongs to guards it.
+// outbox holds the entries that this process has published and not yet read back from
+// the log, ordered by number. The lock of its replica guards it.
 type outbox struct {
 	entries []*own
-	wakeUps map[string]*own // the last on each channel, but for those with an ID
+	wakeUps map[string]*own // the last one without an ID on each channel
 	bytes   int64
-	number  uint64        // the last that was given
-	filled  chan struct{} // has a value when there is something to be sent
+	number  uint64        // the last one assigned
+	filled  chan struct{} // has a value when there are entries to send
 }
 
 // own is an entry of this process.
 type own struct {
 	Entry
-	sent  bool // it is on its way to the log, or was added; another session sends it again
-	tried bool // it was on its way once, and may be in the log
+	sent  bool // sent in this session; the next session sends it again
+	tried bool // sent at least once, so it may be in the log
 
-	// What came of it, once done is closed.
+	// The outcome, valid once done is closed.
 	done     chan struct{}
 	result   brokers.Published
-	delivery *delivery.Delivery // counts those that it released; nil: none
+	delivery *delivery.Delivery // counts the released requests; nil if none
 	err      error
 }
 
-// How much may wait for the server.
+// Limits of the outbox.
 const (
 	maxWaiting      = 10_000     // messages
 	maxWaitingBytes = 64_000_000 // of messages
 	maxWakeUps      = 100_000    // channels with a wake-up
 )
 
-// errFull is what publishers get when no more may wait.
-var errFull = errors.New("the broker's server is away, and too much waits for it")
+// errFull is returned to publishers while the outbox is full.
+var errFull = errors.New("the broker is unreachable and the queue of unsent events is full")
 
-// add lines an entry up. It reports whether a wake-up that was accepted, and is not in
-// the log yet, stands for this one: so however many come on a channel, a process that
-// watches writes loses none.
+// add appends an entry. stands is true if an accepted wake-up that is not in the log yet
+// stands for this one, which is then not added. So repeated writes on the same channels
+// do not fill the outbox while the server is unreachable.
 func (o *outbox) add(e *own) (stands bool, err error) {
 	if e.wakes() {
 		if earlier := o.wakeUps[e.Channel]; earlier != nil && earlier.result.Unreachable && !earlier.tried {
@@ -64,7 +64,8 @@ func (o *outbox) add(e *own) (stands bool, err error) {
 	return false, nil
 }
 
-// wakes reports whether another entry like this one on its channel can stand for it.
+// wakes reports whether e is a wake-up without an ID, which another one on its channel
+// can stand for.
 func (e *own) wakes() bool { return e.Message == nil && e.ID == "" }
 
 func (e *own) size() int64 {
@@ -74,7 +75,7 @@ func (e *own) size() int64 {
 	return int64(len(e.Message.Body))
 }
 
-// take takes out the entry with a number, or returns nil.
+// take removes and returns the entry with a number, or returns nil.
 func (o *outbox) take(number uint64) *own {
 	at, found := slices.BinarySearchFunc(o.entries, number, func(e *own, number uint64) int { return cmp.Compare(e.Number, number) })
 	if !found {
@@ -82,7 +83,7 @@ func (o *outbox) take(number uint64) *own {
 	}
 	e := o.entries[at]
 	if at == 0 {
-		// Mostly they come back in their order; nothing is moved for it.
+		// Entries usually return in order, which needs no copying.
 		o.entries[0] = nil
 		o.entries = o.entries[1:]
 	} else {
@@ -95,7 +96,7 @@ func (o *outbox) take(number uint64) *own {
 	return e
 }
 
-// named is the entry that waits on a channel with an ID, or nil.
+// named returns the unsent entry on a channel with an ID, or nil.
 func (o *outbox) named(channel, id string) *own {
 	if id == "" {
 		return nil
@@ -107,14 +108,15 @@ func (o *outbox) named(channel, id string) *own {
 	return o.entries[at]
 }
 
-// What is sent at a time.
+// Limits of one batch.
 const (
 	batchEntries = 256
 	batchBytes   = 4_000_000
 )
 
-// batch is what is to be sent next. A first entry is sent whatever its
-// size, and alone if it is to be known whether the server refuses that one.
+// batch returns the entries to send next and marks them as sent. The first entry is
+// included whatever its size. If alone is set, the batch has only that entry, so that a
+// refusal can be attributed to it.
 func (o *outbox) batch(alone bool) (batch []*own) {
 	bytes := int64(0)
 	for _, e := range o.entries {
@@ -131,7 +133,7 @@ func (o *outbox) batch(alone bool) (batch []*own) {
 	return batch
 }
 
-// fill tells the sender that there is something to be sent.
+// fill wakes the sender.
 func (o *outbox) fill() {
 	select {
 	case o.filled <- struct{}{}:
@@ -139,7 +141,8 @@ func (o *outbox) fill() {
 	}
 }
 
-// finish tells the publisher what came of an entry, unless it was accepted before.
+// finish reports the outcome of an entry to its publisher, unless the entry was accepted
+// before.
 func (e *own) finish(result brokers.Published, under *delivery.Delivery, err error) {
 	if !e.result.Unreachable {
 		e.result, e.delivery, e.err = result, under, err

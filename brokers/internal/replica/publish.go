@@ -8,17 +8,18 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// patience is how long the server may be silent while an entry is to come back.
-// After that it counts as away, and after mostPatience whatever it says.
+// patience is how long the server may be silent while a published entry has not been
+// read back. After that the server counts as unreachable. After mostPatience it does so
+// even if it sends something else.
 const (
 	patience     = time.Second
 	mostPatience = 3 * time.Second
 )
 
-var errSlow = errors.New("what was published does not come back")
+var errSlow = errors.New("a published event did not return from the server in time")
 
-// Publish implements [brokers.Broker]. The error says that too much waits for the server
-// already, or that the server refuses the entry.
+// Publish implements [brokers.Broker]. It fails if the outbox is full or if the server
+// refuses the entry.
 func (r *replica) Publish(_ context.Context, publication brokers.Publication) (brokers.Published, error) {
 	r.mu.Lock()
 	if earlier, ok := r.copy.named(publication.Channel, publication.ID); ok {
@@ -53,8 +54,8 @@ func (r *replica) Publish(_ context.Context, publication brokers.Publication) (b
 	return r.await(e)
 }
 
-// await returns what came of an entry. If it does not come back, the server counts
-// as away.
+// await waits for the outcome of an entry. If the entry does not return in time, the
+// server counts as unreachable.
 func (r *replica) await(e *own) (brokers.Published, error) {
 	begin := time.Now()
 	slow := time.NewTimer(patience)
@@ -78,8 +79,8 @@ func (r *replica) await(e *own) (brokers.Published, error) {
 	return published, e.err
 }
 
-// patienceLeft is for how long the server may yet be waited for. Where others that
-// were published here come back there is much to do, and all is well.
+// patienceLeft returns how much longer to wait for the server. While other entries of
+// this process return, the server is only busy.
 func (r *replica) patienceLeft(begin time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,14 +88,16 @@ func (r *replica) patienceLeft(begin time.Time) time.Duration {
 	return max(patience-time.Since(r.returned), heard)
 }
 
-// accept has an entry wait for the server, and wakes the requests here that wait on its channel.
-// The caller holds mu and runs the delivery.
+// accept leaves an entry in the outbox until the server is reachable, and wakes the
+// requests of this process that wait on its channel. The caller holds mu and runs the
+// delivery.
 func (r *replica) accept(e *own) {
 	e.finish(brokers.Published{Unreachable: true}, r.delivery.Add(r.early(e)), nil)
 }
 
-// early is what an entry is here before the log has it: a wake-up, unless nothing else
-// will follow. The caller holds mu.
+// early returns the event that stands for an entry before the log has it: a wake-up, or
+// the message itself if the replica has ended and the entry will never be sent. The
+// caller holds mu.
 func (r *replica) early(e *own) brokers.Event {
 	event := brokers.Event{Channel: e.Channel, Position: r.copy.position(), Uncounted: true}
 	if r.over {
@@ -103,8 +106,8 @@ func (r *replica) early(e *own) brokers.Event {
 	return event
 }
 
-// unreachable has everything be accepted that waits for the server, and the server be
-// looked for.
+// unreachable marks the server as unreachable, accepts all entries in the outbox and
+// ends the session, so that a new one begins.
 func (r *replica) unreachable(cause error) {
 	r.mu.Lock()
 	r.reachable = false

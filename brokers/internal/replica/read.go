@@ -22,9 +22,9 @@ func (r *replica) Newest(channels []string) brokers.Position {
 	return brokers.Position{Epoch: r.copy.epoch, Offset: r.copy.history.Last(channels)}
 }
 
-// Events implements [brokers.Broker]. A client may come from a process that is
-// ahead of this one by some milliseconds: then it waits for the rest. What waits for the
-// server is a wake-up so far.
+// Events implements [brokers.Broker]. A client may come from a process that is some
+// milliseconds ahead of this one. Events then waits until this process has caught up.
+// Entries in the outbox that were accepted appear as one wake-up.
 func (r *replica) Events(ctx context.Context, channels []string, after brokers.Position, limit int) (missed []brokers.Event, complete bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,20 +44,22 @@ func (r *replica) Events(ctx context.Context, channels []string, after brokers.P
 	return missed, complete, nil
 }
 
-// maxWaits is how many readers wait at once for the copy to get on. Each of them looks
-// at it whenever it does.
+// maxWaits limits how many readers wait for the copy at once, as each of them is woken
+// by every batch.
 const maxWaits = 1000
 
-// catchUp waits until all is read that a position covers. It reports whether the
-// position can be one of this log: no other process can have read what the log does
-// not hold. While the server is away, or slow, nobody knows, and it is believed. One of
-// another epoch may be of a log that other processes know already.
+// catchUp waits until this process has read everything that a position covers. known is
+// false if the position is not one of this log: no process can have read beyond the end
+// of the log. While the server is unreachable or slow this cannot be checked, and a
+// position of the current epoch is accepted. A position of an unknown epoch may belong
+// to a new log that other processes have already switched to, so catchUp waits for that,
+// too.
 //
-// What is found to be all may have been on its way before the position came; what
-// is found so for the second time was not.
+// The first batch that reports the end of the log may have been sent before the position
+// arrived. Only the second one shows that there is no more to read.
 //
-// Clients can make up positions. So it does not wait where many wait already: then the
-// position is not known. The caller holds mu.
+// Clients can forge positions. So if too many readers wait already, catchUp does not
+// wait and known is false. The caller holds mu.
 func (r *replica) catchUp(ctx context.Context, to brokers.Position) (known bool, err error) {
 	looked, twice := r.copy, r.copy.confirmed+2
 	var late <-chan time.Time

@@ -1,11 +1,11 @@
-// Package replica is a broker between processes: each has a copy of what a
-// server's log holds, so that reading is as quick as with the memory broker and
-// goes on while the server is away. What a server has to do for it is a [Log].
+// Package replica is a broker for several processes. Each process holds a copy of a
+// server's log, so reading is as fast as with the memory broker and works while the
+// server is unreachable. [Log] is what a server must provide.
 //
-// A publish is appended to the log, and is an event when it comes back from there:
-// so all processes have all events in one order, and what came back is known to be
-// kept. While the server is away a publish is accepted: it wakes what waits in
-// this process, and waits in the outbox for the server, to be an event then.
+// A publication is appended to the log and becomes an event when it is read back. So all
+// processes see all events in one order, and every event is known to be in the log.
+// While the server is unreachable, a publication is accepted: it wakes the waiting
+// requests of this process and stays in the outbox until it can be appended.
 package replica
 
 import (
@@ -22,22 +22,23 @@ import (
 	"github.com/caddy-parker/parker/internal/logging"
 )
 
-// Source says which log a broker has a copy of, and how to get at it.
+// Source identifies the log that a broker copies, and opens it.
 type Source struct {
-	// Name tells logs apart: servers, prefix and the like, no secrets. The copy of a
-	// log outlives a configuration, and goes on in the next with the same name.
+	// Name identifies the log, for example by servers and prefix. It contains no
+	// secrets. The copy of a log outlives a configuration: the next configuration with
+	// the same name continues it.
 	Name string
 
-	// Settings is all else that a connection depends on. Where a new configuration has
-	// others than the one in force, the connections are made anew.
+	// Settings is everything else that a connection depends on. If a new configuration
+	// has other settings, the broker reconnects.
 	Settings string
 
-	// Open makes a client. It does not wait for the server.
+	// Open creates a client. It does not wait for the server.
 	Open func() (Log, error)
 }
 
-// Broker is the copy of a log, as one configuration has it. It does all that
-// [brokers.Broker] wants.
+// Broker is one configuration's handle on the copy of a log. It implements
+// [brokers.Broker].
 type Broker struct {
 	*replica
 	source Source
@@ -48,9 +49,9 @@ type Broker struct {
 type replica struct {
 	node     string // this process's name in the log
 	delivery delivery.Queue
-	end      context.CancelFunc // nil: it has not begun
+	end      context.CancelFunc // nil before the first Start
 	ended    chan struct{}
-	inStep   chan struct{} // closed when the copy is one for the first time
+	inStep   chan struct{} // closed when the copy is complete for the first time
 	refused  logging.Rarely
 
 	mu        sync.Mutex // guards all below; not held while an event is delivered
@@ -58,28 +59,29 @@ type replica struct {
 	logger    *zap.Logger
 	limits    brokers.History
 	copy      *logCopy
-	past      []string // epochs of copies before, the last of them
+	past      []string // the epochs of the last earlier copies
 	outbox    outbox
 	reachable bool
-	over      bool          // no configuration has it any more
+	over      bool          // no configuration uses the replica any more
 	heard     time.Time     // when anything was last read
 	returned  time.Time     // when an entry of this process was last read
-	confirmed time.Time     // when the copy was last known to have all
-	progress  chan struct{} // closed, and made anew, when the copy has got on
-	waits     int           // readers that wait for that
+	confirmed time.Time     // when the copy was last known to be complete
+	progress  chan struct{} // closed and replaced when the copy changes
+	waits     int           // readers that wait for progress
 	reconnect context.CancelCauseFunc
 	disrupt   context.CancelCauseFunc // ends the session
 }
 
 var pool = caddy.NewUsagePool()
 
-// Join is for a configuration that begins; [Broker.Leave] must follow.
+// Join returns the broker for a new configuration. The configuration must call
+// [Broker.Leave] when it ends.
 func Join(source Source, logger *zap.Logger) *Broker {
 	shared, _ := pool.LoadOrStore(source.Name, newReplica())
 	return &Broker{replica: shared.(*replica), source: source, logger: logger}
 }
 
-// Leave is for a configuration that has ended.
+// Leave releases the copy when a configuration has ended.
 func (b *Broker) Leave() error {
 	_, err := pool.Delete(b.source.Name)
 	return err
@@ -93,14 +95,14 @@ func newReplica() *replica {
 		progress:  make(chan struct{}),
 		confirmed: time.Now(),
 	}
-	// Until the log is known, what is published here has a count of its own.
+	// Until the log is known, positions have an epoch of their own.
 	r.outbox.filled, r.outbox.wakeUps = make(chan struct{}, 1), make(map[string]*own)
 	r.copy = r.newCopy(rand.Text()[:10])
 	return r
 }
 
-// Destruct ends the copy when the last configuration with it is gone. What waits for the
-// server then, nobody else will give to the requests here.
+// Destruct ends the copy when the last configuration that used it is gone. The requests
+// of this process receive the entries that were never sent.
 func (r *replica) Destruct() error {
 	if r.end != nil {
 		r.end()
@@ -114,17 +116,17 @@ func (r *replica) Destruct() error {
 		r.delivery.Add(r.early(e))
 	}
 	if waiting := len(r.outbox.entries); waiting > 0 && r.logger != nil {
-		r.logger.Error("events that waited for the broker never reached it", zap.Int("events", waiting))
+		r.logger.Error("broker closed, unsent events are lost", zap.Int("events", waiting))
 	}
 	r.copy.history.Forget(0)
 	return nil
 }
 
-// firstPatience is how long a process that starts waits for the log.
+// firstPatience is how long a starting process waits for the log.
 const firstPatience = 2 * time.Second
 
-// Start implements [brokers.Broker]. The first waits for the log, but not long: if
-// the server is away, the process starts without.
+// Start implements [brokers.Broker]. The first call waits for the log for at most
+// firstPatience. If the server is unreachable, the process starts without it.
 func (b *Broker) Start(limits brokers.History, receive brokers.Receive) {
 	b.delivery.Receive(receive)
 	b.mu.Lock()
@@ -161,7 +163,7 @@ func (r *replica) Health() brokers.Health {
 	}
 }
 
-// moved lets those know who wait for the copy to get on. The caller holds mu.
+// moved wakes the readers that wait for the copy to change. The caller holds mu.
 func (r *replica) moved() {
 	close(r.progress)
 	r.progress = make(chan struct{})

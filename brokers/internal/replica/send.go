@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// send appends what is in the outbox, in order, from when the copy has all: by then
-// what came to the log before is taken out.
+// send appends the entries of the outbox in order. It starts once the copy is complete,
+// because entries that are already in the log have left the outbox by then.
 func (s *session) send(ctx context.Context) error {
 	select {
 	case <-s.stepping:
@@ -64,7 +64,7 @@ func (s *session) append(ctx context.Context, batch []*own) error {
 	return s.log.Append(ctx, entries)
 }
 
-// unsend has a batch sent again.
+// unsend marks a batch to be sent again.
 func (s *session) unsend(batch []*own) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,8 @@ func (s *session) unsend(batch []*own) {
 	}
 }
 
-// refuse gives up an entry.
+// refuse removes an entry that the server refused and reports the error to its
+// publisher.
 func (s *session) refuse(e *own, err error) {
 	s.mu.Lock()
 	s.answers()
@@ -81,5 +82,5 @@ func (s *session) refuse(e *own, err error) {
 	e.finish(brokers.Published{}, nil, err)
 	logger := s.logger
 	s.mu.Unlock()
-	s.refused.Warn(logger, "the broker refuses an event", fmt.Errorf("on %q: %w", e.Channel, err))
+	s.refused.Warn(logger, "broker refused event", fmt.Errorf("on %q: %w", e.Channel, err))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/delivery"
 )
 
-// How long the server has for what is asked of it, and until it is asked again.
+// Time limits for the server, and the range of pauses between attempts.
 const (
 	epochPatience  = 3 * time.Second
 	appendPatience = 5 * time.Second
@@ -25,11 +25,11 @@ const (
 )
 
 var (
-	errReconfigured = errors.New("another configuration is in force")
+	errReconfigured = errors.New("the configuration has changed")
 	errSilent       = errors.New("the server does not answer")
 )
 
-// run keeps the copy one, until the context ends.
+// run keeps the copy up to date until the context ends.
 func (r *replica) run(ctx context.Context) {
 	defer close(r.ended)
 	failures := 0
@@ -50,7 +50,7 @@ func (r *replica) run(ctx context.Context) {
 	}
 }
 
-// sessions begins one after the other, until the context ends.
+// sessions runs one session after another until the context ends.
 func (r *replica) sessions(ctx context.Context, log Log, failures *int) {
 	gap := false
 	for ctx.Err() == nil {
@@ -67,22 +67,23 @@ func (r *replica) sessions(ctx context.Context, log Log, failures *int) {
 	}
 }
 
-// failed says that the server is away, once in a row.
+// failed logs that a session failed: as a warning for the first of consecutive failures,
+// for debugging after that.
 func (r *replica) failed(err error, failures *int) {
 	r.mu.Lock()
 	logger, waiting := r.logger, len(r.outbox.entries)
 	r.mu.Unlock()
 	*failures++
 	if errors.Is(err, ErrGap) {
-		logger.Warn("the broker's log has dropped events that were not read; all who wait ask again")
+		logger.Warn("broker dropped unread events, releasing all waiting requests")
 	} else if *failures == 1 {
-		logger.Warn("the broker cannot be reached; events stay in this process until it can", zap.Int("waiting", waiting), zap.Error(err))
+		logger.Warn("broker unreachable, queueing events", zap.Int("waiting", waiting), zap.Error(err))
 	} else {
-		logger.Debug("the broker still cannot be reached", zap.Int("waiting", waiting), zap.Error(err))
+		logger.Debug("broker still unreachable", zap.Int("waiting", waiting), zap.Error(err))
 	}
 }
 
-// pause is for a while that grows with the failures, and is shortened at random.
+// pause waits, exponentially longer with each failure and with random jitter.
 func pause(ctx context.Context, failures int) {
 	d := min(firstBackoff<<min(failures, 10), lastBackoff)
 	select {
@@ -91,19 +92,19 @@ func pause(ctx context.Context, failures int) {
 	}
 }
 
-// session is one time that the log is read, from where it was read last.
+// session reads the log once, from where the last session stopped, until reading fails.
 type session struct {
 	*replica
 	log      Log
-	copy     *logCopy      // becomes the replica's, if it is not, when it has all
-	begun    bool          // the copy has all
-	stepping chan struct{} // closed when it has begun
-	answered bool          // the server takes what is published here
+	copy     *logCopy      // a new copy replaces the replica's once it is complete
+	begun    bool          // the copy is complete
+	stepping chan struct{} // closed when begun becomes true
+	answered bool          // the server accepts what is published here
 	failures *int
 }
 
-// session ends with the reason for which the log cannot be read any more. After a
-// gap the log is read from its beginning.
+// session runs one session and returns why it ended. After a gap the log is read from
+// its beginning.
 func (r *replica) session(ctx context.Context, log Log, gap bool, failures *int) error {
 	epoch, err := epochOf(ctx, log)
 	if err != nil {
@@ -157,13 +158,13 @@ func (r *replica) current() *logCopy {
 	return r.copy
 }
 
-// receive takes what was read. Where the copy is not the replica's yet its events are
-// only remembered.
+// receive handles a batch. While the copy is not the replica's yet, its events are
+// remembered but not delivered.
 func (s *session) receive(batch Batch) {
 	s.mu.Lock()
 	s.heard = time.Now()
 	if s.copy.takeFloor(batch.Floor) && s.copy == s.replica.copy {
-		// The log was empty when it was read last, and has dropped since what came.
+		// The log was empty when last read, and has dropped entries since then.
 		s.delivery.Add(brokers.Event{Position: s.copy.position()})
 	}
 	for _, e := range batch.Entries {
@@ -183,8 +184,8 @@ func (s *session) receive(batch Batch) {
 	s.delivery.Run()
 }
 
-// settle delivers what is an event, and tells its publisher here. The caller holds
-// mu.
+// settle delivers an event and reports the outcome to its publisher, if that is in this
+// process. The caller holds mu.
 func (r *replica) settle(e Entry, came brokers.Event, what taken) {
 	var arriving *delivery.Delivery
 	if what == event {
@@ -199,7 +200,8 @@ func (r *replica) settle(e Entry, came brokers.Event, what taken) {
 	}
 }
 
-// step notes that the log holds no more: the copy is one. The caller holds mu.
+// step notes that the end of the log was reached, so the copy is complete. The caller
+// holds mu.
 func (s *session) step() {
 	s.confirmed = time.Now()
 	s.copy.confirmed++
@@ -221,8 +223,8 @@ func (s *session) step() {
 	}
 }
 
-// answers notes that the server can be reached. Where something waits for it, that is
-// so when it has taken the first of it: it may be one that can only be read. The
+// answers marks the server as reachable. If the outbox has entries, it is called only
+// once the server has accepted the first of them, as some servers can only be read. The
 // caller holds mu.
 func (s *session) answers() {
 	if s.answered {
@@ -230,16 +232,17 @@ func (s *session) answers() {
 	}
 	s.answered, s.reachable = true, true
 	if *s.failures > 0 {
-		s.logger.Info("the broker can be reached again", zap.Int("waiting", len(s.outbox.entries)))
+		s.logger.Info("broker reachable again", zap.Int("waiting", len(s.outbox.entries)))
 	}
 	*s.failures = 0
 }
 
-// maxPast is how many epochs are remembered.
+// maxPast is how many earlier epochs are remembered.
 const maxPast = 16
 
-// replace makes the session's copy the replica's. What the old one had read, and what
-// was added meanwhile, nobody knows: so all who wait are told. The caller holds mu.
+// replace makes the session's copy the replica's. It is unknown which events were missed
+// between the two copies, so all waiting requests are told of a loss. The caller holds
+// mu.
 func (s *session) replace() {
 	s.replica.copy.history.Forget(0)
 	s.past = append(s.past[max(0, len(s.past)-maxPast):], s.replica.copy.epoch)
@@ -253,7 +256,7 @@ func (s *session) replace() {
 	s.delivery.Add(brokers.Event{Position: s.copy.position()})
 }
 
-// hear delivers what applications published without the log.
+// hear delivers an entry that an application published without the log.
 func (s *session) hear(e Entry) {
 	s.mu.Lock()
 	s.delivery.Add(brokers.Event{
@@ -266,7 +269,7 @@ func (s *session) hear(e Entry) {
 	s.delivery.Run()
 }
 
-// watch fails when the log is not read any more.
+// watch returns an error when no batch has arrived for readPatience.
 func (s *session) watch(ctx context.Context) error {
 	ticker := time.NewTicker(readPatience / 5)
 	defer ticker.Stop()
