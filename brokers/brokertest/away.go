@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// cutOff: the connection of one process is cut, and heals.
+// cutOff cuts the connection of one process, and heals it.
 func cutOff(s *suite) {
 	members, start := s.members(3)
 	here, there := members[0], members[1]
@@ -48,8 +48,8 @@ func cutOff(s *suite) {
 	}
 }
 
-// waitForNobody publishes at a process that knows that the server is away. To wait for
-// it each time would take a second or more.
+// waitForNobody publishes at a process that knows that the server is unreachable. Each
+// publication must return at once. Waiting for the server would take a second or more.
 func (s *suite) waitForNobody(m *Member) {
 	s.Helper()
 	before := time.Now()
@@ -57,7 +57,7 @@ func (s *suite) waitForNobody(m *Member) {
 		s.publish(m, wake("elsewhere"))
 	}
 	if took := time.Since(before); took > prompt {
-		s.Errorf("20 events took %v, though nobody is to be waited for", took)
+		s.Errorf("publishing 20 events while the server is unreachable took %v", took)
 	}
 }
 
@@ -68,7 +68,7 @@ func lostOf(members []*Member) (lost []int) {
 	return lost
 }
 
-// stalled: nothing arrives any more, and nothing fails.
+// stalled has a connection on which nothing arrives any more and nothing fails.
 func stalled(s *suite) {
 	members, _ := s.members(2)
 	here, there := members[0], members[1]
@@ -100,7 +100,7 @@ func stalled(s *suite) {
 	}
 }
 
-// startedAlone: the server is there only later.
+// startedAlone starts a process before the server is reachable.
 func startedAlone(s *suite) {
 	there := s.join()
 	s.publish(there, say("a", "1"))
@@ -127,7 +127,7 @@ func startedAlone(s *suite) {
 	}
 }
 
-// restarted: with what it held, as one that keeps it on a disk.
+// restarted restarts a server that keeps its data, as on a disk.
 func restarted(s *suite) {
 	members, start := s.members(2)
 	var want []string
@@ -165,7 +165,7 @@ func restarted(s *suite) {
 
 func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
 
-// flushed: what the server held is gone, while one process is cut off.
+// flushed empties the server while one process is cut off.
 func flushed(s *suite) {
 	members, start := s.members(3)
 	for i := range 10 {

@@ -1,5 +1,5 @@
-// Package brokertest holds a broker to what [brokers.Broker] promises: the same tests
-// for every broker.
+// Package brokertest tests that a broker keeps the promises of [brokers.Broker]. All
+// brokers run the same tests.
 package brokertest
 
 import (
@@ -11,38 +11,37 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Service is what the processes of one site have in common: a server, or nothing but
-// the one process that there is.
+// Service is what the processes of one site share: a server, or nothing if the site has
+// only one process.
 type Service struct {
-	// Join begins a process that nobody has started yet. It ends with the test, unless
-	// it leaves before.
+	// Join returns a new process whose broker is not started yet. The process ends with
+	// the test, unless Leave ends it before.
 	Join func(t *testing.T) *Process
 
-	// Restart ends the server, and starts it again with all that it held. It is nil
-	// where there is none.
+	// Restart stops the server and starts it again with all its data. It is nil if
+	// there is no server.
 	Restart func(t *testing.T)
 
-	// Flush has the server lose all that it holds.
+	// Flush deletes all data of the server.
 	Flush func(t *testing.T)
 }
 
-// Process is one of those that share a service. Only the broker is needed where there
-// is no server.
+// Process is one process of a service. Only Broker is needed if there is no server.
 type Process struct {
 	brokers.Broker
 
-	// Leave ends it.
+	// Leave ends the process.
 	Leave func()
 
-	// It has connections of its own. Cut ends its connections, and has each new one fail. Stall has nothing arrive
-	// any more on them. Heal ends both.
+	// Each process has connections of its own. Cut closes them and makes new ones
+	// fail. Stall keeps everything from arriving on them. Heal ends both.
 	Cut, Stall, Heal func()
 }
 
-// roomy are limits that the tests which are not about them do not meet.
+// roomy are limits that no test exceeds unless it is about limits.
 var roomy = brokers.History{Events: 1_000_000, MaxAge: time.Hour, MaxBytes: 1_000_000_000}
 
-// all is a limit that nothing meets.
+// all is a limit that is never reached.
 const all = math.MaxInt
 
 // suite is one test with a service of its own.
@@ -51,14 +50,13 @@ type suite struct {
 	service Service
 }
 
-// promise is a test, by what it holds a broker to.
+// promise is a named test.
 type promise struct {
 	name string
 	test func(*suite)
 }
 
-// Run holds a broker to its promises. Each test begins a service of its own, which is
-// empty.
+// Run tests a broker. Each test calls begin for an empty service of its own.
 func Run(t *testing.T, begin func(t *testing.T) Service) {
 	run(t, begin, []promise{
 		{"EventsOfAChannelComeInOneOrder", inOneOrder},
@@ -82,8 +80,7 @@ func Run(t *testing.T, begin func(t *testing.T) Service) {
 	})
 }
 
-// RunShared holds a broker to its promises that has a server, which several processes
-// share.
+// RunShared tests a broker whose server several processes share.
 func RunShared(t *testing.T, begin func(t *testing.T) Service) {
 	Run(t, begin)
 	run(t, begin, []promise{
@@ -104,7 +101,7 @@ func run(t *testing.T, begin func(t *testing.T) Service, promises []promise) {
 	}
 }
 
-// join begins a process, with room for everything.
+// join starts a process with roomy limits.
 func (s *suite) join() *Member { return s.joinWith(roomy) }
 
 func (s *suite) joinWith(limits brokers.History) *Member {
@@ -115,8 +112,8 @@ func (s *suite) joinWith(limits brokers.History) *Member {
 	return m
 }
 
-// members are n processes, or the one that there is, and where events stand before
-// there are any.
+// members starts n processes, or one if there is no server, and returns the position
+// before the first event.
 func (s *suite) members(n int) (members []*Member, start brokers.Position) {
 	s.Helper()
 	if s.service.Restart == nil {
@@ -128,20 +125,20 @@ func (s *suite) members(n int) (members []*Member, start brokers.Position) {
 	return members, members[0].Position()
 }
 
-// prompt is how long what is not to wait may take, on a busy machine.
+// prompt is how long an operation that must not wait may take on a busy machine.
 const prompt = 10 * time.Second
 
-// await returns when something is so. On a busy machine it may take a while.
+// await returns once is returns true, and fails the test after 20 seconds.
 func (s *suite) await(what string, is func() bool) {
 	s.Helper()
 	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			s.Fatalf("%s: that does not come", what)
+			s.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
 
-// awaitMessages returns when each of the processes has received so many messages.
+// awaitMessages returns once each of the processes has received n messages.
 func (s *suite) awaitMessages(members []*Member, n int) {
 	s.Helper()
 	for _, m := range members {
@@ -175,7 +172,8 @@ func (s *suite) read(m *Member, channels []string, after brokers.Position, page 
 	}
 }
 
-// check wants these texts in the history after a position, and it complete or not.
+// check fails the test unless the history after a position has these texts and is, or
+// is not, complete.
 func (s *suite) check(m *Member, channel string, after brokers.Position, complete bool, want ...string) {
 	s.Helper()
 	events, gotComplete := s.read(m, []string{channel}, after, all)

@@ -9,24 +9,24 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Client is somebody who listens on channels, at one process at a time. From one to
-// the next it takes nothing but its position. It is used by one goroutine.
+// Client listens on channels, at one process at a time. When it changes to another
+// process, it takes only its position along. It is used by a single goroutine.
 type Client struct {
 	channels []string
 	position brokers.Position
 
 	at       *Member
-	queue    []brokers.Event // what came live and was not looked at yet; at.mu guards it
-	caughtUp bool            // it has read the history since it came
+	queue    []brokers.Event // live events that it has not looked at yet; at.mu guards it
+	caughtUp bool            // it has read the history of this process
 
 	heard   []string
-	woken   map[string]time.Time // when it last heard of a wake-up on a channel
+	woken   map[string]time.Time // when it last received a wake-up, by channel
 	started time.Time
-	reset   time.Time // when it was last told that something may be lost
-	wrongly int       // how often, though nothing was
+	reset   time.Time // when it was last told that events may be lost
+	wrongly int       // how often it was told so although none were lost
 }
 
-// Listen begins where events stand now.
+// Listen returns a client that listens from the last event on.
 func Listen(m *Member, channels ...string) *Client {
 	c := &Client{channels: channels, woken: make(map[string]time.Time)}
 	c.Hop(m)
@@ -34,8 +34,8 @@ func Listen(m *Member, channels ...string) *Client {
 	return c
 }
 
-// Hop leaves its process and comes to another one, or to the same again. What it has
-// not looked at it will never see there.
+// Hop moves the client to another process, or to the same one again. It drops the live
+// events that the client has not looked at.
 func (c *Client) Hop(m *Member) {
 	if c.at != nil {
 		c.at.mu.Lock()
@@ -51,26 +51,26 @@ func (c *Client) Hop(m *Member) {
 	m.clients[c] = struct{}{}
 }
 
-// Return has the client forget all behind a position.
+// Return sets the client back to an earlier position.
 func (c *Client) Return(to brokers.Position) { c.position = to }
 
-// At is the process where the client is.
+// At returns the process where the client listens.
 func (c *Client) At() *Member { return c.at }
 
-// Position is up to where the client knows everything.
+// Position returns the position up to which the client knows all events.
 func (c *Client) Position() brokers.Position { return c.position }
 
-// Heard is what messages it has got.
+// Heard returns the texts of the messages that the client received.
 func (c *Client) Heard() []string { return c.heard }
 
-// Woken is when it last heard of a wake-up on a channel, or zero.
+// Woken returns when the client last received a wake-up on a channel, or zero.
 func (c *Client) Woken(channel string) time.Time { return c.woken[channel] }
 
-// Misled counts how often it was told that something may be lost, though it could be
-// known that nothing was.
+// Misled returns how often the client was told that events may be lost, although the
+// process could know that none were.
 func (c *Client) Misled() int { return c.wrongly }
 
-// Read reads one page of the history, and tells whether there is no more.
+// Read reads one page of the history. It reports whether that was the last page.
 func (c *Client) Read(ctx context.Context, limit int) (caughtUp bool) {
 	at, away := c.at.Position(), !c.at.Health().Reachable
 	events, complete, err := c.at.Events(ctx, c.channels, c.position, limit)
@@ -78,8 +78,8 @@ func (c *Client) Read(ctx context.Context, limit int) (caughtUp bool) {
 		return false
 	}
 	if !complete {
-		// While the server is away, a process may not know what a client from another
-		// one has.
+		// While the server is unreachable, a process may not know the position of a
+		// client from another process.
 		away = away || !c.at.Health().Reachable
 		if !away || at.Merge(c.position) == at {
 			c.wrongly++
@@ -96,7 +96,7 @@ func (c *Client) Read(ctx context.Context, limit int) (caughtUp bool) {
 	return c.caughtUp
 }
 
-// Take looks at up to n of the events that came live. If n is 0 it drops them all.
+// Take looks at up to n live events. If n is 0 it drops all of them.
 func (c *Client) Take(n int) {
 	c.at.mu.Lock()
 	taken := c.queue[:min(n, len(c.queue))]
@@ -117,7 +117,7 @@ func (c *Client) Take(n int) {
 	}
 }
 
-// lose has the client begin anew.
+// lose has the client start again from a position.
 func (c *Client) lose(at brokers.Position) {
 	c.position, c.caughtUp, c.reset = at, true, time.Now()
 }
@@ -130,7 +130,7 @@ func (c *Client) hear(e brokers.Event) {
 	}
 }
 
-// Step does one thing that clients do.
+// Step does one random step: it hops, reads a page or takes live events.
 func (c *Client) Step(ctx context.Context, random *rand.Rand, members []*Member) {
 	switch {
 	case random.IntN(4) == 0:
@@ -142,7 +142,7 @@ func (c *Client) Step(ctx context.Context, random *rand.Rand, members []*Member)
 	}
 }
 
-// Finish has the client hear all there is at a process.
+// Finish has the client receive all remaining events at a process.
 func (c *Client) Finish(ctx context.Context, m *Member) {
 	for c.Hop(m); !c.Read(ctx, 3) && ctx.Err() == nil; {
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// inOneOrder: many publish at many processes at once.
+// inOneOrder publishes at all processes concurrently.
 func inOneOrder(s *suite) {
 	const publishers, each = 4, 60
 	members, _ := s.members(3)
@@ -44,7 +44,8 @@ func inOneOrder(s *suite) {
 	}
 }
 
-// checkPositions wants positions that grow: each covers its event, and those before.
+// checkPositions fails the test unless each position covers its event and all earlier
+// ones, but no later one.
 func (s *suite) checkPositions(m *Member) {
 	s.Helper()
 	received := slices.DeleteFunc(m.Received(), brokers.Event.Lost)
@@ -55,7 +56,7 @@ func (s *suite) checkPositions(m *Member) {
 			}
 		}
 		if i > 0 && received[i-1].Position.Covers(e) {
-			s.Errorf("%v covers the event behind it, at %v", received[i-1].Position, e.Position)
+			s.Errorf("%v covers the next event, at %v", received[i-1].Position, e.Position)
 		}
 		if at := m.Position(); !at.Covers(e) {
 			s.Errorf("the process is at %v, which does not cover %v", at, e.Position)
@@ -63,7 +64,7 @@ func (s *suite) checkPositions(m *Member) {
 	}
 }
 
-// asPublished: channels and messages of every kind come to each process as they are.
+// asPublished checks that unusual channels and messages reach each process unchanged.
 func asPublished(s *suite) {
 	members, start := s.members(2)
 	every := make([]byte, 256)
@@ -119,7 +120,7 @@ func (s *suite) checkMessage(e brokers.Event, want *brokers.Message) {
 	}
 }
 
-// large: 1 MB is what parker takes by default.
+// large publishes messages of 1 MB, parker's default limit.
 func large(s *suite) {
 	members, start := s.members(2)
 	var want []string
@@ -142,7 +143,7 @@ func large(s *suite) {
 	}
 }
 
-// manyChannels: one event each, on 100,000.
+// manyChannels publishes one event on each of manyOf channels.
 func manyChannels(s *suite) {
 	const channels, publishers = manyOf, 2000
 	members, start := s.members(2)
@@ -173,7 +174,7 @@ func manyChannels(s *suite) {
 	}
 }
 
-// identified: however often it is published, and wherever, also at the same moment.
+// identified publishes the same ID several times, at several processes, concurrently.
 func identified(s *suite) {
 	members, start := s.members(2)
 	for round := range 20 {
@@ -194,7 +195,7 @@ func identified(s *suite) {
 				if !published.Duplicate {
 					first = append(first, published)
 				} else if published.Released != 0 {
-					s.Errorf("a duplicate is said to have released %d", published.Released)
+					s.Errorf("a duplicate reports %d released requests", published.Released)
 				}
 			})
 		}
@@ -224,8 +225,8 @@ func identified(s *suite) {
 	}
 }
 
-// cancelled: a context that has ended makes nobody wait. What is published then is an
-// event or an error, and not both.
+// cancelled checks that no call waits if its context has ended. A publication then
+// either creates an event or returns an error, never both.
 func cancelled(s *suite) {
 	members, start := s.members(2)
 	ctx, cancel := context.WithCancel(s.Context())
@@ -237,7 +238,7 @@ func cancelled(s *suite) {
 			s.Errorf("publishing took %v", took)
 		}
 		if events, _ := s.read(m, []string{"a"}, start, all); err == nil && len(events) == 0 {
-			s.Error("what was published without an error is no event")
+			s.Error("a publication without an error created no event")
 		}
 	}
 	m := members[0]
@@ -245,7 +246,7 @@ func cancelled(s *suite) {
 	before := time.Now()
 	for range 20 {
 		if _, complete, err := m.Events(ctx, []string{"a"}, future, 9); complete && err == nil {
-			s.Error("what is behind a position that there is not yet is complete")
+			s.Error("the events after a position in the future are complete")
 		}
 	}
 	if took := time.Since(before); took > prompt {

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// historyOfAll: read in pages of any size, the history is what came live; but of the
-// wake-ups on a channel it may have the last alone.
+// historyOfAll checks that the history, read in pages of any size, equals the live
+// events, except that it may have only the last wake-up on a channel.
 func historyOfAll(s *suite) {
 	members, start := s.members(2)
 	channels := []string{"a", "b", "c"}
@@ -46,7 +46,7 @@ func historyOfAll(s *suite) {
 	}
 }
 
-// checkSame wants a history to be what came live on the channel.
+// checkSame fails the test unless the history equals the live events on the channel.
 func (s *suite) checkSame(history, live []brokers.Event) {
 	s.Helper()
 	if got, want := texts(messages(history)), texts(messages(live)); !slices.Equal(got, want) {
@@ -63,8 +63,8 @@ func (s *suite) checkSame(history, live []brokers.Event) {
 	}
 }
 
-// rememberedFirst: who registers, reads the history and then waits, finds every event
-// here or there.
+// rememberedFirst checks that an event is in the history when it is delivered, so that
+// a reader that registers first and then reads the history misses none.
 func rememberedFirst(s *suite) {
 	p := s.service.Join(s.T)
 	m := &Member{Broker: p, process: p}
@@ -170,7 +170,7 @@ func limitedByLifetime(s *suite) {
 	}
 }
 
-// startedAgain: as by a reload.
+// startedAgain calls Start again, as a reload does.
 func startedAgain(s *suite) {
 	members, start := s.members(2)
 	m := members[0]

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// hopping: many publish and many listen, now here, now there, while connections are
-// cut, fall silent and heal, and the server is restarted.
+// hopping has many publishers, and clients that change between processes, while
+// connections are cut, stall and heal, and the server is restarted.
 func hopping(s *suite) {
 	const storm = 3 * time.Second
 	members, _ := s.members(3)
@@ -57,7 +57,8 @@ func hopping(s *suite) {
 	}
 }
 
-// rage does harm to connections until the end, and to the server once, then heals all.
+// rage cuts and stalls connections until end and restarts the server once, then heals
+// all connections.
 func (s *suite) rage(members []*Member, end time.Time) {
 	restart := time.Now().Add(time.Until(end) / 2)
 	for time.Now().Before(end) {

@@ -11,18 +11,18 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Ledger is a full record of what was published, against which clients and processes
-// are held.
+// Ledger records everything that was published, to check what clients and processes
+// received.
 type Ledger struct {
-	// Losses says that the server has lost something, and that it is right if a client
-	// is told so. Unordered says that it has taken events out of order.
+	// Losses is true if the server has lost events, so that clients may be told of
+	// losses. Unordered is true if the server has stored events out of order.
 	Losses, Unordered bool
 
 	mu        sync.Mutex // guards all below
 	published []*published
 }
 
-// published is one publication, and what came of it.
+// published is one publication and its result.
 type published struct {
 	brokers.Publication
 	by     *Member
@@ -40,8 +40,8 @@ func (p *published) String() string {
 	return string(p.Message.Body)
 }
 
-// Publish publishes a message with a text that no other has, or a wake-up. By the ID,
-// unless it is empty, what others publish may be the same event.
+// Publish publishes a message with a unique text, or a wake-up. If id is not empty,
+// publications with the same ID are one event.
 func (l *Ledger) Publish(ctx context.Context, m *Member, channel, id string, message bool) {
 	p := &published{Publication: brokers.Publication{Channel: channel, ID: id}, by: m, began: time.Now()}
 	l.mu.Lock()
@@ -56,7 +56,7 @@ func (l *Ledger) Publish(ctx context.Context, m *Member, channel, id string, mes
 	p.result, p.err, p.took, p.done = result, err, time.Since(p.began), true
 }
 
-// Messages counts those that were published.
+// Messages returns the number of published messages.
 func (l *Ledger) Messages() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *Ledger) Messages() (n int) {
 	return n
 }
 
-// CheckPublishers wants every publish to have ended in time, and well.
+// CheckPublishers fails the test unless every publication has succeeded in time.
 func (l *Ledger) CheckPublishers(t testing.TB, within time.Duration) {
 	t.Helper()
 	for _, p := range l.published {
@@ -78,8 +78,8 @@ func (l *Ledger) CheckPublishers(t testing.TB, within time.Duration) {
 	}
 }
 
-// CheckMember wants each event delivered once, and each publisher told how many it
-// released.
+// CheckMember fails the test unless the process received each message once, and each
+// publisher got the right number of released requests.
 func (l *Ledger) CheckMember(t testing.TB, m *Member) {
 	t.Helper()
 	at := make(map[string]int)
@@ -100,14 +100,14 @@ func (l *Ledger) CheckMember(t testing.TB, m *Member) {
 			continue
 		}
 		if want := at[p.String()]; p.result.Released != want {
-			t.Errorf("%s is said to have released %d, and was event %d here", p, p.result.Released, want)
+			t.Errorf("%s reports %d released requests, and was event %d here", p, p.result.Released, want)
 		}
 	}
 }
 
-// CheckClient wants that a client heard what was published since it began, once, and
-// what one process published on a channel in that order; that after the last wake-up
-// it was woken; and that it was not told of losses without need.
+// CheckClient fails the test unless the client received each message since it started
+// once, and those of one process on one channel in order. The client must also have been
+// woken after the last wake-up, and must not have been told of losses without reason.
 func (l *Ledger) CheckClient(t testing.TB, c *Client) {
 	t.Helper()
 	if c.wrongly > 0 && !l.Losses {
@@ -147,9 +147,10 @@ func (l *Ledger) CheckClient(t testing.TB, c *Client) {
 	}
 }
 
-// heardOnce is at which place a client heard each text. Where it was told of a loss it
-// may hear again what was published before, and where the server has lost something,
-// what was lost on its way to there.
+// heardOnce returns the place at which the client received each text, counted from 1. It
+// fails the test if a text was received twice. After it was told of a loss, a client may
+// receive earlier messages again, and if the server has lost events, also messages that
+// were published while it was unreachable.
 func (l *Ledger) heardOnce(t testing.TB, c *Client, since time.Time) map[string]int {
 	t.Helper()
 	byText := make(map[string]*published)

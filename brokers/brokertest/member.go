@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Member is a broker in one process, with what it has received and with the clients
-// that are there.
+// Member is a broker in one process, with the events that it received and the clients
+// that listen there.
 type Member struct {
 	brokers.Broker
 	process *Process
@@ -18,10 +18,11 @@ type Member struct {
 	clients  map[*Client]struct{}
 }
 
-// NewMember is of a broker that is to be started with Receive.
+// NewMember returns the member of a broker, which must be started with its Receive.
 func NewMember(b brokers.Broker) *Member { return &Member{Broker: b} }
 
-// Receive takes an event. Instead of those who were released it counts the events.
+// Receive records an event. It returns the number of events so far in place of the
+// number of released requests.
 func (m *Member) Receive(e brokers.Event) (released int, rest func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -34,17 +35,17 @@ func (m *Member) Receive(e brokers.Event) (released int, rest func()) {
 	return len(m.received), nil
 }
 
-// Received is all that came, in order.
+// Received returns all received events in order.
 func (m *Member) Received() []brokers.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.received)
 }
 
-// Texts are those of all messages that came.
+// Texts returns the texts of all received messages.
 func (m *Member) Texts() []string { return texts(messages(m.Received())) }
 
-// Lost counts how often the process was told that something did not come.
+// Lost returns how often the process was told that events were lost.
 func (m *Member) Lost() (n int) {
 	for _, e := range m.Received() {
 		if e.Lost() {
@@ -54,7 +55,7 @@ func (m *Member) Lost() (n int) {
 	return n
 }
 
-// Text is what an event says.
+// Text returns the text of an event's message, or what the event stands for.
 func Text(e brokers.Event) string {
 	switch {
 	case e.Lost():
@@ -76,7 +77,7 @@ func messages(events []brokers.Event) []brokers.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e brokers.Event) bool { return e.Message == nil })
 }
 
-// on is those of the events that are on a channel.
+// on returns the events on a channel.
 func on(channel string, events []brokers.Event) []brokers.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e brokers.Event) bool { return e.Channel != channel })
 }

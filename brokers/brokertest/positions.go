@@ -32,7 +32,7 @@ func foreignPositions(s *suite) {
 					s.Errorf("after %v: %d events, complete %t, %v", position, len(events), complete, err)
 				}
 				if took := time.Since(before); took > prompt {
-					s.Errorf("what is after %v was said after %v", position, took)
+					s.Errorf("reading after %v took %v", position, took)
 				}
 			})
 		}
@@ -72,7 +72,7 @@ func newest(s *suite) {
 	}
 }
 
-// readWhilePublished: it reads page by page, at every process, while others publish.
+// readWhilePublished reads page by page at every process, while others publish.
 func readWhilePublished(s *suite) {
 	const publishers, each = 3, 100
 	members, start := s.members(2)
@@ -115,7 +115,7 @@ func readWhilePublished(s *suite) {
 	reading.Wait()
 }
 
-// ahead: it brings a position that the process has not reached yet.
+// ahead reads with a position that the process has not reached yet.
 func ahead(s *suite) {
 	members, _ := s.members(3)
 	for i := range 60 {
@@ -133,7 +133,7 @@ func ahead(s *suite) {
 	}
 }
 
-// late: a process begins when much has happened.
+// late starts a process after many events.
 func late(s *suite) {
 	members, start := s.members(2)
 	for i := range 300 {

@@ -2,5 +2,5 @@
 
 package brokertest
 
-// With the race detector all takes several times as long.
+// With the race detector everything takes several times as long.
 const manyOf = 5_000
