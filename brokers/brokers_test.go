@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Who needs one Caddy only has no client of a server in it.
+// A Caddy with only the memory broker must not contain the client of a server.
 func TestParkerAloneLinksNoClientOfABroker(t *testing.T) {
 	packages, err := exec.Command("go", "list", "-deps", "github.com/caddy-parker/parker").Output()
 	if err != nil {

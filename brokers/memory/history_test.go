@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/history"
 )
 
-// roomy are limits that the tests which are not about them do not meet.
+// roomy are limits that no test exceeds unless it is about limits.
 var roomy = brokers.History{Events: 100, MaxAge: 10 * time.Minute, MaxBytes: 100_000_000}
 
 func started(limits brokers.History) *events {
@@ -38,7 +38,7 @@ func say(channel, body string) brokers.Publication {
 
 func wake(channel string) brokers.Publication { return brokers.Publication{Channel: channel} }
 
-// shown is an event as its offset and its message's body, if it has one.
+// shown formats an event as its offset and the body of its message, if it has one.
 func shown(event brokers.Event) string {
 	if event.Message == nil {
 		return fmt.Sprint(event.Position.Offset)
@@ -46,7 +46,7 @@ func shown(event brokers.Event) string {
 	return fmt.Sprintf("%d %s", event.Position.Offset, event.Message.Body)
 }
 
-// checkEvents wants these events after a position.
+// checkEvents fails the test unless these are the events after a position.
 func checkEvents(t testing.TB, e *events, channels []string, after brokers.Position, limit int, complete bool, want ...string) {
 	t.Helper()
 	events, gotComplete, err := e.Events(t.Context(), channels, after, limit)

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/history"
 )
 
-// model is a history in one list, of which nothing is ever taken out.
+// model is a history in one list that only grows.
 type model struct {
 	limits  brokers.History
 	events  []modelEvent // the offset of each is its place, counted from 1
@@ -25,7 +25,7 @@ type modelEvent struct {
 	forgotten bool
 }
 
-// limit puts limits in force.
+// limit sets the limits.
 func (m *model) limit(limits brokers.History) {
 	m.limits = limits
 	m.forgetDue()
@@ -254,8 +254,8 @@ func ask(t *testing.T, e *events, m *model, s *script, ceiling bool, leastAge ti
 	}
 }
 
-// recent tells whether an offset is that of an event which no channel, by its age
-// alone, has lost the record of.
+// recent reports whether the event at an offset is so new that no record of a channel has
+// been dropped because of its age.
 func recent(m *model, offset int, age time.Duration) bool {
 	return offset > 0 && time.Since(m.events[offset-1].at) < age
 }

@@ -39,7 +39,7 @@ func openLog(t testing.TB, b Broker) (*log, *observer.ObservedLogs) {
 	return l, logged
 }
 
-// epoch is the log's, which there must be.
+// epoch returns the log's epoch.
 func (l *log) mustEpoch(t testing.TB) string {
 	t.Helper()
 	var epoch string
@@ -51,7 +51,7 @@ func (l *log) mustEpoch(t testing.TB) string {
 	return epoch
 }
 
-// reader is who tails a log.
+// reader tails a log.
 type reader struct {
 	cancel context.CancelFunc
 	ended  chan error // has the error with which the tail ended
@@ -112,14 +112,14 @@ func (r *reader) awaitStep(t testing.TB) {
 	caddytest.Await(t, "the tail is in step", func() bool { return count() >= enough })
 }
 
-// awaitRead returns when so many entries have come.
+// awaitRead returns when n entries have been read.
 func (r *reader) awaitRead(t testing.TB, n int) []replica.Entry {
 	t.Helper()
 	caddytest.Await(t, fmt.Sprintf("%d entries are read", n), func() bool { return len(r.read()) >= n })
 	return r.read()
 }
 
-// awaitEnd is the error with which reading ended, which it must do soon.
+// awaitEnd waits until reading ends and returns its error.
 func (r *reader) awaitEnd(t testing.TB) error {
 	t.Helper()
 	select {
@@ -143,7 +143,7 @@ func message(text string) *brokers.Message {
 	return &brokers.Message{Body: []byte(text), ContentType: "text/plain"}
 }
 
-// mustAppend adds entries, which the server must take.
+// mustAppend adds entries, and fails the test if the server refuses them.
 func (l *log) mustAppend(t testing.TB, entries ...replica.Entry) {
 	t.Helper()
 	if err := l.Append(t.Context(), entries); err != nil {
@@ -214,7 +214,7 @@ func inOrder(t testing.TB, read []replica.Entry, node string, from, to uint64) {
 	}
 }
 
-// application is one's own connection.
+// application returns a connection like that of an application.
 func application(t testing.TB, url string, options ...nats.Option) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
 	conn, err := nats.Connect(url, options...)
@@ -237,7 +237,7 @@ func (r *reader) awaitNumber(t testing.TB, node string, number uint64) {
 	})
 }
 
-// mustNotTell fails where the secret was logged.
+// mustNotTell fails the test if the secret was logged.
 func mustNotTell(t testing.TB, logged *observer.ObservedLogs) {
 	t.Helper()
 	for _, entry := range logged.All() {

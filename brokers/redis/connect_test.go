@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// tryAll does with the log all that there is to do.
+// tryAll uses all methods of the log.
 func tryAll(t *testing.T, b *Broker, servers ...*caddytest.Redis) {
 	t.Helper()
 	servers[0].Do(t, "FLUSHALL")
@@ -258,7 +258,7 @@ func TestAClusterIsOneLog(t *testing.T) {
 	r := read(t, l, last)
 	add(t, l, "d")
 	r.await(t, 1)
-	// One server forgets all it had.
+	// One server loses all its data.
 	for _, server := range cluster {
 		if strings.Contains(server.Do(t, "KEYS", "*"), "parker:events:0") {
 			server.Do(t, "FLUSHALL")
@@ -302,7 +302,7 @@ func TestSentinelsLeadToTheMaster(t *testing.T) {
 	read(t, l, b.Offset).await(t, 1)
 }
 
-// One that is cut off from the sentinels does not know that it is the master no more.
+// A former master that is cut off from the sentinels does not know that it was replaced.
 func TestAMasterThatIsNoneAnyMoreIsLeft(t *testing.T) {
 	t.Parallel()
 	first := caddytest.StartRedis(t)

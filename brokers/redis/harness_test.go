@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// open makes the log that a broker with these options has.
+// open returns the log of a broker with these options.
 func open(t testing.TB, b *Broker) *log {
 	t.Helper()
 	target, err := b.target()
@@ -27,13 +27,13 @@ func open(t testing.TB, b *Broker) *log {
 	return l
 }
 
-// openAt is that of one server, with defaults.
+// openAt returns the log of one server with default options.
 func openAt(t testing.TB, server *caddytest.Redis) *log {
 	t.Helper()
 	return open(t, &Broker{URLs: []string{server.URL}})
 }
 
-// epochOf is the epoch, once the server tells it.
+// epochOf returns the epoch once the server answers.
 func epochOf(t testing.TB, l *log) (epoch string) {
 	t.Helper()
 	caddytest.Await(t, "there is an epoch", func() (ok bool) {
@@ -124,7 +124,7 @@ func (r *reader) await(t testing.TB, n int) []replica.Entry {
 	return entries
 }
 
-// awaitInStep returns when it was said so often that there is no more to be read.
+// awaitInStep returns when so many batches have reported the end of the log.
 func (r *reader) awaitInStep(t testing.TB, times int) {
 	t.Helper()
 	caddytest.Await(t, "all is read", func() bool {

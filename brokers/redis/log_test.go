@@ -89,8 +89,8 @@ func TestWhileNothingIsAddedItIsSaidEverySecond(t *testing.T) {
 	}
 }
 
-// The log's first entry is not one to readers. But by it they know that nothing was
-// there before.
+// Readers skip the marker entry that starts the log, but it tells them that there were no
+// earlier entries.
 func TestTheFloorIsJustBelowWhatIsKept(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// noticed is within which time a reader notices that the log is another.
+// noticed is how long a reader may take to notice that the log was replaced.
 const noticed = 10 * time.Second
 
 // A reader waits while the server is emptied. What is added then it must not take for
@@ -119,7 +119,8 @@ func TestARestartThatLosesNothingIsOneMoreConnection(t *testing.T) {
 	r.await(t, 2)
 }
 
-// Only the reader who has read what is lost can know it. All must learn it.
+// Only a reader that has read the lost entries can detect the loss. All readers must be
+// told.
 func TestAServerThatGoesBackInTimeIsNoticedByAll(t *testing.T) {
 	t.Parallel()
 	for _, then := range [][]string{

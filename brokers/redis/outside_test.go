@@ -52,7 +52,7 @@ func TestApplicationsAddEntriesByThemselves(t *testing.T) {
 	}
 }
 
-// watched is a logger, and what it was told.
+// watched returns a logger and its entries.
 func watched() (*zap.Logger, *observer.ObservedLogs) {
 	core, logs := observer.New(zapcore.WarnLevel)
 	return zap.New(core), logs

@@ -38,7 +38,7 @@ func TestEventsAreDeliveredOneAtATimeInTheOrderInWhichTheyWereAdded(t *testing.T
 				d := q.Add(numbered(n))
 				order.Unlock()
 				if i%3 == 0 {
-					q.Run() // somebody may await it later, or nobody
+					q.Run() // the event may be awaited later or not at all
 				}
 				if released := q.Await(d); released != n {
 					t.Errorf("event %d is said to have released %d", n, released)
@@ -52,8 +52,8 @@ func TestEventsAreDeliveredOneAtATimeInTheOrderInWhichTheyWereAdded(t *testing.T
 	}
 }
 
-// TestWhoReceivesAnEventCanUseTheQueue: no lock is held then. What it adds is
-// delivered behind what is on its way, to the one that receives by then.
+// A receiver may use the queue, as no lock is held while it runs. An event that it adds is
+// delivered after the queued ones, to the receiver that is set by then.
 func TestWhoReceivesAnEventCanUseTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue
@@ -87,8 +87,7 @@ func TestWhoReceivesAnEventCanUseTheQueue(t *testing.T) {
 	})
 }
 
-// TestWhileAnEventIsDeliveredOthersAreAdded: who keeps them in order does not wait for
-// who receives them; only who wants to know what an event released does.
+// Adding an event does not wait for the receiver. Only Await does.
 func TestWhileAnEventIsDeliveredOthersAreAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue
@@ -111,8 +110,8 @@ func TestWhileAnEventIsDeliveredOthersAreAdded(t *testing.T) {
 	})
 }
 
-// TestWhoDeliversIsNotKeptByWhatComesLater: it has its own event delivered and those
-// before, however many others are added meanwhile.
+// Await returns after its own event and the earlier ones, however many others are added
+// meanwhile.
 func TestWhoDeliversIsNotKeptByWhatComesLater(t *testing.T) {
 	for name, deliver := range map[string]func(*Queue, *Delivery){
 		"Await": func(q *Queue, d *Delivery) { q.Await(d) },
@@ -151,7 +150,7 @@ func TestWhoDeliversIsNotKeptByWhatComesLater(t *testing.T) {
 	}
 }
 
-// TestWhatIsLeftToDoForAnEventKeepsNoOther: but who awaits the event waits for it.
+// The remaining work for an event delays no other event, but Await waits for it.
 func TestWhatIsLeftToDoForAnEventKeepsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue

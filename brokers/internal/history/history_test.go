@@ -15,7 +15,7 @@ import (
 
 var roomy = brokers.History{Events: 100, MaxAge: time.Hour, MaxBytes: 1_000_000}
 
-// remembering is a history with a lock, as its owner has one.
+// remembering is a history with the lock that its owner must hold.
 type remembering struct {
 	mu sync.Mutex
 	*History
@@ -32,7 +32,7 @@ func newHistory(limits brokers.History) *remembering {
 	return h
 }
 
-// add remembers a message, or without a text a wake-up, at an offset.
+// add remembers a message at an offset, or a wake-up if text is empty.
 func (h *remembering) add(offset uint64, channel, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,7 +43,8 @@ func (h *remembering) add(offset uint64, channel, text string) {
 	h.Add(event, text, 0)
 }
 
-// check wants these offsets behind one, and whether they are complete.
+// check fails the test unless the events after an offset have these offsets and are, or
+// are not, complete.
 func (h *remembering) check(t *testing.T, after uint64, channels string, limit int, complete bool, want ...uint64) {
 	t.Helper()
 	h.mu.Lock()
@@ -61,8 +62,7 @@ func offsets(events []brokers.Event) (offsets []uint64) {
 	return offsets
 }
 
-// TestOffsetsNeedNotFollowEachOther: those of other channels and of other logs are
-// between them.
+// The offsets of a channel have gaps, as other channels and logs use offsets as well.
 func TestOffsetsNeedNotFollowEachOther(t *testing.T) {
 	h := newHistory(roomy)
 	for _, offset := range []uint64{3, 1 << 40, 1<<40 + 7, math.MaxUint64} {
@@ -100,8 +100,7 @@ func TestWhatWasForgottenAtOnceIsMissing(t *testing.T) {
 	h.check(t, 7, "quiet", 9, false)
 }
 
-// TestTimePassesForAnEmptyHistoryToo: what was forgotten at once leaves no timer that
-// does harm.
+// An event that was forgotten at once must not leave a timer that fails.
 func TestTimePassesForAnEmptyHistoryToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHistory(roomy)

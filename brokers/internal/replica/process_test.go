@@ -15,10 +15,10 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-// roomy are limits that the tests which are not about them do not meet.
+// roomy are limits that no test exceeds unless it is about limits.
 var roomy = brokers.History{Events: 100_000, MaxAge: 2 * time.Hour, MaxBytes: 1_000_000_000}
 
-// process is one of those that share a log.
+// process is one of the processes that share a log.
 type process struct {
 	*Broker
 	*link
@@ -76,7 +76,7 @@ func (p *process) source(settings string) Source {
 	}
 }
 
-// texts are what the events that were received say.
+// texts returns the texts of the received events.
 func (p *process) texts() (texts []string) {
 	for _, e := range p.member.Received() {
 		texts = append(texts, brokertest.Text(e))
@@ -118,7 +118,7 @@ func (p *process) checkReceived(t *testing.T, want ...string) {
 	}
 }
 
-// checkEvents wants these events after a position, and that they are complete.
+// checkEvents fails the test unless these are all events after a position.
 func (p *process) checkEvents(t *testing.T, after brokers.Position, channels []string, want ...string) (last brokers.Position) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -138,7 +138,7 @@ func (p *process) checkEvents(t *testing.T, after brokers.Position, channels []s
 	return last
 }
 
-// checkLost wants that nobody can tell what came after a position.
+// checkLost fails the test unless the events after a position are incomplete.
 func (p *process) checkLost(t *testing.T, after brokers.Position, channels ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -154,8 +154,7 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
-// settle waits until all that is under way has come. What happens only once in a while
-// has happened.
+// settle waits until everything in flight has arrived, including periodic work.
 func settle() {
 	time.Sleep(20 * time.Second)
 	synctest.Wait()

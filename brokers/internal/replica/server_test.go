@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// server is a log in memory, which its links lead to.
+// server is a log in memory, which links connect to.
 type server struct {
 	mu      sync.Mutex // guards all below
 	epoch   int
@@ -45,7 +45,7 @@ func (s *server) add(entries ...Entry) {
 	})
 }
 
-// trim keeps no more than the last n entries.
+// trim drops all but the last n entries.
 func (s *server) trim(n int) {
 	s.change(func() {
 		if drop := len(s.entries) - n; drop > 0 {
@@ -55,7 +55,7 @@ func (s *server) trim(n int) {
 	})
 }
 
-// empty makes another log of it.
+// empty replaces the log with a new, empty one.
 func (s *server) empty() {
 	s.change(func() {
 		s.epoch++
@@ -63,7 +63,7 @@ func (s *server) empty() {
 	})
 }
 
-// texts are what all entries say.
+// texts returns the texts of all entries.
 func (s *server) texts() (texts []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func textOf(m *brokers.Message) string {
 	return string(m.Body)
 }
 
-// link is what leads a process to a server: a [Log] that fails as it is told.
+// link connects a process to a server. It is a [Log] that fails on request.
 type link struct {
 	server *server
 
@@ -108,11 +108,11 @@ const (
 	silent           // nothing is answered
 )
 
-// verdict is what becomes of entries that are to be added.
+// verdict is the outcome of appending entries.
 type verdict struct {
 	add  []Entry       // these are added
-	late time.Duration // after this time, also when nobody waits any more
-	err  error         // what is said
+	late time.Duration // after this time, even if the caller has given up
+	err  error         // returned to the caller
 }
 
 var (
@@ -133,7 +133,7 @@ func (l *link) turn(to condition) {
 	l.turned = make(chan struct{})
 }
 
-// set changes what else there is.
+// set changes other properties of the link.
 func (l *link) set(change func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
