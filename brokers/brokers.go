@@ -7,6 +7,7 @@ package brokers
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -25,7 +26,7 @@ type Broker interface {
 	// Publish creates an event and returns its position. By then this process has
 	// received the event and has run the function that Receive returned. Publish does
 	// not wait for later events. While the broker's server is unreachable, it accepts
-	// the publication as described at [Published].
+	// the publication as described at [Published]. It may fail with [ErrEnded].
 	Publish(ctx context.Context, publication Publication) (Published, error)
 
 	// Events returns the remembered events on the channels that the position does not
@@ -50,6 +51,19 @@ type Broker interface {
 	// Health returns the state of the broker.
 	Health() Health
 }
+
+// ErrEnded is returned by Publish if no configuration uses the broker any more.
+var ErrEnded = errors.New("no configuration uses the broker any more")
+
+// Accepting is a [Broker] that can end before it has published everything that it has
+// accepted.
+type Accepting interface {
+	// PassOn sets how it publishes the rest when no configuration uses it any more.
+	PassOn(publish Publish)
+}
+
+// Publish publishes an event, as the method of [Broker] does.
+type Publish func(ctx context.Context, publication Publication) (Published, error)
 
 // Receive handles an event and returns how many requests it released. It must not
 // block, so it must not publish. The function rest, if not nil, holds the remaining
@@ -118,7 +132,8 @@ type Published struct {
 
 	// Unreachable reports that the broker's server could not be reached. All
 	// processes, including this one, receive the event once the server is back, unless
-	// this process ends before. Meanwhile, an event without a message wakes the
+	// this process ends before. If another broker comes into force before, the event is
+	// published there. Meanwhile, an event without a message wakes the
 	// requests of this process that wait on the channel.
 	Unreachable bool
 }

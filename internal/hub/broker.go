@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/caddy-parker/parker/brokers"
@@ -17,14 +18,27 @@ type Broker struct {
 }
 
 // use switches to a broker, which must have been started. Events that were published
-// before are still delivered by the broker before.
-func (b *Broker) use(broker brokers.Broker) { b.inForce.Store(&broker) }
+// before are still delivered by the broker before. What it has accepted by its end and
+// not published is published by the broker in force then.
+func (b *Broker) use(broker brokers.Broker) {
+	if accepting, ok := broker.(brokers.Accepting); ok {
+		accepting.PassOn(b.Publish)
+	}
+	b.inForce.Store(&broker)
+}
 
 func (b *Broker) broker() brokers.Broker { return *b.inForce.Load() }
 
-// Publish implements [brokers.Broker].
+// Publish implements [brokers.Broker]. If the broker has ended meanwhile, it publishes
+// at the one that is in force now.
 func (b *Broker) Publish(ctx context.Context, publication brokers.Publication) (brokers.Published, error) {
-	return b.broker().Publish(ctx, publication)
+	for {
+		broker := b.inForce.Load()
+		published, err := (*broker).Publish(ctx, publication)
+		if !errors.Is(err, brokers.ErrEnded) || broker == b.inForce.Load() {
+			return published, err
+		}
+	}
 }
 
 // Events implements [brokers.Broker]. A position of a broker that was in force before

@@ -102,40 +102,6 @@ func TestOtherLimitsAreInForceAtOnce(t *testing.T) {
 	})
 }
 
-func TestAProcessEndsAtOnceWhateverTheServerDoes(t *testing.T) {
-	for name, is := range map[string]condition{"open": open, "cut": cut, "silent": silent} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				p := &process{link: newLink(newServer())}
-				p.start(t, p.source(""))
-				p.turn(is)
-				settle()
-				if is != open {
-					p.publish(t, say("a", "1"))
-				}
-				began := time.Now()
-				if err := p.Leave(); err != nil {
-					t.Error(err)
-				}
-				if took := time.Since(began); took != 0 {
-					t.Errorf("it took %v", took)
-				}
-				want := []string{"lost"}
-				if is != open {
-					want = append(want, "wake-up", "1")
-				}
-				if got := p.texts(); !slices.Equal(got, want) {
-					t.Errorf("received %q, want %q", got, want)
-				}
-				told := p.logged.FilterMessageSnippet("unsent events are lost").Len()
-				if want := map[bool]int{true: 0, false: 1}[is == open]; told != want {
-					t.Errorf("%d lines say that unsent events are lost", told)
-				}
-			})
-		})
-	}
-}
-
 // listening is a link by which applications can publish what is not kept.
 type listening struct {
 	*link

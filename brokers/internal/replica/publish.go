@@ -18,10 +18,14 @@ const (
 
 var errSlow = errors.New("a published event did not return from the server in time")
 
-// Publish implements [brokers.Broker]. It fails if the outbox is full or if the server
-// refuses the entry.
+// Publish implements [brokers.Broker]. It fails if the outbox is full, if the server
+// refuses the entry, or if the copy has ended.
 func (r *replica) Publish(_ context.Context, publication brokers.Publication) (brokers.Published, error) {
 	r.mu.Lock()
+	if r.over {
+		r.mu.Unlock()
+		return brokers.Published{}, brokers.ErrEnded
+	}
 	if earlier, ok := r.copy.named(publication.Channel, publication.ID); ok {
 		r.mu.Unlock()
 		return brokers.Published{Position: earlier.Position, Duplicate: true}, nil
@@ -92,18 +96,8 @@ func (r *replica) patienceLeft(begin time.Time) time.Duration {
 // requests of this process that wait on its channel. The caller holds mu and runs the
 // delivery.
 func (r *replica) accept(e *own) {
-	e.finish(brokers.Published{Unreachable: true}, r.delivery.Add(r.early(e)), nil)
-}
-
-// early returns the event that stands for an entry before the log has it: a wake-up, or
-// the message itself if the replica has ended and the entry will never be sent. The
-// caller holds mu.
-func (r *replica) early(e *own) brokers.Event {
-	event := brokers.Event{Channel: e.Channel, Position: r.copy.position(), Uncounted: true}
-	if r.over {
-		event.Message = e.Message
-	}
-	return event
+	wakeUp := brokers.Event{Channel: e.Channel, Position: r.copy.position(), Uncounted: true}
+	e.finish(brokers.Published{Unreachable: true}, r.delivery.Add(wakeUp), nil)
 }
 
 // unreachable marks the server as unreachable, accepts all entries in the outbox and

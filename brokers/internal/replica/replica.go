@@ -58,6 +58,7 @@ type replica struct {
 	source    Source
 	logger    *zap.Logger
 	limits    brokers.History
+	passOn    brokers.Publish // see [brokers.Accepting]
 	copy      *logCopy
 	past      []string // the epochs of the last earlier copies
 	outbox    outbox
@@ -94,32 +95,14 @@ func newReplica() *replica {
 		inStep:    make(chan struct{}),
 		progress:  make(chan struct{}),
 		confirmed: time.Now(),
+		passOn: func(context.Context, brokers.Publication) (brokers.Published, error) {
+			return brokers.Published{}, brokers.ErrEnded
+		},
 	}
 	// Until the log is known, positions have an epoch of their own.
 	r.outbox.filled, r.outbox.wakeUps = make(chan struct{}, 1), make(map[string]*own)
 	r.copy = r.newCopy(rand.Text()[:10])
 	return r
-}
-
-// Destruct ends the copy when the last configuration that used it is gone. The requests
-// of this process receive the entries that were never sent.
-func (r *replica) Destruct() error {
-	if r.end != nil {
-		r.end()
-		<-r.ended
-	}
-	defer r.delivery.Run()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.over = true
-	for _, e := range r.outbox.entries {
-		r.delivery.Add(r.early(e))
-	}
-	if waiting := len(r.outbox.entries); waiting > 0 && r.logger != nil {
-		r.logger.Error("broker closed, unsent events are lost", zap.Int("events", waiting))
-	}
-	r.copy.history.Forget(0)
-	return nil
 }
 
 // firstPatience is how long a starting process waits for the log.
@@ -171,6 +154,7 @@ func (r *replica) moved() {
 
 // Interface guards
 var (
-	_ brokers.Broker   = (*Broker)(nil)
-	_ caddy.Destructor = (*replica)(nil)
+	_ brokers.Broker    = (*Broker)(nil)
+	_ brokers.Accepting = (*Broker)(nil)
+	_ caddy.Destructor  = (*replica)(nil)
 )
