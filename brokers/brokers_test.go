@@ -7,7 +7,7 @@ import (
 )
 
 // A Caddy with only the memory broker must not contain the client of a server.
-func TestParkerAloneLinksNoClientOfABroker(t *testing.T) {
+func TestParkerWithoutBrokersLinksNoClient(t *testing.T) {
 	packages, err := exec.Command("go", "list", "-deps", "github.com/caddy-parker/parker").Output()
 	if err != nil {
 		t.Fatal(err)

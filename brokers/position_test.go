@@ -22,13 +22,13 @@ func TestParsePositionReadsWhatStringWrote(t *testing.T) {
 	}
 }
 
-func TestTheZeroPositionIsWrittenAsNothing(t *testing.T) {
+func TestPositionStringOfZeroIsEmpty(t *testing.T) {
 	if got := (Position{}).String(); got != "" {
 		t.Errorf("it is %q", got)
 	}
 }
 
-func TestWhatIsNotAPositionIsRefused(t *testing.T) {
+func TestParsePositionRefusesOtherTexts(t *testing.T) {
 	for _, text := range []string{
 		"", "-", "e", "e-", "-1", "42", "e-x", "e-+1", "e-01", "e-1 ", "e-0x1", "e-18446744073709551616",
 		strings.Repeat("x", 65) + "-1",
@@ -41,8 +41,8 @@ func TestWhatIsNotAPositionIsRefused(t *testing.T) {
 	}
 }
 
-// Applications have IDs of their own, and clients hand them back in the same field.
-func TestAnIDOfAnApplicationIsNotAPosition(t *testing.T) {
+// Applications have IDs of their own, which clients send in the same field.
+func TestParsePositionRefusesIDsOfApplications(t *testing.T) {
 	for _, id := range []string{
 		"41", "abc-41", "e-1", "ABCDEFGHIJ-42", "e-1.2~n.7", "1517975029:0", "1526919030474-55", "-1", "0", "42.7", "W/\"42\"",
 		"f47ac10b-58cc-4372-a567-0e02b2c3d479", "00000000-0000-4000-8000-000000000041", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "2026-11-30", "1764547200",
@@ -79,7 +79,7 @@ func TestPositionCoversWhatItsProcessHasReceived(t *testing.T) {
 	}
 }
 
-func TestMergeIsTheLaterOfOneEpochAndElseTheOther(t *testing.T) {
+func TestPositionMergeReturnsLaterOfOneEpochOrElseTheOther(t *testing.T) {
 	for _, c := range []struct{ p, other, want Position }{
 		{Position{"e", 5}, Position{"e", 3}, Position{"e", 5}},
 		{Position{"e", 3}, Position{"e", 5}, Position{"e", 5}},

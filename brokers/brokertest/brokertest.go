@@ -59,24 +59,24 @@ type promise struct {
 // Run tests a broker. Each test calls begin for an empty service of its own.
 func Run(t *testing.T, begin func(t *testing.T) Service) {
 	run(t, begin, []promise{
-		{"EventsOfAChannelComeInOneOrder", inOneOrder},
-		{"AnEventComesAsItWasPublished", asPublished},
-		{"AMessageMayBeLarge", large},
-		{"AnIDIsOneEvent", identified},
-		{"ManyChannelsAreNoBurden", manyChannels},
-		{"WhoLeavesIsNotKeptWaiting", cancelled},
-		{"ABrokerThatIsWellSaysSo", healthy},
+		{"EventsOfChannelArriveInOneOrder", inOneOrder},
+		{"EventArrivesUnchanged", asPublished},
+		{"LargeMessageArrives", large},
+		{"RepeatedIDIsDuplicate", identified},
+		{"ManyChannelsWork", manyChannels},
+		{"EventsEndsWithItsContext", cancelled},
+		{"HealthIsReachable", healthy},
 
-		{"TheHistoryHasWhatCameLive", historyOfAll},
-		{"AnEventIsInTheHistoryWhenItIsDelivered", rememberedFirst},
-		{"WhoReadsWhileOthersPublishMissesNothing", readWhilePublished},
-		{"TheHistoryKeepsSoManyEventsOfAChannel", limitedByCount},
-		{"TheHistoryKeepsSoMuch", limitedByBytes},
-		{"TheHistoryKeepsEventsForSoLong", limitedByAge},
-		{"AnEventIsRememberedAsLongAsItsPublisherSays", limitedByLifetime},
-		{"OtherLimitsAndReceiversAreInForceAtOnce", startedAgain},
-		{"APositionOfNoEventOfThisBrokerIsLost", foreignPositions},
-		{"TheNewestIsThatOfTheChannels", newest},
+		{"HistoryHasAllEvents", historyOfAll},
+		{"EventIsRememberedBeforeItIsDelivered", rememberedFirst},
+		{"EventsMissesNothingDuringPublish", readWhilePublished},
+		{"HistoryLimitsEventsOfChannel", limitedByCount},
+		{"HistoryLimitsBytes", limitedByBytes},
+		{"HistoryLimitsAge", limitedByAge},
+		{"LifetimeIsApplied", limitedByLifetime},
+		{"StartReplacesLimitsAndReceiver", startedAgain},
+		{"ForeignPositionIsLost", foreignPositions},
+		{"NewestIsThatOfChannels", newest},
 	})
 }
 
@@ -84,14 +84,14 @@ func Run(t *testing.T, begin func(t *testing.T) Service) {
 func RunShared(t *testing.T, begin func(t *testing.T) Service) {
 	Run(t, begin)
 	run(t, begin, []promise{
-		{"AClientOfAProcessThatIsAheadWaitsForTheRest", ahead},
-		{"AProcessThatJoinsLateHasTheHistory", late},
-		{"WhileTheServerIsAwayEventsAreAcceptedAndComeLater", cutOff},
-		{"ASilentServerCountsAsAway", stalled},
-		{"AProcessStartsThoughTheServerIsAway", startedAlone},
-		{"ARestartOfTheServerLosesNothing", restarted},
-		{"WhenTheServerHasLostAllEverybodyIsTold", flushed},
-		{"ClientsThatHopMissNothingAndHearNothingTwice", hopping},
+		{"EventsWaitsForPositionOfProcessAhead", ahead},
+		{"LateProcessHasHistory", late},
+		{"PublishIsAcceptedWhileServerIsAway", cutOff},
+		{"SilentServerCountsAsUnreachable", stalled},
+		{"ProcessStartsWithoutServer", startedAlone},
+		{"ServerRestartLosesNothing", restarted},
+		{"EmptiedServerIsReported", flushed},
+		{"HoppingClientGetsEachEventOnce", hopping},
 	})
 }
 

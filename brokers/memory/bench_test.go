@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-func BenchmarkPublishWithTheHistoryFull(b *testing.B) {
+func BenchmarkPublishFullHistory(b *testing.B) {
 	for _, events := range []int{100, 10_000} {
 		b.Run(fmt.Sprint(events), func(b *testing.B) {
 			e := started(brokers.History{Events: events, MaxAge: time.Hour, MaxBytes: 100_000_000})
@@ -24,7 +24,7 @@ func BenchmarkPublishWithTheHistoryFull(b *testing.B) {
 	}
 }
 
-func BenchmarkPublishAtTheCeiling(b *testing.B) {
+func BenchmarkPublishAtMaxBytes(b *testing.B) {
 	e := started(brokers.History{Events: 100, MaxAge: time.Hour, MaxBytes: 100_000_000})
 	publications := make([]brokers.Publication, 1<<16)
 	for i := range publications {

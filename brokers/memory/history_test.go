@@ -65,7 +65,7 @@ func checkEvents(t testing.TB, e *events, channels []string, after brokers.Posit
 	}
 }
 
-func TestMissedMessagesComeOldestFirst(t *testing.T) {
+func TestEventsReturnsOldestFirst(t *testing.T) {
 	e := started(roomy)
 	for i := range 5 {
 		publish(t, e, say([]string{"a", "b", "c"}[i%3], fmt.Sprint("m", i+1)))
@@ -78,7 +78,7 @@ func TestMissedMessagesComeOldestFirst(t *testing.T) {
 	checkEvents(t, e, []string{"a", "b", "c"}, e.position(5), 9, true)
 }
 
-func TestAPositionOfAnotherBrokerIsNotComplete(t *testing.T) {
+func TestEventsIsIncompleteForPositionOfOtherBroker(t *testing.T) {
 	e := started(roomy)
 	publish(t, e, say("a", "hello"))
 	checkEvents(t, e, []string{"a"}, brokers.Position{Epoch: "another", Offset: 0}, 9, false)
@@ -87,7 +87,7 @@ func TestAPositionOfAnotherBrokerIsNotComplete(t *testing.T) {
 	checkEvents(t, e, []string{"a"}, e.position(math.MaxUint64), 9, false)
 }
 
-func TestAChannelKeepsAsManyMessagesAsTheLimitSays(t *testing.T) {
+func TestHistoryLimitsMessagesOfChannel(t *testing.T) {
 	e := started(brokers.History{Events: 2, MaxAge: time.Hour, MaxBytes: 1e6})
 	for i := range 4 {
 		publish(t, e, say("a", fmt.Sprint("m", i+1)))
@@ -99,7 +99,7 @@ func TestAChannelKeepsAsManyMessagesAsTheLimitSays(t *testing.T) {
 	checkEvents(t, e, []string{"b"}, e.position(0), 9, true, "5 m5")
 }
 
-func TestAFloodOfWakeupsPushesNoMessageOut(t *testing.T) {
+func TestHistoryKeepsMessagesDespiteManyWakeUps(t *testing.T) {
 	e := started(brokers.History{Events: 2, MaxAge: time.Hour, MaxBytes: 1e6})
 	publish(t, e, say("a", "m1"))
 	publish(t, e, say("b", "m2"))
@@ -119,7 +119,7 @@ func TestAFloodOfWakeupsPushesNoMessageOut(t *testing.T) {
 	}
 }
 
-func TestNoEventIsReturnedPastTheLimitsLastMessage(t *testing.T) {
+func TestEventsStopsAtLimit(t *testing.T) {
 	e := started(roomy)
 	for _, publication := range []brokers.Publication{wake("a"), say("a", "m2"), wake("b"), say("a", "m4"), wake("a")} {
 		publish(t, e, publication)
@@ -130,7 +130,7 @@ func TestNoEventIsReturnedPastTheLimitsLastMessage(t *testing.T) {
 	checkEvents(t, e, []string{"a", "b"}, e.position(2), 0, true, "3")
 }
 
-func TestAnEventIsForgottenWhenItsTimeIsUpAndTheGapIsToldOf(t *testing.T) {
+func TestHistoryForgetsExpiredEventAndIsIncompleteThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := started(brokers.History{Events: 9, MaxAge: time.Minute, MaxBytes: 1e6})
 		lasting := func(body string, lifetime time.Duration) {
@@ -163,10 +163,9 @@ func TestAnEventIsForgottenWhenItsTimeIsUpAndTheGapIsToldOf(t *testing.T) {
 	})
 }
 
-// TestWhatIsNotKeptOnOneChannelLeavesNoGapOnOthers: a channel of coordinates,
-// each of use for a moment, must not send the readers of all quiet channels to
-// the backend.
-func TestWhatIsNotKeptOnOneChannelLeavesNoGapOnOthers(t *testing.T) {
+// Events that are not kept on one channel, such as coordinates, must not send the readers
+// of other channels to the backend.
+func TestHistoryOfOtherChannelsStaysComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := started(brokers.History{Events: 9, MaxAge: time.Minute, MaxBytes: 1e6})
 		for i := range 300 {
@@ -188,7 +187,7 @@ func TestWhatIsNotKeptOnOneChannelLeavesNoGapOnOthers(t *testing.T) {
 	})
 }
 
-func TestAChannelThatForgotNothingIsCompleteHoweverLongAgo(t *testing.T) {
+func TestHistoryOfChannelStaysCompleteIfNothingIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := started(brokers.History{Events: 9, MaxAge: time.Minute, MaxBytes: 1e6})
 		publish(t, e, wake("b"))
@@ -201,7 +200,7 @@ func TestAChannelThatForgotNothingIsCompleteHoweverLongAgo(t *testing.T) {
 	})
 }
 
-func TestWhatIsForgottenTakesNoMemory(t *testing.T) {
+func TestHistoryFreesMemoryOfForgottenEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := started(brokers.History{Events: 9, MaxAge: time.Minute, MaxBytes: 1e6})
 		for i := range 300 {
@@ -223,7 +222,7 @@ func TestWhatIsForgottenTakesNoMemory(t *testing.T) {
 	})
 }
 
-func TestTheOldestOfAllChannelsGoesFirstAtTheCeiling(t *testing.T) {
+func TestHistoryForgetsOldestOfAllChannelsAtMaxBytes(t *testing.T) {
 	const events, body = 10, 1000
 	e := started(brokers.History{Events: 99, MaxAge: time.Hour, MaxBytes: events * (body + history.EntryBytes + history.RecordBytes + 1)})
 	for i := range 2 * events {
@@ -239,7 +238,7 @@ func TestTheOldestOfAllChannelsGoesFirstAtTheCeiling(t *testing.T) {
 	}
 }
 
-func TestAMessageAboveTheCeilingPushesNothingOut(t *testing.T) {
+func TestHistoryDoesNotKeepMessageAboveMaxBytes(t *testing.T) {
 	const ceiling = 3000
 	e := started(brokers.History{Events: 9, MaxAge: time.Hour, MaxBytes: ceiling})
 	publish(t, e, say("a", "small"))
@@ -249,7 +248,7 @@ func TestAMessageAboveTheCeilingPushesNothingOut(t *testing.T) {
 	checkEvents(t, e, []string{"a"}, e.position(3), 9, true)
 }
 
-func TestTheCeilingBoundsWhatSmallEventsTake(t *testing.T) {
+func TestHistoryCountsMemoryOfSmallEvents(t *testing.T) {
 	const ceiling = 20_000_000
 	heap := func() int64 {
 		runtime.GC()
@@ -271,7 +270,7 @@ func TestTheCeilingBoundsWhatSmallEventsTake(t *testing.T) {
 	}
 }
 
-func TestAnIDIsPublishedOnceWhileItIsRemembered(t *testing.T) {
+func TestPublishRefusesRepeatedIDWhileRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEvents()
 		delivered := 0
@@ -311,7 +310,7 @@ func TestAnIDIsPublishedOnceWhileItIsRemembered(t *testing.T) {
 	})
 }
 
-func TestOtherLimitsAreInForceAtOnce(t *testing.T) {
+func TestStartAppliesLimitsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := started(roomy)
 		for i := range 6 {
@@ -337,7 +336,7 @@ func TestOtherLimitsAreInForceAtOnce(t *testing.T) {
 	})
 }
 
-func TestTheNewestPositionIsThatOfTheChannelsLastEvent(t *testing.T) {
+func TestNewestReturnsPositionOfChannelsLastEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := started(brokers.History{Events: 1, MaxAge: time.Minute, MaxBytes: 1e6})
 		check := func(want uint64, channels ...string) {

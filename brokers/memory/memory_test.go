@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-func TestEventsArriveInTheOrderOfTheirPositions(t *testing.T) {
+func TestBrokerDeliversEventsInOrderOfPositions(t *testing.T) {
 	const publishers, each = 8, 500
 	e := newEvents()
 	var last uint64
@@ -40,7 +40,7 @@ func TestEventsArriveInTheOrderOfTheirPositions(t *testing.T) {
 	}
 }
 
-func TestAnEventIsInTheHistoryWhenItIsDelivered(t *testing.T) {
+func TestBrokerRemembersEventBeforeItDelivers(t *testing.T) {
 	e := newEvents()
 	delivered := 0
 	e.Start(roomy, func(event brokers.Event) (int, func()) {
@@ -61,7 +61,7 @@ func TestAnEventIsInTheHistoryWhenItIsDelivered(t *testing.T) {
 	}
 }
 
-func TestWhoReadsWhileOthersPublishMissesNothing(t *testing.T) {
+func TestEventsMissesNothingDuringPublish(t *testing.T) {
 	const publishers, each = 4, 500
 	e := started(brokers.History{Events: publishers * each, MaxAge: time.Hour, MaxBytes: 100_000_000})
 	var wg sync.WaitGroup
@@ -95,7 +95,7 @@ func TestWhoReadsWhileOthersPublishMissesNothing(t *testing.T) {
 	wg.Wait()
 }
 
-func TestPositionsAndHistoryGoOnWhileAnyConfigurationUsesThem(t *testing.T) {
+func TestBrokerSurvivesReload(t *testing.T) {
 	provision := func() *Broker {
 		b := new(Broker)
 		if err := b.Provision(caddy.Context{}); err != nil {

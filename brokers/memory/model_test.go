@@ -34,7 +34,7 @@ func (m *model) limit(limits brokers.History) {
 	}
 }
 
-// publish returns the offset of the event, or of the one that has its ID.
+// publish returns the offset of the event, or of the earlier one with its ID.
 func (m *model) publish(p brokers.Publication) (offset int, duplicate bool) {
 	m.forgetDue()
 	for i, e := range m.events {
@@ -62,8 +62,8 @@ func (m *model) forgetDue() {
 	}
 }
 
-// forget notes that the event is missing, unless it is a wake-up and a later one
-// is remembered.
+// forget records that the event is missing, unless it is a wake-up and a later one is
+// remembered.
 func (m *model) forget(offset int) {
 	e := &m.events[offset-1]
 	e.forgotten = true
@@ -75,8 +75,7 @@ func (m *model) forget(offset int) {
 	}
 }
 
-// trim brings a channel within the limits: of wake-ups, the last and some with an
-// ID are kept.
+// trim applies the limits to a channel. It keeps the last wake-up and some with an ID.
 func (m *model) trim(channel string) {
 	messages, wakeups := 0, 0
 	for offset := len(m.events); offset > 0; offset-- {
@@ -96,8 +95,7 @@ func (m *model) trim(channel string) {
 	}
 }
 
-// after is the events that a reader is to get: all, or only those that are
-// remembered.
+// after returns the events that a reader must get: all, or only the remembered ones.
 func (m *model) after(channels []string, offset, limit int, all bool) (events []string) {
 	woken := make(map[string]int) // the last wake-up of each channel
 	for i, e := range m.events {
@@ -121,7 +119,7 @@ func (m *model) after(channels []string, offset, limit int, all bool) (events []
 	return events
 }
 
-// newest is the offset of the last event on any of the channels, or 0.
+// newest returns the offset of the last event on any of the channels, or 0.
 func (m *model) newest(channels []string) int {
 	for offset := len(m.events); offset > 0; offset-- {
 		if slices.Contains(channels, m.events[offset-1].Channel) {
@@ -133,7 +131,7 @@ func (m *model) newest(channels []string) int {
 
 const channelsOfModel = 4
 
-// script makes what happens to a history out of bytes. At their end it is all 0.
+// script turns bytes into steps. After the last byte it returns zeros.
 type script []byte
 
 func (s *script) number(below int) int {
@@ -168,8 +166,8 @@ func (s *script) channels() (names []string) {
 	return names
 }
 
-// FuzzHistory lets the same happen to a history and to its model, and asks both.
-// A ceiling is not modelled: under one, only what is said to be complete is.
+// FuzzHistory applies the same steps to a history and to its model, and compares them. The
+// model has no MaxBytes. With it, only complete results are compared.
 func FuzzHistory(f *testing.F) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -181,7 +179,7 @@ func FuzzHistory(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, ceiling bool) {
 		if len(text) > 2000 {
-			return // the model takes its time
+			return // the model is slow
 		}
 		synctest.Test(t, func(t *testing.T) { play(t, script(text), ceiling) })
 	})
@@ -191,7 +189,7 @@ func play(t *testing.T, s script, ceiling bool) {
 	limits := s.limits()
 	leastAge := limits.MaxAge
 	m := &model{limits: limits, missing: make(map[string]int)}
-	start := func() { // the ceiling is the broker's alone
+	start := func() { // only the broker has MaxBytes
 		m.limit(limits)
 		leastAge = min(leastAge, limits.MaxAge)
 		if ceiling {
@@ -211,7 +209,7 @@ func play(t *testing.T, s script, ceiling bool) {
 		default:
 			p := s.publication()
 			if ceiling {
-				p.ID = "" // the model does not know when it is forgotten
+				p.ID = "" // the model does not know when the ID is forgotten
 			}
 			got := publish(t, e, p)
 			offset, duplicate := m.publish(p)

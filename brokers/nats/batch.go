@@ -11,35 +11,35 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Messages of a batch are told apart by the subject for the answer:
+// batchReply is the reply subject of a message in a batch:
 //
-//	<inbox>.<batch>.<messages from one answer to the next>.<mode>.<number>.<operation>.$FI
+//	<inbox>.<batch>.<messages between two answers>.<mode>.<number>.<operation>.$FI
 //
-// In the mode fail, the server takes no message of a batch behind one that it did not
-// take. NATS 2.14 and later know them, and call it fast-ingest batch publishing.
+// In the mode fail, the server accepts no message of a batch after one that it did not
+// accept. NATS calls this fast-ingest batch publishing. It needs version 2.14.
 const batchReply = "%s.%s.1000.fail.%d.%d.$FI"
 
-// The operations.
+// The operations of a batch.
 const (
 	beginBatch  = 0
 	appendBatch = 1
 	commitBatch = 2
 )
 
-// leastTogether is how many messages are quicker added in a batch than one after the
-// other.
+// leastTogether is the number of messages from which a batch is faster than one message
+// after the other.
 const leastTogether = 16
 
-// batchAnswer is one of several to a batch.
+// batchAnswer is one of the answers to a batch.
 type batchAnswer struct {
-	Type  string              `json:"type"` // of one that does not end it; else empty
+	Type  string              `json:"type"` // empty in the answer that ends the batch
 	Error *jetstream.APIError `json:"error"`
 
 	Stream string `json:"stream"`
-	Count  int    `json:"count"` // of the messages that were added
+	Count  int    `json:"count"` // of accepted messages
 }
 
-// publishTogether adds messages without waiting for each.
+// publishTogether adds messages as one batch and waits for the answer.
 func (l *log) publishTogether(ctx context.Context, link *link, messages []*nats.Msg) error {
 	inbox := link.conn.NewInbox()
 	answers, err := link.conn.SubscribeSync(inbox + ".>")
@@ -72,7 +72,8 @@ func (l *log) publishTogether(ctx context.Context, link *link, messages []*nats.
 	}
 }
 
-// readAnswer tells whether the batch has ended, and was added whole.
+// readAnswer reports whether the batch has ended. It returns an error if the server did
+// not accept the whole batch.
 func (l *log) readAnswer(m *nats.Msg, messages int) (ended bool, err error) {
 	if m.Header.Get("Status") == strconv.Itoa(503) {
 		return false, fmt.Errorf("publishing: %w", nats.ErrNoResponders)
@@ -89,7 +90,7 @@ func (l *log) readAnswer(m *nats.Msg, messages int) (ended bool, err error) {
 	case answer.Stream != l.config.Name:
 		return false, fmt.Errorf("%w: %s", errElsewhere, answer.Stream)
 	case answer.Count < messages:
-		return false, fmt.Errorf("publishing: of %d entries the first %d were taken", messages, answer.Count)
+		return false, fmt.Errorf("publishing: the server accepted only the first %[2]d of %[1]d entries", messages, answer.Count)
 	}
 	return true, nil
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// A server answers so while its cluster changes leaders.
-func TestABatchIsAddedOnlyIfAllOfItIs(t *testing.T) {
+// A server gives such answers while its cluster changes leaders.
+func TestReadAnswerRequiresWholeBatch(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	for answer, want := range map[string]struct{ ended, failed bool }{
@@ -35,7 +35,7 @@ func TestABatchIsAddedOnlyIfAllOfItIs(t *testing.T) {
 	}
 }
 
-func TestAStreamThatIsGoneTakesNothing(t *testing.T) {
+func TestAppendFailsIfStreamIsGone(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	l.mustEpoch(t)

@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestNothingIsLostWhenTheLeaderOfTheStreamIsKilled(t *testing.T) {
+func TestLogLosesNothingWhenLeaderIsKilled(t *testing.T) {
 	t.Parallel()
 	cluster := caddytest.StartNATSCluster(t, 3)
 	nodes := []string{"a", "b"}
@@ -49,7 +49,7 @@ func TestNothingIsLostWhenTheLeaderOfTheStreamIsKilled(t *testing.T) {
 	}
 }
 
-func TestServersThatWereNotNamedAreFound(t *testing.T) {
+func TestLogFindsServersOfClusterThatAreNotConfigured(t *testing.T) {
 	t.Parallel()
 	cluster := caddytest.StartNATSCluster(t, 3)
 	l, _ := openLog(t, Broker{URLs: cluster.URLs()[:1], Replicas: 3})

@@ -15,8 +15,8 @@ import (
 
 func TestConformance(t *testing.T) { brokertest.RunShared(t, service) }
 
-// service is a server that keeps what it is given, and processes that each reach it by
-// a network of their own.
+// service is a server that keeps its data, and processes that each reach it through a
+// proxy.
 func service(t *testing.T) brokertest.Service {
 	server := caddytest.StartNATS(t)
 	return brokertest.Service{

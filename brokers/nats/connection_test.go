@@ -17,10 +17,10 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// soon is how long what the server does not answer may take to fail.
+// soon is how long an unanswered call may take to fail.
 const soon = 15 * time.Second
 
-func TestALogOpensWithoutItsServer(t *testing.T) {
+func TestLogOpensWithoutServer(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	n.Stop()
@@ -29,7 +29,7 @@ func TestALogOpensWithoutItsServer(t *testing.T) {
 	for range 10 {
 		l, _ = openLog(t, Broker{URLs: []string{n.URL}})
 	}
-	// To wait for a server would take a second or two each.
+	// Waiting for a server would take a second or two for each.
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("opening it ten times takes %v", took)
 	}
@@ -47,7 +47,7 @@ func TestALogOpensWithoutItsServer(t *testing.T) {
 	l.mustEpoch(t)
 }
 
-func TestCallsEndWithTheirContext(t *testing.T) {
+func TestLogCallsEndWithTheirContext(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	l.mustEpoch(t)
@@ -67,7 +67,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 	}
 }
 
-func TestCloseEndsAll(t *testing.T) {
+func TestLogCloseEndsAllCalls(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	l.mustEpoch(t)
@@ -83,7 +83,7 @@ func TestCloseEndsAll(t *testing.T) {
 	})
 }
 
-func TestALostConnectionEndsWhatIsAskedAtOnce(t *testing.T) {
+func TestLogCallsEndAtOnceWhenConnectionIsLost(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	wire := caddytest.StartProxy(t, n.Address())
 	l, _ := openLog(t, Broker{URLs: []string{"nats://" + wire.Address}})
@@ -98,7 +98,7 @@ func TestALostConnectionEndsWhatIsAskedAtOnce(t *testing.T) {
 	}
 }
 
-func TestOneOfSeveralServersIsEnough(t *testing.T) {
+func TestLogNeedsOneOfSeveralServers(t *testing.T) {
 	gone := caddytest.StartNATS(t)
 	gone.Stop()
 	n := caddytest.StartNATS(t)
@@ -119,8 +119,8 @@ func (l *log) isLost() bool {
 	return l.link == nil
 }
 
-// publishSteadily appends the entries of a node, some at a time and each until it is
-// known to be there, up to the last. It returns when that is there.
+// publishSteadily appends the entries of a node, up to the last, a few at a time. It
+// repeats each append until it succeeds.
 func (l *log) publishSteadily(ctx context.Context, node string, last uint64, pause time.Duration) error {
 	few, many := uint64(3), uint64(leastTogether+10)
 	for n := uint64(1); n <= last; n += few {
@@ -128,12 +128,12 @@ func (l *log) publishSteadily(ctx context.Context, node string, last uint64, pau
 		if err := l.insist(ctx, wakeUps(node, n, min(n+few-1, last))); err != nil {
 			return err
 		}
-		time.Sleep(time.Duration(few) * pause) // so that it lasts as long as what the test does meanwhile
+		time.Sleep(time.Duration(few) * pause) // so that it takes as long as the test's other steps
 	}
 	return nil
 }
 
-func TestNothingIsLostWhileConnectionsAreCut(t *testing.T) {
+func TestLogLosesNothingWhileConnectionsAreCut(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	wire := caddytest.StartProxy(t, n.Address())
@@ -155,7 +155,7 @@ func TestNothingIsLostWhileConnectionsAreCut(t *testing.T) {
 	inOrder(t, r.read(), "a", 1, 600)
 }
 
-func TestNothingIsLostWhileTheServerRestarts(t *testing.T) {
+func TestLogLosesNothingWhileServerRestarts(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
@@ -174,8 +174,8 @@ func TestNothingIsLostWhileTheServerRestarts(t *testing.T) {
 	inOrder(t, r.read(), "a", 1, 600)
 }
 
-// hole is a network between a client and a server that swallows all, from some
-// moment on, and says nothing.
+// hole is a network between a client and a server that silently drops all data once it
+// is opened.
 type hole struct {
 	address string
 
@@ -211,7 +211,7 @@ func newHole(t *testing.T, server string) *hole {
 	return h
 }
 
-// carry drops what comes once the hole is open, and the end of it, too.
+// carry drops data, and the end of the connection, once the hole is open.
 func (h *hole) carry(from, to net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -237,7 +237,7 @@ func (h *hole) open() {
 	h.opened = true
 }
 
-func TestAServerThatFallsSilentIsNoticedSoon(t *testing.T) {
+func TestLogNoticesSilentServerSoon(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	h := newHole(t, n.Address())
@@ -266,7 +266,7 @@ func TestAServerThatFallsSilentIsNoticedSoon(t *testing.T) {
 	}
 }
 
-func TestAServerWithoutJetStreamIsNamedInTheError(t *testing.T) {
+func TestEpochReportsServerWithoutJetStream(t *testing.T) {
 	n := caddytest.StartNATS(t, func(o *server.Options) { o.JetStream = false })
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	caddytest.Await(t, "the error says so", func() bool {

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-func TestLifetimesAreWrittenToTheMillisecond(t *testing.T) {
+func TestEncodeWritesLifetimeInMilliseconds(t *testing.T) {
 	for lifetime, seconds := range map[time.Duration]string{
 		-time.Hour:                "0",
 		-1:                        "0",
@@ -30,7 +30,7 @@ func TestLifetimesAreWrittenToTheMillisecond(t *testing.T) {
 	}
 }
 
-func FuzzWhatIsDecodedIsFitToBeSent(f *testing.F) {
+func FuzzDecodeReturnsValidEntry(f *testing.F) {
 	f.Add("parker.rooms=2F7", "Content-Type", "text/html", "Parker-Event", "note", "2.5", []byte("<p>"))
 	f.Add("parker.a", "parker-id", "7", "Parker-Id", "8", "0", []byte{})
 	f.Add("parker.a", "Parker-Node", "n", "Parker-Number", "1", "", []byte("{}"))

@@ -22,8 +22,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// openLog opens the log of a broker until the test ends. What it logs can be looked
-// at.
+// openLog opens the log of a broker until the test ends. It also returns the log lines.
 func openLog(t testing.TB, b Broker) (*log, *observer.ObservedLogs) {
 	t.Helper()
 	if _, err := b.check(); err != nil {
@@ -54,16 +53,16 @@ func (l *log) mustEpoch(t testing.TB) string {
 // reader tails a log.
 type reader struct {
 	cancel context.CancelFunc
-	ended  chan error // has the error with which the tail ended
+	ended  chan error // receives the error of Tail
 
 	mu      sync.Mutex // guards all below
 	entries []replica.Entry
 	floor   uint64
-	steps   int // batches in step
+	steps   int // number of batches in step
 	batches int
 }
 
-// tail reads behind an offset until the test ends, or reading fails.
+// tail reads after an offset until the test ends or reading fails.
 func (l *log) tail(t testing.TB, after uint64) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -97,7 +96,7 @@ func (r *reader) read() []replica.Entry {
 	return slices.Clone(r.entries)
 }
 
-// awaitStep returns when the log holds no more, as was found after the call.
+// awaitStep returns when the end of the log is reached after the call.
 func (r *reader) awaitStep(t testing.TB) {
 	t.Helper()
 	count := func() int {
@@ -131,7 +130,7 @@ func (r *reader) awaitEnd(t testing.TB) error {
 	}
 }
 
-// wakeUps are entries of a node, numbered from one to another.
+// wakeUps returns entries of a node. Their numbers run from the first to the second number.
 func wakeUps(node string, from, to uint64) (entries []replica.Entry) {
 	for n := from; n <= to; n++ {
 		entries = append(entries, replica.Entry{Channel: fmt.Sprintf("rooms/%d", n%5), Node: node, Number: n})
@@ -151,8 +150,8 @@ func (l *log) mustAppend(t testing.TB, entries ...replica.Entry) {
 	}
 }
 
-// insist appends as the replica does: again from the beginning of the batch until
-// the server has taken it.
+// insist appends as the replica does: it repeats the whole batch until the server accepts
+// it.
 func (l *log) insist(ctx context.Context, entries []replica.Entry) error {
 	for {
 		patient, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -169,8 +168,8 @@ func (l *log) insist(ctx context.Context, entries []replica.Entry) error {
 	}
 }
 
-// follow reads as the replica does: it goes on behind what was read, whenever
-// reading fails, until the test ends. After a gap it fails.
+// follow reads as the replica does: whenever reading fails, it continues after the last
+// entry, until the test ends. It ends at a gap.
 func (l *log) follow(t testing.TB) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -195,8 +194,8 @@ func (l *log) follow(t testing.TB) *reader {
 	return r
 }
 
-// inOrder fails where the entries of a node are not the given, each once at least
-// and first come in order.
+// inOrder fails the test unless the node's entries with numbers in the range are there,
+// each at least once, and their first appearances are in order.
 func inOrder(t testing.TB, read []replica.Entry, node string, from, to uint64) {
 	t.Helper()
 	next := from
@@ -229,7 +228,7 @@ func application(t testing.TB, url string, options ...nats.Option) (*nats.Conn, 
 	return conn, js
 }
 
-// awaitNumber returns when the entry of a node has come.
+// awaitNumber returns when the entry of a node has been read.
 func (r *reader) awaitNumber(t testing.TB, node string, number uint64) {
 	t.Helper()
 	caddytest.Await(t, fmt.Sprintf("%s's entry %d is read", node, number), func() bool {

@@ -164,7 +164,7 @@ func (l *log) Append(ctx context.Context, entries []replica.Entry) error {
 			if _, refused := errors.AsType[*jetstream.APIError](err); !refused {
 				return err
 			}
-			// Alone each says what is the matter.
+			// The answers to single messages show which one is refused, and why.
 		}
 		for _, m := range messages {
 			if err := l.publish(ctx, link, m); err != nil {

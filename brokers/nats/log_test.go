@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestEntriesComeInOrderAsTheyWereAppended(t *testing.T) {
+func TestTailReadsEntriesInOrderOfAppend(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*jetstream.StreamConfig){
 		"in batches":            func(*jetstream.StreamConfig) {},
@@ -44,7 +44,7 @@ func TestEntriesComeInOrderAsTheyWereAppended(t *testing.T) {
 	}
 }
 
-func TestAnEntryComesBackAsItWas(t *testing.T) {
+func TestTailReadsEntriesUnchanged(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	l.mustEpoch(t)
@@ -69,7 +69,7 @@ func TestAnEntryComesBackAsItWas(t *testing.T) {
 	}
 }
 
-func TestWhatIsAppendedAgainIsInTheStreamOnce(t *testing.T) {
+func TestAppendStoresRepeatedEntryOnce(t *testing.T) {
 	for _, storage := range []string{"file", "memory"} {
 		t.Run(storage, func(t *testing.T) {
 			n := caddytest.StartNATS(t)
@@ -90,7 +90,7 @@ func TestWhatIsAppendedAgainIsInTheStreamOnce(t *testing.T) {
 	}
 }
 
-func TestAMessageOfParkersLargestSizeFits(t *testing.T) {
+func TestAppendAcceptsLargestMessage(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
@@ -117,7 +117,7 @@ func TestAMessageOfParkersLargestSizeFits(t *testing.T) {
 	}
 }
 
-func TestAMessageThatTheServerNeverTakesIsRefused(t *testing.T) {
+func TestAppendReportsMessageThatServerRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		options func(*server.Options)
 		stream  func(*jetstream.StreamConfig)

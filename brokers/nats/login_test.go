@@ -27,8 +27,8 @@ import (
 
 const secret = "s3cret/word"
 
-// mustLogIn publishes and reads. With the wrong options it must be refused, and say
-// so without the secret.
+// mustLogIn publishes and reads. With the wrong options the server must refuse it, and the
+// log must not contain the secret.
 func mustLogIn(t *testing.T, n *caddytest.NATS, right, wrong Broker) {
 	t.Helper()
 	l, logged := openLog(t, right)
@@ -55,7 +55,7 @@ func mustLogIn(t *testing.T, n *caddytest.NATS, right, wrong Broker) {
 	mustNotTell(t, logged)
 }
 
-func TestAUserLogsIn(t *testing.T) {
+func TestLogConnectsAsUser(t *testing.T) {
 	n := caddytest.StartNATS(t, func(o *server.Options) { o.Username, o.Password = "parker", secret })
 	t.Setenv("SECRET", secret)
 	mustLogIn(t, n,
@@ -67,7 +67,7 @@ func TestAUserLogsIn(t *testing.T) {
 	mustLogIn(t, n, Broker{URLs: url(secret)}, Broker{URLs: url(secret + "!")})
 }
 
-func TestThePermissionsThatAreNamedAreEnough(t *testing.T) {
+func TestLogWorksWithDocumentedPermissions(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "parker", Password: secret, Permissions: &server.Permissions{
@@ -103,7 +103,7 @@ func TestThePermissionsThatAreNamedAreEnough(t *testing.T) {
 	})
 }
 
-func TestATokenLogsIn(t *testing.T) {
+func TestLogConnectsWithToken(t *testing.T) {
 	n := caddytest.StartNATS(t, func(o *server.Options) { o.Authorization = secret })
 	file := filepath.Join(t.TempDir(), "token")
 	write(t, file, secret)
@@ -116,7 +116,7 @@ func TestATokenLogsIn(t *testing.T) {
 	mustLogIn(t, n, Broker{URLs: url(secret)}, Broker{URLs: url(secret + "!")})
 }
 
-func TestAnNKeyLogsIn(t *testing.T) {
+func TestLogConnectsWithNKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var publicKeys []string
@@ -136,7 +136,7 @@ func TestAnNKeyLogsIn(t *testing.T) {
 		Broker{URLs: []string{n.URL}, NKey: filepath.Join(dir, "wrong")})
 }
 
-func TestCredentialsLogIn(t *testing.T) {
+func TestLogConnectsWithCredentials(t *testing.T) {
 	t.Parallel()
 	operator, _ := nkeys.CreateOperator()
 	operatorKey, _ := operator.PublicKey()
@@ -192,7 +192,7 @@ func TestCredentialsLogIn(t *testing.T) {
 		Broker{URLs: []string{n.URL}, Credentials: credentials(stranger)})
 }
 
-func TestServersAndClientsProveWhoTheyAreByTLS(t *testing.T) {
+func TestTLSChecksBothSides(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	authority := newAuthority(t, dir, "ca")
@@ -240,7 +240,7 @@ func TestServersAndClientsProveWhoTheyAreByTLS(t *testing.T) {
 	}
 }
 
-func TestTLSIsNotLeftOutWhereTheServerDoesNotOfferIt(t *testing.T) {
+func TestTLSIsRequiredIfConfigured(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}, TLS: new(client.TLS)})
@@ -253,7 +253,7 @@ func TestTLSIsNotLeftOutWhereTheServerDoesNotOfferIt(t *testing.T) {
 	})
 }
 
-func TestWebSocketLeadsToTheServer(t *testing.T) {
+func TestLogConnectsThroughWebSocket(t *testing.T) {
 	n := caddytest.StartNATS(t, func(o *server.Options) {
 		o.Websocket.Host, o.Websocket.Port, o.Websocket.NoTLS = "127.0.0.1", -1, true
 	})
@@ -277,7 +277,7 @@ func newAuthority(t *testing.T, dir, name string) authority {
 	return a
 }
 
-// sign makes a certificate for a name, and writes it and its key to files.
+// sign creates a certificate for a name and writes it and its key to files.
 func (a authority) sign(t *testing.T, dir, file, name string) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv6loopback}}
@@ -289,7 +289,7 @@ func (a authority) sign(t *testing.T, dir, file, name string) tls.Certificate {
 	return pair
 }
 
-// makeCertificate has it signed by the authority, or by itself if that is none.
+// makeCertificate signs it by the authority, or by itself if there is no authority.
 func makeCertificate(t *testing.T, dir, file string, template *x509.Certificate, by authority) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

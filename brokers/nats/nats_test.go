@@ -12,8 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// start runs a broker as Caddy does, until the test ends, and returns what it
-// receives.
+// start runs a broker as Caddy does until the test ends. It returns the received events.
 func start(t *testing.T, b *Broker) <-chan brokers.Event {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
@@ -34,9 +33,9 @@ func start(t *testing.T, b *Broker) <-chan brokers.Event {
 	return events
 }
 
-func TestAPublishReachesAllProcesses(t *testing.T) {
+func TestBrokerPublishReachesAllProcesses(t *testing.T) {
 	n := caddytest.StartNATS(t)
-	// Two names of the server make two copies of the log in one process.
+	// With two names of the server, one process has two copies of the log.
 	here := &Broker{URLs: []string{n.URL}}
 	there := &Broker{URLs: []string{strings.Replace(n.URL, "127.0.0.1", "localhost", 1)}}
 	heardHere, heardThere := start(t, here), start(t, there)

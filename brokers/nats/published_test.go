@@ -13,12 +13,12 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// published is what an application publishes, and what it comes to.
+// published is a message of an application and the entry that it becomes.
 var published = []struct {
 	subject string
 	header  nats.Header
 	body    string
-	want    replica.Entry // without a channel: it is no event
+	want    replica.Entry // no event if the channel is empty
 }{
 	{"parker.rooms=2F7", nil, "", replica.Entry{Channel: "rooms/7"}},
 	{"parker.rooms/7", nil, "", replica.Entry{Channel: "rooms/7"}},
@@ -59,7 +59,7 @@ var published = []struct {
 	{"parker.last", nil, "", replica.Entry{Channel: "last"}},
 }
 
-func TestApplicationsPublishWithoutTheHook(t *testing.T) {
+func TestTailReadsMessagesOfApplications(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, logged := openLog(t, Broker{URLs: []string{n.URL}})
 	l.mustEpoch(t)

@@ -9,8 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// loseEnd stops the server, and gives it back the files that it had before something
-// was done.
+// loseEnd restores the files that the server had before do was called.
 func loseEnd(t *testing.T, n *caddytest.NATS, do func()) {
 	t.Helper()
 	n.Stop()
@@ -30,8 +29,8 @@ func loseEnd(t *testing.T, n *caddytest.NATS, do func()) {
 	n.Restart(t)
 }
 
-// awaitOtherEpoch tails behind an offset as the replica does until the log has
-// another epoch.
+// awaitOtherEpoch tails after an offset, as the replica does, until the log has another
+// epoch.
 func awaitOtherEpoch(t *testing.T, l *log, after uint64, epoch string) (other string) {
 	t.Helper()
 	caddytest.Await(t, "the epoch is another", func() bool {
@@ -51,8 +50,8 @@ func awaitOtherEpoch(t *testing.T, l *log, after uint64, epoch string) (other st
 	return other
 }
 
-// loseHalf is a server that has lost the second half of twenty wake-ups, and a log that
-// has read them all.
+// loseHalf returns a server that has lost the second half of twenty wake-ups, and a log
+// that has read all of them.
 func loseHalf(t *testing.T) (n *caddytest.NATS, l *log, epoch string) {
 	t.Helper()
 	n = caddytest.StartNATS(t)
@@ -71,7 +70,7 @@ func loseHalf(t *testing.T) (n *caddytest.NATS, l *log, epoch string) {
 	return n, l, epoch
 }
 
-func TestAStreamThatLosesItsEndGetsAnotherEpoch(t *testing.T) {
+func TestEpochChangesWhenStreamLosesItsEnd(t *testing.T) {
 	t.Parallel()
 	n, l, epoch := loseHalf(t)
 	other := awaitOtherEpoch(t, l, 20, epoch)
@@ -81,7 +80,7 @@ func TestAStreamThatLosesItsEndGetsAnotherEpoch(t *testing.T) {
 	}
 }
 
-func TestSequencesThatAreGivenAgainAreNoticed(t *testing.T) {
+func TestTailNoticesReusedSequences(t *testing.T) {
 	t.Parallel()
 	n, l, epoch := loseHalf(t)
 	other, _ := openLog(t, Broker{URLs: []string{n.URL}})

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestAStreamThatIsMadeAnewHasAnotherEpoch(t *testing.T) {
+func TestEpochChangesWithNewStream(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	first := l.mustEpoch(t)
@@ -33,7 +33,7 @@ func TestAStreamThatIsMadeAnewHasAnotherEpoch(t *testing.T) {
 	if second == first {
 		t.Error("the epoch is the same")
 	}
-	// One that does not ask for the epoch must not go on in the other stream.
+	// A log that does not ask for the epoch must not continue in the other stream.
 	if err := l.tail(t, 3).awaitEnd(t); !errors.Is(err, errOther) {
 		t.Errorf("reading the other stream ends with %v", err)
 	}
@@ -42,7 +42,7 @@ func TestAStreamThatIsMadeAnewHasAnotherEpoch(t *testing.T) {
 	}
 }
 
-func TestTheEpochAndTheEntriesOutliveTheServer(t *testing.T) {
+func TestEpochAndEntriesSurviveRestart(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	epoch := l.mustEpoch(t)
@@ -63,7 +63,7 @@ func TestTheEpochAndTheEntriesOutliveTheServer(t *testing.T) {
 	inOrder(t, r.awaitRead(t, 31), "a", 21, 51)
 }
 
-func TestAStreamInMemoryHasAnotherEpochAfterARestart(t *testing.T) {
+func TestEpochChangesWhenMemoryStreamRestarts(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}, Storage: "memory"})
 	epoch := l.mustEpoch(t)
@@ -74,7 +74,7 @@ func TestAStreamInMemoryHasAnotherEpochAfterARestart(t *testing.T) {
 	}
 }
 
-func TestProcessesThatBeginTogetherHaveOneEpoch(t *testing.T) {
+func TestEpochIsOneForProcessesThatBeginTogether(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	epochs := make(chan string, 10)
 	for i := range cap(epochs) {
@@ -92,7 +92,7 @@ func TestProcessesThatBeginTogetherHaveOneEpoch(t *testing.T) {
 	}
 }
 
-func TestAnExistingStreamIsUsedAsItIs(t *testing.T) {
+func TestEpochUsesExistingStreamAsItIs(t *testing.T) {
 	t.Parallel()
 	n := caddytest.StartNATS(t)
 	_, js := application(t, n.URL)
@@ -113,7 +113,7 @@ func TestAnExistingStreamIsUsedAsItIs(t *testing.T) {
 	r.awaitStep(t)
 	r.cancel()
 
-	// What is no entry may be dropped: it is known to have been read.
+	// Messages that are no entries may be dropped, as they were read.
 	for range 3 {
 		if _, err := js.Publish(t.Context(), "orders.new", nil); err != nil {
 			t.Fatal(err)
@@ -137,7 +137,7 @@ func TestAnExistingStreamIsUsedAsItIs(t *testing.T) {
 	}
 }
 
-func TestAStreamThatWouldLoseEventsIsRefused(t *testing.T) {
+func TestEpochRefusesStreamThatWouldLoseEvents(t *testing.T) {
 	for name, config := range map[string]jetstream.StreamConfig{
 		"its subjects (orders.>, parker) do not cover parker.*": {Subjects: []string{"orders.>", "parker"}},
 		"it changes subjects": {

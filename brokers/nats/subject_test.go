@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-func TestChannelsAreReadableInSubjects(t *testing.T) {
+func TestSubjectIsReadable(t *testing.T) {
 	for channel, token := range map[string]string{
 		"rooms":         "rooms",
 		"rooms/7":       "rooms=2F7",
@@ -24,7 +24,7 @@ func TestChannelsAreReadableInSubjects(t *testing.T) {
 	}
 }
 
-func FuzzChannelsComeBackFromSubjects(f *testing.F) {
+func FuzzSubjectRoundTrip(f *testing.F) {
 	for _, channel := range []string{"rooms/7", "=", "=2F", ". *>", "käse", strings.Repeat("/", brokers.MaxChannelBytes)} {
 		f.Add(channel)
 	}
@@ -42,7 +42,7 @@ func FuzzChannelsComeBackFromSubjects(f *testing.F) {
 	})
 }
 
-func FuzzSubjectsHoldAChannelOrNone(f *testing.F) {
+func FuzzSubjectHoldsChannelOrNone(f *testing.F) {
 	for _, token := range []string{"rooms/7", "=", "=2F", "=2f", "=2", "a=0D", "a.b", "=C3=BC", "ü", "=FF"} {
 		f.Add(token)
 	}
@@ -60,7 +60,7 @@ func FuzzSubjectsHoldAChannelOrNone(f *testing.F) {
 	})
 }
 
-func TestAStreamCoversASubjectWithItsWildcards(t *testing.T) {
+func TestCoversAppliesWildcards(t *testing.T) {
 	for _, test := range []struct {
 		subject, prefix string
 		covers          bool

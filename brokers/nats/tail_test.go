@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestReadingGoesOnBehindAnOffset(t *testing.T) {
+func TestTailContinuesAfterOffset(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	l.mustEpoch(t)
@@ -23,7 +23,7 @@ func TestReadingGoesOnBehindAnOffset(t *testing.T) {
 	inOrder(t, r.awaitRead(t, 1), "a", 11, 11)
 }
 
-func TestTheFloorIsWhereTheStreamBegins(t *testing.T) {
+func TestTailFloorIsWhereStreamBegins(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	l.config.MaxMsgs = 10
@@ -68,7 +68,7 @@ func TestTheFloorIsWhereTheStreamBegins(t *testing.T) {
 	}
 }
 
-func TestWhatWasDroppedUnreadIsAGap(t *testing.T) {
+func TestTailReportsGapAfterDrop(t *testing.T) {
 	purge := func(t *testing.T, stream jetstream.Stream) {
 		if err := stream.Purge(t.Context()); err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestWhatWasDroppedUnreadIsAGap(t *testing.T) {
 	}
 }
 
-func TestAReaderThatTrimmingOvertakesIsTold(t *testing.T) {
+func TestTailReportsGapWhenTrimOvertakesReader(t *testing.T) {
 	n := caddytest.StartNATS(t)
 	l, _ := openLog(t, Broker{URLs: []string{n.URL}})
 	l.config.MaxMsgs = 100
@@ -142,7 +142,7 @@ func TestAReaderThatTrimmingOvertakesIsTold(t *testing.T) {
 	}
 }
 
-func TestAConsumerThatFailsIsNoticed(t *testing.T) {
+func TestTailNoticesFailedConsumer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		spoil func(jetstream.Stream, string) error

@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/internal/client"
 )
 
-func TestTheCaddyfileSaysAllThatJSONCan(t *testing.T) {
+func TestCaddyfileSetsAllOptions(t *testing.T) {
 	var fromCaddyfile, fromJSON Broker
 	d := caddyfile.NewTestDispenser(`nats {
 		url nats://a:4222 tls://b
@@ -79,7 +79,7 @@ func TestTheCaddyfileSaysAllThatJSONCan(t *testing.T) {
 	}
 }
 
-func TestWrongOptionsAreRefusedWithFileAndLine(t *testing.T) {
+func TestCaddyfileRefusesInvalidOptionsWithLine(t *testing.T) {
 	for _, test := range []struct {
 		option string
 		line   int
@@ -132,7 +132,7 @@ func TestWrongOptionsAreRefusedWithFileAndLine(t *testing.T) {
 	}
 }
 
-func TestWrongFilesAndPlaceholdersAreRefusedAtLoadTime(t *testing.T) {
+func TestProvisionRefusesInvalidFilesAndPlaceholders(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	write(t, file, secret)
@@ -170,7 +170,7 @@ func TestWrongFilesAndPlaceholdersAreRefusedAtLoadTime(t *testing.T) {
 	}
 }
 
-func TestLogsAreToldApartWithoutSecrets(t *testing.T) {
+func TestTargetNameIdentifiesLogWithoutSecrets(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	newAuthority(t, dir, "ca")
@@ -216,7 +216,7 @@ func TestLogsAreToldApartWithoutSecrets(t *testing.T) {
 		}
 	}
 
-	// What is in the files counts.
+	// The content of the files matters.
 	b := Broker{URLs: servers, TLS: &client.TLS{CA: []string{filepath.Join(dir, "ca.pem")}}}
 	before := of(b).settings
 	newAuthority(t, dir, "ca")
@@ -228,7 +228,7 @@ func TestLogsAreToldApartWithoutSecrets(t *testing.T) {
 	}
 }
 
-func TestTheStreamIsMadeAsTheOptionsSay(t *testing.T) {
+func TestEpochCreatesStreamWithOptions(t *testing.T) {
 	var plain Broker
 	c := plain.streamConfig()
 	if c.Name != "PARKER" || c.Subjects[0] != "parker.>" || c.MaxMsgs != 100_000 || c.MaxAge != time.Hour || c.Replicas != 1 || c.Storage != jetstream.FileStorage {

@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// A process that stops, or has found out that the server is away, does not wait for
-// what it has asked.
-func TestWhatASilentServerWasAskedEndsWithItsContext(t *testing.T) {
+// A process that stops, or that has found the server unreachable, does not wait for
+// answers.
+func TestLogCallsEndWithTheirContextWhenServerIsSilent(t *testing.T) {
 	for name, ask := range map[string]func(context.Context, *log) error{
 		"Append": func(ctx context.Context, l *log) error {
 			return l.Append(ctx, []replica.Entry{{Channel: "a"}})
@@ -35,7 +35,7 @@ func TestWhatASilentServerWasAskedEndsWithItsContext(t *testing.T) {
 			server.Pause()
 			defer server.Resume()
 			begin := time.Now()
-			// Each has some seconds to be answered.
+			// Without the context, each call would wait some seconds for its answer.
 			for range 5 {
 				ctx, end := context.WithCancel(t.Context())
 				time.AfterFunc(200*time.Millisecond, end)

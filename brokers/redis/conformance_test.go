@@ -11,12 +11,12 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	t.Parallel() // most of the time something is waited for
+	t.Parallel() // they mostly wait
 	brokertest.RunShared(t, service)
 }
 
-// service is a server that keeps what it is given, and processes that each reach it by
-// a network of their own.
+// service is a server that keeps its data, and processes that each reach it through a
+// proxy.
 func service(t *testing.T) brokertest.Service {
 	server := caddytest.StartRedis(t, "--appendonly", "yes")
 	return brokertest.Service{

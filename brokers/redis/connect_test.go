@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// tryAll uses all methods of the log.
+// tryAll calls all methods of the log.
 func tryAll(t *testing.T, b *Broker, servers ...*caddytest.Redis) {
 	t.Helper()
 	servers[0].Do(t, "FLUSHALL")
@@ -33,7 +33,7 @@ func tryLog(t *testing.T, l *log, servers ...*caddytest.Redis) {
 	}
 }
 
-// refused asserts that the log cannot be had, for a reason that holds no secret.
+// refused fails the test unless the log cannot be opened and the error has no secret.
 func refused(t *testing.T, b *Broker, reason string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), caddytest.Patience)
@@ -43,13 +43,13 @@ func refused(t *testing.T, b *Broker, reason string) {
 	}
 }
 
-func TestASocketLeadsToTheServer(t *testing.T) {
+func TestLogConnectsThroughSocket(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	tryAll(t, &Broker{URLs: []string{"unix://" + server.Socket}}, server)
 }
 
-func TestAnOlderProtocolIsEnough(t *testing.T) {
+func TestLogWorksWithOlderProtocol(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -59,7 +59,7 @@ func TestAnOlderProtocolIsEnough(t *testing.T) {
 	read(t, l, 0).awaitInStep(t, 1)
 }
 
-func TestAnotherDatabaseIsAnotherLog(t *testing.T) {
+func TestLogIsSeparateInEachDatabase(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	tryAll(t, &Broker{URLs: []string{server.URL + "/3"}}, server)
@@ -70,7 +70,7 @@ func TestAnotherDatabaseIsAnotherLog(t *testing.T) {
 	}
 }
 
-func TestAPasswordOpensTheServer(t *testing.T) {
+func TestLogConnectsWithPassword(t *testing.T) {
 	t.Setenv("PARKER_TEST_PASSWORD", "a secret")
 	server := caddytest.StartRedis(t, "--requirepass", "a secret")
 	tryAll(t, &Broker{URLs: []string{server.URL}, Password: "{env.PARKER_TEST_PASSWORD}"}, server)
@@ -80,8 +80,8 @@ func TestAPasswordOpensTheServer(t *testing.T) {
 	refused(t, &Broker{URLs: []string{server.URL}, Password: "another secret"}, "WRONGPASS")
 }
 
-// A user for parker needs no more than this.
-func TestAUserWithFewRightsIsEnough(t *testing.T) {
+// The user has the permissions that the package documentation lists.
+func TestLogWorksWithDocumentedPermissions(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	server.Do(t, "ACL", "SETUSER", "parker", "on", ">secret", "~parker:*", "&parker:*",
@@ -108,7 +108,7 @@ func TestAUserWithFewRightsIsEnough(t *testing.T) {
 	}
 }
 
-func TestTLSIsSpokenWithBothSidesChecked(t *testing.T) {
+func TestTLSChecksBothSides(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedisTLS(t)
 	whole := client.TLS{CA: []string{server.CA}, Certificate: server.Certificate, Key: server.Key}
@@ -120,14 +120,14 @@ func TestTLSIsSpokenWithBothSidesChecked(t *testing.T) {
 	refused(t, &Broker{URLs: []string{server.URL}, TLS: &noAuthority}, "x509: certificate signed by unknown authority")
 	refused(t, &Broker{URLs: []string{server.URL}}, "x509: certificate signed by unknown authority")
 	noCertificate.Certificate, noCertificate.Key = "", ""
-	refused(t, &Broker{URLs: []string{server.URL}, TLS: &noCertificate}, "") // as a reset, if the alert is overtaken
+	refused(t, &Broker{URLs: []string{server.URL}, TLS: &noCertificate}, "") // it may be a reset that arrives before the alert
 	otherName.ServerName = "example.com"
 	refused(t, &Broker{URLs: []string{server.URL}, TLS: &otherName}, "not example.com")
 	noAuthority.InsecureSkipVerify = true
 	tryAll(t, &Broker{URLs: []string{server.URL}, TLS: &noAuthority}, server)
 }
 
-func TestAServerThatIsAwayIsFoundWhenItIsBack(t *testing.T) {
+func TestLogReconnectsWhenServerIsBack(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -153,7 +153,7 @@ func TestAServerThatIsAwayIsFoundWhenItIsBack(t *testing.T) {
 	r.await(t, 1)
 }
 
-func TestASilentServerIsNoticed(t *testing.T) {
+func TestLogNoticesSilentServer(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -193,7 +193,7 @@ func TestASilentServerIsNoticed(t *testing.T) {
 	r.await(t, 1)
 }
 
-func TestReadingEndsWithItsContextAtOnce(t *testing.T) {
+func TestTailEndsWithItsContextAtOnce(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -211,13 +211,13 @@ func TestReadingEndsWithItsContextAtOnce(t *testing.T) {
 		r.stop()
 		<-r.ended
 	}
-	// To wait for what the server is asked would take some half a second each.
+	// Waiting for an answer would take half a second for each.
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("reading ended %d times in %s", readers, took)
 	}
 }
 
-func TestNothingStaysOfAClosedLog(t *testing.T) {
+func TestLogCloseLeavesNothing(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	connections := func() int { return strings.Count(server.Do(t, "CLIENT", "LIST"), "name=parker") }
@@ -239,7 +239,7 @@ func TestNothingStaysOfAClosedLog(t *testing.T) {
 	l.Close()
 }
 
-func TestAClusterIsOneLog(t *testing.T) {
+func TestLogWorksWithCluster(t *testing.T) {
 	t.Parallel()
 	cluster := caddytest.StartRedisCluster(t, 3)
 	l := open(t, &Broker{URLs: []string{cluster[0].URL, cluster[1].URL}, Cluster: true})
@@ -276,7 +276,7 @@ func TestAClusterIsOneLog(t *testing.T) {
 	}
 }
 
-func TestSentinelsLeadToTheMaster(t *testing.T) {
+func TestLogFindsMasterThroughSentinels(t *testing.T) {
 	t.Parallel()
 	first := caddytest.StartRedis(t)
 	host, port, _ := strings.Cut(first.Address(), ":")
@@ -303,7 +303,7 @@ func TestSentinelsLeadToTheMaster(t *testing.T) {
 }
 
 // A former master that is cut off from the sentinels does not know that it was replaced.
-func TestAMasterThatIsNoneAnyMoreIsLeft(t *testing.T) {
+func TestTailLeavesFormerMaster(t *testing.T) {
 	t.Parallel()
 	first := caddytest.StartRedis(t)
 	host, port, _ := strings.Cut(first.Address(), ":")

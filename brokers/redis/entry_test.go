@@ -12,9 +12,9 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// Whatever an application writes, what is made of it is fit to be sent to clients, and
-// stays the same when it is written again.
-func FuzzEntriesAreReadOrLeftOut(f *testing.F) {
+// Whatever an application writes, the decoded entry can be sent to clients, and is the same
+// after it is encoded and decoded again.
+func FuzzDecodeReadsEntryOrRefusesIt(f *testing.F) {
 	f.Add("rooms/7", `{"a":1}`, "application/json", "news", "17", "0.5", "N1", "3")
 	f.Add("a", "", "text", "\n", "", "0", "", "")
 	f.Add("\x00", "b", "text/html; charset=ü", "\r", "\x7f", "99999999999999999999", "N~1", "-1")
@@ -53,7 +53,7 @@ func compareTexts(a, b string) int {
 	return slices.Compare(first[:], second[:])
 }
 
-func FuzzIDsKeepTheirOrder(f *testing.F) {
+func FuzzIDKeepsOrder(f *testing.F) {
 	f.Add("1700000000000-0", "1700000000000-1")
 	f.Add("5-4194303", "6-0")
 	f.Add("4398046511103-4194303", "18446744073709551615-18446744073709551615")

@@ -74,8 +74,8 @@ type reader struct {
 	mu      sync.Mutex // guards all below
 	entries []replica.Entry
 	floor   uint64
-	batches []int // how many entries each had
-	inStep  int   // how many batches were
+	batches []int // sizes of the batches
+	inStep  int   // number of batches in step
 }
 
 func read(t testing.TB, l *log, after uint64) *reader {
@@ -110,7 +110,7 @@ func (r *reader) read() []replica.Entry {
 	return slices.Clip(r.entries)
 }
 
-// await returns what was read once it is so many entries.
+// await returns the entries once n of them have been read.
 func (r *reader) await(t testing.TB, n int) []replica.Entry {
 	t.Helper()
 	caddytest.Await(t, fmt.Sprintf("%d entries are read", n), func() bool {
@@ -144,7 +144,7 @@ func (r *reader) failIfEnded(t testing.TB) {
 	}
 }
 
-// awaitError returns what reading ends with, within a time.
+// awaitError returns the error with which reading ends, within a time limit.
 func (r *reader) awaitError(t testing.TB, within time.Duration) error {
 	t.Helper()
 	begin := time.Now()

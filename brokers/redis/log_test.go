@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestWhatIsAppendedIsReadInOrderWithAllItHas(t *testing.T) {
+func TestTailReadsEntriesInOrderAndUnchanged(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
@@ -57,7 +57,7 @@ func TestWhatIsAppendedIsReadInOrderWithAllItHas(t *testing.T) {
 	}
 }
 
-func TestReadingGoesOnBehindAnOffset(t *testing.T) {
+func TestTailContinuesAfterOffset(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
@@ -76,7 +76,7 @@ func TestReadingGoesOnBehindAnOffset(t *testing.T) {
 	}
 }
 
-func TestWhileNothingIsAddedItIsSaidEverySecond(t *testing.T) {
+func TestTailReportsEndOfLogEverySecond(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
@@ -91,7 +91,7 @@ func TestWhileNothingIsAddedItIsSaidEverySecond(t *testing.T) {
 
 // Readers skip the marker entry that starts the log, but it tells them that there were no
 // earlier entries.
-func TestTheFloorIsJustBelowWhatIsKept(t *testing.T) {
+func TestTailFloorIsJustBelowFirstEntry(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -133,7 +133,7 @@ func TestTheFloorIsJustBelowWhatIsKept(t *testing.T) {
 	}
 }
 
-func TestWhatWasTrimmedUnreadIsAGap(t *testing.T) {
+func TestTailReportsGapAfterTrim(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -156,7 +156,7 @@ func TestWhatWasTrimmedUnreadIsAGap(t *testing.T) {
 	r.await(t, 1)
 }
 
-func TestAReaderThatTrimmingOvertakesHasAGap(t *testing.T) {
+func TestTailReportsGapWhenTrimOvertakesReader(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -183,7 +183,7 @@ func TestAReaderThatTrimmingOvertakesHasAGap(t *testing.T) {
 	}
 }
 
-func TestALargeLogIsReadWhole(t *testing.T) {
+func TestTailReadsLargeLogCompletely(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
@@ -205,7 +205,7 @@ func TestALargeLogIsReadWhole(t *testing.T) {
 	}
 }
 
-func TestLargeMessagesPass(t *testing.T) {
+func TestLogCarriesLargeMessages(t *testing.T) {
 	t.Parallel()
 	l := openAt(t, caddytest.StartRedis(t))
 	epochOf(t, l)
@@ -231,7 +231,7 @@ func TestLargeMessagesPass(t *testing.T) {
 	}
 }
 
-func TestABatchIsAppendedWholeOrNot(t *testing.T) {
+func TestAppendAddsWholeBatchOrNothing(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -255,7 +255,7 @@ func TestABatchIsAppendedWholeOrNot(t *testing.T) {
 	}
 }
 
-func TestStreamsAreTrimmed(t *testing.T) {
+func TestTailTrimsStream(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	b := &Broker{URLs: []string{server.URL}, HistoryEvents: 1000}
@@ -271,7 +271,7 @@ func TestStreamsAreTrimmed(t *testing.T) {
 	if n := length(); n < 1000 || n > 1200 {
 		t.Errorf("the stream has %d entries", n)
 	}
-	// Those that applications add too much are dropped by readers, and so are old ones.
+	// Readers drop entries beyond the limit that applications have added, and old entries.
 	server.Do(t, "CONFIG", "SET", "stream-node-max-entries", "1")
 	server.Do(t, "DEL", "parker:events:0")
 	for _, at := range []string{"1000-1", "2000-1", "4000000-1"} {

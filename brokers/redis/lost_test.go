@@ -14,9 +14,9 @@ import (
 // noticed is how long a reader may take to notice that the log was replaced.
 const noticed = 10 * time.Second
 
-// A reader waits while the server is emptied. What is added then it must not take for
-// what follows.
-func TestAnEmptiedServerIsNoticed(t *testing.T) {
+// The server is emptied while a reader waits. The reader must not take new entries for a
+// continuation.
+func TestTailNoticesEmptiedServer(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"FLUSHALL", "FLUSHDB"} {
 		server := caddytest.StartRedis(t)
@@ -40,7 +40,7 @@ func TestAnEmptiedServerIsNoticed(t *testing.T) {
 	}
 }
 
-func TestADeletedStreamIsNoticed(t *testing.T) {
+func TestTailNoticesDeletedStream(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -64,7 +64,7 @@ func TestADeletedStreamIsNoticed(t *testing.T) {
 	}
 }
 
-func TestADeletedEpochIsNoticed(t *testing.T) {
+func TestTailNoticesDeletedEpoch(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -80,7 +80,7 @@ func TestADeletedEpochIsNoticed(t *testing.T) {
 	}
 }
 
-func TestARestartWithoutPersistenceIsNoticed(t *testing.T) {
+func TestTailNoticesRestartWithoutPersistence(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -99,7 +99,7 @@ func TestARestartWithoutPersistenceIsNoticed(t *testing.T) {
 	}
 }
 
-func TestARestartThatLosesNothingIsOneMoreConnection(t *testing.T) {
+func TestTailContinuesAfterRestartWithPersistence(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t, "--appendonly", "yes", "--appendfsync", "always")
 	l := openAt(t, server)
@@ -121,7 +121,7 @@ func TestARestartThatLosesNothingIsOneMoreConnection(t *testing.T) {
 
 // Only a reader that has read the lost entries can detect the loss. All readers must be
 // told.
-func TestAServerThatGoesBackInTimeIsNoticedByAll(t *testing.T) {
+func TestTailNoticesServerWithOlderData(t *testing.T) {
 	t.Parallel()
 	for _, then := range [][]string{
 		{"PING"},
@@ -156,7 +156,7 @@ func TestAServerThatGoesBackInTimeIsNoticedByAll(t *testing.T) {
 	}
 }
 
-func TestProcessesThatBeginTheLogAtOnceAgree(t *testing.T) {
+func TestEpochIsOneForProcessesThatBeginLogTogether(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	logs := make([]*log, 8)
@@ -191,7 +191,7 @@ func TestProcessesThatBeginTheLogAtOnceAgree(t *testing.T) {
 	}
 }
 
-func TestWhoComesTooLateDoesNotBeginTheLogAnew(t *testing.T) {
+func TestEpochKeepsLogThatAnotherProcessBegan(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -203,9 +203,9 @@ func TestWhoComesTooLateDoesNotBeginTheLogAnew(t *testing.T) {
 	}
 }
 
-// The server counts on from an ID that somebody gave to an entry, however large. So what
-// is added behind it has no offset, and the log is of no use until the stream is deleted.
-func TestTailRefusesAnIDThatIsNoOffset(t *testing.T) {
+// The server continues from an ID that an application has chosen, however large. Later
+// entries then have no offset, and the log cannot be used until the stream is deleted.
+func TestTailRefusesTooLargeID(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)

@@ -23,7 +23,7 @@ func parse(text string) (*Broker, error) {
 	return b, b.UnmarshalCaddyfile(caddyfile.NewTestDispenser(text))
 }
 
-func TestACaddyfileSaysAllThatJSONCan(t *testing.T) {
+func TestCaddyfileSetsAllOptions(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"redis": `{}`,
@@ -64,7 +64,7 @@ func TestACaddyfileSaysAllThatJSONCan(t *testing.T) {
 	}
 }
 
-func TestOptionsThatMakeNoSenseAreRefusedWithTheirLine(t *testing.T) {
+func TestCaddyfileRefusesInvalidOptionsWithLine(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("p", 65)
 	for options, want := range map[string]string{
@@ -114,7 +114,7 @@ func TestOptionsThatMakeNoSenseAreRefusedWithTheirLine(t *testing.T) {
 	}
 }
 
-func TestWhatCanBeSeenOnlyLaterIsRefusedThen(t *testing.T) {
+func TestProvisionRefusesInvalidOptions(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
@@ -157,7 +157,7 @@ func TestWhatCanBeSeenOnlyLaterIsRefusedThen(t *testing.T) {
 	}
 }
 
-func TestTheSameStreamsHaveOneNameAndNoSecretsInIt(t *testing.T) {
+func TestTargetNameIdentifiesStreamWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	targetOf := func(b Broker) target {
 		t.Helper()
@@ -198,7 +198,7 @@ func TestTheSameStreamsHaveOneNameAndNoSecretsInIt(t *testing.T) {
 	}
 }
 
-func TestABrokerPublishesThroughTheServer(t *testing.T) {
+func TestBrokerPublishesThroughServer(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	b, err := parse("redis {\nurl " + server.URL + "\n}")

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// plain is an entry without what differs from run to run.
+// plain returns an entry without the values that differ from run to run.
 func plain(e replica.Entry) string {
 	if e.Message == nil {
 		return fmt.Sprintf("%q wakes %q %s %q %d", e.Channel, e.ID, e.Lifetime, e.Node, e.Number)
@@ -23,7 +23,7 @@ func plain(e replica.Entry) string {
 	return fmt.Sprintf("%q: %q %s %q %q %s", e.Channel, e.Message.Body, e.Message.ContentType, e.Message.Type, e.ID, e.Lifetime)
 }
 
-func TestApplicationsAddEntriesByThemselves(t *testing.T) {
+func TestTailReadsEntriesOfApplications(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -58,7 +58,7 @@ func watched() (*zap.Logger, *observer.ObservedLogs) {
 	return zap.New(core), logs
 }
 
-func TestEntriesThatMakeNoSenseAreLeftOut(t *testing.T) {
+func TestTailSkipsMalformedEntries(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := openAt(t, server)
@@ -109,7 +109,7 @@ func TestEntriesThatMakeNoSenseAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestApplicationsPublishWithoutTheLog(t *testing.T) {
+func TestListenHearsApplications(t *testing.T) {
 	t.Parallel()
 	server := caddytest.StartRedis(t)
 	l := open(t, &Broker{URLs: []string{server.URL}, Prefix: "[p]*?\\"})
@@ -136,7 +136,7 @@ func TestApplicationsPublishWithoutTheLog(t *testing.T) {
 	}
 }
 
-// listen returns what a log hears, once it does.
+// listen returns the entries that the log hears. It returns once the log listens.
 func listen(t testing.TB, l *log, servers ...*caddytest.Redis) <-chan replica.Entry {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,7 +14,7 @@ import (
 
 func numbered(n int) brokers.Event { return brokers.Event{Channel: fmt.Sprint(n)} }
 
-func TestEventsAreDeliveredOneAtATimeInTheOrderInWhichTheyWereAdded(t *testing.T) {
+func TestQueueDeliversEventsOneAtATimeInOrder(t *testing.T) {
 	const publishers, each = 8, 500
 	var q Queue
 	var order sync.Mutex // guards added, and keeps events in order
@@ -54,7 +54,7 @@ func TestEventsAreDeliveredOneAtATimeInTheOrderInWhichTheyWereAdded(t *testing.T
 
 // A receiver may use the queue, as no lock is held while it runs. An event that it adds is
 // delivered after the queued ones, to the receiver that is set by then.
-func TestWhoReceivesAnEventCanUseTheQueue(t *testing.T) {
+func TestQueueCanBeUsedByReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue
 		var delivered []string
@@ -88,7 +88,7 @@ func TestWhoReceivesAnEventCanUseTheQueue(t *testing.T) {
 }
 
 // Adding an event does not wait for the receiver. Only Await does.
-func TestWhileAnEventIsDeliveredOthersAreAdded(t *testing.T) {
+func TestQueueAddDoesNotWaitForReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue
 		q.Receive(func(brokers.Event) (int, func()) {
@@ -112,7 +112,7 @@ func TestWhileAnEventIsDeliveredOthersAreAdded(t *testing.T) {
 
 // Await returns after its own event and the earlier ones, however many others are added
 // meanwhile.
-func TestWhoDeliversIsNotKeptByWhatComesLater(t *testing.T) {
+func TestQueueAwaitDoesNotWaitForLaterEvents(t *testing.T) {
 	for name, deliver := range map[string]func(*Queue, *Delivery){
 		"Await": func(q *Queue, d *Delivery) { q.Await(d) },
 		"Run":   func(q *Queue, _ *Delivery) { q.Run() },
@@ -151,7 +151,7 @@ func TestWhoDeliversIsNotKeptByWhatComesLater(t *testing.T) {
 }
 
 // The remaining work for an event delays no other event, but Await waits for it.
-func TestWhatIsLeftToDoForAnEventKeepsNoOther(t *testing.T) {
+func TestQueueRestDelaysNoOtherEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue
 		q.Receive(func(e brokers.Event) (int, func()) {
@@ -171,7 +171,7 @@ func TestWhatIsLeftToDoForAnEventKeepsNoOther(t *testing.T) {
 	})
 }
 
-func TestWithoutAReceiverEventsGoNowhere(t *testing.T) {
+func TestQueueDropsEventsWithoutReceiver(t *testing.T) {
 	var q Queue
 	if released := q.Await(q.Add(numbered(1))); released != 0 {
 		t.Errorf("%d were released", released)

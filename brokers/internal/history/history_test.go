@@ -15,7 +15,7 @@ import (
 
 var roomy = brokers.History{Events: 100, MaxAge: time.Hour, MaxBytes: 1_000_000}
 
-// remembering is a history with the lock that its owner must hold.
+// remembering is a history with its owner's lock.
 type remembering struct {
 	mu sync.Mutex
 	*History
@@ -63,7 +63,7 @@ func offsets(events []brokers.Event) (offsets []uint64) {
 }
 
 // The offsets of a channel have gaps, as other channels and logs use offsets as well.
-func TestOffsetsNeedNotFollowEachOther(t *testing.T) {
+func TestHistoryAllowsGapsBetweenOffsets(t *testing.T) {
 	h := newHistory(roomy)
 	for _, offset := range []uint64{3, 1 << 40, 1<<40 + 7, math.MaxUint64} {
 		h.add(offset, "a", fmt.Sprint(offset))
@@ -75,7 +75,7 @@ func TestOffsetsNeedNotFollowEachOther(t *testing.T) {
 	h.check(t, math.MaxUint64, "a", 9, true)
 }
 
-func TestWhatWasForgottenAtOnceIsMissing(t *testing.T) {
+func TestHistoryIsIncompleteAfterEventThatIsNotKept(t *testing.T) {
 	h := newHistory(roomy)
 	h.add(5, "a", "x")
 	h.add(6, "b", "")
@@ -101,7 +101,7 @@ func TestWhatWasForgottenAtOnceIsMissing(t *testing.T) {
 }
 
 // An event that was forgotten at once must not leave a timer that fails.
-func TestTimePassesForAnEmptyHistoryToo(t *testing.T) {
+func TestHistoryTimerWorksWhileEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHistory(roomy)
 		h.add(1, "a", "x")

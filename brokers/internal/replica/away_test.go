@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
+func TestReplicaStartsWithoutServer(t *testing.T) {
 	for name, is := range map[string]condition{"cut": cut, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
 				p.checkEvents(t, own, []string{"a"}, "wake-up")
 				other.publish(t, say("a", "2"))
 
-				p.set(func() { p.latency = 30 * time.Millisecond }) // some time passes until 1 is sent
+				p.set(func() { p.latency = 30 * time.Millisecond }) // it takes some time to send 1
 				p.turn(open)
 				for range 5000 {
 					if len(p.member.Received()) == 1 {
@@ -62,7 +62,7 @@ func TestAProcessStartsThoughTheServerIsAway(t *testing.T) {
 	}
 }
 
-func TestPublishWhileTheServerIsAwayWakesHereAndIsAnEventLater(t *testing.T) {
+func TestPublishWakesRequestsAtOnceAndBecomesEventLater(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -101,7 +101,7 @@ func TestPublishWhileTheServerIsAwayWakesHereAndIsAnEventLater(t *testing.T) {
 	})
 }
 
-func TestASilentServerCountsAsAwayAfterASecond(t *testing.T) {
+func TestPublishTreatsSilentServerAsUnreachable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -131,7 +131,7 @@ func TestASilentServerCountsAsAwayAfterASecond(t *testing.T) {
 	})
 }
 
-func TestASilentServerIsNoticedThoughNobodyPublishes(t *testing.T) {
+func TestReplicaNoticesSilentServerWithoutPublish(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)
@@ -148,9 +148,8 @@ func TestASilentServerIsNoticedThoughNobodyPublishes(t *testing.T) {
 	})
 }
 
-// TestAServerThatTakesNothingCountsAsAway: it can be read, and refuses what is to be
-// added, as one does that is full, or a copy of another.
-func TestAServerThatTakesNothingCountsAsAway(t *testing.T) {
+// A server that is full, or a read-only copy of another, can be read but refuses entries.
+func TestReplicaTreatsReadOnlyServerAsUnreachable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -186,7 +185,7 @@ func TestAServerThatTakesNothingCountsAsAway(t *testing.T) {
 	})
 }
 
-func TestNothingIsLostWhereverReadingFails(t *testing.T) {
+func TestReplicaLosesNothingWhereverReadingFails(t *testing.T) {
 	const entries = 12
 	for fails := range entries + 1 {
 		t.Run(fmt.Sprint(fails), func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-func TestAProcessEndsAtOnceWhateverTheServerDoes(t *testing.T) {
+func TestReplicaEndsAtOnceWhateverTheServerDoes(t *testing.T) {
 	for name, is := range map[string]condition{"open": open, "cut": cut, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestReplicaPassesOnAtItsEndWhatTheServerHasNotAnswered(t *testing.T) {
 	})
 }
 
-// What the server has read is in the log, and the other processes get it.
+// The server is reachable but slow.
 func TestReplicaDrainsItsOutboxAtItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()

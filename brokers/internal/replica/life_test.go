@@ -12,9 +12,9 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-// TestTheCopyGoesOnFromOneConfigurationToTheNext: the position, the history, and what
-// waits for the server, until the last has left.
-func TestTheCopyGoesOnFromOneConfigurationToTheNext(t *testing.T) {
+// The position, the history and the unsent entries survive until the last configuration
+// has left.
+func TestReplicaSurvivesReload(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := &process{link: newLink(s)}
@@ -55,7 +55,7 @@ func TestTheCopyGoesOnFromOneConfigurationToTheNext(t *testing.T) {
 	})
 }
 
-func TestOtherSettingsMakeTheConnectionsAnew(t *testing.T) {
+func TestReplicaReconnectsWithOtherSettings(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -77,7 +77,7 @@ func TestOtherSettingsMakeTheConnectionsAnew(t *testing.T) {
 	})
 }
 
-func TestOtherLimitsAreInForceAtOnce(t *testing.T) {
+func TestStartAppliesLimitsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)
@@ -102,7 +102,7 @@ func TestOtherLimitsAreInForceAtOnce(t *testing.T) {
 	})
 }
 
-// listening is a link by which applications can publish what is not kept.
+// listening is a link that also implements [Listener].
 type listening struct {
 	*link
 	heard chan Entry
@@ -122,7 +122,7 @@ func (l *listening) Listen(ctx context.Context, receive func(Entry)) error {
 	}
 }
 
-func TestWhatIsPublishedWithoutTheLogComesToThoseWhoWaitNow(t *testing.T) {
+func TestListenDeliversOnlyToWaitingRequests(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &process{link: newLink(newServer())}
 		source, heard := p.source(""), make(chan Entry)
@@ -135,7 +135,7 @@ func TestWhatIsPublishedWithoutTheLogComesToThoseWhoWaitNow(t *testing.T) {
 			select {
 			case heard <- e:
 			case <-time.After(time.Minute):
-				t.Fatal("nobody listens")
+				t.Fatal("the replica does not listen")
 			}
 			synctest.Wait()
 		}
@@ -143,7 +143,7 @@ func TestWhatIsPublishedWithoutTheLogComesToThoseWhoWaitNow(t *testing.T) {
 			publish(Entry{Channel: "a", Message: &brokers.Message{Body: []byte(text)}})
 		}
 		publish(Entry{Channel: "a"})
-		publish(Entry{}) // then it begins again
+		publish(Entry{}) // listening fails and begins again
 		publish(Entry{Channel: "a", Message: &brokers.Message{Body: []byte("4")}})
 		if c.Take(9); !slices.Equal(c.Heard(), []string{"1", "2", "3", "4"}) || c.Misled() != 0 {
 			t.Errorf("a client heard %q", c.Heard())

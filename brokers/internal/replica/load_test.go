@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-func TestAProcessThatJoinsLateHasTheHistory(t *testing.T) {
+func TestReplicaThatJoinsLateHasHistory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)
@@ -20,7 +20,7 @@ func TestAProcessThatJoinsLateHasTheHistory(t *testing.T) {
 		}
 		s.trim(12)
 		late := join(t, s)
-		late.checkReceived(t) // to those who wait there it is no news
+		late.checkReceived(t) // history is not delivered to waiting requests
 		late.checkLost(t, brokers.Position{Epoch: "epoch1", Offset: 7}, "a")
 		after := brokers.Position{Epoch: "epoch1", Offset: 8}
 		if last := late.checkEvents(t, after, []string{"a", "b"}, "4", "5", "6", "7", "8", "9", "wake-up"); last != p.Position() {
@@ -35,8 +35,8 @@ func TestAProcessThatJoinsLateHasTheHistory(t *testing.T) {
 	})
 }
 
-// TestALogIsReadWholeHoweverLongItTakes: to be at work is not to be silent.
-func TestALogIsReadWholeHoweverLongItTakes(t *testing.T) {
+// A server that sends batches is not silent, however long the whole log takes.
+func TestReplicaReadsWholeLogHoweverLongItTakes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		for i := range 600 {
@@ -57,9 +57,8 @@ func TestALogIsReadWholeHoweverLongItTakes(t *testing.T) {
 	})
 }
 
-// TestHowLongAnEventIsRememberedBeginsWhenItWasAdded, for a process that reads it
-// later.
-func TestHowLongAnEventIsRememberedBeginsWhenItWasAdded(t *testing.T) {
+// A process that reads an entry late remembers it for the rest of its lifetime.
+func TestReplicaCountsLifetimeFromAppend(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)
@@ -98,9 +97,9 @@ func TestHowLongAnEventIsRememberedBeginsWhenItWasAdded(t *testing.T) {
 	})
 }
 
-// TestAClockThatIsWrongTakesNothingFromWhatIsJustAdded: of what a process reads as it
-// comes, it knows the age.
-func TestAClockThatIsWrongTakesNothingFromWhatIsJustAdded(t *testing.T) {
+// A process that is up to date reads each entry when it is added, so the entry's age is
+// zero, whatever the server's clock says.
+func TestReplicaIgnoresServerClockForNewEntries(t *testing.T) {
 	for _, clock := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
 		t.Run(clock.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -121,7 +120,7 @@ func TestAClockThatIsWrongTakesNothingFromWhatIsJustAdded(t *testing.T) {
 	}
 }
 
-func TestWhatApplicationsAddIsAnEventLikeAnyOther(t *testing.T) {
+func TestReplicaTreatsEntriesOfApplicationsAsEvents(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)

@@ -11,9 +11,8 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-// TestWhoMissesWhatTheLogHasDroppedIsTold: a process was away for longer than the log
-// goes back.
-func TestWhoMissesWhatTheLogHasDroppedIsTold(t *testing.T) {
+// A process was away while the log dropped entries that it had not read.
+func TestReplicaReportsLossOfDroppedEntries(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -41,9 +40,8 @@ func TestWhoMissesWhatTheLogHasDroppedIsTold(t *testing.T) {
 	})
 }
 
-// TestWhatALogDroppedThatWasEmptyAtFirstIsTold: the process has read nothing of it
-// yet, and so has no offset from which it could miss anything.
-func TestWhatALogDroppedThatWasEmptyAtFirstIsTold(t *testing.T) {
+// A process that has read no entry yet has no offset from which to detect a gap.
+func TestReplicaReportsLossOfEntriesDroppedSinceEmptyLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -62,7 +60,7 @@ func TestWhatALogDroppedThatWasEmptyAtFirstIsTold(t *testing.T) {
 	})
 }
 
-func TestAnEmptyLogThatIsReadAgainHasLostNothing(t *testing.T) {
+func TestReplicaReportsNoLossOfEmptyLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -75,9 +73,9 @@ func TestAnEmptyLogThatIsReadAgainHasLostNothing(t *testing.T) {
 	})
 }
 
-// TestALogThatWasEmptiedIsANewOne: positions of before are of no use, everybody is
-// told, and what waited for the server comes to all.
-func TestALogThatWasEmptiedIsANewOne(t *testing.T) {
+// Earlier positions become invalid, all requests are told of the loss, and all processes
+// receive the unsent entries.
+func TestReplicaStartsNewLogAfterEmptying(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -110,9 +108,9 @@ func TestALogThatWasEmptiedIsANewOne(t *testing.T) {
 	})
 }
 
-// TestWhatWaitsForANewLogIsHeardOnceThere, by a client that was told where to go on from
-// while the message was on its way to the new log.
-func TestWhatWaitsForANewLogIsHeardOnceThere(t *testing.T) {
+// A client was told of the loss, and given its next position, while the message was being
+// sent to the new log.
+func TestReplicaDeliversQueuedEventOnceInNewLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)
@@ -141,9 +139,8 @@ func TestWhatWaitsForANewLogIsHeardOnceThere(t *testing.T) {
 	})
 }
 
-// TestALogThatDropsAllTheTimeIsReadInPeace: it drops what a process is just reading,
-// again and again.
-func TestALogThatDropsAllTheTimeIsReadInPeace(t *testing.T) {
+// Again and again, the log drops entries while a process reads them.
+func TestReplicaKeepsUpWithLogThatDropsAllTheTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)

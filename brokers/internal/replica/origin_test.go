@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestANodeAndItsNumberComeTogether(t *testing.T) {
+func TestParseNumberNeedsNodeAndNumber(t *testing.T) {
 	for _, c := range []struct {
 		node, text string
 		want       uint64

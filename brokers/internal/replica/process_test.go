@@ -26,8 +26,7 @@ type process struct {
 	member *brokertest.Member
 }
 
-// join begins a process, which ends with the test unless it leaves before. Its
-// link is as it should be when it begins.
+// join starts a process that ends with the test. The changes are made to its link first.
 func join(t *testing.T, s *server, change ...func(*link)) *process {
 	t.Helper()
 	p := &process{link: newLink(s)}
@@ -43,7 +42,8 @@ func join(t *testing.T, s *server, change ...func(*link)) *process {
 	return p
 }
 
-// start starts the process for the first time. It is known by then what came at once.
+// start starts the process for the first time. When it returns, the process has received
+// everything that arrives without delay.
 func (p *process) start(t *testing.T, source Source) {
 	t.Helper()
 	p.Broker = p.joined(t, source)
@@ -52,7 +52,8 @@ func (p *process) start(t *testing.T, source Source) {
 	synctest.Wait()
 }
 
-// configured is the process's broker as a configuration with these settings has it.
+// configured returns the broker of another configuration of the process, with the given
+// settings.
 func (p *process) configured(t *testing.T, settings string) *Broker {
 	t.Helper()
 	return p.joined(t, p.source(settings))
@@ -104,13 +105,13 @@ func (p *process) publish(t *testing.T, publication brokers.Publication) brokers
 	return published
 }
 
-// checkReceived wants the process to have received these, after the news that it
-// begins with.
+// checkReceived fails the test unless the process has received these events, after the
+// loss that it reports when it starts.
 func (p *process) checkReceived(t *testing.T, want ...string) {
 	t.Helper()
 	got := p.texts()
 	if len(got) == 0 || got[0] != "lost" {
-		t.Errorf("received %q, want it to begin with the news that the log is known", got)
+		t.Errorf("received %q, want it to begin with a loss", got)
 		return
 	}
 	if !slices.Equal(got[1:], want) {

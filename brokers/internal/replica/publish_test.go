@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-func TestAllProcessesReceiveAllEventsInOneOrder(t *testing.T) {
+func TestReplicasReceiveAllEventsInOneOrder(t *testing.T) {
 	bubble(t, inOneOrder)
 }
 
@@ -57,13 +57,13 @@ func onChannel(p *process, channel string) (texts []string) {
 	return texts
 }
 
-func TestAPublishReturnsWhenItsEventHasReleasedWhomItReleases(t *testing.T) {
+func TestPublishReturnsAfterItsEventHasReleasedRequests(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s, func(l *link) { l.latency = 20 * time.Millisecond }), join(t, s)
 		for n := range uint64(3) {
 			published := p.publish(t, say("a", fmt.Sprint(n)))
-			// The event that says that the log is known was the first.
+			// The first event reports that the log is known.
 			want := brokers.Published{Position: brokers.Position{Epoch: "epoch1", Offset: n + 1}, Released: int(n) + 2}
 			if published != want {
 				t.Errorf("publishing returned %+v, want %+v", published, want)
@@ -77,9 +77,9 @@ func TestAPublishReturnsWhenItsEventHasReleasedWhomItReleases(t *testing.T) {
 	})
 }
 
-// TestWhatFailsToBeAddedComesOnce: whatever became of an entry that the server did
-// not confirm, all processes receive it once, and those of a process in its order.
-func TestWhatFailsToBeAddedComesOnce(t *testing.T) {
+// Whether or not an unconfirmed entry was added, all processes receive it once, and the
+// entries of one process in order.
+func TestPublishDeliversEventOnceAlthoughAppendFails(t *testing.T) {
 	for name, fail := range map[string]func(entries []Entry) verdict{
 		"though it was added":    func(e []Entry) verdict { return verdict{add: e, err: errCut} },
 		"and was not added":      func([]Entry) verdict { return verdict{err: errCut} },
@@ -120,8 +120,8 @@ func TestWhatFailsToBeAddedComesOnce(t *testing.T) {
 	}
 }
 
-// publishAtOnce publishes messages that are numbered from 0, so that they wait
-// together, in this order.
+// publishAtOnce publishes n messages, numbered from 0. They wait in the outbox together,
+// in this order.
 func (p *process) publishAtOnce(t *testing.T, n int) {
 	var publishing sync.WaitGroup
 	p.set(func() { p.latency = 10 * time.Millisecond })
@@ -139,7 +139,7 @@ func numbersTo(n int) (texts []string) {
 	return texts
 }
 
-func TestWhatTheServerRefusesIsGivenUpAndNothingElse(t *testing.T) {
+func TestPublishFailsOnlyForRefusedEntry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -172,7 +172,7 @@ func TestWhatTheServerRefusesIsGivenUpAndNothingElse(t *testing.T) {
 	})
 }
 
-func TestAnIDIsOneEventHoweverManyPublishIt(t *testing.T) {
+func TestPublishCreatesOneEventForOneID(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		processes := []*process{join(t, s), join(t, s), join(t, s)}
@@ -215,7 +215,7 @@ func TestAnIDIsOneEventHoweverManyPublishIt(t *testing.T) {
 	})
 }
 
-func TestWhileTheServerIsAwayAnIDIsOneEventToo(t *testing.T) {
+func TestPublishCreatesOneEventForOneIDWhileServerIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -237,7 +237,7 @@ func TestWhileTheServerIsAwayAnIDIsOneEventToo(t *testing.T) {
 	})
 }
 
-func TestOfWakeUpsThatWaitOneOnEachChannelStands(t *testing.T) {
+func TestOutboxKeepsOneWakeUpOfEachChannel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -262,7 +262,7 @@ func TestOfWakeUpsThatWaitOneOnEachChannelStands(t *testing.T) {
 		settle()
 		other.checkReceived(t, "first", "wake-up", "wake-up", "last", "after")
 
-		// They leave nothing by which what comes late would be taken for what comes twice.
+		// No numbers are missing, which readers would have to remember.
 		failed := false
 		p.set(func() {
 			p.adding = func(entries []Entry) verdict {
@@ -281,8 +281,8 @@ func TestOfWakeUpsThatWaitOneOnEachChannelStands(t *testing.T) {
 	})
 }
 
-// TestAWakeUpOnItsWayStandsForNoOther: it may have been read before the other came.
-func TestAWakeUpOnItsWayStandsForNoOther(t *testing.T) {
+// Other processes may have received the wake-up that is being sent before the later write.
+func TestOutboxKeepsWakeUpAfterOneThatIsBeingSent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := join(t, newServer())
 		p.turn(cut)
@@ -292,15 +292,15 @@ func TestAWakeUpOnItsWayStandsForNoOther(t *testing.T) {
 			p.adding = func(entries []Entry) verdict { return verdict{add: entries, late: 4500 * time.Millisecond} }
 		})
 		p.turn(open)
-		time.Sleep(3 * time.Second) // by now it was sent
+		time.Sleep(3 * time.Second) // it has been sent by then
 		p.publish(t, wake("a"))
 		settle()
 		p.checkReceived(t, "wake-up", "wake-up", "wake-up", "wake-up")
 	})
 }
 
-// TestAWakeUpThatMayBeInTheLogStandsForNoOther: others have looked already, for that one.
-func TestAWakeUpThatMayBeInTheLogStandsForNoOther(t *testing.T) {
+// Other processes may have received the earlier wake-up, and asked before the later write.
+func TestOutboxKeepsWakeUpAfterOneThatMayBeInLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -318,8 +318,8 @@ func TestAWakeUpThatMayBeInTheLogStandsForNoOther(t *testing.T) {
 	})
 }
 
-// TestWhatCameToTheLogIsNotSentAgain, though nobody said so: it is read first.
-func TestWhatCameToTheLogIsNotSentAgain(t *testing.T) {
+// The server did not confirm the entry. The next session reads it before it sends.
+func TestReplicaDoesNotSendEntryInLogAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)
@@ -342,7 +342,7 @@ func TestWhatCameToTheLogIsNotSentAgain(t *testing.T) {
 	})
 }
 
-func TestOnlySoMuchWaitsForTheServer(t *testing.T) {
+func TestOutboxIsLimited(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s, func(l *link) { l.condition = cut })

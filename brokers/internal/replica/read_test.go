@@ -14,9 +14,9 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-// TestAClientOfAProcessThatIsAheadWaitsForTheRest: it got an event at one process,
-// and comes to another that has not read it yet.
-func TestAClientOfAProcessThatIsAheadWaitsForTheRest(t *testing.T) {
+// A client received an event at one process and resumes at another, which has not read it
+// yet.
+func TestEventsWaitsForPositionOfProcessAhead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, slow := join(t, s), join(t, s)
@@ -42,9 +42,9 @@ func TestAClientOfAProcessThatIsAheadWaitsForTheRest(t *testing.T) {
 	})
 }
 
-// TestWhatIsOnItsWayMayBeOlderThanAPosition: that there is no more was found before
-// the event was added, and is heard of after the client came.
-func TestWhatIsOnItsWayMayBeOlderThanAPosition(t *testing.T) {
+// The server reported the end of the log before the event was added. The report arrives
+// after the client.
+func TestEventsWaitsForSecondEndOfLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		other, p := join(t, s), &process{link: newLink(s)}
@@ -61,7 +61,7 @@ func TestWhatIsOnItsWayMayBeOlderThanAPosition(t *testing.T) {
 	})
 }
 
-func TestAPositionThatNoProcessCanHaveGivenIsLost(t *testing.T) {
+func TestEventsReportsInventedPositionAsLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p := join(t, s)
@@ -82,9 +82,8 @@ func TestAPositionThatNoProcessCanHaveGivenIsLost(t *testing.T) {
 	})
 }
 
-// TestPositionsThatAreMadeUpWaitInBoundedNumber: those of clients who come from another
-// process wait for milliseconds, and what is known waits for nothing.
-func TestPositionsThatAreMadeUpWaitInBoundedNumber(t *testing.T) {
+// Invented positions can occupy all waiting places. A known position needs none.
+func TestEventsLimitsWaitingReaders(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := join(t, newServer())
 		known := p.publish(t, say("a", "1")).Position
@@ -122,7 +121,7 @@ func TestPositionsThatAreMadeUpWaitInBoundedNumber(t *testing.T) {
 	})
 }
 
-func TestAClientThatLeavesDoesNotWait(t *testing.T) {
+func TestEventsEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := join(t, newServer())
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -138,9 +137,9 @@ func TestAClientThatLeavesDoesNotWait(t *testing.T) {
 	})
 }
 
-// TestWhileTheServerIsAwayPositionsAreBelieved: what another process has given is
-// known here later, and not given twice then. What was accepted here is given later.
-func TestWhileTheServerIsAwayPositionsAreBelieved(t *testing.T) {
+// A position of another process may cover events that this process reads later, and then
+// does not give again. Accepted publications are given once they are in the log.
+func TestEventsAcceptsPositionsWhileServerIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -171,9 +170,9 @@ func TestWhileTheServerIsAwayPositionsAreBelieved(t *testing.T) {
 	})
 }
 
-// TestWhatCameToTheLogUnnoticedIsHeardOnce: an event came to the log, and to a client at
-// another process, but the process that published it does not know that it came.
-func TestWhatCameToTheLogUnnoticedIsHeardOnce(t *testing.T) {
+// An event is in the log, and a client received it at another process, but the process
+// that published it got no confirmation.
+func TestEventsReturnsUnconfirmedEntryOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		p, other := join(t, s), join(t, s)
@@ -207,9 +206,9 @@ func TestWhatCameToTheLogUnnoticedIsHeardOnce(t *testing.T) {
 	})
 }
 
-// TestPagesWhileTheServerIsAwayEndWithAWakeUp: clients that come learn that something
-// waits for the server, and of all that is in the log before.
-func TestPagesWhileTheServerIsAwayEndWithAWakeUp(t *testing.T) {
+// A client that resumes gets everything in the log, and then a wake-up for the accepted
+// publications.
+func TestEventsEndsWithWakeUpWhileServerIsAway(t *testing.T) {
 	for limit := range 12 {
 		bubble(t, func(t *testing.T) {
 			p := join(t, newServer())
@@ -240,7 +239,7 @@ func TestPagesWhileTheServerIsAwayEndWithAWakeUp(t *testing.T) {
 	}
 }
 
-func TestNewestIsThatOfTheChannels(t *testing.T) {
+func TestNewestReturnsLastPositionOfChannels(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := join(t, newServer())
 		a := p.publish(t, say("a", "1")).Position

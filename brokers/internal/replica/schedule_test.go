@@ -13,19 +13,19 @@ import (
 	"github.com/caddy-parker/parker/brokers/brokertest"
 )
 
-// circumstances are what can happen to some processes, one server and their clients.
+// circumstances selects what can happen to some processes, one server and their clients.
 type circumstances struct {
 	latency   time.Duration // of links, at most
-	away      bool          // links are cut, are silent, and heal
-	partial   bool          // appending fails though a part of the batch was added, or all, or none, or is late
-	unordered bool          // and that part is not its beginning
-	broken    bool          // reading fails at any entry
+	away      bool          // links are cut, fall silent and recover
+	partial   bool          // appending fails although part or all of the batch was added, or is added late
+	unordered bool          // that part may be any part of the batch
+	broken    bool          // reading fails at random entries
 	losses    bool          // the log is trimmed and emptied
-	leaving   bool          // processes end, and others begin
-	ids       bool          // publishers name what they publish, some the same at two processes
+	leaving   bool          // processes end and others start
+	ids       bool          // publishers set IDs, sometimes the same at two processes
 }
 
-// schedule is what does happen, at random.
+// schedule is one random sequence of these.
 type schedule struct {
 	circumstances
 	t          *testing.T
@@ -39,7 +39,6 @@ type schedule struct {
 
 var scheduleChannels = []string{"a", "b", "c"}
 
-// TestSchedules lets everything happen in any order.
 func TestSchedules(t *testing.T) {
 	for name, c := range map[string]circumstances{
 		"healthy":        {latency: 30 * time.Millisecond},
@@ -87,7 +86,7 @@ func (s *schedule) run() {
 	s.check()
 }
 
-// join begins a process, and waits until it knows the log.
+// join starts a process and waits until it has read the log.
 func (s *schedule) join() *process {
 	p := join(s.t, s.server, func(l *link) {
 		random := rand.New(rand.NewPCG(s.random.Uint64(), 2)) // l.mu guards it
@@ -120,12 +119,12 @@ func (s *schedule) members() (members []*brokertest.Member) {
 	return members
 }
 
-// judge decides on what becomes of a batch.
+// judge decides the outcome of appending a batch.
 func (s *schedule) judge(random *rand.Rand, entries []Entry) verdict {
 	switch random.IntN(8) {
-	case 0: // none is added, or some are, or all
+	case 0: // some entries are added, or none, or all
 		return verdict{add: s.part(random, entries), err: errCut}
-	case 1: // they are, but nobody waits for it
+	case 1: // some are added after the caller has given up
 		return verdict{add: s.part(random, entries), late: 6 * time.Second, err: errCut}
 	case 2:
 		return verdict{add: entries, late: time.Duration(random.IntN(3000)) * time.Millisecond}
@@ -145,7 +144,7 @@ func (s *schedule) part(random *rand.Rand, entries []Entry) (part []Entry) {
 	return part
 }
 
-// happen does one thing.
+// happen does one random thing.
 func (s *schedule) happen() {
 	p := s.any()
 	switch n := s.random.IntN(40); {
@@ -164,7 +163,7 @@ func (s *schedule) happen() {
 	}
 }
 
-// replace has another process take the place of one that has nothing to send.
+// replace ends a process that has nothing to send and starts another.
 func (s *schedule) replace(p *process) {
 	s.publishing.Wait()
 	if p.Broker.Health().Waiting > 0 || p.now().condition != open {
@@ -186,7 +185,7 @@ func (s *schedule) publish(p *process) {
 	}
 	message := s.random.IntN(4) > 0
 	s.publishing.Go(func() { s.ledger.Publish(context.Background(), p.member, channel, id, message) })
-	synctest.Wait() // so that this one comes before the next
+	synctest.Wait() // the order of the publications is then known
 }
 
 func (s *schedule) heal() {

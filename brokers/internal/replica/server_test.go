@@ -11,16 +11,16 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-// server is a log in memory, which links connect to.
+// server is a log in memory. Processes connect to it through links.
 type server struct {
 	mu      sync.Mutex // guards all below
 	epoch   int
 	entries []Entry
-	last    uint64 // the offset of the last entry, kept or not
+	last    uint64 // the offset of the last entry, even if it was dropped
 	floor   uint64
 	step    uint64        // from one offset to the next
-	clock   time.Duration // how far it is ahead of the processes'
-	changed chan struct{} // closed, and made anew, at each change
+	clock   time.Duration // how far it is ahead of the processes' clocks
+	changed chan struct{} // closed and replaced at each change
 }
 
 func newServer() *server {
@@ -86,16 +86,15 @@ type link struct {
 
 	mu        sync.Mutex // guards all below
 	condition condition
-	turned    chan struct{} // closed, and made anew, when the condition changes
-	latency   time.Duration // of what is asked, and again of what is read
-	batch     int           // what is read at a time, at most
-	opened    int           // how often a client was made
-	appended  int           // how often something was to be added
-	epoch     int           // the last that was named here
+	turned    chan struct{} // closed and replaced when the condition changes
+	latency   time.Duration // of each call, and again of each read
+	batch     int           // the most entries in one read
+	opened    int           // how many clients were created
+	appended  int           // how many times Append was called
+	epoch     int           // the last one that Epoch returned
 
-	// adding decides on what becomes of entries that are to be added, reading how
-	// many of those that were read are given before reading fails. They are called with
-	// mu held. Nil: all goes well.
+	// adding decides the outcome of Append, and reading how many of the entries are
+	// returned before reading fails. Both are called with mu held. If nil, nothing fails.
 	adding  func(entries []Entry) verdict
 	reading func(entries []Entry) (given int, err error)
 }
@@ -104,8 +103,8 @@ type condition int
 
 const (
 	open   condition = iota
-	cut              // everything fails at once
-	silent           // nothing is answered
+	cut              // each call fails at once
+	silent           // no call is answered
 )
 
 // verdict is the outcome of appending entries.
@@ -140,7 +139,7 @@ func (l *link) set(change func()) {
 	change()
 }
 
-// pass waits for the latency, and for an answer if there is none.
+// pass waits for the latency, and while the link is silent.
 func (l *link) pass(ctx context.Context) error {
 	if err := sleep(ctx, l.now().latency); err != nil {
 		return err
@@ -161,7 +160,7 @@ func (l *link) pass(ctx context.Context) error {
 	}
 }
 
-// present is a part of a link's state.
+// present is a copy of a link's state.
 type present struct {
 	condition condition
 	turned    chan struct{}
@@ -231,7 +230,7 @@ func (l *link) Append(ctx context.Context, entries []Entry) error {
 // Tail implements [Log].
 func (l *link) Tail(ctx context.Context, after uint64, receive func(Batch)) error {
 	at, first := after, true
-	said := time.Now() // when it was last said that there is no more
+	said := time.Now() // when the end of the log was last reported
 	for {
 		if err := l.pass(ctx); err != nil {
 			return err
@@ -279,7 +278,7 @@ func (l *link) Tail(ctx context.Context, after uint64, receive func(Batch)) erro
 	}
 }
 
-// read reads what comes behind an offset.
+// read returns the entries after an offset.
 func (l *link) read(after uint64, fromStart bool) (b Batch, changed chan struct{}, err error) {
 	limit := l.now().batch
 	l.server.mu.Lock()
@@ -307,7 +306,7 @@ func (l *link) read(after uint64, fromStart bool) (b Batch, changed chan struct{
 // Close implements [Log].
 func (l *link) Close() {}
 
-// delayed is a link on which what was read is heard of later.
+// delayed is a link that passes on batches late.
 type delayed struct {
 	*link
 	by time.Duration
