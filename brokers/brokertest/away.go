@@ -118,7 +118,7 @@ func startedAlone(s *suite) {
 	s.awaitMessages([]*Member{there}, 2)
 	s.await("the log that is known", func() bool { return here.Position().Epoch == there.Position().Epoch })
 	if events, complete, err := here.Events(s.Context(), []string{"a"}, own, 9); complete || err != nil {
-		s.Errorf("after a position of before the log was known: %d events, complete %t, %v", len(events), complete, err)
+		s.Errorf("after a position from before the log was known: %d events, complete %t, %v", len(events), complete, err)
 	}
 	s.publish(there, say("a", "3"))
 	s.awaitMessages([]*Member{here}, 2)
@@ -184,7 +184,7 @@ func flushed(s *suite) {
 		s.await("a loss that is told", func() bool { return m.Lost() == lost[i]+1 })
 		for _, position := range []brokers.Position{start, before} {
 			if events, complete := s.read(m, []string{"a"}, position, all); complete {
-				s.Errorf("after %v, of before the loss: %q, complete", position, texts(events))
+				s.Errorf("after %v, from before the loss: %q, complete", position, texts(events))
 			}
 		}
 	}

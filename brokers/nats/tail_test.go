@@ -79,11 +79,11 @@ func TestTailReportsGapAfterDrop(t *testing.T) {
 		drop  func(*testing.T, *log, jetstream.Stream)
 		gap   bool
 	}{
-		"trimmed behind it":     {4, func(t *testing.T, l *log, _ jetstream.Stream) { l.mustAppend(t, wakeUps("a", 11, 15)...) }, true},
+		"trimmed after it":      {4, func(t *testing.T, l *log, _ jetstream.Stream) { l.mustAppend(t, wakeUps("a", 11, 15)...) }, true},
 		"trimmed up to it":      {5, func(t *testing.T, l *log, _ jetstream.Stream) { l.mustAppend(t, wakeUps("a", 11, 15)...) }, false},
-		"purged behind it":      {9, func(t *testing.T, _ *log, stream jetstream.Stream) { purge(t, stream) }, true},
+		"purged after it":       {9, func(t *testing.T, _ *log, stream jetstream.Stream) { purge(t, stream) }, true},
 		"purged up to it":       {10, func(t *testing.T, _ *log, stream jetstream.Stream) { purge(t, stream) }, false},
-		"one deleted behind it": {5, func(t *testing.T, _ *log, stream jetstream.Stream) { stream.DeleteMsg(t.Context(), 7) }, true},
+		"one deleted after it":  {5, func(t *testing.T, _ *log, stream jetstream.Stream) { stream.DeleteMsg(t.Context(), 7) }, true},
 		"one deleted before it": {7, func(t *testing.T, _ *log, stream jetstream.Stream) { stream.DeleteMsg(t.Context(), 6) }, false},
 		"the same deleted":      {7, func(t *testing.T, _ *log, stream jetstream.Stream) { stream.DeleteMsg(t.Context(), 7) }, false},
 	} {

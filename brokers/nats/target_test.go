@@ -128,7 +128,7 @@ func TestCaddyfileRefusesInvalidOptionsWithLine(t *testing.T) {
 		}
 	}
 	if err := new(Broker).UnmarshalCaddyfile(caddyfile.NewTestDispenser("nats nats://a")); err == nil {
-		t.Error("a word behind the name: no error")
+		t.Error("a word after the name: no error")
 	}
 }
 

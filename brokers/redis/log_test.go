@@ -67,10 +67,10 @@ func TestTailContinuesAfterOffset(t *testing.T) {
 		r := read(t, l, from.Offset)
 		r.awaitInStep(t, 1)
 		if got, want := channels(r.read()), channels(all[i+1:]); !slices.Equal(got, want) {
-			t.Errorf("behind %s there is %q instead of %q", from.Channel, got, want)
+			t.Errorf("after %s there is %q instead of %q", from.Channel, got, want)
 		}
 		if r.floor != 0 {
-			t.Errorf("reading behind %s has a floor", from.Channel)
+			t.Errorf("reading after %s has a floor", from.Channel)
 		}
 		r.stop()
 	}

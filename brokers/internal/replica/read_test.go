@@ -37,7 +37,7 @@ func TestEventsWaitsForPositionOfProcessAhead(t *testing.T) {
 		began = time.Now()
 		slow.checkEvents(t, brokers.Position{Epoch: "epoch1"}, []string{"channel0"}, "hello")
 		if time.Since(began) != 0 {
-			t.Error("what is known is not given at once")
+			t.Error("a known position waits")
 		}
 	})
 }
@@ -115,7 +115,7 @@ func TestEventsLimitsWaitingReaders(t *testing.T) {
 			began = time.Now()
 			p.checkLost(t, madeUp(0), "a")
 			if time.Since(began) == 0 {
-				t.Errorf("%s: nobody waits any more, and one that comes cannot", name)
+				t.Errorf("%s: no reader waits any more, but a new one cannot", name)
 			}
 		}
 	})
