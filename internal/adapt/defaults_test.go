@@ -29,7 +29,7 @@ func provisioned(t *testing.T, config string) *hub.App {
 	return app.(*hub.App)
 }
 
-func TestWhatOfTheHistoryIsNotGivenIsTheDefault(t *testing.T) {
+func TestHistoryDefaultsFillIn(t *testing.T) {
 	const age, bytes = caddy.Duration(10 * time.Minute), 100_000_000
 	for config, want := range map[string]hub.History{
 		`{}`:                                  {Events: 100, MaxAge: age, MaxBytes: bytes},
@@ -45,7 +45,7 @@ func TestWhatOfTheHistoryIsNotGivenIsTheDefault(t *testing.T) {
 	}
 }
 
-func TestLimitsBelowZeroAreRefused(t *testing.T) {
+func TestAppRefusesNegativeLimits(t *testing.T) {
 	for _, config := range []string{
 		`{"history": {"events": -1}}`, `{"history": {"max_age": -1}}`, `{"history": {"max_bytes": -1}}`,
 		`{"max_parked": -1}`, `{"max_message": -1}`,

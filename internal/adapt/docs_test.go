@@ -56,7 +56,7 @@ func read(t *testing.T, path string) string {
 // in a list, as far in as its fence does.
 var fenced = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$")
 
-func TestEveryCaddyfileInTheDocsAdapts(t *testing.T) {
+func TestDocsCaddyfilesAdapt(t *testing.T) {
 	for path, page := range pages(t) {
 		for i, block := range fenced.FindAllStringSubmatch(page, -1) {
 			if block[1] != "caddyfile" {
@@ -110,7 +110,7 @@ func firstWord(block string) string {
 // link matches a link of Markdown, with where it leads to.
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-func TestLinksInTheDocsLeadSomewhere(t *testing.T) {
+func TestDocsLinksLeadSomewhere(t *testing.T) {
 	for path, page := range pages(t) {
 		for _, match := range link.FindAllStringSubmatch(withoutCode(page), -1) {
 			target := match[1]
@@ -160,7 +160,7 @@ func anchors(page string) (names []string) {
 	return names
 }
 
-func TestTestsThatTheDocsNameExist(t *testing.T) {
+func TestDocsNameExistingTests(t *testing.T) {
 	sources := sourcesOf(t, "_test.go")
 	for path, page := range pages(t) {
 		for _, test := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(page, -1) {
@@ -171,7 +171,7 @@ func TestTestsThatTheDocsNameExist(t *testing.T) {
 	}
 }
 
-func TestMetricsThatTheDocsNameExist(t *testing.T) {
+func TestDocsNameExistingMetrics(t *testing.T) {
 	exists := metricNames(t)
 	for path, page := range pages(t) {
 		for _, name := range regexp.MustCompile(`\bparker_[a-z]+_[a-z_]+`).FindAllString(page, -1) {

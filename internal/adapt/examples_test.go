@@ -12,9 +12,9 @@ import (
 // shownLines matches what an example's page shows of its Caddyfile.
 var shownLines = regexp.MustCompile(`(?s)<pre class="caddyfile">(.*?)</pre>`)
 
-// TestExamplePagesShowLinesOfTheirCaddyfiles has the lines stand in the Caddyfile in the
+// TestExamplePagesShowTheirCaddyfiles has the lines stand in the Caddyfile in the
 // same order. Others may stand between them, and … stands for the rest of a line.
-func TestExamplePagesShowLinesOfTheirCaddyfiles(t *testing.T) {
+func TestExamplePagesShowTheirCaddyfiles(t *testing.T) {
 	for _, page := range []string{"chat/panel.html", "cgi/site/form.html", "gps-tracker/page.html", "jetty-chat/page.html", "notifications/page.html", "second-factor/login.html", "two-nodes/page.html"} {
 		folder, _, _ := strings.Cut(page, "/")
 		shown := shownLines.FindStringSubmatch(read(t, "examples/"+page))

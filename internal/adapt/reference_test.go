@@ -28,7 +28,7 @@ import (
 // reference is the page that has everything.
 const reference = "docs/reference.md"
 
-func TestTheReferenceHasEveryJSONField(t *testing.T) {
+func TestReferenceHasEveryJSONField(t *testing.T) {
 	page := read(t, reference)
 	for heading, module := range map[string]any{
 		"parker":         parker.Handler{},
@@ -85,7 +85,7 @@ func sectionOf(t *testing.T, page, heading string) string {
 	return section
 }
 
-func TestTheReferenceHasEveryWordOfACaddyfile(t *testing.T) {
+func TestReferenceHasEveryCaddyfileOption(t *testing.T) {
 	page := read(t, reference)
 	for _, c := range []struct{ file, receiver, heading string }{
 		{"caddyfile.go", "Handler", "parker"},
@@ -118,7 +118,7 @@ func TestTheReferenceHasEveryWordOfACaddyfile(t *testing.T) {
 	}
 }
 
-func TestTheReferenceHasTheWordsThatStandForValues(t *testing.T) {
+func TestReferenceHasEveryValueName(t *testing.T) {
 	page := read(t, reference)
 	// They are compared with what was read, so they are found by that.
 	compared := regexp.MustCompile(`d\.Val\(\) [!=]= "(\w+)"|Contains\(values, "(\w+)"\)`)
@@ -220,7 +220,7 @@ func sourcesOf(t *testing.T, suffix string) string {
 	return all.String()
 }
 
-func TestTheReferenceHasEveryMetric(t *testing.T) {
+func TestReferenceHasEveryMetric(t *testing.T) {
 	section := sectionOf(t, read(t, reference), "Metrics")
 	for _, d := range metricDescriptions(t) {
 		row := regexp.MustCompile("(?m)^\\| `" + d.name + "` \\|.*$").FindString(section)
@@ -276,9 +276,9 @@ func metricNames(t *testing.T) (names []string) {
 	return names
 }
 
-// TestTheReferenceHasWhatClientsAndOperatorsSee looks for the texts in the sources by
+// TestReferenceHasEveryFieldAndPlaceholder looks for the texts in the sources by
 // their form.
-func TestTheReferenceHasWhatClientsAndOperatorsSee(t *testing.T) {
+func TestReferenceHasEveryFieldAndPlaceholder(t *testing.T) {
 	page, sources := read(t, reference), sourcesOf(t, ".go")
 	for _, c := range []struct{ what, form, written string }{
 		{"placeholder", `"(http\.parker\.\w+)"`, "`{%s}`"},

@@ -80,7 +80,7 @@ var twoSites = map[string]struct {
 	},
 }
 
-func TestSitesThatWouldHearEachOtherAreRefused(t *testing.T) {
+func TestSitesThatShareChannelsAreRefused(t *testing.T) {
 	for name, test := range twoSites {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := adapt(test.caddyfile)

@@ -15,7 +15,7 @@ func held(lines ...string) *Cookies {
 	return c
 }
 
-func TestAReplayPresentsTheCookiesThatTheClientWouldHaveByNow(t *testing.T) {
+func TestCookiesPresentThoseClientWouldHave(t *testing.T) {
 	for name, test := range map[string]struct {
 		own  []string
 		held []string
@@ -58,7 +58,7 @@ func TestAReplayPresentsTheCookiesThatTheClientWouldHaveByNow(t *testing.T) {
 	}
 }
 
-func TestHeldCookiesTravelUnlessTheAnswerSetsThem(t *testing.T) {
+func TestCookiesGiveHeldUnlessAnswerSetsThem(t *testing.T) {
 	for name, test := range map[string]struct {
 		held, own, want []string
 	}{

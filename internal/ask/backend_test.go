@@ -81,7 +81,7 @@ func send(t *testing.T, keep func(status int, header http.Header, start []byte) 
 func always(int, http.Header, []byte) bool { return true }
 func never(int, http.Header, []byte) bool  { return false }
 
-func TestAnAnswerThatIsKeptLeavesNoTrace(t *testing.T) {
+func TestSendKeepsAnswerWithoutTrace(t *testing.T) {
 	result, client := send(t, always, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Del("Server")
 		w.Header().Add("Via", "1.1 Caddy")
@@ -106,7 +106,7 @@ func TestAnAnswerThatIsKeptLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func TestNewsStreamWithTheHeaderThatTheRouteMade(t *testing.T) {
+func TestSendStreamsNewsWithHeaderOfRoute(t *testing.T) {
 	result, client := send(t, never, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Del("Server")
 		w.Header().Set("Trailer", "X-Sum")
@@ -124,7 +124,7 @@ func TestNewsStreamWithTheHeaderThatTheRouteMade(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatGrowsTooLongStreamsWhole(t *testing.T) {
+func TestSendStreamsTooLongAnswerWhole(t *testing.T) {
 	for name, write := range map[string]func(w http.ResponseWriter, text string){
 		"written": func(w http.ResponseWriter, text string) {
 			for i := range text {
@@ -146,7 +146,7 @@ func TestAnAnswerThatGrowsTooLongStreamsWhole(t *testing.T) {
 	}
 }
 
-func TestAnAnswerStreamsOnOnceItsStartIsNews(t *testing.T) {
+func TestSendStreamsOnceStartIsNews(t *testing.T) {
 	keep := func(_ int, _ http.Header, start []byte) bool { return !bytes.Contains(start, []byte("x")) }
 	result, client := send(t, keep, func(w http.ResponseWriter, _ *http.Request) error {
 		io.WriteString(w, "ab")
@@ -160,7 +160,7 @@ func TestAnAnswerStreamsOnOnceItsStartIsNews(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
+func TestSendStreamsAnswerThatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
 		client := httptest.NewRecorder()
@@ -183,7 +183,7 @@ func TestAnAnswerThatDoesNotEndStreamsWhileItIsSilent(t *testing.T) {
 	})
 }
 
-func TestACompleteAnswerMayTakeLongerToEnd(t *testing.T) {
+func TestSendWaitsLongerForEndOfCompleteAnswer(t *testing.T) {
 	for name, x := range map[string]struct {
 		route    route
 		lingers  int // in multiples of impatience; 0: twice
@@ -229,7 +229,7 @@ func TestACompleteAnswerMayTakeLongerToEnd(t *testing.T) {
 
 // Many answers share one timer. Each that does not end streams at its own time, in whatever
 // order others end.
-func TestEachAnswerStreamsAtItsOwnTime(t *testing.T) {
+func TestSendStreamsEachAnswerAtItsOwnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, apart = 50, 10 * time.Millisecond
 		shared, begin := patience(), time.Now()
@@ -259,7 +259,7 @@ func TestEachAnswerStreamsAtItsOwnTime(t *testing.T) {
 	})
 }
 
-func TestNothingStreamsOfARouteThatHasPanicked(t *testing.T) {
+func TestSendStreamsNothingAfterPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
 		client := httptest.NewRecorder()
@@ -282,7 +282,7 @@ func TestNothingStreamsOfARouteThatHasPanicked(t *testing.T) {
 	})
 }
 
-func TestAnAnswerThatMayNotStreamIsDropped(t *testing.T) {
+func TestSendDropsAnswerThatMayNotStream(t *testing.T) {
 	q, _ := Keep(httptest.NewRequest(http.MethodGet, "/poll", nil), 100)
 	client := httptest.NewRecorder()
 	result := sendTo(t, client, q, route(func(w http.ResponseWriter, _ *http.Request) error {
@@ -298,7 +298,7 @@ func TestAnAnswerThatMayNotStreamIsDropped(t *testing.T) {
 	}
 }
 
-func TestInformationalAnswersPassAndLeaveNoFields(t *testing.T) {
+func TestSendPassesInformationalAnswers(t *testing.T) {
 	var informed []int
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q, _ := Keep(r, 100)
@@ -323,7 +323,7 @@ func TestInformationalAnswersPassAndLeaveNoFields(t *testing.T) {
 	}
 }
 
-func TestARouteThatBreaksOffIsTold(t *testing.T) {
+func TestSendReportsAbortedRoute(t *testing.T) {
 	result, client := send(t, always, func(w http.ResponseWriter, _ *http.Request) error {
 		io.WriteString(w, "[")
 		panic(http.ErrAbortHandler)
@@ -340,7 +340,7 @@ func TestARouteThatBreaksOffIsTold(t *testing.T) {
 	}
 }
 
-func TestAnErrorOfTheRouteIsTold(t *testing.T) {
+func TestSendReportsErrorOfRoute(t *testing.T) {
 	failure := errors.New("no upstream")
 	result, _ := send(t, always, func(http.ResponseWriter, *http.Request) error { return failure })
 	if result.Err != failure || result.Answer != nil || result.Streamed {
@@ -348,7 +348,7 @@ func TestAnErrorOfTheRouteIsTold(t *testing.T) {
 	}
 }
 
-func TestARouteThatWritesNothingAnswers200(t *testing.T) {
+func TestSendTakesSilentRouteFor200(t *testing.T) {
 	result, _ := send(t, always, func(http.ResponseWriter, *http.Request) error { return nil })
 	if result.Answer == nil || result.Answer.Status != 200 {
 		t.Errorf("%+v", result)

@@ -17,7 +17,7 @@ import (
 // routeGroup is the key of the set that Caddy puts into a request's context.
 const routeGroup caddy.CtxKey = "route_group"
 
-func TestARequestIsTheSameAtEachWalk(t *testing.T) {
+func TestRequestIsTheSameAtEachSend(t *testing.T) {
 	vars, groups := map[string]any{"root": "/srv"}, map[string]struct{}{"before": {}}
 	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, vars)
 	ctx = context.WithValue(ctx, routeGroup, groups)
@@ -56,7 +56,7 @@ func TestARequestIsTheSameAtEachWalk(t *testing.T) {
 }
 
 // A connection to the backend may still be opened for an ask that has ended.
-func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
+func TestRequestKeepsVariablesForEarlierSend(t *testing.T) {
 	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{"walk": 0})
 	q, err := Keep(httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx), 100)
 	if err != nil {
@@ -78,7 +78,7 @@ func TestWhatIsLeftOfAWalkReadsItsOwnVariables(t *testing.T) {
 	}
 }
 
-func TestABodyThatCannotBeKeptCanStillBeSent(t *testing.T) {
+func TestKeepPutsBackBodyThatIsTooLong(t *testing.T) {
 	for name, length := range map[string]int64{"declared": 200, "chunked": -1} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Repeat("0123456789", 20)
@@ -105,7 +105,7 @@ func TestABodyThatCannotBeKeptCanStillBeSent(t *testing.T) {
 }
 
 // The next request in the same memory is that of another client.
-func TestADiscardedRequestLeavesNothingBehind(t *testing.T) {
+func TestRequestDiscardClearsAll(t *testing.T) {
 	for range 100 { // which memory is used again is random
 		ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{"user": "alice"})
 		ctx = context.WithValue(ctx, routeGroup, map[string]struct{}{"hers": {}})
@@ -138,7 +138,7 @@ func TestADiscardedRequestLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestARequestThatWasSentAgainIsNotDiscarded(t *testing.T) {
+func TestRequestDiscardKeepsRequestSentAgain(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Cookie", "a=1")
 	q, err := Keep(r, 100)

@@ -25,7 +25,7 @@ func meet(t *testing.T, g *Group) (f *Call, a led) {
 	return join, led{ask, &cancelled}
 }
 
-func TestOneWhoJoinedLeadsAFlightThatIsOverdue(t *testing.T) {
+func TestCallLeadMakesJoinerLeadOverdueCall(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, first := meet(t, g)
 	join, _ := meet(t, g)
@@ -56,7 +56,7 @@ func TestOneWhoJoinedLeadsAFlightThatIsOverdue(t *testing.T) {
 	}
 }
 
-func TestAMemberThatComesLeadsAFlightThatIsOverdue(t *testing.T) {
+func TestJoinOrLeadLeadsOverdueCall(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, first := meet(t, g)
 	first.Overdue()
@@ -73,7 +73,7 @@ func TestAMemberThatComesLeadsAFlightThatIsOverdue(t *testing.T) {
 	}
 }
 
-func TestAFlightEndsWithoutAnAnswerOnlyWhenNobodyAsks(t *testing.T) {
+func TestLeaderGiveUpEndsCallOfLastLeader(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, first := meet(t, g)
 	join, _ := meet(t, g)
@@ -91,7 +91,7 @@ func TestAFlightEndsWithoutAnAnswerOnlyWhenNobodyAsks(t *testing.T) {
 	}
 }
 
-func TestAnAskIsCancelledThatNobodyWaitsFor(t *testing.T) {
+func TestLeaderLeftCancelsAskWithoutJoiners(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, first := meet(t, g)
 	first.Overdue()
@@ -105,7 +105,7 @@ func TestAnAskIsCancelledThatNobodyWaitsFor(t *testing.T) {
 	}
 }
 
-func TestAnAskWhoseAnswerStreamsIsCancelledWhenItsClientLeaves(t *testing.T) {
+func TestLeaderLeftCancelsAskThatStreams(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, ask := meet(t, g)
 	ask.Finish(Alone)
@@ -115,7 +115,7 @@ func TestAnAskWhoseAnswerStreamsIsCancelledWhenItsClientLeaves(t *testing.T) {
 	}
 }
 
-func TestAnEventHasOneThatJoinedLeadASlowFlight(t *testing.T) {
+func TestCallLeadOnEventMakesOneJoinerLeadSlowCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 		meet(t, g)
@@ -141,7 +141,7 @@ func TestAnEventHasOneThatJoinedLeadASlowFlight(t *testing.T) {
 	})
 }
 
-func TestAFailureEndsNoFlightForWhichOthersAsk(t *testing.T) {
+func TestLeaderFinishWithFailureKeepsCallOfOtherLeaders(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, first := meet(t, g)
 	join, _ := meet(t, g)
@@ -158,7 +158,7 @@ func TestAFailureEndsNoFlightForWhichOthersAsk(t *testing.T) {
 	}
 }
 
-func TestAsksWhoseClientsAreGoneAreBounded(t *testing.T) {
+func TestCallBoundsAsksOfClientsThatLeft(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, ask := meet(t, g)
 	meet(t, g) // joins, and waits on

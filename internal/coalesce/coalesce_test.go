@@ -32,7 +32,7 @@ func lead(t *testing.T, g *Group, again bool) *Leader {
 	return f
 }
 
-func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
+func TestJoinOrLeadJoinsCallUnlessEventCame(t *testing.T) {
 	l := lot.New()
 	s := New(l, Options{Count: new(gauge)})
 	g, other := s.Enter(Key{1}, channels), s.Enter(Key{2}, channels)
@@ -54,7 +54,7 @@ func TestWhoMeetsAFlightJoinsItUnlessAnEventCameSince(t *testing.T) {
 	}
 }
 
-func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
+func TestJoinOrLeadServesReplaysUntilNextEvent(t *testing.T) {
 	l := lot.New()
 	g := New(l, Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, true)
@@ -67,7 +67,7 @@ func TestWhatAFlightBroughtServesReplaysUntilTheNextEvent(t *testing.T) {
 	lead(t, g, true)
 }
 
-func TestAnEventDuringAFlightMakesItsResultStale(t *testing.T) {
+func TestLeaderFinishKeepsNoResultAfterEvent(t *testing.T) {
 	l := lot.New()
 	g := New(l, Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, true)
@@ -76,14 +76,14 @@ func TestAnEventDuringAFlightMakesItsResultStale(t *testing.T) {
 	lead(t, g, true)
 }
 
-func TestAResultWithoutAnAnswerServesNobodyElse(t *testing.T) {
+func TestLeaderFinishKeepsNoResultWithoutAnswer(t *testing.T) {
 	g := New(lot.New(), Options{Reuse: time.Hour, Count: new(gauge)}).Enter(Key{}, channels)
 	lead(t, g, true).Finish(Alone)
 	lead(t, g, true).Finish(&Result{Retry: time.Now()})
 	lead(t, g, false)
 }
 
-func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
+func TestGroupReuseServesFirstAsksForItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
 		s := New(l, Options{Reuse: time.Second, Count: new(gauge)})
@@ -123,7 +123,7 @@ func TestReuseServesFirstAsksForItsTimeAndOutlivesTheMembers(t *testing.T) {
 	})
 }
 
-func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
+func TestGroupWithoutMembersKeepsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
 		s := New(l, Options{Reuse: time.Second, Count: new(gauge)})
@@ -144,13 +144,13 @@ func TestNothingIsKeptForAGroupThatAllHaveLeft(t *testing.T) {
 	})
 }
 
-func TestNewsAreNotReused(t *testing.T) {
+func TestGroupReuseIgnoresNews(t *testing.T) {
 	g := New(lot.New(), Options{Reuse: time.Hour, Count: new(gauge)}).Enter(Key{}, channels)
 	lead(t, g, false).Finish(news())
 	lead(t, g, false)
 }
 
-func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
+func TestLeaderLeftKeepsAskWithJoiners(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	cancelled := 0
 	_, _, f := g.JoinOrLead(false, func() { cancelled++ })
@@ -166,7 +166,7 @@ func TestAFlightGoesOnWhileAnybodyWaitsForIt(t *testing.T) {
 	lead(t, g, false) // nobody joins what is cancelled
 }
 
-func TestALeaderThatIsAloneClosesItsFlight(t *testing.T) {
+func TestLeaderAloneClosesCall(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, false)
 	g.JoinOrLead(false, func() {})
@@ -181,7 +181,7 @@ func TestALeaderThatIsAloneClosesItsFlight(t *testing.T) {
 	lead(t, g, false)
 }
 
-func TestVaryTellsWhomAnAnswerSuits(t *testing.T) {
+func TestResultMatchesByVary(t *testing.T) {
 	of := func(header http.Header) func(string) []string {
 		return func(name string) []string { return header[name] }
 	}
@@ -196,7 +196,7 @@ func TestVaryTellsWhomAnAnswerSuits(t *testing.T) {
 	}
 }
 
-func TestTheTickWakesOneAndHasItAsk(t *testing.T) {
+func TestGroupTickWakesOneMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lot.New()
 		s := New(l, Options{Watch: time.Second, Count: new(gauge)})

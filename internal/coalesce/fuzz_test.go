@@ -49,9 +49,9 @@ func FuzzVaried(f *testing.F) {
 	})
 }
 
-// FuzzPartsAreToldApart checks that what a client writes into one part of a key
+// FuzzKeyTellsPartsApart checks that what a client writes into one part of a key
 // never looks like the end of that part and the beginning of the next.
-func FuzzPartsAreToldApart(f *testing.F) {
+func FuzzKeyTellsPartsApart(f *testing.F) {
 	f.Add("a", "bc", "ab", "c")
 	f.Add("", "a", "a", "")
 	f.Add("\x01a", "", "", "\x01a")

@@ -216,7 +216,7 @@ func TestKeyTellsAllRequestsApartByDefault(t *testing.T) {
 	}
 }
 
-func TestKeyOfASharingRuleTellsApartWhatSelectsTheAnswer(t *testing.T) {
+func TestKeyOfSharingRuleTellsSelectingFieldsApart(t *testing.T) {
 	for name, rule := range map[string]Rule{
 		"public": RuleOf(nil, true),
 		"values": RuleOf([]string{"{http.request.header.X-Team}", "{http.request.cookie.session}"}, false),
@@ -257,7 +257,7 @@ func TestKeyOfValuesTellsThemApart(t *testing.T) {
 }
 
 // An unknown value may hide what requests differ in: not even the same request shares.
-func TestKeyOfAVariableThatCannotBeComparedIsNobodyElses(t *testing.T) {
+func TestKeyOfIncomparableVariableIsUnique(t *testing.T) {
 	request := told["an unknown type"]
 	if key := request.key(t, Rule{}); key == request.key(t, Rule{}) {
 		t.Error("two requests have one key")

@@ -77,7 +77,7 @@ func (s *lookers) write() (looks int) {
 	return looks
 }
 
-func TestGroupsLookAgainThreeTimesAfterAWakeUpInVain(t *testing.T) {
+func TestGroupsLookAgainThreeTimesAfterVainWakeUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLookers(5)
 		if looks := s.write(); looks != 15 {
@@ -90,7 +90,7 @@ func TestGroupsLookAgainThreeTimesAfterAWakeUpInVain(t *testing.T) {
 	})
 }
 
-func TestWhereAllGroupsFindNewsAllLook(t *testing.T) {
+func TestGroupFoundMakesMoreGroupsLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLookers(1000)
 		for _, k := range s.all {
@@ -102,7 +102,7 @@ func TestWhereAllGroupsFindNewsAllLook(t *testing.T) {
 	})
 }
 
-func TestLooksAreBoundedForEachEventAndFade(t *testing.T) {
+func TestGroupsLooksAreBoundedAndFade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLookers(1000)
 		for i := range fadeAfter {
@@ -138,7 +138,7 @@ func TestLooksAreBoundedForEachEventAndFade(t *testing.T) {
 	})
 }
 
-func TestAnotherEventEndsWhatIsLookedAt(t *testing.T) {
+func TestGroupsLookEndsAtNextEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLookers(1)
 		k := s.all[0]
@@ -167,7 +167,7 @@ func TestAnotherEventEndsWhatIsLookedAt(t *testing.T) {
 	})
 }
 
-func TestAFirstAskLooksAgainOnlyRightAfterAnEvent(t *testing.T) {
+func TestGroupParkedLooksAgainAfterFirstAskNearEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLookers(1)
 		k := s.all[0]

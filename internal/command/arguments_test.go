@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTheAddressOfTheAdminAPIMayBeAURL(t *testing.T) {
+func TestCommandAcceptsAdminAddressAsURL(t *testing.T) {
 	for given, want := range map[string]string{
 		"localhost:2019":         "localhost:2019",
 		"http://localhost:2019":  "localhost:2019",

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-parker/parker/internal/status"
 )
 
-func TestTheTableReadsWell(t *testing.T) {
+func TestTableShowsStatus(t *testing.T) {
 	f := figures{address: "localhost:2019", now: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), trouble: errors.New("gone")}
 	f.past = []status.Sample{{Requests: 240, Asks: 1, Saved: 3}, {Requests: 300, Streams: 10, Asks: 9, Saved: 87}}
 	f.newest = status.Now{
@@ -58,7 +58,7 @@ func TestWaitedPerAskDividesTheTimeOfClientsByAsks(t *testing.T) {
 	}
 }
 
-func TestTheScreenIsGivenBackAsItWas(t *testing.T) {
+func TestScreenIsRestored(t *testing.T) {
 	var out bytes.Buffer
 	s := screen{terminal: -1, out: &out}
 	s.close()

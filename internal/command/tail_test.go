@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/internal/eventstream"
 )
 
-func TestAnEventIsPrintedOnALineOfItsOwn(t *testing.T) {
+func TestTailPrintsEventOnOneLine(t *testing.T) {
 	for _, c := range []struct {
 		event eventstream.Event
 		want  string
@@ -26,7 +26,7 @@ func TestAnEventIsPrintedOnALineOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestAttemptsComeLaterAndLater(t *testing.T) {
+func TestTailRetriesLaterEachTime(t *testing.T) {
 	for _, c := range []struct {
 		retry    time.Duration
 		failures int
@@ -43,7 +43,7 @@ func TestAttemptsComeLaterAndLater(t *testing.T) {
 	}
 }
 
-func TestWhatParkerDidNotReleaseForNewsIsNone(t *testing.T) {
+func TestTailCountsOnlyReleasesForNews(t *testing.T) {
 	for status, want := range map[string]bool{
 		"":                                   false,
 		"parker; park=0.0; release=none":     false,

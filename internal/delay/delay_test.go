@@ -16,7 +16,7 @@ type thing struct {
 
 func (th *thing) Expired() { th.expired <- time.Since(th.begun) }
 
-func TestQueueTellsEachOwnerOnceWhenItsDelayIsOver(t *testing.T) {
+func TestQueueCallsEachOwnerOnceAfterDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New(time.Second)
 		things := make([]*thing, 100)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestAnEventIsWrittenAsTheSectionSays(t *testing.T) {
+func TestAppendEventWritesAsSpecified(t *testing.T) {
 	for name, test := range map[string]struct {
 		event Event
 		want  string
@@ -43,7 +43,7 @@ func TestAnEventIsWrittenAsTheSectionSays(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoEventIsHeardAsNone(t *testing.T) {
+func TestAppendCommentAndIDMakeNoEvent(t *testing.T) {
 	for name, test := range map[string]struct {
 		stream []byte
 		text   string
@@ -70,7 +70,7 @@ func TestWhatIsNoEventIsHeardAsNone(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllocatedWhereThereIsRoom(t *testing.T) {
+func TestAppendEventAllocatesNothingWithRoom(t *testing.T) {
 	event := Event{"0123456789abcdef-42", "news", []byte("{\n\"a\": 1,\r\n\"b\": 2\r}")}
 	room := make([]byte, 0, 512)
 	if allocations := testing.AllocsPerRun(100, func() {
@@ -82,9 +82,9 @@ func TestNothingIsAllocatedWhereThereIsRoom(t *testing.T) {
 	}
 }
 
-// FuzzWhatGoesInComesOut encodes two events with comments, an ID and a retry field around
+// FuzzAppendEventIsReadBack encodes two events with comments, an ID and a retry field around
 // them, and parses the result with an independent client.
-func FuzzWhatGoesInComesOut(f *testing.F) {
+func FuzzAppendEventIsReadBack(f *testing.F) {
 	f.Add("e-1", "news", []byte("a\r\nb\rc\n"), " text", uint32(2000))
 	f.Add("1\n\ndata: x", "t\x00\r", []byte("\n\n\r\r\n: data\nid: 7"), "\r\ndata: y\n\n", uint32(0))
 	f.Add("", "message", []byte(""), "", uint32(1<<32-1))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestACommentFitsOnlyBetweenWholeEvents(t *testing.T) {
+func TestFollowerIsBetweenEventsOnly(t *testing.T) {
 	for name, test := range map[string]struct {
 		stream string
 		want   bool
@@ -58,7 +58,7 @@ func TestACommentFitsOnlyBetweenWholeEvents(t *testing.T) {
 	}
 }
 
-func TestOnlyAByteOrderMarkAtTheStartIsTakenOut(t *testing.T) {
+func TestFollowerRemovesByteOrderMarkAtStartOnly(t *testing.T) {
 	for stream, want := range map[string]string{
 		"":                     "",
 		"data: a\n\n":          "data: a\n\n",
@@ -85,9 +85,9 @@ func TestOnlyAByteOrderMarkAtTheStartIsTakenOut(t *testing.T) {
 	}
 }
 
-// FuzzCommentsChangeNoEvent splits a stream into pieces and inserts comments wherever a
+// FuzzFollowerCommentsChangeNoEvent splits a stream into pieces and inserts comments wherever a
 // Follower allows it.
-func FuzzCommentsChangeNoEvent(f *testing.F) {
+func FuzzFollowerCommentsChangeNoEvent(f *testing.F) {
 	f.Add([]byte("\uFEFFdata: a\r\n\r\nid: 1\rdata: b\r\rretry: 3\n\nevent: x\n:\ndata\n\n"), []byte{1, 2, 0, 9, 1})
 	f.Add([]byte("data: a\n\n\uFEFFdata: b\n\nid: 4\n"), []byte{1})
 	f.Add([]byte("\xEF\xBBdata\n\n\r\n\xEF"), []byte{1, 1, 1})

@@ -34,7 +34,7 @@ func readerAfter(lastID string, stream io.Reader) *Reader {
 	return r
 }
 
-func TestAStreamIsReadAsBrowsersDo(t *testing.T) {
+func TestReaderReadsAsBrowsersDo(t *testing.T) {
 	for stream, want := range map[string][]string{
 		"data: a\n\n":                {"0  a"},
 		"\uFEFFdata: a\n\n":          {"0  a"},
@@ -62,7 +62,7 @@ func TestAStreamIsReadAsBrowsersDo(t *testing.T) {
 	}
 }
 
-func TestAStreamSaysWhereAndWhenToComeBack(t *testing.T) {
+func TestReaderReturnsLastEventIDAndRetry(t *testing.T) {
 	r := NewReader(strings.NewReader("retry: 1500\n\nid: 1\ndata: a\n\nid: 2\n\nid: 3\ndata: not whole\n"))
 	told(t, r)
 	if r.LastID != "2" || r.Retry != 1500*time.Millisecond {
@@ -70,7 +70,7 @@ func TestAStreamSaysWhereAndWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestAnEventIsThereAsSoonAsItsLastLineEnds(t *testing.T) {
+func TestReaderReturnsEventAtEndOfLastLine(t *testing.T) {
 	for _, lineEnd := range []string{"\n", "\r\n", "\r"} {
 		reader, writer := io.Pipe()
 		defer writer.Close()
@@ -82,7 +82,7 @@ func TestAnEventIsThereAsSoonAsItsLastLineEnds(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrittenToStreamsIsReadFromThem(t *testing.T) {
+func TestReaderReadsWhatAppendEventWrites(t *testing.T) {
 	want := Event{ID: "E-1", Type: "x", Data: []byte("a\n\nb")}
 	got, err := NewReader(strings.NewReader(string(AppendEvent(nil, want)))).Next()
 	if err != nil || got.ID != want.ID || got.Type != want.Type || string(got.Data) != string(want.Data) {
@@ -90,7 +90,7 @@ func TestWhatIsWrittenToStreamsIsReadFromThem(t *testing.T) {
 	}
 }
 
-func TestALineThatIsTooLongIsAnError(t *testing.T) {
+func TestReaderRefusesLongLine(t *testing.T) {
 	if _, err := NewReader(endless{}).Next(); !errors.Is(err, errLineTooLong) {
 		t.Errorf("the error is %v", err)
 	}
@@ -101,7 +101,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestTheErrorOfTheStreamComesAfterItsEvents(t *testing.T) {
+func TestReaderReturnsErrorAfterEvents(t *testing.T) {
 	broken := errors.New("broken")
 	r := NewReader(iotest.DataErrReader(io.MultiReader(strings.NewReader("data: a\n\ndata: b"), iotest.ErrReader(broken))))
 	if event, err := r.Next(); err != nil || string(event.Data) != "a" {

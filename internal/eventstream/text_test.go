@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 )
 
-func TestTextIsInUTF8WithoutAMark(t *testing.T) {
+func TestTextConvertsToUTF8(t *testing.T) {
 	for _, test := range []struct{ contentType, body, want string }{
 		{"", "Zürich", "Zürich"},
 		{"", "\uFEFF{}", "{}"},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestWaitIsTheFirstWaitPreference(t *testing.T) {
+func TestWaitReturnsFirstPreference(t *testing.T) {
 	for _, test := range []struct {
 		prefer []string
 		want   time.Duration
@@ -55,14 +55,14 @@ func TestWaitIsTheFirstWaitPreference(t *testing.T) {
 	}
 }
 
-func TestARequestWithoutPreferAllocatesNothing(t *testing.T) {
+func TestWaitAllocatesNothingWithoutPrefer(t *testing.T) {
 	header := http.Header{"Accept": {"*/*"}}
 	if n := testing.AllocsPerRun(100, func() { Wait(header) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func TestListElements(t *testing.T) {
+func TestListReturnsElements(t *testing.T) {
 	for _, test := range []struct{ values, want []string }{
 		{nil, nil},
 		{[]string{""}, nil},
@@ -132,7 +132,7 @@ func TestPreferencesButLeavesOutOneName(t *testing.T) {
 	}
 }
 
-func TestPrefersGoesByTheWeights(t *testing.T) {
+func TestPrefersComparesWeights(t *testing.T) {
 	for _, test := range []struct {
 		accept []string
 		want   bool
@@ -169,7 +169,7 @@ func TestPrefersGoesByTheWeights(t *testing.T) {
 	}
 }
 
-func TestAcceptsOnlyWhereNothingElseIsNamed(t *testing.T) {
+func TestAcceptsOnlyIsFalseIfAnotherTypeIsNamed(t *testing.T) {
 	for _, test := range []struct {
 		accept []string
 		want   bool
@@ -188,7 +188,7 @@ func TestAcceptsOnlyWhereNothingElseIsNamed(t *testing.T) {
 	}
 }
 
-func TestParametersOfMediaTypes(t *testing.T) {
+func TestAcceptsReadsParameters(t *testing.T) {
 	for mediaType, want := range map[string]string{
 		"":                                   "",
 		"charset=a":                          "",

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestAGateForBrowsersTakesATokenAsAPasswordToo(t *testing.T) {
+func TestGateForBrowsersTakesTokenAsPassword(t *testing.T) {
 	for _, browsers := range []bool{true, false} {
 		gate, err := NewGate([]string{"secret", "other"}, nil)
 		if err != nil {
@@ -43,7 +43,7 @@ func TestAGateForBrowsersTakesATokenAsAPasswordToo(t *testing.T) {
 	}
 }
 
-func TestPlaceholdersInTokensAreReplaced(t *testing.T) {
+func TestNewReplacesPlaceholdersInTokens(t *testing.T) {
 	t.Setenv("PARKER_TOKEN", "secret")
 	gate, err := NewGate([]string{"{env.PARKER_TOKEN}"}, nil)
 	if err != nil {

@@ -40,7 +40,7 @@ func begin(t *testing.T, address, lines string) net.Conn {
 	return conn
 }
 
-func TestARefusalIsSentBeforeTheBodyAndTheBodyIsTakenAfterwards(t *testing.T) {
+func TestDiscardReadsBodyAfterRefusal(t *testing.T) {
 	for _, body := range []struct{ lines, text string }{
 		{"Content-Length: 3000000\r\n", strings.Repeat("x", 3_000_000)},
 		{"Transfer-Encoding: chunked\r\n", "2dc6c0\r\n" + strings.Repeat("x", 3_000_000) + "\r\n0\r\n\r\n"},
@@ -67,7 +67,7 @@ func TestARefusalIsSentBeforeTheBodyAndTheBodyIsTakenAfterwards(t *testing.T) {
 	}
 }
 
-func TestNoMoreOfARefusedBodyIsReadThanTheBound(t *testing.T) {
+func TestDiscardReadsLimitedPartOfBody(t *testing.T) {
 	address, over := refusing(t)
 	conn := begin(t, address, "Content-Length: 1000000000\r\n")
 	// Behind the bound, what the sockets hold is still taken.
@@ -83,7 +83,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestASlowBodyThatIsRefusedIsGivenUp(t *testing.T) {
+func TestDiscardGivesUpSlowBody(t *testing.T) {
 	address, over := refusing(t)
 	conn := begin(t, address, "Content-Length: 1000000000\r\n")
 	end := make(chan struct{})
@@ -104,7 +104,7 @@ func TestASlowBodyThatIsRefusedIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestDiscardLeavesHTTP2Alone(t *testing.T) {
+func TestDiscardIgnoresHTTP2(t *testing.T) {
 	hook := newHook(t, new(memoryBoard), []string{"secret"}, nil)
 	server := httptest.NewUnstartedServer(hook)
 	server.EnableHTTP2 = true

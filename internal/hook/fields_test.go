@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-func TestAPublisherSaysMoreOfAnEventInTheHeader(t *testing.T) {
+func TestHookReadsEventFieldsFromHeader(t *testing.T) {
 	const clamped = (1 << 31) * time.Second
 	for _, c := range []struct {
 		field, value string
@@ -47,7 +47,7 @@ func TestAPublisherSaysMoreOfAnEventInTheHeader(t *testing.T) {
 	}
 }
 
-func TestAWakeupMayHaveAnIDAndALifetime(t *testing.T) {
+func TestHookReadsIDAndLifetimeOfWakeUp(t *testing.T) {
 	board := &memoryBoard{}
 	call(t, http.DefaultClient, "POST", serveLoopback(t, board)+"/a", "", "Parker-Id", "x", "Parker-Expires", "3")
 	if events := board.published(); len(events) != 1 || events[0].Message != nil || events[0].ID != "x" || events[0].Lifetime != 3*time.Second {
@@ -55,7 +55,7 @@ func TestAWakeupMayHaveAnIDAndALifetime(t *testing.T) {
 	}
 }
 
-func TestTheAnswerToAnIDThatIsPublishedAgainSaysSo(t *testing.T) {
+func TestHookAnswersDuplicateID(t *testing.T) {
 	server := serveLoopback(t, &memoryBoard{waiting: []lot.ChannelWaiting{{Channel: "a", Waiting: lot.Waiting{Requests: 2}}}})
 	for _, want := range []string{
 		`{"channel":"a","position":"parker.e-1","released":2}` + "\n",
@@ -68,7 +68,7 @@ func TestTheAnswerToAnIDThatIsPublishedAgainSaysSo(t *testing.T) {
 	}
 }
 
-func TestAFieldThatIsGivenTwiceIsRefused(t *testing.T) {
+func TestHookRefusesRepeatedField(t *testing.T) {
 	for _, field := range []string{"Parker-Event", "Parker-Expires", "Parker-Id"} {
 		board := &memoryBoard{}
 		response := raw(t, board, "POST /a HTTP/1.1\r\nHost: a\r\n"+field+": 1\r\n"+strings.ToLower(field)+": 1\r\nContent-Length: 1\r\n\r\nx")
@@ -78,8 +78,8 @@ func TestAFieldThatIsGivenTwiceIsRefused(t *testing.T) {
 	}
 }
 
-// TestNoControlCharacterGetsIntoAnEventsTypeOrID, whatever a server lets through.
-func TestNoControlCharacterGetsIntoAnEventsTypeOrID(t *testing.T) {
+// TestHookRefusesControlCharactersInTypeAndID, whatever a server lets through.
+func TestHookRefusesControlCharactersInTypeAndID(t *testing.T) {
 	for _, field := range []string{"Parker-Event", "Parker-Id"} {
 		for _, value := range []string{"a\rdata: b", "a\ndata: b", "a\r\n\r\n", "a\x00", "\x7f", "\u0085"} {
 			board := &memoryBoard{}

@@ -141,7 +141,7 @@ func checkCommon(t testing.TB, header http.Header) {
 	}
 }
 
-func TestEveryRefusalIsAProblem(t *testing.T) {
+func TestHookAnswersRefusalsWithProblem(t *testing.T) {
 	board := &memoryBoard{}
 	const token = "s3cret.token"
 	open := serveLoopback(t, board)
@@ -226,7 +226,7 @@ func TestEveryRefusalIsAProblem(t *testing.T) {
 	}
 }
 
-func TestAnyOfTheTokensOpensTheHook(t *testing.T) {
+func TestGateAdmitsAnyToken(t *testing.T) {
 	board := &memoryBoard{}
 	server := serveLoopback(t, board, "first", "second")
 	for _, authorization := range []string{"Bearer first", "Bearer second", "bearer second", "BEARER  first"} {
@@ -254,7 +254,7 @@ func peerStatus(t *testing.T, h *Hook, remoteAddr string, fields ...string) int 
 	return w.Code
 }
 
-func TestThePeersAddressDecides(t *testing.T) {
+func TestGateAdmitsByAddressOfPeer(t *testing.T) {
 	for _, c := range []struct {
 		allow []string
 		peer  string
@@ -291,14 +291,14 @@ func TestThePeersAddressDecides(t *testing.T) {
 	}
 }
 
-func TestAForwardedAddressOpensNothing(t *testing.T) {
+func TestGateIgnoresForwardedAddress(t *testing.T) {
 	h := newHook(t, &memoryBoard{}, nil, nil)
 	if got := peerStatus(t, h, "192.0.2.1:1", "X-Forwarded-For", "127.0.0.1", "Forwarded", "for=127.0.0.1", "X-Real-IP", "127.0.0.1"); got != 403 {
 		t.Errorf("a peer that says it forwards for loopback gets %d", got)
 	}
 }
 
-func TestBothTheAddressAndTheTokenMustBeRight(t *testing.T) {
+func TestGateRequiresAddressAndToken(t *testing.T) {
 	h := newHook(t, &memoryBoard{}, []string{"t0ken"}, []string{"192.0.2.1"})
 	for _, c := range []struct {
 		peer, authorization string
@@ -315,7 +315,7 @@ func TestBothTheAddressAndTheTokenMustBeRight(t *testing.T) {
 	}
 }
 
-func TestAUnixSocketPeerMayAlways(t *testing.T) {
+func TestGateAdmitsUnixSocket(t *testing.T) {
 	board := &memoryBoard{}
 	listener, err := net.Listen("unix", t.TempDir()+"/hook")
 	if err != nil {
@@ -338,7 +338,7 @@ func TestAUnixSocketPeerMayAlways(t *testing.T) {
 	}
 }
 
-func TestAPageOfTheHooksOwnOriginMayPublishUnlessItsNameCouldBeRebound(t *testing.T) {
+func TestGateAdmitsOwnOriginUnlessNameCouldBeRebound(t *testing.T) {
 	for _, c := range []struct {
 		host   string
 		tokens []string
@@ -364,7 +364,7 @@ func TestAPageOfTheHooksOwnOriginMayPublishUnlessItsNameCouldBeRebound(t *testin
 	}
 }
 
-func TestAWrongConfigurationIsRefusedByName(t *testing.T) {
+func TestNewRefusesWrongConfigurationByName(t *testing.T) {
 	for _, c := range []struct {
 		tokens, allow []string
 		want          string

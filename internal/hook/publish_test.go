@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-func TestAPublishReachesItsChannel(t *testing.T) {
+func TestHookPublishesOnChannel(t *testing.T) {
 	for _, method := range []string{"POST", "PUT"} {
 		for target, channel := range map[string]string{
 			"/rooms/7":                           "rooms/7",
@@ -41,7 +41,7 @@ func TestAPublishReachesItsChannel(t *testing.T) {
 	}
 }
 
-func TestAPublishSaysWhereItStandsAndWhomItReleased(t *testing.T) {
+func TestHookAnswersPublishWithPositionAndReleased(t *testing.T) {
 	board := &memoryBoard{waiting: []lot.ChannelWaiting{{Channel: "<rooms>/7", Waiting: lot.Waiting{Requests: 3}}}}
 	response, body := call(t, http.DefaultClient, "POST", serveLoopback(t, board)+"/%3Crooms%3E/7", "hello")
 	if want := `{"channel":"<rooms>/7","position":"parker.e-1","released":3}` + "\n"; body != want {
@@ -52,7 +52,7 @@ func TestAPublishSaysWhereItStandsAndWhomItReleased(t *testing.T) {
 	}
 }
 
-func TestAPublishWithoutABodyOnlyWakes(t *testing.T) {
+func TestHookPublishesWakeUpWithoutBody(t *testing.T) {
 	board := &memoryBoard{}
 	call(t, http.DefaultClient, "POST", serveLoopback(t, board)+"/a", "", "Content-Type", "application/json")
 	if events := board.published(); len(events) != 1 || events[0].Message != nil {
@@ -60,7 +60,7 @@ func TestAPublishWithoutABodyOnlyWakes(t *testing.T) {
 	}
 }
 
-func TestAMessageHasTheTypeItIsDeclaredAsOrLooksLike(t *testing.T) {
+func TestHookTakesContentTypeOrDetectsIt(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	for _, c := range []struct{ declared, body, want string }{
 		{"", `{"a":1}`, "application/json"},
@@ -86,7 +86,7 @@ func TestAMessageHasTheTypeItIsDeclaredAsOrLooksLike(t *testing.T) {
 	}
 }
 
-func TestNoControlCharacterGetsIntoAContentType(t *testing.T) {
+func TestHookRefusesControlCharactersInContentType(t *testing.T) {
 	for _, declared := range []string{"text/plain\r\nSet-Cookie: a", "text/plain; a=\"\x00\"", "text/plain; a=\"\x7f\"", "text/plain;\ta=b"} {
 		board := &memoryBoard{}
 		r := httptest.NewRequest("POST", "/a", strings.NewReader("x"))
@@ -100,7 +100,7 @@ func TestNoControlCharacterGetsIntoAContentType(t *testing.T) {
 	}
 }
 
-func TestTheLargestMessagePassesAndOneByteMoreDoesNot(t *testing.T) {
+func TestHookLimitsMessageSize(t *testing.T) {
 	for _, c := range []struct{ size, want, published int }{
 		{maxMessage, 200, 1},
 		{maxMessage + 1, 413, 0},
@@ -147,7 +147,7 @@ func raw(t *testing.T, board Board, request string) *http.Response {
 	return response
 }
 
-func TestABodyDeclaredTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
+func TestHookRefusesDeclaredLengthBeforeBody(t *testing.T) {
 	// A server that began to read would first answer 100.
 	response := raw(t, &memoryBoard{}, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 65\r\nExpect: 100-continue\r\n\r\n")
 	if response.StatusCode != 413 {
@@ -155,7 +155,7 @@ func TestABodyDeclaredTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
 	}
 }
 
-func TestABrokenBodyIsNotPublished(t *testing.T) {
+func TestHookIgnoresBrokenBody(t *testing.T) {
 	for _, rest := range []string{
 		"Content-Length: 10\r\n\r\nshort",
 		"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
@@ -174,7 +174,7 @@ func TestABrokenBodyIsNotPublished(t *testing.T) {
 	}
 }
 
-func TestAClientThatHasLeftStillPublishesWhatItSent(t *testing.T) {
+func TestHookPublishesForClientThatLeft(t *testing.T) {
 	board := &memoryBoard{}
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
@@ -186,7 +186,7 @@ func TestAClientThatHasLeftStillPublishesWhatItSent(t *testing.T) {
 	}
 }
 
-func TestABrokerThatFailsIs503AndItsErrorStaysInside(t *testing.T) {
+func TestHookAnswers503WithoutBrokersError(t *testing.T) {
 	board := &memoryBoard{fail: errors.New("dial redis://:passw0rd@db")}
 	response, body := call(t, http.DefaultClient, "POST", serveLoopback(t, board)+"/a", "x")
 	if response.StatusCode != 503 || response.Header.Get("Retry-After") != "5" {

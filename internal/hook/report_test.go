@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
-func TestAReportCountsWhoWaitsOnAChannel(t *testing.T) {
+func TestHookReportsWaitingOfChannel(t *testing.T) {
 	board := &memoryBoard{waiting: []lot.ChannelWaiting{{Channel: "rooms/7", Waiting: lot.Waiting{Requests: 3, Streams: 2}}}}
 	server := serveLoopback(t, board)
 	for target, want := range map[string]string{
@@ -34,7 +34,7 @@ func TestAReportCountsWhoWaitsOnAChannel(t *testing.T) {
 	}
 }
 
-func TestHEADIsGETWithoutTheBody(t *testing.T) {
+func TestHookAnswersHEADWithoutBody(t *testing.T) {
 	server := serveLoopback(t, &memoryBoard{})
 	for _, target := range []string{"/", "/a", "/?limit=0"} {
 		get, _ := call(t, http.DefaultClient, "GET", server+target, "")
@@ -45,14 +45,14 @@ func TestHEADIsGETWithoutTheBody(t *testing.T) {
 	}
 }
 
-func TestAnEmptyListIsAList(t *testing.T) {
+func TestHookListsNoChannelsAsEmptyArray(t *testing.T) {
 	_, body := call(t, http.DefaultClient, "GET", serveLoopback(t, &memoryBoard{})+"/", "")
 	if want := `{"position":"parker.e-0","channels":[]}` + "\n"; body != want {
 		t.Errorf("the list is %s, want %s", body, want)
 	}
 }
 
-func TestFollowingTheListGivesEveryChannelOnce(t *testing.T) {
+func TestHookListPagesNameEachChannelOnce(t *testing.T) {
 	names := []string{" ", "&after=x", "a", "a>b", "b;c", "rooms/7", "Zürich", "ü"}
 	slices.Sort(names)
 	board := &memoryBoard{}

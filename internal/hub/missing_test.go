@@ -22,7 +22,7 @@ var missing = map[string]string{
 	"Redis": "The brokers of parker are memory, nats, redis",
 }
 
-func TestABrokerThatIsNotInTheBuildIsRefusedWithHowToBuildIt(t *testing.T) {
+func TestCheckBrokerSaysHowToBuildMissingBroker(t *testing.T) {
 	for name, says := range missing {
 		_, err := hub.ParseOption(caddyfile.NewTestDispenser("parker {\n\tmax_parked 5\n\tbroker "+name+" {\n\t\turl a://b\n\t}\n}"), nil)
 		if err == nil || !strings.Contains(err.Error(), says) || !strings.HasSuffix(err.Error(), "at Testfile:3") {
@@ -36,7 +36,7 @@ func TestABrokerThatIsNotInTheBuildIsRefusedWithHowToBuildIt(t *testing.T) {
 	}
 }
 
-func TestABrokerThatIsInTheBuildIsTaken(t *testing.T) {
+func TestCheckBrokerAcceptsIncludedBroker(t *testing.T) {
 	if _, err := hub.ParseOption(caddyfile.NewTestDispenser("parker {\n\tbroker memory\n}"), nil); err != nil {
 		t.Error(err)
 	}

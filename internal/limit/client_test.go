@@ -2,7 +2,7 @@ package limit
 
 import "testing"
 
-func TestAClientIsAnIPv4AddressOrASlash64(t *testing.T) {
+func TestClientReturnsIPv4AddressOrSlash64(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.1":                      "192.0.2.1",
 		"::ffff:192.0.2.1":               "192.0.2.1",

@@ -2,7 +2,7 @@ package limit
 
 import "testing"
 
-func TestTheCounterKeepsToItsLimitAndForgetsWhoIsGone(t *testing.T) {
+func TestCounterKeepsLimitAndForgetsUnusedKeys(t *testing.T) {
 	var c Counter
 	for i := range 3 {
 		if got := c.Enter("a", 2); got != (i < 2) {
@@ -20,7 +20,7 @@ func TestTheCounterKeepsToItsLimitAndForgetsWhoIsGone(t *testing.T) {
 	}
 }
 
-func TestOnlyTheNewestCanBeDropped(t *testing.T) {
+func TestNewestDropsOnlyNewest(t *testing.T) {
 	var n Newest[string, int]
 	if _, ok := n.Put("a", 1); ok {
 		t.Error("there was one before the first")
@@ -38,7 +38,7 @@ func TestOnlyTheNewestCanBeDropped(t *testing.T) {
 	}
 }
 
-func TestTheSpreadCountsDifferentThingsOnly(t *testing.T) {
+func TestSpreadCountsDifferentThings(t *testing.T) {
 	var s Spread
 	for i, want := range []struct {
 		holder string

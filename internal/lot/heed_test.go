@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-func TestHeedEndsAtAnEventWhichStaysNoted(t *testing.T) {
+func TestWaiterHeedEndsAtEventAndKeepsItNoted(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	got := make(chan Outcome, 2)
@@ -44,7 +44,7 @@ func TestHeedEndsAtAnEventWhichStaysNoted(t *testing.T) {
 	}
 }
 
-func TestTakeMessageLeavesWakeUps(t *testing.T) {
+func TestWaiterTakeMessageLeavesWakeUps(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	l.Release(wakeUp("a"))
@@ -57,7 +57,7 @@ func TestTakeMessageLeavesWakeUps(t *testing.T) {
 	}
 }
 
-func TestANewerWaiterInheritsWhatTheOlderOneHasNotTold(t *testing.T) {
+func TestWaiterSupersedeHandsNotedEventToNewerWaiter(t *testing.T) {
 	told := func(w *Waiter) string {
 		if o, _ := parkNow(w); o.Event != nil && o.Event.Message != nil {
 			return string(o.Event.Message.Body)
@@ -130,7 +130,7 @@ func TestANewerWaiterInheritsWhatTheOlderOneHasNotTold(t *testing.T) {
 	})
 }
 
-func TestSupersedeMayRunBesideOthersOfTheChannel(t *testing.T) {
+func TestWaiterSupersedeRunsBesideOtherWaitersOfChannel(t *testing.T) {
 	l := New()
 	older, newer := l.Register([]string{"a"}, Messages), l.Register([]string{"a"}, Messages)
 	l.Release(message("a", "hello"))
@@ -141,7 +141,7 @@ func TestSupersedeMayRunBesideOthersOfTheChannel(t *testing.T) {
 	all.Wait()
 }
 
-func TestEndByEndsAParkEarly(t *testing.T) {
+func TestWaiterEndByEndsParkEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		w := l.Register([]string{"a"}, Messages)

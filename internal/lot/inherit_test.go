@@ -16,7 +16,7 @@ func at(channel string, offset uint64, message string) brokers.Event {
 	return e
 }
 
-func TestWhoInheritsMissesNothingAndHasNothingTwice(t *testing.T) {
+func TestWaiterInheritTakesEachEventOnce(t *testing.T) {
 	for _, c := range []struct {
 		interest Interest
 		want     string
@@ -52,7 +52,7 @@ func TestWhoInheritsMissesNothingAndHasNothingTwice(t *testing.T) {
 	}
 }
 
-func TestWhoInheritsAMessageIsReleasedByIt(t *testing.T) {
+func TestWaiterInheritReleasesByInheritedMessage(t *testing.T) {
 	l := New()
 	old := l.Register([]string{"x"}, Messages)
 	l.Release(at("x", 1, "a"))
@@ -66,7 +66,7 @@ func TestWhoInheritsAMessageIsReleasedByIt(t *testing.T) {
 	}
 }
 
-func TestAnInheritedOverflowStaysOne(t *testing.T) {
+func TestWaiterInheritKeepsOverflow(t *testing.T) {
 	l := New()
 	room := Room{Events: 1, Bytes: 100}
 	old, young := l.Subscribe([]string{"x"}, Messages, room), l.Subscribe([]string{"y"}, Messages, room)

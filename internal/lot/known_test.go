@@ -12,7 +12,7 @@ func messageAt(offset uint64) brokers.Event {
 
 // A client that was at a process which is ahead of this one comes with a position that
 // covers what this one hears only now.
-func TestAMessageThatIsKnownDoesNotHideTheNext(t *testing.T) {
+func TestRegisterAfterKnownMessageDoesNotHideNext(t *testing.T) {
 	l := New()
 	w := l.RegisterAfter(brokers.Position{Epoch: "e", Offset: 2}, []string{"a"}, Messages)
 	for offset := range uint64(4) {
@@ -25,7 +25,7 @@ func TestAMessageThatIsKnownDoesNotHideTheNext(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsKnownReleasesNobody(t *testing.T) {
+func TestRegisterAfterKnownMessageReleasesNoWaiter(t *testing.T) {
 	l := New()
 	w := l.RegisterAfter(brokers.Position{Epoch: "e", Offset: 2}, []string{"a"}, Messages)
 	got := park(t, w)
@@ -41,7 +41,7 @@ func TestAMessageThatIsKnownReleasesNobody(t *testing.T) {
 }
 
 // Who knows of a wake-up need not have asked the backend since.
-func TestAWakeUpWakesAlsoWhoKnowsOfIt(t *testing.T) {
+func TestRegisterAfterKnownWakeUpStillReleases(t *testing.T) {
 	l := New()
 	w := l.RegisterAfter(brokers.Position{Epoch: "e", Offset: 2}, []string{"a"}, Messages)
 	l.Release(messageAt(1))
@@ -55,7 +55,7 @@ func TestAWakeUpWakesAlsoWhoKnowsOfIt(t *testing.T) {
 
 // Both have noted what came since the younger was registered, the older one also what
 // came before.
-func TestTheFirstMessageIsInherited(t *testing.T) {
+func TestWaiterInheritKeepsFirstMessage(t *testing.T) {
 	l := New()
 	old := l.Register([]string{"a"}, Messages)
 	l.Release(messageAt(1))

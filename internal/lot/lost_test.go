@@ -10,7 +10,7 @@ import (
 // lost says that events were lost.
 var lost = brokers.Event{Position: brokers.Position{Epoch: "another", Offset: 1}}
 
-func TestThatEventsWereLostReleasesAllWhoWait(t *testing.T) {
+func TestLotReleaseOfLossReleasesAllWaiters(t *testing.T) {
 	l := New()
 	var released []Outcome
 	park := func(channels []string, interest Interest) *Waiter {
@@ -33,7 +33,7 @@ func TestThatEventsWereLostReleasesAllWhoWait(t *testing.T) {
 	}
 }
 
-func TestThatEventsWereLostIsSaidOnce(t *testing.T) {
+func TestLotReleaseOfLossCountsOncePerWaiter(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a", "b", "c"}, Messages)
 	outcomes := make(chan Outcome, 9)
@@ -56,7 +56,7 @@ func TestThatEventsWereLostIsSaidOnce(t *testing.T) {
 	}
 }
 
-func TestNeitherAnAskNorAMessageHidesThatEventsWereLost(t *testing.T) {
+func TestWaiterNoteKeepsLoss(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	l.Release(message("a", "before"))
@@ -147,7 +147,7 @@ func TestWakeUpIsPartOfLoss(t *testing.T) {
 	}
 }
 
-func TestASubscriberHearsWhereEventsWereLost(t *testing.T) {
+func TestSubscriberTakesLossInOrder(t *testing.T) {
 	for _, interest := range []Interest{WakeUps, Messages, MessagesOnly} {
 		l := New()
 		w := l.Subscribe([]string{"a"}, interest, ample)
@@ -169,7 +169,7 @@ func TestASubscriberHearsWhereEventsWereLost(t *testing.T) {
 	}
 }
 
-func TestThatEventsWereLostIsInherited(t *testing.T) {
+func TestWaiterInheritKeepsLoss(t *testing.T) {
 	l := New()
 	from := l.Register([]string{"a"}, Messages)
 	l.Release(lost)

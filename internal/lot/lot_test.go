@@ -33,7 +33,7 @@ func message(channel, body string) brokers.Event {
 	return brokers.Event{Channel: channel, Message: &brokers.Message{Body: []byte(body)}}
 }
 
-func TestAPublishReleasesAllThatWaitOnItsChannelAndNobodyElse(t *testing.T) {
+func TestLotReleaseReleasesWaitersOfItsChannelOnly(t *testing.T) {
 	l := New()
 	a, ab, b := l.Register([]string{"a"}, Messages), l.Register([]string{"a", "b"}, Messages), l.Register([]string{"b"}, Messages)
 	onA, onAB, onB := park(t, a), park(t, ab), park(t, b)
@@ -61,7 +61,7 @@ func TestAPublishReleasesAllThatWaitOnItsChannelAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestWhatIsPublishedBetweenNoteAndParkEndsThePark(t *testing.T) {
+func TestWaiterParkReturnsNotedEvent(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a", "b"}, Messages)
 	w.Note()
@@ -77,7 +77,7 @@ func TestWhatIsPublishedBetweenNoteAndParkEndsThePark(t *testing.T) {
 	}
 }
 
-func TestWhatIsPublishedBeforeNoteIsKnownToTheBackend(t *testing.T) {
+func TestWaiterNoteForgetsWakeUps(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	l.Release(wakeUp("a"))
@@ -90,7 +90,7 @@ func TestWhatIsPublishedBeforeNoteIsKnownToTheBackend(t *testing.T) {
 	}
 }
 
-func TestAMessageIsGivenWheneverItComes(t *testing.T) {
+func TestWaiterParkReturnsMessageFromBeforeNote(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	l.Release(wakeUp("a"))
@@ -103,7 +103,7 @@ func TestAMessageIsGivenWheneverItComes(t *testing.T) {
 	}
 }
 
-func TestAMessageIsAMereWakeUpForThoseWhoWantNone(t *testing.T) {
+func TestLotReleaseStripsMessageForWakeUpsInterest(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, WakeUps)
 	got := park(t, w)
@@ -118,7 +118,7 @@ func TestAMessageIsAMereWakeUpForThoseWhoWantNone(t *testing.T) {
 	}
 }
 
-func TestAWaiterTimesOutAtItsDeadline(t *testing.T) {
+func TestWaiterParkTimesOutAtDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		start := time.Now()
@@ -145,7 +145,7 @@ func TestAWaiterTimesOutAtItsDeadline(t *testing.T) {
 	})
 }
 
-func TestADeadlineInThePastEndsAtOnce(t *testing.T) {
+func TestWaiterParkEndsAtOnceAfterDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		got := make(chan Outcome, 1)
@@ -156,7 +156,7 @@ func TestADeadlineInThePastEndsAtOnce(t *testing.T) {
 	})
 }
 
-func TestAHoldNotesEventsAndEndsOnlyAtItsDeadline(t *testing.T) {
+func TestWaiterHoldEndsAtDeadlineOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		w := l.Register([]string{"a"}, Messages)
@@ -174,7 +174,7 @@ func TestAHoldNotesEventsAndEndsOnlyAtItsDeadline(t *testing.T) {
 	})
 }
 
-func TestSpreadReleasesOverItsTimeAndNeverPastTheDeadline(t *testing.T) {
+func TestWaiterParkSpreadsReleasesUpToDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, spread, deadline = 1000, 10 * time.Second, 5 * time.Second
 		l := New()
@@ -213,7 +213,7 @@ func TestSpreadReleasesOverItsTimeAndNeverPastTheDeadline(t *testing.T) {
 	})
 }
 
-func TestALotThatIsFullParksNobodyMore(t *testing.T) {
+func TestLotSetMaxParkedRefusesFurtherParks(t *testing.T) {
 	l := New()
 	l.SetMaxParked(1)
 	first, second := l.Register([]string{"a"}, Messages), l.Register([]string{"a"}, Messages)
@@ -225,7 +225,7 @@ func TestALotThatIsFullParksNobodyMore(t *testing.T) {
 	park(t, second)
 }
 
-func TestStopEndsEveryParkAndRefusesFurtherOnes(t *testing.T) {
+func TestLotStopEndsAndRefusesParks(t *testing.T) {
 	l := New()
 	var got []<-chan Outcome
 	for range 3 * deadlineCount {
@@ -242,7 +242,7 @@ func TestStopEndsEveryParkAndRefusesFurtherOnes(t *testing.T) {
 	}
 }
 
-func TestASupersededWaiterIsReleasedNowOrAtItsNextPark(t *testing.T) {
+func TestWaiterSupersedeEndsPresentOrNextPark(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	got := park(t, w)
@@ -255,7 +255,7 @@ func TestASupersededWaiterIsReleasedNowOrAtItsNextPark(t *testing.T) {
 	}
 }
 
-func TestAWaiterThatLeftGetsNoOutcome(t *testing.T) {
+func TestWaiterLeaveEndsParkWithoutOutcome(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, Messages)
 	got := park(t, w)
@@ -267,7 +267,7 @@ func TestAWaiterThatLeftGetsNoOutcome(t *testing.T) {
 	}
 }
 
-func TestAChannelWithoutWaitersTakesNoMemory(t *testing.T) {
+func TestLotForgetsChannelsWithoutWaiters(t *testing.T) {
 	l := New()
 	var waiters []*Waiter
 	for i := range 1000 {
@@ -284,7 +284,7 @@ func TestAChannelWithoutWaitersTakesNoMemory(t *testing.T) {
 	}
 }
 
-func TestEachWaitingCountsTheParkedOnly(t *testing.T) {
+func TestLotEachWaitingCountsParkedOnly(t *testing.T) {
 	l := New()
 	park(t, l.Register([]string{"a", "b"}, Messages))
 	park(t, l.Register([]string{"b"}, Messages))
@@ -297,7 +297,7 @@ func TestEachWaitingCountsTheParkedOnly(t *testing.T) {
 }
 
 // Everything that can end a park does so at the same moment, over and over.
-func TestExactlyOneOutcomeWins(t *testing.T) {
+func TestWaiterGetsExactlyOneOutcome(t *testing.T) {
 	l := New()
 	for range 2000 {
 		w := l.Register([]string{"a", "b"}, Messages)
@@ -338,7 +338,7 @@ func TestExactlyOneOutcomeWins(t *testing.T) {
 
 // Pollers ask a "backend", a counter, and park where it has nothing new, while
 // writers count on and publish. Nobody may stay parked behind the counter.
-func TestNoWakeUpIsLost(t *testing.T) {
+func TestLotLosesNoWakeUp(t *testing.T) {
 	const pollers, writes = 20, 2000
 	l := New()
 	var backend atomic.Int64

@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-parker/parker/brokers"
 )
 
-func TestAMarkChangesWithEachEventThatConcernsItsChannels(t *testing.T) {
+func TestLotMarkChangesWithEachEventOnChannels(t *testing.T) {
 	l := New()
 	channels := []string{"a", "b"}
 	last := l.Mark(channels)
@@ -34,7 +34,7 @@ func TestAMarkChangesWithEachEventThatConcernsItsChannels(t *testing.T) {
 
 // How many events on other channels look as if they were on this one is what sharing
 // costs on a busy server.
-func TestFewEventsOnOtherChannelsShowInAMark(t *testing.T) {
+func TestLotMarkRarelyChangesWithOtherChannels(t *testing.T) {
 	l := New()
 	const events = 100_000
 	wrong := 0

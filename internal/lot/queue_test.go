@@ -45,7 +45,7 @@ func overflowedWith(t testing.TB, w *Waiter, want string) {
 	}
 }
 
-func TestASubscriberTakesTheEventsOfAllItsChannelsInOrder(t *testing.T) {
+func TestSubscriberTakesEventsOfAllChannelsInOrder(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a", "b"}, Messages, ample)
 	l.Release(message("a", "1"))
@@ -61,7 +61,7 @@ func TestASubscriberTakesTheEventsOfAllItsChannelsInOrder(t *testing.T) {
 	}
 }
 
-func TestOfWakeUpsInARowTheLastStandsForAll(t *testing.T) {
+func TestSubscriberKeepsLastOfConsecutiveWakeUps(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, Room{Events: 2})
 	at := func(offset uint64) brokers.Event {
@@ -81,7 +81,7 @@ func TestOfWakeUpsInARowTheLastStandsForAll(t *testing.T) {
 	}
 }
 
-func TestWakeUpsOnBothSidesOfAMessageStayTwo(t *testing.T) {
+func TestSubscriberKeepsWakeUpsAroundMessage(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, ample)
 	l.Release(wakeUp("a"))
@@ -93,7 +93,7 @@ func TestWakeUpsOnBothSidesOfAMessageStayTwo(t *testing.T) {
 	}
 }
 
-func TestAQueueHasRoomForSoManyEvents(t *testing.T) {
+func TestSubscriberQueueIsLimitedByEvents(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, Room{Events: 3, Bytes: math.MaxInt64})
 	for i := range 3 {
@@ -108,7 +108,7 @@ func TestAQueueHasRoomForSoManyEvents(t *testing.T) {
 	overflowedWith(t, w, "")
 }
 
-func TestAQueueHasRoomForSoManyBytesOfMessages(t *testing.T) {
+func TestSubscriberQueueIsLimitedByBytes(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, Room{Events: 100, Bytes: 10})
 	for range 3 {
@@ -125,7 +125,7 @@ func TestAQueueHasRoomForSoManyBytesOfMessages(t *testing.T) {
 	overflowedWith(t, w, "")
 }
 
-func TestASingleMessageIsQueuedWhateverItsSize(t *testing.T) {
+func TestSubscriberQueueTakesSingleMessageOfAnySize(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, Room{Events: 0, Bytes: 1})
 	long := strings.Repeat("x", 1000)
@@ -138,7 +138,7 @@ func TestASingleMessageIsQueuedWhateverItsSize(t *testing.T) {
 	overflowedWith(t, w, "")
 }
 
-func TestAnOverflowIsToldOnceAndThenEventsAreQueuedAgain(t *testing.T) {
+func TestSubscriberTakeReportsOverflowOnce(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, Room{Events: 2, Bytes: 10})
 	for _, body := range []string{"1", "2", "3", "4"} {
@@ -157,7 +157,7 @@ func TestAnOverflowIsToldOnceAndThenEventsAreQueuedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatWasTakenIsTheTakersUpToItsNextTake(t *testing.T) {
+func TestSubscriberTakeKeepsEventsUntilNextTake(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, ample)
 	for i := range 100 {
@@ -176,7 +176,7 @@ func TestWhatWasTakenIsTheTakersUpToItsNextTake(t *testing.T) {
 	}
 }
 
-func TestTakingAllocatesNothingOnceItHasRoom(t *testing.T) {
+func TestSubscriberTakeReusesMemory(t *testing.T) {
 	q := &queue{room: ample}
 	w := &Waiter{queue: q}
 	e := &Event{Event: message("a", "text")}
@@ -189,7 +189,7 @@ func TestTakingAllocatesNothingOnceItHasRoom(t *testing.T) {
 	}
 }
 
-func TestWhatWasTakenIsNotKeptAlive(t *testing.T) {
+func TestSubscriberTakeFreesTakenEvents(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, ample)
 	for range 3 {
@@ -204,7 +204,7 @@ func TestWhatWasTakenIsNotKeptAlive(t *testing.T) {
 	}
 }
 
-func TestASubscriberCountsAsReleasedWhetherItIsParkedOrNot(t *testing.T) {
+func TestLotReleaseCountsEachSubscriber(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, ample)
 	if n := l.Release(wakeUp("a")); n != 1 {
@@ -223,7 +223,7 @@ func TestASubscriberCountsAsReleasedWhetherItIsParkedOrNot(t *testing.T) {
 	}
 }
 
-func TestASubscriberDoesNotParkBeforeItTookAll(t *testing.T) {
+func TestSubscriberParkReturnsQueuedEvents(t *testing.T) {
 	l := New()
 	w := l.Subscribe([]string{"a"}, Messages, ample)
 	l.Release(wakeUp("a"))
@@ -239,7 +239,7 @@ func TestASubscriberDoesNotParkBeforeItTookAll(t *testing.T) {
 	}
 }
 
-func TestStreamsAreCountedApartFromParkedRequests(t *testing.T) {
+func TestLotWaitingCountsStreamsApart(t *testing.T) {
 	l := New()
 	stream := l.Subscribe([]string{"a", "b"}, Messages, ample)
 	request := l.Register([]string{"b"}, Messages)
@@ -268,7 +268,7 @@ func TestStreamsAreCountedApartFromParkedRequests(t *testing.T) {
 	expect("closed,", 0, Waiting{}, Waiting{})
 }
 
-func TestAStreamKeepsItsPlaceInTheLotUntilItIsClosed(t *testing.T) {
+func TestWaiterOpenCountsUntilClosed(t *testing.T) {
 	l := New()
 	l.SetMaxParked(1)
 	stream := l.Subscribe([]string{"a"}, Messages, ample)
@@ -295,7 +295,7 @@ func TestAStreamKeepsItsPlaceInTheLotUntilItIsClosed(t *testing.T) {
 	}
 }
 
-func TestEachSubscriberHearsWhatItIsInterestedIn(t *testing.T) {
+func TestSubscriberHearsEventsOfItsInterest(t *testing.T) {
 	for interest, want := range map[Interest]string{Messages: ". 1 .", MessagesOnly: "1", WakeUps: "."} {
 		l := New()
 		w := l.Subscribe([]string{"a"}, interest, ample)
@@ -313,7 +313,7 @@ func TestEachSubscriberHearsWhatItIsInterestedIn(t *testing.T) {
 	}
 }
 
-func TestAWakeUpIsNothingToThoseWhoWantMessagesOnly(t *testing.T) {
+func TestWaiterWithMessagesOnlyIgnoresWakeUps(t *testing.T) {
 	l := New()
 	w := l.Register([]string{"a"}, MessagesOnly)
 	l.Release(wakeUp("a"))
@@ -330,7 +330,7 @@ func TestAWakeUpIsNothingToThoseWhoWantMessagesOnly(t *testing.T) {
 	}
 }
 
-func TestAnEventIsEncodedOnceForAll(t *testing.T) {
+func TestEventEncodedIsMadeOnce(t *testing.T) {
 	l := New()
 	subscribers := make([]*Waiter, 8)
 	for i := range subscribers {

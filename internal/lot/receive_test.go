@@ -7,7 +7,7 @@ import (
 
 // What releases many is settled at once, so that further events can come before all of
 // them are called back.
-func TestWhatReleasesManyLeavesTheirCallbacksForLater(t *testing.T) {
+func TestLotReceiveLeavesManyCallbacksToRest(t *testing.T) {
 	const many = 1000
 	l := New()
 	var called [many]int

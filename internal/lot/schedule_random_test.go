@@ -31,7 +31,7 @@ const eventsInACrowd = 20
 // tooLong is how long nobody is held to whom all is given.
 const tooLong = 20 * time.Second
 
-func TestACrowdLosesNothingAndLeavesNothingBehind(t *testing.T) {
+func TestLotWithCrowdLosesAndKeepsNothing(t *testing.T) {
 	for seed := range uint64(1000) {
 		c := &crowd{lot: New(), backends: map[string]*atomic.Int64{"a": {}, "b": {}, "c": {}}}
 		polls := [][]string{{"a", "b"}, {"b", "c"}, {"c", "a"}}

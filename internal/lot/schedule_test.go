@@ -125,7 +125,7 @@ var scenarios = []scenario{
 	},
 }
 
-func TestEveryScheduleEndsAsTheModelSays(t *testing.T) {
+func TestLotSchedulesEndAsInModel(t *testing.T) {
 	if raceDetector {
 		t.Skip("the steps of a schedule run one after the other: run it without the race detector, which makes it ten times as long")
 	}

@@ -78,7 +78,7 @@ var (
 	labelNames  = regexp.MustCompile(`by \((\w+)\)|(\w+)=~|, (\w+)\)$`)
 )
 
-func TestTheDashboardNamesMetricsThatExistAndAllOfThem(t *testing.T) {
+func TestDashboardNamesEveryMetric(t *testing.T) {
 	exists := exposed(t)
 	shown := make(map[string]bool)
 	for panel, queries := range readDashboard(t).queries() {
@@ -104,7 +104,7 @@ func TestTheDashboardNamesMetricsThatExistAndAllOfThem(t *testing.T) {
 	}
 }
 
-func TestTheDashboardsPanelsHaveAPlaceEach(t *testing.T) {
+func TestDashboardPanelsDoNotOverlap(t *testing.T) {
 	taken := make(map[[2]int]string)
 	ids := make(map[int]bool)
 	for _, panel := range readDashboard(t).Panels {
@@ -124,7 +124,7 @@ func TestTheDashboardsPanelsHaveAPlaceEach(t *testing.T) {
 	}
 }
 
-func TestTheDashboardsQueriesAreWhole(t *testing.T) {
+func TestDashboardQueriesAreComplete(t *testing.T) {
 	for panel, queries := range readDashboard(t).queries() {
 		for _, query := range queries {
 			for _, pair := range []string{"()", "{}", "[]"} {

@@ -2,7 +2,7 @@ package metrics
 
 import "testing"
 
-func TestFiguresAreThoseOfAllHandlersTogether(t *testing.T) {
+func TestFiguresSumAllHandlers(t *testing.T) {
 	before := Read()
 	for _, name := range []string{"", "published", "feed"} {
 		h := Of(name)

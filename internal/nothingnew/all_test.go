@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestAllIsMetByEveryLine(t *testing.T) {
+func TestAllMeetsEveryLine(t *testing.T) {
 	all := func(blocks ...[]Rules) *Rules { return &Rules{All: blocks} }
 	header := func(name string, values ...string) Rules {
 		return Rules{Header: map[string][]string{name: values}}
@@ -64,7 +64,7 @@ func TestAllIsMetByEveryLine(t *testing.T) {
 	}
 }
 
-func TestNewsIsKnownByTheFirstLineOfAllThatIsNotMet(t *testing.T) {
+func TestAllRecognizesNewsByFirstUnmetLine(t *testing.T) {
 	rules := provisioned(t, &Rules{All: [][]Rules{
 		{{Body: []string{""}}, {Header: map[string][]string{"X-More-Data": {"false"}}}},
 		{{Status: []int{404}}, {JSON: []JSONRule{{Pointer: "/code"}}}},

@@ -68,7 +68,7 @@ func encoding(names ...string) http.Header {
 	return http.Header{"Content-Encoding": names}
 }
 
-func TestEncodedBodiesAreLookedInto(t *testing.T) {
+func TestRulesDecodeEncodedBodies(t *testing.T) {
 	rules := provisioned(t, &Rules{
 		Body:  []string{"", "[]"},
 		JSON:  []JSONRule{{Pointer: "/messages"}},
@@ -99,7 +99,7 @@ func TestEncodedBodiesAreLookedInto(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBeDecodedIsNews(t *testing.T) {
+func TestRulesTakeUndecodableBodyForNews(t *testing.T) {
 	rules := provisioned(t, &Rules{Body: []string{"", "[]"}, Match: []string{"."}})
 	if rules.Possible(200, encoding("x-lzw"), nil) {
 		t.Error("an unknown coding is not known for news at the header")
@@ -142,7 +142,7 @@ func TestWhatCannotBeDecodedIsNews(t *testing.T) {
 	}
 }
 
-func TestADecompressionBombCostsNothing(t *testing.T) {
+func TestDecodeStopsAtDecompressionBomb(t *testing.T) {
 	rules := provisioned(t, &Rules{Body: []string{""}, Match: []string{"."}, Unchanged: new(Unchanged)})
 	blank := bytes.Repeat([]byte(" "), 8<<20)
 	for name, bomb := range map[string][]byte{
@@ -166,7 +166,7 @@ func TestADecompressionBombCostsNothing(t *testing.T) {
 	}
 }
 
-func TestALargeWindowCostsNothing(t *testing.T) {
+func TestDecodeLimitsWindow(t *testing.T) {
 	rules := provisioned(t, Default())
 	// Only a writer that flushes early keeps its large window for a small body.
 	body := compress(func(w io.Writer) io.WriteCloser {
@@ -195,7 +195,7 @@ func TestALargeWindowCostsNothing(t *testing.T) {
 
 // The size of the window only says how far back a decoder must remember: what is longer
 // than the limit is an error anyway.
-func TestASmallerBrotliWindowDecodesTheSame(t *testing.T) {
+func TestDecodeReadsSmallerBrotliWindow(t *testing.T) {
 	text := make([]byte, 1<<19) // random, and the first quarter of what is used of it once more at its end
 	source := rand.NewChaCha8([32]byte{7})
 	for _, size := range []int{1, 1 << 19} {

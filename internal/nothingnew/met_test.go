@@ -27,7 +27,7 @@ func met(t testing.TB, rules *Rules, request http.Header, status int, header htt
 // mark is the byte order mark of UTF-8.
 const mark = "\ufeff"
 
-func TestWhatIsNothingNew(t *testing.T) {
+func TestRulesMet(t *testing.T) {
 	status := func(codes ...int) *Rules { return &Rules{Status: codes} }
 	body := func(bodies ...string) *Rules { return &Rules{Body: bodies} }
 	match := func(expressions ...string) *Rules { return &Rules{Match: expressions} }
@@ -141,7 +141,7 @@ func TestWhatIsNothingNew(t *testing.T) {
 	}
 }
 
-func TestJSONRules(t *testing.T) {
+func TestRulesMetByJSON(t *testing.T) {
 	const poll = `{"messages":[],"server_time":1700000000}`
 	nothing := func(pointer string) JSONRule { return JSONRule{Pointer: pointer} }
 	equal := func(pointer string, values ...string) JSONRule {
@@ -240,7 +240,7 @@ func TestJSONRules(t *testing.T) {
 	}
 }
 
-func TestNewsIsKnownByItsFirstBytes(t *testing.T) {
+func TestRulesPossibleRecognizesNewsByFirstBytes(t *testing.T) {
 	inJSON := &Rules{JSON: []JSONRule{{Pointer: "/messages"}}}
 	whole := &Rules{Body: []string{`{"messages": [], "more": {"page": 10}}`, `["é\n"]`}}
 	for _, test := range []struct {
@@ -320,7 +320,7 @@ func TestNewsIsKnownByItsFirstBytes(t *testing.T) {
 	}
 }
 
-func TestRulesAreUsedByManyAtOnce(t *testing.T) {
+func TestRulesMetIsSafeForConcurrentUse(t *testing.T) {
 	rules := provisioned(t, &Rules{
 		Body:      []string{"[]"},
 		JSON:      []JSONRule{{Pointer: "/messages"}},
@@ -345,7 +345,7 @@ func TestRulesAreUsedByManyAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-func TestPossibleAllocatesNothingByDefault(t *testing.T) {
+func TestRulesPossibleAllocatesNothingByDefault(t *testing.T) {
 	rules := provisioned(t, Default())
 	header := http.Header{"Content-Type": {"application/json"}, "Content-Length": {"2"}}
 	start := []byte("[")

@@ -25,7 +25,7 @@ func raw(values ...string) []json.RawMessage {
 	return messages
 }
 
-func TestWrongRulesAreRefusedByName(t *testing.T) {
+func TestRulesProvisionRefusesWrongRulesByName(t *testing.T) {
 	for _, test := range []struct {
 		rules Rules
 		want  string
@@ -68,7 +68,7 @@ func TestWrongRulesAreRefusedByName(t *testing.T) {
 	}
 }
 
-func TestRulesSurviveTheirJSONForm(t *testing.T) {
+func TestRulesSurviveJSON(t *testing.T) {
 	text := `{"status":[2,304],"body":["","[]"],"header":{"X-A":[],"X-B":["1*"]},` +
 		`"json":[{"pointer":"/a","values":["x",1]},{"pointer":"/b","absent":true}],` +
 		`"match":["^ok$"],"all":[[{"body":["","OK"]},{"header":{"X-A":["1"]}}],[{"status":[404]}]],"unchanged":{"except":["/clock"]}}`

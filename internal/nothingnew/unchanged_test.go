@@ -11,7 +11,7 @@ const (
 	later   = "Tue, 14 Nov 2023 22:13:21 GMT"
 )
 
-func TestAnAnswerThatTheClientHasIsNothingNew(t *testing.T) {
+func TestUnchangedMeetsAnswerThatClientHas(t *testing.T) {
 	rules := provisioned(t, &Rules{Unchanged: new(Unchanged)})
 	noneMatch := func(lines ...string) http.Header { return http.Header{"If-None-Match": lines} }
 	etag := func(tag string) http.Header { return http.Header{"Etag": {tag}} }
@@ -68,14 +68,14 @@ func TestAnAnswerThatTheClientHasIsNothingNew(t *testing.T) {
 	}
 }
 
-func TestWhatTheBackendHasComparedItselfIsUnchanged(t *testing.T) {
+func TestUnchangedMeetsBackendsOwn304(t *testing.T) {
 	rules := provisioned(t, &Rules{Unchanged: new(Unchanged)})
 	if !met(t, rules, http.Header{"If-None-Match": {`"a"`}}, 304, http.Header{"Etag": {`"a"`}}, nil) {
 		t.Error("a 304 was taken for news")
 	}
 }
 
-func TestAnswersOfOneDateMayDiffer(t *testing.T) {
+func TestRulesDifferComparesAnswersOfOneDate(t *testing.T) {
 	rules := provisioned(t, &Rules{Unchanged: &Unchanged{Except: []string{"/clock"}}, Body: []string{"[]"}})
 	dated := http.Header{"Last-Modified": {earlier}}
 	for _, test := range []struct {
@@ -90,7 +90,7 @@ func TestAnswersOfOneDateMayDiffer(t *testing.T) {
 	}
 }
 
-func TestATagIsForAnswersWithoutAValidator(t *testing.T) {
+func TestRulesTagLeavesBackendsValidator(t *testing.T) {
 	rules := provisioned(t, &Rules{Unchanged: new(Unchanged)})
 	tag := rules.Tag(200, nil, []byte("body"))
 	if !strings.HasPrefix(tag, `"parker-`) || !strings.HasSuffix(tag, `"`) || strings.Count(tag, `"`) != 2 {
@@ -131,7 +131,7 @@ func TestATagIsForAnswersWithoutAValidator(t *testing.T) {
 	}
 }
 
-func TestAnOwnTagIsKnownWithTheMarkOfAServerOnTheWay(t *testing.T) {
+func TestRulesUnmodifiedKnowsTagWithSuffix(t *testing.T) {
 	rules := provisioned(t, &Rules{Unchanged: &Unchanged{Except: []string{"/clock"}}})
 	strong, weak := rules.Tag(200, nil, []byte("body")), rules.Tag(200, nil, []byte(`{"clock":1}`))
 	marked := func(tag, mark string) string { return strings.TrimSuffix(tag, `"`) + mark + `"` }
@@ -163,7 +163,7 @@ func TestAnOwnTagIsKnownWithTheMarkOfAServerOnTheWay(t *testing.T) {
 	}
 }
 
-func TestTagsTellBytesAndCodingsApart(t *testing.T) {
+func TestRulesTagTellsBytesAndCodingsApart(t *testing.T) {
 	rules := provisioned(t, &Rules{Unchanged: new(Unchanged)})
 	text := []byte(strings.Repeat("[1, 2] ", 100))
 	seen := map[string]string{rules.Tag(200, nil, append(text, 'x')): "other bytes"}
@@ -189,7 +189,7 @@ func TestTagsTellBytesAndCodingsApart(t *testing.T) {
 	}
 }
 
-func TestWhatIsExceptedDoesNotChangeTheTag(t *testing.T) {
+func TestRulesTagIgnoresExceptedParts(t *testing.T) {
 	plain := provisioned(t, &Rules{Unchanged: new(Unchanged)})
 	for _, test := range []struct {
 		except []string

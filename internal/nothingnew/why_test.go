@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestWhyNewsSaysWhatKeptAnAnswerFromBeingNothingNew(t *testing.T) {
+func TestRulesWhyNewsNamesUnmetRule(t *testing.T) {
 	unchanged := &Rules{Unchanged: new(Unchanged)}
 	both := &Rules{Body: []string{"[]"}, Unchanged: new(Unchanged)}
 	tagged := http.Header{"Etag": {`"a"`}}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestAMessageHasTheTypeDeclaredOrTheOneItLooksLike(t *testing.T) {
+func TestTypeIsDeclaredOrDetected(t *testing.T) {
 	longest := "text/" + strings.Repeat("x", 250)
 	for _, c := range []struct{ declared, body, want string }{
 		{"", `{"a":1}`, "application/json"},
@@ -25,7 +25,7 @@ func TestAMessageHasTheTypeDeclaredOrTheOneItLooksLike(t *testing.T) {
 	}
 }
 
-func TestTypesHaveNoControlCharacters(t *testing.T) {
+func TestTypeRefusesControlCharacters(t *testing.T) {
 	for _, text := range []string{"", "Zürich ☕", "a\u200bb", strings.Repeat("x", 255)} {
 		if err := CheckType(text); err != nil {
 			t.Errorf("%q: %v", text, err)
@@ -38,7 +38,7 @@ func TestTypesHaveNoControlCharacters(t *testing.T) {
 	}
 }
 
-func TestIDsCanBeSeen(t *testing.T) {
+func TestIDRefusesInvisibleCharacters(t *testing.T) {
 	for _, text := range []string{"order 7/a", "ü", strings.Repeat("x", 255)} {
 		if err := CheckID(text); err != nil {
 			t.Errorf("%q: %v", text, err)
@@ -51,7 +51,7 @@ func TestIDsCanBeSeen(t *testing.T) {
 	}
 }
 
-func TestLifetimesAreToTheMillisecond(t *testing.T) {
+func TestLifetimeReadsMilliseconds(t *testing.T) {
 	const most = (1 << 31) * time.Second
 	for text, want := range map[string]time.Duration{
 		"0": -1, "000": -1, "0.000": -1, "0.0004": -1, "0.001": time.Millisecond, "0.5": 500 * time.Millisecond,

@@ -15,7 +15,7 @@ func attend(m *memory, method string, status int, heartbeat time.Duration) *Live
 	return Attend(m, r, &limits, status, heartbeat)
 }
 
-func TestAnswersThatNeedNoCareAreLeftAlone(t *testing.T) {
+func TestAttendLeavesAnswersWithoutNeed(t *testing.T) {
 	long := http.Header{"Content-Type": {"application/json"}, "Content-Length": {"7"}}
 	for name, test := range map[string]struct {
 		method string
@@ -53,7 +53,7 @@ func TestAnswersThatNeedNoCareAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestTheHeaderTellsServersInFrontNotToHoldBytesBack(t *testing.T) {
+func TestAttendSetsFieldsAgainstBuffering(t *testing.T) {
 	const heartbeat, none = time.Minute, 0
 	for name, test := range map[string]struct {
 		heartbeat    time.Duration

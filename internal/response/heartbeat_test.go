@@ -31,7 +31,7 @@ func acts(steps ...act) func(http.ResponseWriter) {
 	}
 }
 
-func TestAHeartbeatFollowsEachSilentIntervalBetweenEvents(t *testing.T) {
+func TestLiveSendsHeartbeatAfterSilentInterval(t *testing.T) {
 	for name, test := range map[string]struct {
 		header http.Header
 		every  time.Duration
@@ -82,7 +82,7 @@ func TestAHeartbeatFollowsEachSilentIntervalBetweenEvents(t *testing.T) {
 
 // This runs in real time, because in a synctest bubble a goroutine that waits for a mutex
 // counts as running.
-func TestNothingIsWrittenOnceTheHandlerHasReturned(t *testing.T) {
+func TestLiveWritesNothingAfterClose(t *testing.T) {
 	m := newMemory()
 	beating, accepted := make(chan struct{}), make(chan struct{})
 	m.accept = func() error {
@@ -108,7 +108,7 @@ func TestNothingIsWrittenOnceTheHandlerHasReturned(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatBreaksOffHasNoMoreHeartbeats(t *testing.T) {
+func TestLiveSendsNoHeartbeatAfterPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		func() {
@@ -126,7 +126,7 @@ func TestAnAnswerThatBreaksOffHasNoMoreHeartbeats(t *testing.T) {
 	})
 }
 
-func TestAHeartbeatThatFailsFailsTheNextWrite(t *testing.T) {
+func TestLiveWriteReturnsErrorOfHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := errors.New("gone")
 		writes := 0
@@ -151,7 +151,7 @@ func TestAHeartbeatThatFailsFailsTheNextWrite(t *testing.T) {
 	})
 }
 
-func TestNothingFollowsAWriteThatFailed(t *testing.T) {
+func TestLiveWritesNothingAfterError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := errors.New("gone")
 		m := newMemory()
@@ -171,7 +171,7 @@ func TestNothingFollowsAWriteThatFailed(t *testing.T) {
 	})
 }
 
-func TestHeartbeatsAndWritesTakeTurns(t *testing.T) {
+func TestLiveHeartbeatsAndWritesTakeTurns(t *testing.T) {
 	m := newMemory()
 	var writing atomic.Bool
 	m.accept = func() error {

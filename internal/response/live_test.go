@@ -28,7 +28,7 @@ func overEach(t *testing.T, test func(t *testing.T, protocol string)) {
 	}
 }
 
-func TestHeaderAndWritesReachTheClientAtOnce(t *testing.T) {
+func TestLiveSendsHeaderAndWritesAtOnce(t *testing.T) {
 	for kind, header := range map[string]http.Header{"a stream": stream(), "an answer of unknown length": chunked()} {
 		t.Run(kind, func(t *testing.T) {
 			overEach(t, func(t *testing.T, protocol string) {
@@ -69,7 +69,7 @@ func (slow) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func TestAClientThatDoesNotReadHoldsTheBackendForHalfAMinute(t *testing.T) {
+func TestLiveWriteFailsAfterHalfMinuteWithoutReader(t *testing.T) {
 	overEach(t, func(t *testing.T, protocol string) {
 		var took time.Duration
 		var failed error
@@ -89,7 +89,7 @@ func TestAClientThatDoesNotReadHoldsTheBackendForHalfAMinute(t *testing.T) {
 	})
 }
 
-func TestAShorterLimitOfTheOperatorsCountsForEachWrite(t *testing.T) {
+func TestLiveKeepsOperatorsShorterLimitPerWrite(t *testing.T) {
 	for name, test := range map[string]struct {
 		idle, whole, want time.Duration
 	}{
@@ -130,7 +130,7 @@ func TestAShorterLimitOfTheOperatorsCountsForEachWrite(t *testing.T) {
 	}
 }
 
-func TestAHeartbeatThatIsNotReadDoesNotStayForEver(t *testing.T) {
+func TestLiveGivesUpUnreadHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failed error
 		var took time.Duration
@@ -154,7 +154,7 @@ func TestAHeartbeatThatIsNotReadDoesNotStayForEver(t *testing.T) {
 	})
 }
 
-func TestASlowReaderGetsALargeWrite(t *testing.T) {
+func TestLiveWritesLargeDataToSlowReader(t *testing.T) {
 	overEach(t, func(t *testing.T, protocol string) {
 		large := bytes.Repeat([]byte("0123456789abcdef"), 1<<15)
 		s := serve(protocol, passed(chunked(), 0, func(w http.ResponseWriter) {
@@ -197,7 +197,7 @@ func limits() caddyhttp.IdleDeadline {
 	return caddyhttp.IdleDeadline{Start: time.Now(), Timeout: 4 * time.Second, MinRate: 100, HardDeadline: time.Now().Add(5 * time.Second)}
 }
 
-func TestNoTimeLimitEndsTheAnswer(t *testing.T) {
+func TestLiveOutlivesTimeLimits(t *testing.T) {
 	for kind, header := range map[string]http.Header{"a stream": stream(), "an answer of unknown length": chunked()} {
 		t.Run(kind, func(t *testing.T) {
 			overEach(t, func(t *testing.T, protocol string) {
@@ -219,7 +219,7 @@ func TestNoTimeLimitEndsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestTheLimitsAreInForceAgainAfterwards(t *testing.T) {
+func TestLiveCloseRestoresLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		writer := &caddyhttp.IdleTimeoutWriter{
@@ -238,7 +238,7 @@ func TestTheLimitsAreInForceAgainAfterwards(t *testing.T) {
 	})
 }
 
-func TestADeadlineIsNotLeftForTheConnectionsNextAnswer(t *testing.T) {
+func TestLiveCloseLeavesNoDeadline(t *testing.T) {
 	overEach(t, func(t *testing.T, protocol string) {
 		s := serve(protocol, func(client http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Second") != "" {
@@ -262,7 +262,7 @@ func TestADeadlineIsNotLeftForTheConnectionsNextAnswer(t *testing.T) {
 	})
 }
 
-func TestTheRoutesOwnDeadlineCounts(t *testing.T) {
+func TestLiveKeepsDeadlineOfRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		var during []time.Duration
@@ -286,7 +286,7 @@ func TestTheRoutesOwnDeadlineCounts(t *testing.T) {
 	})
 }
 
-func TestTrailersFollowTheBody(t *testing.T) {
+func TestLivePassesTrailers(t *testing.T) {
 	for kind, announced := range map[string]bool{"announced": true, "not announced": false} {
 		t.Run(kind, func(t *testing.T) {
 			overEach(t, func(t *testing.T, protocol string) {
@@ -310,7 +310,7 @@ func TestTrailersFollowTheBody(t *testing.T) {
 	}
 }
 
-func TestAClientThatLeavesEndsTheWriting(t *testing.T) {
+func TestLiveWriteFailsWhenClientLeaves(t *testing.T) {
 	overEach(t, func(t *testing.T, protocol string) {
 		var failed error
 		s := serve(protocol, passed(stream(), interval, func(w http.ResponseWriter) {
@@ -331,7 +331,7 @@ func TestAClientThatLeavesEndsTheWriting(t *testing.T) {
 	})
 }
 
-func TestAnInformationalAnswerIsNotTheFinalOne(t *testing.T) {
+func TestLivePassesInformationalAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		m.header = stream()
@@ -345,7 +345,7 @@ func TestAnInformationalAnswerIsNotTheFinalOne(t *testing.T) {
 	})
 }
 
-func TestAServerCanTellTheTypeFromTheFirstBytes(t *testing.T) {
+func TestLiveLeavesTypeDetectionToServer(t *testing.T) {
 	overEach(t, func(t *testing.T, protocol string) {
 		s := serve(protocol, passed(http.Header{"Via": {"1.1 Caddy"}}, interval, acts(act{time.Second, "<html>"}))).start()
 		defer s.stop()
@@ -357,7 +357,7 @@ func TestAServerCanTellTheTypeFromTheFirstBytes(t *testing.T) {
 	})
 }
 
-func TestAConnectionThatIsHandedOverIsLeftAlone(t *testing.T) {
+func TestLiveHijackEndsHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var complaints bytes.Buffer
 		s := serve("HTTP 1.1", passed(stream(), interval, func(w http.ResponseWriter) {

@@ -27,7 +27,7 @@ func idle(client http.ResponseWriter) (*caddyhttp.IdleTimeoutWriter, *http.Reque
 	return writer, r.WithContext(caddyhttp.ContextWithIdleTimeouts(r.Context(), nil, writer))
 }
 
-func TestAStopInterruptsTheWriteUnderWay(t *testing.T) {
+func TestLiveStopInterruptsWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		m.header = chunked()
@@ -59,7 +59,7 @@ func TestAStopInterruptsTheWriteUnderWay(t *testing.T) {
 	})
 }
 
-func TestAStopMayComeAtAnyMoment(t *testing.T) {
+func TestLiveStopMayComeAtAnyMoment(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMemory()

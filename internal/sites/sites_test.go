@@ -32,7 +32,7 @@ func TestHostsReturnsTheOtherHostOfAChannel(t *testing.T) {
 	}
 }
 
-func TestHostsForgetsRatherThanGrows(t *testing.T) {
+func TestHostsStaysBounded(t *testing.T) {
 	var hosts Hosts
 	for i := range 3 * maxChannels {
 		hosts.Wait(fmt.Sprint(i), "a.example")

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-func TestOptionsOfThePageAreRead(t *testing.T) {
+func TestHandlerReadsOptions(t *testing.T) {
 	var h Handler
 	if err := h.UnmarshalCaddyfile(caddyfile.NewTestDispenser("parker_status {\n\ttoken a b\n\ttoken {env.X}\n\tallow 10.0.0.0/8 ::1\n}")); err != nil {
 		t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestThePageHasNothingThatItsPolicyForbids(t *testing.T) {
+func TestPageKeepsItsContentSecurityPolicy(t *testing.T) {
 	for text, times := range map[string]int{
 		"<script>": 1, "<style>": 1, "<script": 1, "<style": 1,
 		" style=": 0, " onclick=": 0, "innerHTML": 0, "eval(": 0, "//www.w3.org/2000/svg": 2,

@@ -53,7 +53,7 @@ func told(t *testing.T, events []byte) (past []Sample, now *Now) {
 	return past, now
 }
 
-func TestASampleSaysWhatHappenedASecond(t *testing.T) {
+func TestSamplerComputesRatesPerSecond(t *testing.T) {
 	from := metrics.Figures{Requests: 100, Released: 10, Asks: 5, Saved: 1}
 	to := metrics.Figures{Requests: 3, Streams: 4, Released: 20, Asks: 6, Saved: 1}
 	got := sampleOf(from, to, 1500*time.Millisecond, time.UnixMilli(9))
@@ -62,7 +62,7 @@ func TestASampleSaysWhatHappenedASecond(t *testing.T) {
 	}
 }
 
-func TestWhoLooksIsToldThePastAndThenEachSample(t *testing.T) {
+func TestSamplerSendsPastThenEachSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, looks := counting()
 		s.join(false)
@@ -101,7 +101,7 @@ func TestWhoLooksIsToldThePastAndThenEachSample(t *testing.T) {
 	})
 }
 
-func TestFiveMinutesAreRemembered(t *testing.T) {
+func TestSamplerRemembersFiveMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := counting()
 		s.join(false)
@@ -115,7 +115,7 @@ func TestFiveMinutesAreRemembered(t *testing.T) {
 	})
 }
 
-func TestNothingIsDoneWhereNobodyWantsIt(t *testing.T) {
+func TestSamplerRestsWithoutViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := counting()
 		s.join(false)
@@ -141,7 +141,7 @@ func TestNothingIsDoneWhereNobodyWantsIt(t *testing.T) {
 	})
 }
 
-func TestTheBusiestChannelsComeFirst(t *testing.T) {
+func TestBusiestOfReturnsBusiestFirst(t *testing.T) {
 	l := lot.New()
 	for i := range 40 {
 		for range i%20 + 1 {
