@@ -3,12 +3,11 @@
 package history
 
 import (
-	"container/heap"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/due"
 )
 
 // History holds the events of all channels. It is not safe for concurrent use: its
@@ -21,7 +20,6 @@ import (
 // not make quiet channels appear to have a gap.
 type History struct {
 	limits  brokers.History
-	start   time.Time // other times are durations since then
 	records map[string]*record
 	floor   uint64
 	bytes   int64 // the size of all entries and records
@@ -29,11 +27,8 @@ type History struct {
 	// All entries, in the order in which they were added.
 	oldest, newest *entry
 
-	// All entries, ordered by when they expire, and the timer that sweeps them.
-	queue byDue
-	timer *time.Timer
-	rings time.Duration // when the timer fires, or 0
-	ring  func()
+	// All entries, by when they expire, with the timer that sweeps them.
+	queue due.Queue[*entry]
 }
 
 // Overhead of an entry and of a channel's record beyond their content, in bytes.
@@ -45,24 +40,20 @@ const (
 // New returns a history that keeps nothing until Limit is called. A timer of the
 // history calls ring, which must call [History.Sweep].
 func New(ring func()) *History {
-	return &History{start: time.Now(), records: make(map[string]*record), ring: ring}
+	return &History{queue: due.New[*entry](time.Now(), sweepDelay, ring), records: make(map[string]*record)}
 }
-
-func (h *History) now() time.Duration { return time.Since(h.start) }
 
 // Limit replaces the limits and forgets what exceeds them.
 func (h *History) Limit(limits brokers.History) {
 	h.limits = limits
-	for _, e := range h.queue {
-		e.due = h.dueOf(e)
+	for _, e := range slices.Collect(h.queue.All) {
+		h.queue.Set(e, h.dueOf(e.Value))
 	}
-	heap.Init(&h.queue)
 	h.forgetDue()
 	for _, r := range h.records {
 		h.trim(r)
 	}
 	h.evict()
-	h.arm()
 }
 
 // Add remembers an event, unless its lifetime is negative or the event alone exceeds
@@ -72,7 +63,7 @@ func (h *History) Limit(limits brokers.History) {
 func (h *History) Add(event brokers.Event, id string, lifetime time.Duration) {
 	h.forgetDue()
 	r, offset := h.recordOf(event.Channel), event.Position.Offset
-	r.newest, r.at = offset, h.now()
+	r.newest, r.at = offset, h.queue.Now()
 	event.Channel = r.name // so that the publisher's own copy is not held
 	e := &entry{event: event, offset: offset, id: id, record: r, at: r.at, lifetime: lifetime}
 	e.bytes = int64(EntryBytes + len(id))
@@ -87,7 +78,6 @@ func (h *History) Add(event brokers.Event, id string, lifetime time.Duration) {
 	}
 	h.trim(r)
 	h.evict()
-	h.arm()
 }
 
 // trim brings one record within the limits per channel. Readers need only the last
@@ -119,8 +109,8 @@ func (h *History) evict() {
 // forgetDue forgets expired entries. Every lookup calls it first, so that no expired
 // entry is returned.
 func (h *History) forgetDue() {
-	for now := h.now(); len(h.queue) > 0 && h.queue[0].due <= now; {
-		e := h.queue[0]
+	now := h.queue.Now()
+	for e, ok := h.queue.Pop(now); ok; e, ok = h.queue.Pop(now) {
 		h.take(e)
 		h.settle(e.record)
 	}
@@ -133,7 +123,7 @@ func (h *History) settle(r *record) {
 		return
 	}
 	trace := &entry{record: r, at: r.at, bytes: EntryBytes}
-	if h.dueOf(trace) <= h.now() {
+	if h.dueOf(trace) <= h.queue.Now() {
 		h.drop(r)
 		return
 	}
@@ -160,8 +150,8 @@ func (h *History) drop(r *record) {
 
 // put adds an entry as the newest.
 func (h *History) put(e *entry) {
-	e.due = h.dueOf(e)
-	heap.Push(&h.queue, e)
+	e.queued.Value = e
+	h.queue.Set(&e.queued, h.dueOf(e))
 	h.bytes += e.bytes
 	e.older = h.newest
 	if e.older == nil {
@@ -174,7 +164,7 @@ func (h *History) put(e *entry) {
 
 // take removes an entry.
 func (h *History) take(e *entry) {
-	heap.Remove(&h.queue, e.place)
+	h.queue.Remove(&e.queued)
 	h.bytes -= e.bytes
 	if e.older == nil {
 		h.oldest = e.newer
@@ -276,42 +266,14 @@ func merge(remembered [][]*entry, limit int) []brokers.Event {
 }
 
 // Sweep forgets expired entries to free memory. Lookups do not depend on it.
-func (h *History) Sweep() {
-	h.rings = 0
-	h.forgetDue()
-	h.arm()
-}
+func (h *History) Sweep() { h.forgetDue() }
 
 // sweepDelay is how late the timer may fire, so that one sweep forgets several entries.
 const sweepDelay = time.Second
 
-// arm sets the timer for the first entry to expire. Removing an entry does not reset
-// the timer: firing once in vain is cheaper than resetting it each time.
-func (h *History) arm() {
-	if len(h.queue) == 0 || h.rings != 0 && h.rings <= later(h.queue[0].due, sweepDelay) {
-		return
-	}
-	h.rings = later(h.queue[0].due, sweepDelay)
-	wait := h.rings - h.now()
-	if h.timer == nil {
-		h.timer = time.AfterFunc(wait, h.ring)
-	} else {
-		h.timer.Reset(wait)
-	}
-}
-
 func (h *History) dueOf(e *entry) time.Duration {
 	if e.lifetime == 0 {
-		return later(e.at, h.limits.MaxAge)
+		return due.Later(e.at, h.limits.MaxAge)
 	}
-	return later(e.at, e.lifetime)
-}
-
-// later returns at + wait, or the maximum duration if the sum overflows. Neither may be
-// negative.
-func later(at, wait time.Duration) time.Duration {
-	if wait > math.MaxInt64-at {
-		return math.MaxInt64
-	}
-	return at + wait
+	return due.Later(e.at, e.lifetime)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/due"
 )
 
 // record holds the entries of one channel. It has at least one entry.
@@ -32,10 +33,9 @@ type entry struct {
 	record   *record
 	at       time.Duration // when it was published
 	lifetime time.Duration // 0 means the history's MaxAge
-	due      time.Duration // when it expires
 	bytes    int64
 
-	place        int    // index in the history's queue
+	queued       due.Entry[*entry]
 	older, newer *entry // neighbors in the order of publication
 }
 
@@ -106,29 +106,4 @@ func place(entries []*entry, offset uint64) int {
 		return cmp.Compare(e.offset, offset)
 	})
 	return at
-}
-
-// byDue is a heap of entries ordered by due. Each entry knows its index.
-type byDue []*entry
-
-func (q byDue) Len() int           { return len(q) }
-func (q byDue) Less(i, j int) bool { return q[i].due < q[j].due }
-
-func (q byDue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-
-func (q *byDue) Push(x any) {
-	e := x.(*entry)
-	e.place = len(*q)
-	*q = append(*q, e)
-}
-
-func (q *byDue) Pop() any {
-	last := len(*q) - 1
-	e := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	return e
 }
