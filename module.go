@@ -304,22 +304,18 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // configurePolls returns the configuration of the handler's polls.
 func (h *Handler) configurePolls() *poll.Config {
 	return &poll.Config{
-		Broker:        &h.hub.Broker,
 		TimeoutStatus: h.TimeoutStatus,
 		Asking: asker.Config{
+			Hub:       h.hub,
 			Groups:    coalesce.New(h.hub.Lot, h.sharing()),
 			Share:     coalesce.RuleOf(h.Share, h.SharePublic),
 			Rules:     h.NothingNew,
-			Position:  h.hub.Broker.Position,
 			Interest:  h.interest(),
 			Asks:      semaphore.NewWeighted(int64(h.Asks)),
 			Slow:      delay.New(asker.SlowAfter),
 			MaxBody:   h.MaxBody,
-			MaxEvent:  max(h.MaxBody, h.hub.MaxMessage),
 			Patience:  asker.NewPatience(time.Duration(h.MaxBodyTime)),
-			Announce:  h.hub.Announce,
 			Heartbeat: h.SSE.HeartbeatTime,
-			Stopping:  h.hub.Stopping,
 			Metrics:   h.metrics,
 			Logger:    logging.Sampled(h.logger),
 		},

@@ -7,7 +7,6 @@
 package asker
 
 import (
-	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -16,11 +15,11 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/delay"
+	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
@@ -98,11 +97,12 @@ type State struct {
 
 // Config is what the askers of one handler have in common.
 type Config struct {
+	// Hub has the broker, publishes what answers announce, and knows when the server
+	// stops.
+	Hub hub.Hub
+
 	Groups *coalesce.Groups
 	Rules  *nothingnew.Rules
-
-	// Position returns the position of the newest event.
-	Position func() brokers.Position
 
 	// Interest says which events release the requests. If only messages do, the backend
 	// is not asked first.
@@ -114,9 +114,8 @@ type Config struct {
 	// Slow holds the asks that wait for the header of their answer, for [SlowAfter].
 	Slow *delay.Queue
 
-	// MaxBody is the maximum size of an answer that is judged, and MaxEvent that of an
-	// answer that becomes an event on a stream, in bytes.
-	MaxBody, MaxEvent int64
+	// MaxBody is the maximum size of an answer that is judged, in bytes.
+	MaxBody int64
 
 	// Patience limits how long an answer that is judged may take.
 	Patience Patience
@@ -124,14 +123,8 @@ type Config struct {
 	// Share says which requests share answers. If it is public, Set-Cookie is not shared.
 	Share coalesce.Rule
 
-	// Announce publishes on the channels that an answer names in its Parker-Publish field.
-	Announce func(channels []string)
-
 	// Heartbeat returns after how much silence a comment is sent on a stream.
 	Heartbeat func() time.Duration
-
-	// Stopping is canceled when the server is about to stop.
-	Stopping context.Context
 
 	Metrics *metrics.Handler
 	Logger  *zap.Logger
@@ -140,6 +133,10 @@ type Config struct {
 	// client's.
 	Personal logging.Rarely
 }
+
+// MaxEvent returns the maximum size of an answer that becomes an event on a stream, in
+// bytes.
+func (c *Config) MaxEvent() int64 { return max(c.MaxBody, c.Hub.MaxMessage) }
 
 // Client is told of answers that stream to the client.
 type Client interface {

@@ -89,7 +89,7 @@ func (t *attempt) begin() {
 	a := t.asker
 	if t.again {
 		t.hold(a.replayUntil(), t.cancel)
-		t.unstopReplay = context.AfterFunc(a.config.Stopping, t.endBeforeStop)
+		t.unstopReplay = context.AfterFunc(a.config.Hub.Stopping, t.endBeforeStop)
 	}
 	left := t.cancel
 	if t.leads = t.ask; t.ask != nil {

@@ -28,7 +28,7 @@ func (a *Asker) namesPosition() bool {
 		return false
 	}
 	position, err := brokers.ParsePosition(lines[0])
-	return err == nil && position.Epoch == a.config.Position().Epoch
+	return err == nil && position.Epoch == a.config.Hub.Position().Epoch
 }
 
 // regroup makes the request a member of the group for its fields as they are now. varies

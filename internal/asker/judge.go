@@ -186,7 +186,7 @@ func (a *Asker) announce(t *attempt, kind Kind) {
 		channels = slices.DeleteFunc(channels, func(name string) bool { return slices.Contains(a.Channels, name) })
 	}
 	if len(channels) > 0 {
-		a.config.Announce(channels)
+		a.config.Hub.Announce(channels)
 	}
 }
 

@@ -34,7 +34,7 @@ func NewPatience(poll time.Duration) Patience {
 func (t *attempt) Patience() ask.Patience {
 	config := t.asker.config
 	if t.asker.Streams {
-		return ask.Patience{Bytes: config.MaxEvent, Time: config.Patience.stream}
+		return ask.Patience{Bytes: config.MaxEvent(), Time: config.Patience.stream}
 	}
 	return ask.Patience{Bytes: config.MaxBody, Time: config.Patience.poll}
 }
@@ -151,7 +151,7 @@ func (t *attempt) Attend(client http.ResponseWriter, status int) *response.Live 
 	a.client.Finish(client.Header())
 	writer := response.Attend(client, a.HTTP, &a.Limits, status, a.config.Heartbeat())
 	if writer != nil {
-		t.unstop = context.AfterFunc(a.config.Stopping, func() { writer.Stop(t.cancel) })
+		t.unstop = context.AfterFunc(a.config.Hub.Stopping, func() { writer.Stop(t.cancel) })
 	}
 	return writer
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 
-	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/lot"
 )
@@ -34,12 +33,19 @@ type Client struct {
 	Supersede Key
 }
 
+// Shared is what several requests can hold, and counts once. Hold and Drop return by how
+// many bytes the memory that is held grows or shrinks.
+type Shared interface {
+	Hold() (bytes int64)
+	Drop() (bytes int64)
+}
+
 // counts is what a request counts for.
 type counts struct {
-	client bool        // it is one of its client's parked requests
-	size   int64       // of what it holds while it is parked, without the answer
-	answer *ask.Answer // that is kept for it; counted once for all that share it
-	full   error       // the limit that keeps it from being parked
+	client bool   // it is one of its client's parked requests
+	size   int64  // of what only it holds while it is parked, in bytes
+	shared Shared // what it holds together with others; nil: it is not counted
+	full   error  // the limit that keeps it from being parked
 }
 
 // The limits that keep a request from being held.
@@ -50,11 +56,11 @@ var (
 	errMaxChannels    = errors.New("max_channels_per_client is reached")
 )
 
-// Admit counts the request against the limits: its size in bytes, and the answer that is
-// kept for it, which may be nil. It returns false if a limit is reached.
-func (s *Space) Admit(size int64, answer *ask.Answer) bool {
+// Admit counts the request against the limits: its size in bytes, and what it shares with
+// others. It returns false if a limit is reached.
+func (s *Space) Admit(size int64, shared Shared) bool {
 	if s.counts.full = s.countClient(); s.counts.full == nil {
-		s.counts.full = s.weigh(size, answer)
+		s.counts.full = s.weigh(size, shared)
 	}
 	return s.counts.full == nil
 }
@@ -93,20 +99,23 @@ func (s *Space) uncountClient() {
 }
 
 // weigh counts what the request holds while it is parked.
-func (s *Space) weigh(size int64, answer *ask.Answer) error {
+func (s *Space) weigh(size int64, shared Shared) error {
 	memory := &s.config.Limits.Memory
-	if shared := answer.Hold(); !memory.Add(size + shared) {
-		memory.Remove(size + answer.Drop())
+	if !memory.Add(size + shared.Hold()) {
+		memory.Remove(size + shared.Drop())
 		return errMaxParkedBytes
 	}
-	s.counts.size, s.counts.answer = size, answer
+	s.counts.size, s.counts.shared = size, shared
 	return nil
 }
 
 // unweigh undoes weigh.
 func (s *Space) unweigh() {
-	s.config.Limits.Memory.Remove(s.counts.size + s.counts.answer.Drop())
-	s.counts.size, s.counts.answer = 0, nil
+	if s.counts.shared == nil {
+		return // not weighed
+	}
+	s.config.Limits.Memory.Remove(s.counts.size + s.counts.shared.Drop())
+	s.counts.size, s.counts.shared = 0, nil
 }
 
 // Supersede ends the older request of the same key, if there is one. From now on a newer

@@ -84,7 +84,7 @@ func (p *Poll) giveTimeout() error {
 	}
 	release := answer.Timeout
 	switch {
-	case p.config.Asking.Stopping.Err() != nil:
+	case p.config.Asking.Hub.Stopping.Err() != nil:
 		release = answer.Stop
 	case !p.Asker.Retry.IsZero():
 		release = answer.Error

@@ -92,7 +92,7 @@ func (c *Config) New(q Request) *Poll {
 	r := q.Exchange.HTTP
 	p.Space.Waiter.Describe(&Description{Method: r.Method, Path: p.Asker.Path(), Remote: r.RemoteAddr, Came: now})
 	if q.Stream != nil || q.Resume.Given || p.Asker.MessagesOnly() {
-		p.Resume.Start = c.Broker.Position()
+		p.Resume.Start = c.Asking.Hub.Position()
 	}
 	if p.Asker.MessagesOnly() {
 		p.Asker.Kept = asker.NoContent
@@ -196,11 +196,11 @@ func (p *Poll) Lose(at brokers.Position) {
 }
 
 func (p *Poll) history() resume.History {
-	return resume.History{Broker: p.config.Broker, Channels: p.Asker.Channels, Interest: p.config.Asking.Interest}
+	return resume.History{Broker: &p.config.Asking.Hub.Broker, Channels: p.Asker.Channels, Interest: p.config.Asking.Interest}
 }
 
 // Position returns the position of the newest event.
-func (p *Poll) Position() brokers.Position { return p.config.Broker.Position() }
+func (p *Poll) Position() brokers.Position { return p.config.Asking.Hub.Position() }
 
 // Streaming returns what the poll was given for its stream, or nil if the client does not
 // want one.

@@ -59,7 +59,7 @@ func (s *Stream) presentAnswer(a *ask.Answer, at brokers.Position) {
 		s.Fail(a.Status)
 		return
 	}
-	body, err := nothingnew.Decode(a.Header, a.Body, s.poll.Config().Asking.MaxEvent)
+	body, err := nothingnew.Decode(a.Header, a.Body, s.poll.Config().Asking.MaxEvent())
 	if err != nil {
 		s.Fail(http.StatusBadGateway)
 		return

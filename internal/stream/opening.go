@@ -45,7 +45,7 @@ func first(p *poll.Poll) asker.Reply {
 			reply = orAnything(p, p.First(), p.First)
 		case <-p.Asker.HTTP.Context().Done():
 			return asker.Reply{Kind: asker.Left}
-		case <-p.Config().Asking.Stopping.Done():
+		case <-p.Config().Asking.Hub.Stopping.Done():
 			return reply
 		}
 	}
@@ -109,7 +109,7 @@ func (s *Stream) open(first asker.Reply, options *Options) {
 	heartbeat := options.HeartbeatTime()
 	out := response.Attend(client, p.Asker.HTTP, &p.Asker.Limits, http.StatusOK, heartbeat)
 	s.out = out
-	s.unstop = context.AfterFunc(p.Config().Asking.Stopping, func() { out.Stop(nil) })
+	s.unstop = context.AfterFunc(p.Config().Asking.Hub.Stopping, func() { out.Stop(nil) })
 	out.WriteHeader(http.StatusOK)
 	if s.full = !p.Space.Waiter.Open(); !s.full {
 		s.count = s.metrics().Streams
