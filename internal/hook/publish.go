@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/publication"
@@ -99,13 +99,12 @@ func readPublication(w http.ResponseWriter, r *http.Request, channel string, max
 
 // readMessage returns the request's message, or nil if the request has no body.
 func readMessage(w http.ResponseWriter, r *http.Request, maxMessage int64) (*brokers.Message, *Problem) {
-	tooLarge := refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("The message is longer than %d bytes.", maxMessage))
 	if r.ContentLength > maxMessage {
-		return nil, tooLarge
+		return nil, tooLarge(maxMessage)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge
+		return nil, tooLarge(maxMessage)
 	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "The body is incomplete.")
@@ -126,6 +125,10 @@ func readMessage(w http.ResponseWriter, r *http.Request, maxMessage int64) (*bro
 	return &brokers.Message{Body: body, ContentType: contentType}, nil
 }
 
+func tooLarge(maxMessage int64) *Problem {
+	return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("The message is longer than %d bytes.", maxMessage))
+}
+
 // contentTypeOf returns the content type of a message: the declared one, or what the
 // body looks like.
 func contentTypeOf(declared string, body []byte) (string, error) {
@@ -135,7 +138,8 @@ func contentTypeOf(declared string, body []byte) (string, error) {
 	}
 	// curl -d and many HTTP libraries declare any body as a form unless they are given
 	// another type, and no client waits for a form.
-	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType == "application/x-www-form-urlencoded" {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	if strings.EqualFold(strings.TrimSpace(mediaType), "application/x-www-form-urlencoded") {
 		return publication.ContentType("", body)
 	}
 	return contentType, nil
