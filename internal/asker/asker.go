@@ -63,10 +63,11 @@ type Exchange struct {
 	Limits   response.Limits
 	Channels []string
 
-	// Streams is true if answers become events on a stream. Then a replay takes
-	// ReplayTimeout at most.
-	Streams       bool
+	// ReplayTimeout is how long a replay of a stream takes at most.
 	ReplayTimeout time.Duration
+
+	// Streams is true if answers become events on a stream.
+	Streams bool
 
 	// Alone is true if other requests may go through another route behind the handler, so
 	// that nothing is shared unless the operator says what answers depend on.
