@@ -18,14 +18,18 @@ func TestForgedPositionsDelayNoOtherClient(t *testing.T) {
 		node := s.nodes[0]
 		start := node.PublishWith(t, "messages", "before").Position
 		node.Publish(t, "messages", "text/plain", "missed")
-		answers := make(chan caddytest.Answer, madeUp)
+		type answer struct {
+			caddytest.Answer
+			ahead bool // a broker that is slow cannot rule out the position
+		}
+		answers := make(chan answer, madeUp)
 		for i := range madeUp {
-			position := fmt.Sprint("parker.MADEUP", i, "-1")
-			if i%3 == 0 {
+			position, ahead := fmt.Sprint("parker.MADEUP", i, "-1"), i%3 == 0
+			if ahead {
 				position = positionAhead(t, start, i+1)
 			}
 			go func() {
-				answers <- caddytest.Do(t.Context(), http.MethodGet, "http://"+node.Site+"/messages", "", "Prefer: wait=0", "Last-Event-ID: "+position)
+				answers <- answer{caddytest.Do(t.Context(), http.MethodGet, "http://"+node.Site+"/messages", "", "Prefer: wait=0", "Last-Event-ID: "+position), ahead}
 			}()
 		}
 		for i := range madeUp {
@@ -34,7 +38,7 @@ func TestForgedPositionsDelayNoOtherClient(t *testing.T) {
 					t.Errorf("a client with a position was answered %+v", g)
 				}
 			}
-			if g := <-answers; g.Err != nil || g.Header.Get("Parker-Recovered") != "false" || g.Header.Get("Last-Event-ID") == "" {
+			if g := <-answers; g.Err != nil || g.Header.Get("Parker-Recovered") != "false" && !g.ahead || g.Header.Get("Last-Event-ID") == "" {
 				t.Fatalf("a client with a forged position was answered %+v", g)
 			}
 		}
