@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -72,10 +71,14 @@ http://{$SITE} {
 
 // read tells how long each event took, until the connection is closed.
 func read(conn net.Conn, took chan<- time.Duration) {
-	lines := bufio.NewScanner(conn)
-	for lines.Scan() {
-		if text, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: ")); ok {
-			sent, _ := strconv.ParseInt(string(text), 10, 64)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return
+	}
+	parts := caddytest.NewEventReader(answer.Body)
+	for part, err := parts.Next(); err == nil; part, err = parts.Next() {
+		if part.Event != nil {
+			sent, _ := strconv.ParseInt(part.Event.Data, 10, 64)
 			took <- time.Duration(time.Now().UnixNano() - sent)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
 // site is what Caddy serves. What stands in capital letters is put in.
@@ -47,7 +49,7 @@ http://{$HOOK} {
 // plain is the configuration in which Caddy begins and ends. It remembers nearly
 // nothing, so that what Caddy holds then can be compared.
 func (s *soak) plain() string {
-	return strings.NewReplacer("HISTORY", "1 1s", "MAX_PARKED", "100000", "SITE_OPTIONS", "", "OPTIONS", "", "ASKED_MORE", "", "UPSTREAM", s.board.addresses[0]).Replace(site)
+	return strings.NewReplacer("HISTORY", "1 1s", "MAX_PARKED", "100000", "SITE_OPTIONS", "", "OPTIONS", "", "ASKED_MORE", "", "UPSTREAM", s.backend.addresses[0]).Replace(site)
 }
 
 // any is a configuration at random, in which nothing is forgotten that a reader
@@ -70,27 +72,26 @@ func (s *soak) any() string {
 		"SITE_OPTIONS", siteOptions.String(),
 		"OPTIONS", options.String(),
 		"ASKED_MORE", askedMore.String(),
-		"UPSTREAM", s.board.addresses[rand.N(len(s.board.addresses))],
+		"UPSTREAM", s.backend.addresses[rand.N(len(s.backend.addresses))],
 	).Replace(site)
 }
 
 // reload gives Caddy another configuration again and again until the context ends.
 func (s *soak) reload(ctx context.Context) {
-	for ctx.Err() == nil {
-		s.reloaded.Store(time.Now().UnixNano())
-		if err := s.caddy.Load(s.t, s.any()); err != nil {
-			s.breaks("%w", err)
-		}
-		s.reloaded.Store(time.Now().UnixNano())
+	for ; ctx.Err() == nil; load.Pause(ctx, 2*time.Second+rand.N(4*time.Second)) {
+		s.Reload(func() {
+			if err := s.caddy.Load(s.T, s.any()); err != nil {
+				s.Breaks("%w", err)
+			}
+		})
 		s.reloads.Add(1)
-		pause(ctx, 2*time.Second+rand.N(4*time.Second))
 	}
 }
 
 // restart restarts the backend again and again until the context ends.
 func (s *soak) restart(ctx context.Context) {
-	for pause(ctx, 4*time.Second+rand.N(8*time.Second)); ctx.Err() == nil; pause(ctx, 4*time.Second+rand.N(8*time.Second)) {
-		s.board.restart(s.t, rand.N(time.Second))
+	for load.Pause(ctx, 4*time.Second+rand.N(8*time.Second)); ctx.Err() == nil; load.Pause(ctx, 4*time.Second+rand.N(8*time.Second)) {
+		s.backend.restart(s.T, rand.N(time.Second))
 		s.restarts.Add(1)
 	}
 }

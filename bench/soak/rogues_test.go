@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
+
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
 // rogue connects again and again until the context ends, and never behaves.
@@ -17,7 +19,7 @@ func (s *soak) rogue(ctx context.Context) {
 			misbehave[rand.N(len(misbehave))](ctx, conn.(*net.TCPConn))
 			conn.Close()
 		}
-		pause(ctx, rand.N(300*time.Millisecond))
+		load.Pause(ctx, rand.N(300*time.Millisecond))
 	}
 }
 
@@ -28,13 +30,13 @@ var misbehave = []func(ctx context.Context, conn *net.TCPConn){stall, halfClose,
 func stall(ctx context.Context, conn *net.TCPConn) {
 	conn.SetReadBuffer(4 << 10)
 	io.WriteString(conn, anyRequest())
-	pause(ctx, rand.N(10*time.Second))
+	load.Pause(ctx, rand.N(10*time.Second))
 }
 
 // halfClose has nothing more to say, but would still listen.
 func halfClose(ctx context.Context, conn *net.TCPConn) {
 	io.WriteString(conn, anyRequest())
-	pause(ctx, rand.N(300*time.Millisecond))
+	load.Pause(ctx, rand.N(300*time.Millisecond))
 	conn.CloseWrite()
 	conn.SetReadDeadline(time.Now().Add(rand.N(2 * time.Second)))
 	io.Copy(io.Discard, conn)
@@ -43,7 +45,7 @@ func halfClose(ctx context.Context, conn *net.TCPConn) {
 // reset is gone without a good-bye.
 func reset(ctx context.Context, conn *net.TCPConn) {
 	io.WriteString(conn, anyRequest())
-	pause(ctx, rand.N(time.Second))
+	load.Pause(ctx, rand.N(time.Second))
 	conn.SetLinger(0)
 }
 
@@ -51,14 +53,14 @@ func reset(ctx context.Context, conn *net.TCPConn) {
 func halfRequest(ctx context.Context, conn *net.TCPConn) {
 	request := anyRequest()
 	io.WriteString(conn, request[:rand.N(len(request))])
-	pause(ctx, rand.N(time.Second))
+	load.Pause(ctx, rand.N(time.Second))
 }
 
 // pipeline asks again before it is answered.
 func pipeline(ctx context.Context, conn *net.TCPConn) {
 	for range 3 {
 		io.WriteString(conn, anyRequest())
-		pause(ctx, rand.N(300*time.Millisecond))
+		load.Pause(ctx, rand.N(300*time.Millisecond))
 	}
 }
 

@@ -7,12 +7,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
 var duration = flag.Duration("duration", 0, "how long the soak goes on")
@@ -34,30 +34,14 @@ const (
 
 // soak is one run of all the actors.
 type soak struct {
-	t     *testing.T
-	caddy *caddytest.Secure
-	board *board
+	load.Load
+	caddy   *caddytest.Secure
+	backend *backend
 
 	publishers []*publisher
-	readers    []*reader
-	clients    []*caddytest.Client // the readers', of several protocols
-	slow       *http.Transport     // of the client whose connections hold little
-	fresh      reconnecting        // a client with a connection for each request
+	sites      []*caddytest.Client // of several protocols, for the clients
 
-	busy  context.Context // until it ends, everything happens at random
-	calm  func()          // ends it
-	began time.Time
-	worst time.Duration // that a reader was late
-
-	// pace is how long a plain request took lately, slowest how long one ever did,
-	// in nanoseconds.
-	pace, slowest atomic.Int64
-	probing       atomic.Int64 // since when one is under way, as Unix time in nanoseconds, or 0
-
-	broken atomic.Bool
-
-	heard, reloads, restarts, again atomic.Int64
-	reloaded                        atomic.Int64 // when Caddy began or ended to reload, as Unix time in nanoseconds
+	reloads, restarts atomic.Int64
 }
 
 func TestMain(m *testing.M) { caddytest.Main(m) }
@@ -76,10 +60,10 @@ func TestSoak(t *testing.T) {
 	s := prepare(t)
 	before := s.warmUp()
 	s.run()
-	if !s.failed() {
+	if !s.Failed() {
 		s.checkReturn(before)
 	}
-	s.t.Log(s.progress())
+	t.Log(s.progress())
 	if !t.Failed() {
 		t.Log("verdict: every promise was kept")
 	} else {
@@ -87,106 +71,94 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// prepare starts Caddy and its backend, and says who reads and publishes what.
+// prepare starts Caddy and its backend, and makes the clients and publishers.
 func prepare(t *testing.T) *soak {
-	s := &soak{t: t, board: newBoard(t), began: time.Now()}
-	s.fresh = reconnecting{s, &http.Transport{DisableKeepAlives: true}}
+	s := &soak{Load: load.Load{T: t, LeaveOneIn: 4, LeaveWithin: 3 * time.Second, StallOneIn: 50, StallWithin: 3 * time.Second}}
+	s.NewBoard().Name, s.Board.Slow = nameOf, 20*time.Millisecond
+	s.backend = &backend{Board: s.Board, addresses: caddytest.FreePorts(t, 2)}
+	s.Excuse, s.BackendUp = s.excuse, s.backend.upSince
 	s.caddy = caddytest.StartSecure(t, s.plain(), "")
-	s.slow = caddytest.NewStall().Transport()
-	s.clients = []*caddytest.Client{
+	s.Probe = "http://" + s.caddy.Site + "/probe"
+	s.sites = []*caddytest.Client{
 		s.caddy.Client(t, caddytest.HTTP1),
 		s.caddy.Client(t, caddytest.HTTP2),
 		s.caddy.Client(t, caddytest.HTTP3),
-		{Protocol: caddytest.HTTP1, URL: "http://" + s.caddy.Site, Transport: s.slow},
+		{Protocol: caddytest.HTTP1, URL: "http://" + s.caddy.Site, Transport: caddytest.NewStall().Transport()}, // its connections hold little
 	}
 	for i := range rooms {
 		p := s.publish("rooms", i)
 		p.path = "/" + p.channel
-		for range 3 {
-			s.read(p, p.path, true, answerPolls)
+		for _, form := range []load.Form{load.Poll, load.Poll, load.Poll, load.Stream} {
+			s.follow(load.Client{Form: form, Path: p.path, Rows: p.Topic})
 		}
-		s.read(p, p.path, true, answerStreams)
 	}
 	for i := range users {
 		p := s.publish("users", i)
-		p.path, p.channel, p.header = "/inbox", "inbox", []string{asUser(i, p.topic.name)}
-		s.read(p, p.path, true, answerPolls)
-		s.read(p, p.path, true, answerStreams)
+		p.channel, p.path, p.header = "inbox", "/inbox", []string{asUser(i, p.Topic.Name)}
+		p.Hook = "http://" + s.caddy.Hook + "/inbox"
+		for _, form := range []load.Form{load.Poll, load.Stream} {
+			s.follow(load.Client{Form: form, Path: p.path, Rows: p.Topic, Header: p.header})
+		}
 	}
 	for i := range feeds {
 		p := s.publish("feed", i)
-		feed, asked := "/"+p.channel, fmt.Sprint("/asked/", i)
-		for _, form := range []form{messagePolls, batchPolls, messageStreams} {
-			s.read(p, feed, false, form)
-			s.read(p, asked, true, form)
+		for _, form := range []load.Form{load.Poll, load.Batch, load.Stream} {
+			s.follow(load.Client{Form: form, Path: "/" + p.channel, Messages: []*load.Topic{p.Topic}})
+			s.follow(load.Client{Form: form, Path: fmt.Sprint("/asked/", i), Messages: []*load.Topic{p.Topic}, Backend: true})
 		}
 	}
 	return s
 }
 
-// publish adds a topic with who publishes on it.
+// publish adds a publisher on a channel.
 func (s *soak) publish(kind string, i int) *publisher {
 	name, every := fmt.Sprint(kind, "/", i), seldom
 	if i < 2 && kind != "users" {
 		every = often
 	}
-	p := &publisher{soak: s, topic: &topic{name: name}, channel: name, every: every}
+	p := &publisher{soak: s, channel: name, every: every}
+	p.Publisher = load.Publisher{Load: &s.Load, Topic: s.Topic(name), Hook: "http://" + s.caddy.Hook + "/" + name, Transport: load.Fresh()}
 	s.publishers = append(s.publishers, p)
 	return p
 }
 
-// read adds a reader of what is published there.
-func (s *soak) read(p *publisher, path string, backend bool, form form) {
-	r := &reader{soak: s, topic: p.topic, path: path, header: p.header, backend: backend, form: form, client: s.clients[rand.N(len(s.clients))]}
-	s.readers = append(s.readers, r)
+// follow adds a client with any protocol.
+func (s *soak) follow(c load.Client) {
+	c.Sites = []*caddytest.Client{s.sites[rand.N(len(s.sites))]}
+	s.Follow(c)
 }
 
-// warmUp has all readers come and go once, and returns what Caddy holds from then on.
+// excuse excuses requests that came to a backend that did not serve all the time.
+func (s *soak) excuse(c *load.Client, began time.Time, failure *load.Failure) bool {
+	return c.Backend && (failure.Kind == load.Unanswered || failure.Kind == load.Refused) && !s.backend.servedSince(began)
+}
+
+// warmUp lets all clients come and go once, and returns what Caddy holds from then on.
 func (s *soak) warmUp() usage {
-	s.board.open(s.t)
-	s.busy, s.calm = context.WithCancel(s.t.Context())
-	ctx, leave := context.WithCancel(s.t.Context())
-	var all sync.WaitGroup
-	for _, r := range s.readers {
-		all.Go(func() { r.run(ctx) })
-	}
-	pause(ctx, time.Second)
-	leave()
-	all.Wait()
+	s.backend.open(s.T)
+	s.Start()
+	load.Pause(s.T.Context(), time.Second)
+	s.End()
 	return s.settled()
 }
 
 // run is the soak itself.
 func (s *soak) run() {
-	answer := caddytest.Do(s.t.Context(), http.MethodGet, "http://"+s.caddy.Site+"/feed/0", "", "Prefer: wait=0")
-	for _, r := range s.readers {
-		r.at = answer.Header.Get("Last-Event-ID")
+	answer := caddytest.Do(s.T.Context(), http.MethodGet, "http://"+s.caddy.Site+"/feed/0", "", "Prefer: wait=0")
+	for _, c := range s.Clients {
+		c.Position = answer.Header.Get("Last-Event-ID")
 	}
-	s.caddy.MustLoad(s.t, s.any()) // nothing is forgotten from now on
-	s.calm()
-	s.board.open(s.t)
-	busy, calm := context.WithTimeout(s.t.Context(), *duration)
-	defer calm()
-	s.busy, s.calm = busy, calm
-	reading, leave := context.WithCancel(s.t.Context())
-	defer leave()
-
-	var reads, rest sync.WaitGroup
-	for _, r := range s.readers {
-		reads.Go(func() { r.run(reading) })
-	}
-	reads.Go(func() { s.probe(reading) })
-	reads.Go(func() { s.watch(reading) })
+	s.caddy.MustLoad(s.T, s.any()) // nothing is forgotten from now on
+	s.backend.open(s.T)
+	acts := []func(context.Context){s.report, s.reload, s.restart}
 	for _, p := range s.publishers {
-		rest.Go(func() { p.run(busy) })
+		acts = append(acts, p.run)
 	}
 	for range rogues {
-		rest.Go(func() { s.rogue(busy) })
+		acts = append(acts, s.rogue)
 	}
-	rest.Go(func() { s.reload(busy) })
-	rest.Go(func() { s.restart(busy) })
-	rest.Wait()
+	s.Start()
+	s.Act(*duration, acts...)
 	s.checkBalance()
-	leave()
-	reads.Wait()
+	s.Finish()
 }

@@ -2,233 +2,152 @@ package caddytest
 
 import (
 	"bufio"
-	"context"
+	"bytes"
 	"io"
-	"net/http"
 	"strings"
-	"testing"
-	"time"
+	"unicode/utf8"
 )
 
 // Event is an event that a client received.
 type Event struct {
-	ID, Type, Data string
+	// ID is the client's last event ID after the event, which an earlier event or ID
+	// may have set.
+	ID string
+
+	// Type is empty if the stream names none.
+	Type, Data string
 }
 
-// Stream is an event stream that a client reads.
-type Stream struct {
-	Status int
-	Header http.Header
-	LastID string // the client's last event ID, as far as the test has read
+// Part is what a client gets from one line of an event stream. At most one of Event,
+// Comment, Retry and Unknown is set; none is if the line changes at most the last event
+// ID.
+type Part struct {
+	Event   *Event
+	Comment *string
+	Retry   string // the reconnection time in milliseconds, which are decimal digits
+	Unknown bool   // the line has a field that no client knows
 
-	heard <-chan heard
-	leave context.CancelFunc
-	end   error
+	// LastID is the client's last event ID.
+	LastID string
 }
 
-// heard is an event, a comment, a retry time, or an ID without an event.
-type heard struct {
-	event   *Event
-	comment *string
-	retry   string
-	lastID  string
+// EventReader parses an event stream (WHATWG HTML, section 9.2.6). It shares no code
+// with parker, so that a mistake in one does not hide a mistake in the other.
+type EventReader struct {
+	stream  *bufio.Reader
+	begun   bool
+	afterCR bool // the last line ended with CR, so a LF that follows belongs to it
+
+	id, eventType, lastID string
+	data                  []string // nil if there is none
 }
 
-// Listen opens an event stream. It returns when the header of the stream has arrived.
-func Listen(t testing.TB, url string, header ...string) *Stream {
-	return ListenWith(t, http.DefaultTransport, url, header...)
+// NewEventReader returns a reader for a client that has no last event ID yet.
+func NewEventReader(stream io.Reader) *EventReader {
+	return &EventReader{stream: bufio.NewReader(stream)}
 }
 
-// ListenWith is like [Listen] but uses the given transport.
-func ListenWith(t testing.TB, transport http.RoundTripper, url string, header ...string) *Stream {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Accept", "text/event-stream")
-	for _, line := range header {
-		name, value, _ := strings.Cut(line, ": ")
-		r.Header.Set(name, value)
-	}
-	slow := time.AfterFunc(Patience, cancel)
-	answer, err := transport.RoundTrip(r)
-	if err != nil {
-		t.Fatalf("the stream at %s was not opened: %v", url, err)
-	}
-	slow.Stop()
-	all := make(chan heard)
-	s := &Stream{Status: answer.StatusCode, Header: answer.Header, heard: queued(t.Context(), all), leave: cancel}
-	go func() {
-		defer close(all)
-		defer answer.Body.Close()
-		s.end = hear(answer.Body, all)
-	}()
-	t.Cleanup(s.Leave)
-	return s
-}
-
-// queued keeps everything that arrives until the test takes it, so that the client
-// keeps reading. When the context ends, the rest is dropped.
-func queued(ctx context.Context, all <-chan heard) <-chan heard {
-	taken := make(chan heard)
-	go func() {
-		defer close(taken)
-		var queue []heard
-		for ended := false; !ended || len(queue) > 0; {
-			var next heard
-			var take chan<- heard
-			if len(queue) > 0 {
-				next, take = queue[0], taken
-			}
-			select {
-			case h, ok := <-all:
-				if ended = !ok; ended {
-					all = nil // no more will arrive
-				} else {
-					queue = append(queue, h)
-				}
-			case take <- next:
-				queue = queue[1:]
-			case <-ctx.Done():
-				for !ended {
-					_, ok := <-all
-					ended = !ok
-				}
-				return
-			}
-		}
-	}()
-	return taken
-}
-
-// hear reads a stream whose lines end with LF.
-func hear(body io.Reader, all chan<- heard) error {
-	lines := bufio.NewReader(body)
-	var event Event
-	var data []string
+// Next returns the next part of the stream. The error is [io.EOF] if the stream has
+// ended. A line or an event that is incomplete by then is dropped.
+func (r *EventReader) Next() (Part, error) {
 	for {
-		line, err := lines.ReadString('\n')
+		line, err := r.line()
 		if err != nil {
-			if err == io.EOF {
-				err = nil
-			}
-			return err
+			return Part{}, err
 		}
-		line = strings.TrimSuffix(line, "\n")
-		if line == "" {
-			if data != nil {
-				event.Data = strings.Join(data, "\n")
-				whole := event
-				all <- heard{event: &whole, lastID: event.ID}
-			} else {
-				all <- heard{lastID: event.ID}
-			}
-			data, event.Type, event.Data = nil, "", ""
+		if part, some := r.take(line); some {
+			part.LastID = r.lastID
+			return part, nil
+		}
+	}
+}
+
+// take processes a line. some is false if the line is only a part of an event.
+func (r *EventReader) take(line string) (part Part, some bool) {
+	if line == "" {
+		return r.dispatch(), true
+	}
+	name, value, colon := strings.Cut(line, ":")
+	value = strings.TrimPrefix(value, " ")
+	switch name {
+	case "":
+		if colon {
+			return Part{Comment: &value}, true
+		}
+	case "data":
+		r.data = append(r.data, value)
+	case "event":
+		r.eventType = value
+	case "id":
+		if !strings.Contains(value, "\x00") {
+			r.id = value
+		}
+	case "retry":
+		if value != "" && strings.Trim(value, "0123456789") == "" {
+			return Part{Retry: value}, true
+		}
+	default:
+		return Part{Unknown: true}, true
+	}
+	return Part{}, false
+}
+
+// dispatch ends an event.
+func (r *EventReader) dispatch() (part Part) {
+	r.lastID = r.id
+	if r.data != nil {
+		part.Event = &Event{r.id, r.eventType, strings.Join(r.data, "\n")}
+	}
+	r.data, r.eventType = nil, ""
+	return part
+}
+
+// line returns the next line, which ends with LF, CR or CRLF.
+func (r *EventReader) line() (string, error) {
+	var line []byte
+	for {
+		if _, err := r.stream.Peek(1); err != nil {
+			return "", err
+		}
+		buffered, _ := r.stream.Peek(r.stream.Buffered())
+		if r.afterCR && buffered[0] == '\n' {
+			r.stream.Discard(1)
+			r.afterCR = false
 			continue
 		}
-		name, value, _ := strings.Cut(line, ":")
-		value = strings.TrimPrefix(value, " ")
-		switch name {
-		case "":
-			all <- heard{comment: &value, lastID: event.ID}
-		case "id":
-			event.ID = value
-		case "event":
-			event.Type = value
-		case "data":
-			data = append(data, value)
-		case "retry":
-			all <- heard{retry: value, lastID: event.ID}
+		r.afterCR = false
+		end, found := endOfLine(buffered)
+		line = append(line, buffered[:end]...)
+		if !found {
+			r.stream.Discard(end)
+			continue
 		}
+		r.afterCR = buffered[end] == '\r'
+		r.stream.Discard(end + 1)
+		return r.decode(line), nil
 	}
 }
 
-// Leave closes the stream at the client.
-func (s *Stream) Leave() { s.leave() }
-
-// Next returns the next event.
-func (s *Stream) Next(t testing.TB) Event {
-	t.Helper()
-	for {
-		if h := s.next(t); h.event != nil {
-			return *h.event
-		}
+func endOfLine(text []byte) (end int, found bool) {
+	end = len(text)
+	if lf := bytes.IndexByte(text, '\n'); lf >= 0 {
+		end, found = lf, true
 	}
+	if cr := bytes.IndexByte(text[:end], '\r'); cr >= 0 {
+		end, found = cr, true
+	}
+	return end, found
 }
 
-// NextID returns the client's last event ID once it differs from old. It fails the test
-// if an event arrives first.
-func (s *Stream) NextID(t testing.TB, old string) string {
-	t.Helper()
-	for {
-		h := s.next(t)
-		if h.event != nil {
-			t.Fatalf("heard %+v, want an ID without an event", *h.event)
-		}
-		if h.lastID != old {
-			return h.lastID
-		}
+// decode decodes UTF-8: it drops a byte order mark at the start of the stream, and
+// replaces each invalid byte with U+FFFD.
+func (r *EventReader) decode(line []byte) string {
+	if !r.begun {
+		r.begun = true
+		line = bytes.TrimPrefix(line, []byte("\uFEFF"))
 	}
-}
-
-// Comment returns the next comment.
-func (s *Stream) Comment(t testing.TB) string {
-	t.Helper()
-	for {
-		h := s.next(t)
-		if h.event != nil {
-			t.Fatalf("heard %+v, want a comment", *h.event)
-		}
-		if h.comment != nil {
-			return *h.comment
-		}
+	if utf8.Valid(line) {
+		return string(line)
 	}
-}
-
-// Retry returns the retry time of the stream, in milliseconds.
-func (s *Stream) Retry(t testing.TB) string {
-	t.Helper()
-	for {
-		if h := s.next(t); h.retry != "" {
-			return h.retry
-		}
-	}
-}
-
-func (s *Stream) next(t testing.TB) heard {
-	t.Helper()
-	select {
-	case h, ok := <-s.heard:
-		if !ok {
-			t.Fatalf("the stream has ended: %v", s.end)
-		}
-		s.LastID = h.lastID
-		return h
-	case <-time.After(Patience):
-		t.Fatal("nothing arrived on the stream")
-	}
-	return heard{}
-}
-
-// Rest returns the events up to the end of the stream. The error is nil if the stream
-// ended cleanly.
-func (s *Stream) Rest(t testing.TB) ([]Event, error) {
-	t.Helper()
-	var events []Event
-	timeout := time.After(Patience)
-	for {
-		select {
-		case h, ok := <-s.heard:
-			if !ok {
-				return events, s.end
-			}
-			if h.event != nil {
-				events = append(events, *h.event)
-			}
-		case <-timeout:
-			t.Fatalf("the stream has not ended; events so far: %v", events)
-		}
-	}
+	return string([]rune(string(line)))
 }

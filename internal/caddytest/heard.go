@@ -19,11 +19,11 @@ func (s *Stream) All(t testing.TB) (events []Event, lastID string, err error) {
 			if !ok {
 				return events, lastID, s.end
 			}
-			if h.lastID != "" {
-				lastID = h.lastID
+			if h.LastID != "" {
+				lastID = h.LastID
 			}
-			if h.event != nil {
-				events = append(events, *h.event)
+			if h.Event != nil {
+				events = append(events, *h.Event)
 			}
 		case <-timeout:
 			t.Fatalf("the stream has not ended; events so far: %v", events)
@@ -54,8 +54,8 @@ func (a asking) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *Stream) NextOfAny(t testing.TB, old string) (lastID string, event *Event) {
 	t.Helper()
 	for {
-		if h := s.next(t); h.event != nil || h.lastID != old {
-			return h.lastID, h.event
+		if h := s.next(t); h.Event != nil || h.LastID != old {
+			return h.LastID, h.Event
 		}
 	}
 }

@@ -13,8 +13,8 @@ func (s *Stream) NextWithin(d time.Duration) (event Event, ok bool, err error) {
 			if !open {
 				return Event{}, false, streamEnded{s.end}
 			}
-			if h.event != nil {
-				return *h.event, true, nil
+			if h.Event != nil {
+				return *h.Event, true, nil
 			}
 		case <-patience.C:
 			return Event{}, false, nil

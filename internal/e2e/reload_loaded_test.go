@@ -1,17 +1,16 @@
 package e2e
 
 import (
-	"fmt"
+	"context"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
-// crowds are the readers of each protocol.
+// crowds are the clients of each protocol.
 var crowds = []struct {
 	protocol       caddytest.Protocol
 	polls, streams int
@@ -19,68 +18,85 @@ var crowds = []struct {
 
 func TestReloadTwentyTimesUnderLoadLosesNothing(t *testing.T) {
 	skipShort(t)
-	const rooms, reloads, every = 50, 20, 10 * time.Millisecond
-	s := &storm{known: make(map[string]bool), hook: &http.Transport{DisableKeepAlives: true}}
-	upstreams := []string{caddytest.Serve(t, s.serve), caddytest.Serve(t, s.serve)}
-	s.caddy = caddytest.StartSecure(t, generation(0, upstreams[0]), "", "OTHER="+caddytest.FreePorts(t, 1)[0])
-	s.begin(t, rooms)
-
-	var readers sync.WaitGroup
+	const rooms, reloads = 50, 20
+	s := newStorm(t, "", roomNames(rooms)...)
 	var waiting []<-chan caddytest.Answer
 	var still []*caddytest.Stream
 	for _, crowd := range crowds {
 		client := s.caddy.Client(t, crowd.protocol)
-		for i := range crowd.streams {
-			stream := s.open(t, client, s.rooms[i%rooms])
-			readers.Go(func() { s.listen(t, client, stream, s.rooms[i%rooms]) })
-		}
 		for i := range crowd.polls {
-			readers.Go(func() { s.poll(t, client, fmt.Sprint(crowd.protocol, " poll ", i), s.rooms[i%rooms]) })
+			s.follow(s.rooms[i%rooms], client, load.Poll, 1)
+		}
+		for i := range crowd.streams {
+			s.follow(s.rooms[i%rooms], client, load.Stream, 1)
 		}
 		for range 4 {
 			if crowd.protocol != caddytest.HTTP3 { // which holds a poll for at most 25 s
-				waiting = append(waiting, client.Get(t.Context(), "/"+s.still.name+"?version=0"))
+				waiting = append(waiting, client.Get(t.Context(), "/"+s.still.name+"?since=0"))
 			}
-			still = append(still, caddytest.ListenWith(t, client.Transport, client.URL+"/"+s.still.name+"?version=0"))
+			still = append(still, caddytest.ListenWith(t, client.Transport, client.URL+"/"+s.still.name+"?since=0"))
 		}
 	}
 	s.caddy.AwaitWaiting(t, s.still.name, len(waiting))
 	awaitStreams(t, s.caddy.Caddy, s.still.name, len(still))
 
-	end := make(chan struct{})
-	var publishing sync.WaitGroup
-	publishing.Go(func() { s.publishAll(t, every, end) })
-	for i := range reloads {
-		awaitMore(t, &s.published, 10)
-		s.caddy.MustLoad(t, generation(i+1, upstreams[(i+1)%2]))
-		s.caddy.AwaitWaiting(t, s.still.name, len(waiting))
-		awaitStreams(t, s.caddy.Caddy, s.still.name, len(still))
-	}
-	close(end)
-	publishing.Wait()
-	readers.Wait()
+	s.Start()
+	ctx, end := context.WithCancel(t.Context())
+	s.Act(time.Hour,
+		func(context.Context) { s.publishAll(ctx, 10*time.Millisecond) },
+		func(context.Context) {
+			defer end()
+			for i := range reloads {
+				s.AwaitPublished(s.Published() + 10)
+				s.reload(t, i+1, "", len(waiting), len(still))
+			}
+		})
+	s.Finish()
 
 	// The requests that have waited all the time are now in the last configuration.
-	s.caddy.MustLoad(t, generation(7, caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s.upstreams[1] = caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Backend", r.Header.Get("X-New"))
-		s.serve(w, r)
-	})))
-	if p := s.publish(t, s.still, true); p.Released != len(waiting)+len(still) {
+		s.Board.ServeHTTP(w, r)
+	})
+	s.reload(t, 7, "", len(waiting), len(still))
+	if p := s.still.Row(); p.Released != len(waiting)+len(still) {
 		t.Errorf("%d of %d requests were released", p.Released, len(waiting)+len(still))
 	}
+	const row = `["rooms/still 1"]`
 	for _, poll := range waiting {
-		if g := <-poll; g.Status != 200 || g.Body != "version 1" || g.Header.Get("X-Generation") != "7" || g.Header.Get("X-Backend") != "yes" || g.Release() != "replay" {
+		if g := <-poll; g.Status != 200 || g.Body != row || g.Header.Get("X-Generation") != "7" || g.Header.Get("X-Backend") != "yes" || g.Release() != "replay" {
 			t.Errorf("a waiting poll was answered %+v", g)
 		}
 	}
 	for _, stream := range still {
-		hears(t, stream, "version 1")
+		if e := stream.Next(t); e.Data != row {
+			t.Errorf("a waiting stream heard %+v", e)
+		}
 	}
 }
 
-// awaitMore returns when the count has grown by n.
-func awaitMore(t *testing.T, count *atomic.Int32, n int32) {
-	t.Helper()
-	n += count.Load()
-	caddytest.Await(t, fmt.Sprint("there are ", n), func() bool { return count.Load() >= n })
+// Each poll is parked before a reload and released after it, so that none is held for
+// longer than HTTP/3 allows.
+func TestReloadKeepsPollsAndStreamsOnEveryProtocol(t *testing.T) {
+	const polls, streams = 3, 2
+	// All must be parked when something is published, so look_again is off.
+	const options = "look_again off"
+	s := newStorm(t, options, "rooms/all")
+	for _, protocol := range caddytest.Protocols {
+		client := s.caddy.Client(t, protocol)
+		s.follow(s.still, client, load.Poll, polls)
+		s.follow(s.still, client, load.Stream, streams)
+	}
+	protocols := len(caddytest.Protocols)
+	s.Start()
+	for i := range generations {
+		s.caddy.AwaitWaiting(t, s.still.name, polls*protocols)
+		awaitStreams(t, s.caddy.Caddy, s.still.name, streams*protocols)
+		s.reload(t, i+1, options, polls*protocols, streams*protocols)
+		if p := s.still.publish(i%2 == 1); p.Released != len(s.Clients) {
+			t.Errorf("after reload %d, %d of %d are left", i+1, p.Released, len(s.Clients))
+		}
+		s.AwaitHeard()
+	}
+	s.Finish()
 }

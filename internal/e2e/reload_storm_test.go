@@ -1,79 +1,33 @@
 package e2e
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"maps"
-	"net/http"
-	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
-// storm has polls and streams on many rooms while Caddy is reloaded. One room after the
-// other gets something new: a message, or a new version of the backend's answer.
+// storm has polls and streams on many rooms while Caddy is reloaded. No request may fail
+// and no stream may end.
 type storm struct {
+	load.Load
 	caddy *caddytest.Secure
 	rooms []*room
 	still *room // a room without news
 
-	hook      *http.Transport // uses each connection once
-	published atomic.Int32
-	closing   atomic.Bool // from now on each publish is the last of its room
-
-	mu    sync.Mutex      // guards known
-	known map[string]bool // the polls that reached a backend
+	upstreams [2]string
 }
 
-// room has what its readers must have heard at the end. Its backends answer with the
-// version unless the client already has it.
+// room has two kinds of news: messages, and rows of the backend.
 type room struct {
+	load.Publisher
 	name  string
-	start string // the position at the start
-
-	mu                sync.Mutex // guards all below
-	messages, version int
-}
-
-func (r *room) upTo() (messages, version int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.messages, r.version
-}
-
-// reader has what a reader of a room has heard so far.
-type reader struct {
-	room              *room
-	messages, version int
-	id                string
-}
-
-func (h *reader) all() bool {
-	messages, version := h.room.upTo()
-	return h.messages == messages && h.version == version
-}
-
-// take notes a message or a version, and returns an error if it comes out of order.
-func (h *reader) take(text string) error {
-	kind, number, _ := strings.Cut(text, " ")
-	n, err := strconv.Atoi(number)
-	switch {
-	case err != nil:
-		return fmt.Errorf("heard %q", text)
-	case kind == "message" && n == h.messages+1:
-		h.messages = n
-	case kind == "version" && n >= h.version:
-		h.version = n
-	default:
-		return fmt.Errorf("after %d messages and version %d, heard %q", h.messages, h.version, text)
-	}
-	return nil
+	start string // the position before all news
 }
 
 // stormSite is the template of all configurations. GLOBALS, AROUND and the other words
@@ -117,9 +71,11 @@ var generations = []map[string]string{
 	{"ROUTE": "rooms/{path.1} rooms/lobby", "OPTIONS": "asks 16\n per_client 10000"},
 }
 
-func generation(i int, upstream string) string {
-	words := map[string]string{"UPSTREAM": upstream, "TIMEOUT": "5m"} // longer than the test
+// generation returns one of the configurations, with more options of parker.
+func (s *storm) generation(i int, options string) string {
+	words := map[string]string{"UPSTREAM": s.upstreams[i%2], "TIMEOUT": "5m"} // longer than the test
 	maps.Copy(words, generations[i%len(generations)])
+	words["OPTIONS"] = options + "\n" + words["OPTIONS"]
 	pairs := []string{}
 	for _, word := range []string{"GLOBALS", "AROUND", "ROUTE", "TIMEOUT", "OPTIONS", "UPSTREAM", "MORE"} {
 		pairs = append(pairs, word, words[word])
@@ -127,134 +83,62 @@ func generation(i int, upstream string) string {
 	return strings.NewReplacer(pairs...).Replace(stormSite)
 }
 
-// serve is the handler of all backends.
-func (s *storm) serve(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.known[r.Header.Get("X-Attempt")] = true
-	s.mu.Unlock()
-	for _, room := range slices.Concat(s.rooms, []*room{s.still}) {
-		if r.URL.Path == "/"+room.name {
-			_, version := room.upTo()
-			if r.URL.Query().Get("version") == strconv.Itoa(version) {
-				w.WriteHeader(http.StatusNoContent)
-			} else {
-				fmt.Fprint(w, "version ", version)
-			}
-			return
-		}
+// newStorm starts Caddy in the first generation, with rooms of the names, of which the
+// last is still.
+func newStorm(t *testing.T, options string, names ...string) *storm {
+	s := &storm{Load: load.Load{T: t}}
+	s.upstreams = [2]string{caddytest.Serve(t, s.NewBoard().ServeHTTP), caddytest.Serve(t, s.Board.ServeHTTP)}
+	s.caddy = caddytest.StartSecure(t, s.generation(0, options), "", "OTHER="+caddytest.FreePorts(t, 1)[0])
+	for _, name := range names {
+		r := &room{name: name, Publisher: load.Publisher{Load: &s.Load, Topic: s.Topic(name), Hook: "http://" + s.caddy.Hook + "/" + name, Transport: load.Fresh()}}
+		r.start = r.Publish("before").Position
+		s.rooms, s.still = append(s.rooms, r), r
 	}
-	http.NotFound(w, r)
+	return s
 }
 
-// begin publishes a first message in each room, after which all readers start.
-func (s *storm) begin(t *testing.T, rooms int) {
-	for i := range rooms {
-		s.rooms = append(s.rooms, &room{name: fmt.Sprint("rooms/", i)})
-	}
-	s.still = &room{name: "rooms/still"}
-	for _, r := range s.rooms {
-		r.start = s.publish(t, r, false).Position
+// follow adds clients of a room, which hear all of its news from the start.
+func (s *storm) follow(r *room, site *caddytest.Client, form load.Form, n int) {
+	for range n {
+		s.Follow(load.Client{
+			Form: form, Sites: []*caddytest.Client{site}, Path: "/" + r.name,
+			Messages: []*load.Topic{r.Topic}, Rows: r.Topic, Position: r.start, Attempts: true, Stays: true,
+		})
 	}
 }
 
-// publish puts something new into the room. If the connection fails, it publishes again
-// with the same ID.
-func (s *storm) publish(t *testing.T, r *room, version bool) caddytest.Publication {
-	r.mu.Lock()
-	body := ""
-	if version {
-		r.version++
-	} else {
-		r.messages++
-		body = fmt.Sprint("message ", r.messages)
+// publish puts something new into the room: a message or a row.
+func (r *room) publish(row bool) caddytest.Publication {
+	if row {
+		return r.Row()
 	}
-	id := fmt.Sprint("Parker-Id: ", r.messages, " ", r.version)
-	r.mu.Unlock()
-	var g caddytest.Answer
-	for range 5 {
-		g = caddytest.DoWith(t.Context(), s.hook, http.MethodPost, "http://"+s.caddy.Hook+"/"+r.name, body, id, "Content-Type: text/plain")
-		if g.Err == nil {
-			break
-		}
-	}
-	var p caddytest.Publication
-	if err := json.Unmarshal([]byte(g.Body), &p); err != nil || g.Status != http.StatusOK {
-		t.Errorf("publishing on %s: %+v", r.name, g)
-	}
-	s.published.Add(1)
-	return p
+	return r.Message(0)
 }
 
-// publishAll puts something new into one room after the other until end is closed, and
-// then the last message into each room.
-func (s *storm) publishAll(t *testing.T, every time.Duration, end <-chan struct{}) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-tick.C:
-			s.publish(t, s.rooms[i%len(s.rooms)], i/len(s.rooms)%3 == 2)
-		case <-end:
-			s.closing.Store(true)
-			for _, r := range s.rooms {
-				s.publish(t, r, false)
-			}
-			return
-		}
+// publishAll puts something new into one room after the other until the context ends, and
+// then a last message into each room.
+func (s *storm) publishAll(ctx context.Context, every time.Duration) {
+	rooms := s.rooms[:len(s.rooms)-1]
+	for i := 0; ctx.Err() == nil; i++ {
+		rooms[i%len(rooms)].publish(i/len(rooms)%3 == 2)
+		load.Pause(ctx, every)
+	}
+	for _, r := range rooms {
+		r.publish(false)
 	}
 }
 
-// poll polls until the client has heard everything.
-func (s *storm) poll(t *testing.T, client *caddytest.Client, name string, r *room) {
-	h := &reader{room: r, id: r.start, messages: 1}
-	lost := 0
-	for i := 0; !s.closing.Load() || !h.all(); i++ {
-		attempt := fmt.Sprint(name, " ", i)
-		g := client.Do(t.Context(), http.MethodGet, fmt.Sprintf("/%s?version=%d", r.name, h.version), "",
-			"Last-Event-ID: "+h.id, "X-Attempt: "+attempt)
-		if g.Err != nil && lost < 3 && !s.asked(attempt) {
-			lost++ // on a connection that the old listener had not accepted
-			continue
-		}
-		if g.Status != http.StatusOK || g.Header.Get("Parker-Recovered") != "" {
-			t.Errorf("%s of %s, attempt %d: got %+v", name, r.name, i, g)
-			return
-		}
-		if err := h.take(g.Body); err != nil {
-			t.Errorf("%s of %s, attempt %d: %v, with %v", name, r.name, i, err, g.Header)
-			return
-		}
-		if strings.HasPrefix(g.Body, "message") {
-			h.id = g.Header.Get("Last-Event-ID")
-		}
+// reload loads a generation. Whatever waits in the still room keeps waiting.
+func (s *storm) reload(t *testing.T, i int, options string, polls, streams int) {
+	s.Reload(func() { s.caddy.MustLoad(t, s.generation(i, options)) })
+	s.caddy.AwaitWaiting(t, s.still.name, polls)
+	awaitStreams(t, s.caddy.Caddy, s.still.name, streams)
+}
+
+// roomNames returns names of n rooms and a still one.
+func roomNames(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprint("rooms/", i))
 	}
-}
-
-func (s *storm) asked(attempt string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.known[attempt]
-}
-
-// open opens a stream.
-func (s *storm) open(t *testing.T, client *caddytest.Client, r *room) *caddytest.Stream {
-	return caddytest.ListenWith(t, client.Transport, client.URL+"/"+r.name+"?version=0", "Last-Event-ID: "+r.start)
-}
-
-// listen reads a stream until the client has heard everything.
-func (s *storm) listen(t *testing.T, client *caddytest.Client, stream *caddytest.Stream, r *room) {
-	h := &reader{room: r, messages: 1}
-	for !s.closing.Load() || !h.all() {
-		event, ok, err := stream.NextWithin(caddytest.Patience)
-		if err == nil && (!ok || event.Type != "") {
-			err = fmt.Errorf("heard %+v", event)
-		}
-		if err == nil {
-			err = h.take(event.Data)
-		}
-		if err != nil {
-			t.Errorf("a stream of %s by %s, after %d messages and version %d: %v", r.name, client.Protocol, h.messages, h.version, err)
-			return
-		}
-	}
+	return append(names, "rooms/still")
 }

@@ -1,14 +1,15 @@
 package status
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-parker/parker/internal/caddytest"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
 )
@@ -33,20 +34,23 @@ func counting() (s *sampler, looks *atomic.Int64) {
 // told returns the content of events: the samples of past, and the newest.
 func told(t *testing.T, events []byte) (past []Sample, now *Now) {
 	t.Helper()
-	for event := range strings.SplitSeq(strings.TrimSuffix(string(events), "\n\n"), "\n\n") {
-		name, data, _ := strings.Cut(event, "\ndata: ")
+	parts := caddytest.NewEventReader(bytes.NewReader(events))
+	for part, err := parts.Next(); err == nil; part, err = parts.Next() {
+		if part.Event == nil {
+			continue
+		}
 		var target any
-		switch name {
-		case "event: past":
+		switch part.Event.Type {
+		case "past":
 			past = []Sample{}
 			target = &past
-		case "event: now":
+		case "now":
 			now = new(Now)
 			target = now
 		default:
-			t.Fatalf("an event is %q", event)
+			t.Fatalf("an event is %+v", part.Event)
 		}
-		if err := json.Unmarshal([]byte(data), target); err != nil {
+		if err := json.Unmarshal([]byte(part.Event.Data), target); err != nil {
 			t.Fatal(err)
 		}
 	}

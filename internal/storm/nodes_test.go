@@ -7,12 +7,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
 // Three nodes share a broker and a backend. Clients move from node to node and authors
@@ -21,13 +21,12 @@ const (
 	nodeCount = 3
 	topics    = 50
 	perSecond = 200 // events of all authors together
-	hoppers   = topics * len(kinds)
 )
 
-// nodesConfig has two ways to wait. At /messages the backend is not asked; at /rows it
-// is asked first, and again on each wake-up. A poll is held for longer than the test
-// waits, so that no timeout hides a missed event.
-const nodesConfig = `{
+// nodesSite has two ways to wait. At /messages the backend is not asked; at /rows it is
+// asked first, and again on each wake-up. A poll is held for longer than the test waits,
+// so that no timeout hides a missed event.
+const nodesSite = `{
 	{$GLOBAL}
 	parker {
 		%s
@@ -35,11 +34,11 @@ const nodesConfig = `{
 	}
 }
 http://{$SITE} {
-	parker /messages {query.one} {query.two} {
+	parker /messages/* {path.1} {path.2} {
 		hold messages
 		timeout 1m
 	}
-	parker /rows {query.one} {
+	parker /rows/* {path.1} {
 		timeout 1m
 	}
 	reverse_proxy {$BACKEND}
@@ -67,13 +66,11 @@ type engine interface {
 }
 
 func TestStormNodesAndBrokerFailuresLoseNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes ten seconds for each broker")
+	}
 	for name, start := range map[string]func(*testing.T) engine{"redis": startRedis, "nats": startNATS} {
-		t.Run(name, func(t *testing.T) {
-			f := assemble(t, start(t))
-			f.run(t, nodesDuration(t))
-			f.ledger.check(t, f.hoppers)
-			f.logSummary(t)
-		})
+		t.Run(name, func(t *testing.T) { assemble(t, start(t)).run(t, nodesDuration(t)) })
 	}
 }
 
@@ -93,100 +90,84 @@ func nodesDuration(t *testing.T) time.Duration {
 
 // fleet has the nodes, their clients and their authors.
 type fleet struct {
+	load.Load
 	nodes   []*node
 	engine  engine
-	rows    *rows
-	ledger  *ledger
-	hoppers []*hopper
-	client  *http.Transport
-	calm    chan struct{} // closed when failures and disconnects have ended
-	whole   atomic.Bool   // all nodes reach the broker again
+	authors []*author
+	whole   atomic.Pointer[time.Time] // since when all nodes have reached the broker again
 }
 
 func assemble(t *testing.T, e engine) *fleet {
-	f := &fleet{
-		engine: e,
-		rows:   &rows{counts: make(map[string]int)},
-		ledger: &ledger{said: make(map[string][]said)},
-		client: &http.Transport{MaxIdleConnsPerHost: hoppers, DisableCompression: true},
-		calm:   make(chan struct{}),
-	}
-	t.Cleanup(f.client.CloseIdleConnections)
-	backend := caddytest.Serve(t, f.rows.ServeHTTP)
+	f := &fleet{engine: e, Load: load.Load{T: t, LeaveOneIn: 1, LeaveWithin: 2 * time.Second, Unsettled: true}}
+	f.Excuse = f.excuse
+	f.NewBoard().Name = func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/rows/") }
+	backend := caddytest.Serve(t, f.Board.ServeHTTP)
 	for i := range nodeCount {
 		option, proxies := e.option(t)
-		n := &node{number: i, proxies: proxies, caddy: caddytest.Start(t, fmt.Sprintf(nodesConfig, option), backend)}
+		n := &node{number: i, proxies: proxies, caddy: caddytest.Start(t, fmt.Sprintf(nodesSite, option), backend)}
 		f.nodes = append(f.nodes, n)
 		n.awaitReachable(t)
 	}
-	start := f.position(t)
-	for i := range hoppers {
-		f.hoppers = append(f.hoppers, newHopper(f, i, start))
+	for i := range topics {
+		a := &author{fleet: f, topic: f.Topic(fmt.Sprint("topic-", i))}
+		if i%2 == 0 {
+			a.home = f.nodes[i/2%nodeCount]
+		}
+		f.authors = append(f.authors, a)
 	}
+	f.follow(t)
 	return f
 }
 
-// position returns the current position, as a client gets it.
-func (f *fleet) position(t *testing.T) string {
-	t.Helper()
-	answer := caddytest.Do(t.Context(), http.MethodGet, "http://"+f.nodes[0].caddy.Site+"/messages?one=start&two=start", "", "Prefer: wait=0")
-	position := answer.Header.Get("Last-Event-ID")
-	if answer.Status != http.StatusNoContent || position == "" {
-		t.Fatalf("asking for the position: %+v", answer)
+// follow adds clients of each kind, each of which resumes at any node from its position.
+func (f *fleet) follow(t *testing.T) {
+	var sites []*caddytest.Client
+	for _, n := range f.nodes {
+		sites = append(sites, load.Site(t, n.caddy.Site))
 	}
-	return position
+	start := sites[0].Do(t.Context(), http.MethodGet, "/messages/start/start", "", "Prefer: wait=0").Header.Get("Last-Event-ID")
+	for i, a := range f.authors {
+		one, other := a.topic, f.authors[(i+1)%topics].topic
+		for _, form := range []load.Form{load.Poll, load.Batch, load.Stream} {
+			messages := load.Client{Form: form, Sites: sites, Position: start, Path: "/messages/" + one.Name + "/" + one.Name, Messages: []*load.Topic{one}}
+			if form != load.Poll {
+				messages.Path, messages.Messages = "/messages/"+one.Name+"/"+other.Name, []*load.Topic{one, other}
+			}
+			f.Follow(messages)
+			f.Follow(load.Client{Form: form, Sites: sites, Position: start, Path: "/rows/" + one.Name, Messages: []*load.Topic{one}, Rows: one})
+		}
+	}
 }
 
-// run runs authors, clients and failures for a while, ends the failures, and waits
-// until every client has heard everything.
+// excuse excuses failed connections. As long as a node may be cut off from the broker, it
+// may not know the position of a client, which then asks another node.
+func (f *fleet) excuse(_ *load.Client, began time.Time, failure *load.Failure) bool {
+	if failure.Kind == load.Reset {
+		whole := f.whole.Load()
+		return whole == nil || began.Before(*whole)
+	}
+	return failure.Kind != load.Refused
+}
+
+// run runs authors, clients and failures for a while, ends the failures, and waits until
+// every client has heard everything.
 func (f *fleet) run(t *testing.T, duration time.Duration) {
-	var hopping, writing sync.WaitGroup
-	ctx, cancel := context.WithCancel(t.Context())
-	defer hopping.Wait()
-	defer cancel()
-	for _, h := range f.hoppers {
-		hopping.Go(func() { h.run(ctx, t) })
+	acts := []func(context.Context){func(ctx context.Context) { f.trouble(ctx, t) }}
+	for _, a := range f.authors {
+		acts = append(acts, func(ctx context.Context) { a.write(ctx, t) })
 	}
-	authors := make([]*author, topics)
-	for i := range authors {
-		authors[i] = newAuthor(f, i)
-		writing.Go(func() { authors[i].write(t) })
-	}
-	f.trouble(t, duration)
-	close(f.calm)
-	writing.Wait()
+	f.Start()
+	f.Act(duration, acts...)
 	for _, n := range f.nodes {
 		n.awaitReachable(t)
 	}
-	f.whole.Store(true)
-	for _, a := range authors {
+	now := time.Now()
+	f.whole.Store(&now)
+	for _, a := range f.authors {
 		a.writeMessage(t)
 	}
-
-	deadline := time.Now().Add(caddytest.Patience)
-	for !f.allCaughtUp() && time.Now().Before(deadline) {
-		<-time.After(20 * time.Millisecond)
-	}
-}
-
-func (f *fleet) allCaughtUp() bool {
-	for _, h := range f.hoppers {
-		if h.lacks() != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// logSummary logs a summary.
-func (f *fleet) logSummary(t *testing.T) {
-	answers, failures, resets := 0, 0, 0
-	for _, h := range f.hoppers {
-		answers, failures, resets = answers+h.answers, failures+h.failures, resets+h.resets
-	}
-	var trouble strings.Builder
+	f.Finish()
 	for _, n := range f.nodes {
-		fmt.Fprintf(&trouble, "; node %d crashed %d times and was cut off %d times", n.number, n.life, n.cuts)
+		t.Logf("node %d crashed %d times and was cut off %d times", n.number, n.life.Load(), n.cuts)
 	}
-	t.Logf("%s%s; %d answers and streams, %d broken off, %d resets", f.ledger, &trouble, answers, failures, resets)
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
 // node is one Caddy and its connections to the broker.
@@ -18,10 +20,12 @@ type node struct {
 	proxies []*caddytest.Proxy
 
 	cuts int
-	heal time.Time // when it will be connected again, or zero
-
-	life int // number of crashes, guarded by the ledger
+	away atomic.Bool  // it is cut off from the broker
+	life atomic.Int32 // number of crashes
 }
+
+// place names the process that runs the node now.
+func (n *node) place() string { return fmt.Sprint("node ", n.number, " life ", n.life.Load()) }
 
 // awaitReachable returns when the broker has all events published at the node up to the
 // returned time. An event that comes back from the broker was sent after all earlier
@@ -43,9 +47,7 @@ const longPatience = 3 * caddytest.Patience
 // awaitLong returns when the condition holds.
 func awaitLong(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for last := time.Now().Add(longPatience); !holds(); <-look.C {
+	for last := time.Now().Add(longPatience); !holds(); load.Pause(t.Context(), 20*time.Millisecond) {
 		if time.Now().After(last) {
 			t.Fatal("timed out waiting until ", what)
 		}
@@ -59,8 +61,9 @@ func (f *fleet) crash(t *testing.T, n *node) {
 	t.Helper()
 	safe := n.awaitReachable(t)
 	n.caddy.Kill(t)
-	f.ledger.crashed(n, safe)
-	<-time.After(rand.N(300 * time.Millisecond))
+	f.Ended(n.place(), safe)
+	n.life.Add(1)
+	load.Pause(t.Context(), rand.N(300*time.Millisecond))
 	n.caddy.Again(t)
 }
 
@@ -68,80 +71,39 @@ func (f *fleet) crash(t *testing.T, n *node) {
 // after a timeout.
 func (n *node) disconnect(how func(*caddytest.Proxy), d time.Duration) {
 	n.cuts++
-	n.heal = time.Now().Add(d)
+	n.away.Store(true)
 	for _, p := range n.proxies {
 		how(p)
 	}
+	time.AfterFunc(d, n.rejoin)
 }
 
 func (n *node) rejoin() {
-	n.heal = time.Time{}
 	for _, p := range n.proxies {
 		p.Heal()
 	}
+	n.away.Store(false)
 }
 
-// The kinds of trouble, all equally likely. While the broker is away no node starts,
-// because it would not know the earlier events.
-const (
-	crashes = iota
-	cuts
-	stalls
-	engineFails
-	troubles
-)
-
-// trouble causes failures for the duration.
-func (f *fleet) trouble(t *testing.T, duration time.Duration) {
-	var deck []int
-	pause := time.NewTicker(50 * time.Millisecond)
-	defer pause.Stop()
-	next := time.Now()
-	for end := time.Now().Add(duration); time.Now().Before(end); <-pause.C {
-		f.rejoin(false)
-		if time.Now().Before(next) {
-			continue
-		}
-		if len(deck) == 0 {
-			deck = rand.Perm(troubles)
-		}
-		f.play(t, deck[0])
-		deck = deck[1:]
-		next = time.Now().Add(rand.N(time.Second))
+// trouble causes failures until the context ends, of all kinds equally often. While the
+// broker is away no node starts, because it would not know the earlier events.
+func (f *fleet) trouble(ctx context.Context, t *testing.T) {
+	kinds := []func(*node){
+		func(*node) { f.engine.fail(t) },
+		func(n *node) { f.crash(t, n) },
+		func(n *node) { n.disconnect((*caddytest.Proxy).Cut, rand.N(3*time.Second)) },
+		func(n *node) { n.disconnect((*caddytest.Proxy).Stall, rand.N(5*time.Second)) },
 	}
-	f.rejoin(true)
-}
-
-// rejoin reconnects the nodes whose time is over, or all of them.
-func (f *fleet) rejoin(all bool) {
+	for i := 0; ctx.Err() == nil; load.Pause(ctx, rand.N(time.Second)) {
+		if n := f.nodes[rand.N(len(f.nodes))]; !n.away.Load() {
+			if i%len(kinds) == 0 {
+				rand.Shuffle(len(kinds), func(a, b int) { kinds[a], kinds[b] = kinds[b], kinds[a] })
+			}
+			kinds[i%len(kinds)](n)
+			i++
+		}
+	}
 	for _, n := range f.nodes {
-		if !n.heal.IsZero() && (all || time.Now().After(n.heal)) {
-			n.rejoin()
-		}
-	}
-}
-
-func (f *fleet) play(t *testing.T, trouble int) {
-	var connected []*node
-	for _, n := range f.nodes {
-		if n.heal.IsZero() {
-			connected = append(connected, n)
-		}
-	}
-	if trouble == engineFails {
-		f.engine.fail(t)
-		return
-	}
-	if len(connected) == 0 {
-		return
-	}
-	n := connected[rand.N(len(connected))]
-	switch trouble {
-	case crashes:
-		f.crash(t, n)
-	case cuts:
-		n.disconnect((*caddytest.Proxy).Cut, rand.N(3*time.Second))
-	case stalls:
-		n.disconnect((*caddytest.Proxy).Stall, rand.N(5*time.Second))
+		n.rejoin()
 	}
 }

@@ -3,10 +3,8 @@ package storm
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -17,6 +15,7 @@ import (
 	_ "github.com/caddy-parker/parker/brokers/redis"
 	"github.com/caddy-parker/parker/internal/caddytest"
 	"github.com/caddy-parker/parker/internal/caddytest/inprocess"
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
 // onStarting is called when the app "starting" starts, before or after the servers. If
@@ -70,6 +69,8 @@ http://%[2]s {
 
 // generations is a sequence of configurations with different brokers.
 type generations struct {
+	load.Load
+	load.Publisher
 	site, hook string
 	number     int
 
@@ -87,7 +88,7 @@ func (g *generations) reload(t *testing.T, broker string, refused bool) {
 	g.number++
 	starts := func() error {
 		for i := 0; i < 20 && !t.Failed(); i++ {
-			if at := g.publishParked(t); at == g.number {
+			if g.publish(t) == g.number {
 				g.within[fmt.Sprint(broker, refused)]++
 			}
 		}
@@ -99,44 +100,21 @@ func (g *generations) reload(t *testing.T, broker string, refused bool) {
 	onStarting.Store(&starts)
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, gateConfig, g.site, g.hook, broker, g.number), nil)
 	if err == nil {
-		err = caddy.Load(adapted, true)
+		g.Reload(func() { err = caddy.Load(adapted, true) })
 	}
 	if (err != nil) != refused {
 		t.Fatal(err)
 	}
 }
 
-// publishParked parks a poll and publishes. It returns the generation that accepted the
+// publish publishes while a poll is parked. It returns the generation that accepted the
 // publish.
-func (g *generations) publishParked(t *testing.T) (generation int) {
-	polled := make(chan caddytest.Answer, 1)
-	go func() { polled <- retryRequest(t, http.MethodGet, "http://"+g.site+"/messages", "") }()
-	caddytest.AwaitWaiting(t, "http://"+g.hook+"/messages", 1)
-	said := retryRequest(t, http.MethodPost, "http://"+g.hook+"/messages", "hello")
-	if _, err := fmt.Sscan(said.Header.Get("X-Generation"), &generation); err != nil || said.Status != http.StatusOK && said.Status != http.StatusAccepted {
-		t.Errorf("publishing: %+v", said)
-	}
-	select {
-	case a := <-polled:
-		if a.Body != "hello" {
-			t.Errorf("a poll was answered %+v", a)
-		}
-	case <-time.After(caddytest.Patience):
-		t.Errorf("the publish at generation %d of %d, answered %s, released no poll", generation, g.number, said.Body)
+func (g *generations) publish(t *testing.T) (generation int) {
+	answer := g.Exchange(1)
+	if _, err := fmt.Sscan(answer.Header.Get("X-Generation"), &generation); err != nil {
+		t.Errorf("a publish was answered %+v", answer)
 	}
 	return generation
-}
-
-// retryRequest retries until it gets an answer, because a listener may close without
-// accepting a connection.
-func retryRequest(t *testing.T, method, url, body string) (a caddytest.Answer) {
-	client := &http.Transport{DisableKeepAlives: true}
-	for range 100 {
-		if a = caddytest.DoWith(t.Context(), client, method, url, body); a.Err == nil {
-			break
-		}
-	}
-	return a
 }
 
 // A configuration answers requests before all of its apps have started, and so before
@@ -145,19 +123,24 @@ func TestStormReloadOfBrokerDeliversEveryEvent(t *testing.T) {
 	defer onStarting.Store(nil)
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)
 	addresses := caddytest.FreePorts(t, 2)
-	g := &generations{site: addresses[0], hook: addresses[1], within: make(map[string]int)}
+	g := &generations{site: addresses[0], hook: addresses[1], Load: load.Load{T: t}, within: make(map[string]int)}
+	g.Publisher = load.Publisher{Load: &g.Load, Hook: "http://" + g.hook + "/messages", Topic: g.Load.Topic("messages"), Transport: load.Fresh()}
 	inprocess.Serve(t, fmt.Sprintf(gateConfig, g.site, g.hook, "memory", 0))
+	site := &caddytest.Client{Protocol: caddytest.HTTP1, URL: "http://" + g.site, Transport: load.Fresh()}
+	g.Follow(load.Client{Form: load.Poll, Sites: []*caddytest.Client{site}, Path: "/messages", Messages: []*load.Topic{g.Publisher.Topic}, Anew: true})
+	g.Start()
 	all := []string{"redis {\n url " + redis.URL + "\n}", "memory", "nats {\n url " + nats.URL + "\n}", "memory"}
 	// Apps start in no fixed order.
 	for i := 0; len(g.within) < 6 && i < 100; i++ {
 		for _, refused := range []bool{true, false} {
 			g.reload(t, all[i%len(all)], refused)
-			g.publishParked(t)
+			g.publish(t)
 			if t.Failed() {
 				return
 			}
 		}
 	}
+	g.Finish()
 	if len(g.within) < 6 {
 		t.Errorf("no server started before its broker: %v", g.within)
 	}

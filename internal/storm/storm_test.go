@@ -4,219 +4,138 @@ package storm
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
 	"github.com/caddy-parker/parker/internal/caddytest/inprocess"
+	"github.com/caddy-parker/parker/internal/caddytest/load"
 )
 
-const (
-	clients = 200
-	writers = 4
-
-	// prompt is the time within which a client must hear of a message: many times what
-	// it takes on a busy machine, and less than polls are held.
-	prompt = 5 * time.Second
-)
-
-// config names each step of a poll that can be delayed: see delay_test.go.
-const config = `{
+// steppedSite has a page whose rows the backend has, and two ways to wait for messages.
+// All steps can be seen: see steps_test.go. Without look_again, and with a long timeout,
+// nothing makes up for a wake-up that is lost.
+const steppedSite = `{
 	admin off
 	auto_https off
 	persist_config off
 	default_bind 127.0.0.1
 	parker {
-		broker delayed
+		broker stepped
+		history 20000 10m 100MB
 	}
 }
-http://%s {
+http://%[1]s {
 	route {
-		delay arrive
-		parker_notify /messages
-		delay publish after
-		parker /messages {
-			timeout 10s
+		respond /probe "here"
+		step "the request arrives" ""
+		parker_notify /rows
+		step "" "the backend has answered a write"
+		parker /rows {
+			timeout 1m
+			look_again off
 		}
-		delay ask
-		delay park after
-		reverse_proxy %s {
+		parker /backend messages {
+			timeout 2s
+			%[3]s
+		}
+		parker /messages messages {
+			hold messages
+			timeout 2s
+		}
+		step "the backend is asked" "the backend has answered"
+		respond /backend 204
+		reverse_proxy /rows %[4]s {
 			transport http {
 				keepalive_idle_conns_per_host 300
 			}
 		}
 	}
+}
+http://%[2]s {
+	parker_publish
 }`
+
+// stepSite is a running steppedSite, with a load for it.
+type stepSite struct {
+	load.Load
+	load.Publisher // of messages
+
+	site   *caddytest.Client
+	before string // the position before all messages
+}
+
+// serve runs Caddy in this process until the test ends, with options for /backend.
+func serve(t *testing.T, options string) *stepSite {
+	t.Helper()
+	s := &stepSite{Load: load.Load{T: t}}
+	backend := caddytest.Serve(t, s.NewBoard().ServeHTTP)
+	addresses := caddytest.FreePorts(t, 2)
+	inprocess.Serve(t, fmt.Sprintf(steppedSite, addresses[0], addresses[1], options, backend))
+	s.site = load.Site(t, addresses[0])
+	s.Publisher = load.Publisher{Load: &s.Load, Topic: s.Load.Topic("messages"), Hook: "http://" + addresses[1] + "/messages"}
+	s.before = s.Publish("before").Position
+	return s
+}
 
 func TestStormOfPollsLosesNothing(t *testing.T) {
 	duration := 20 * time.Second
 	if testing.Short() {
-		duration = 3 * time.Second
+		duration = time.Second
 	}
 	storm(t, "", duration)
 }
 
 func TestStormWithAnySlowStepLosesNothing(t *testing.T) {
-	for _, step := range steps {
+	if testing.Short() {
+		t.Skip("takes seconds for each step")
+	}
+	for _, step := range []string{stepArrives, stepAsks, stepAnswered, stepWritten, stepDelivers, stepDelivered} {
 		t.Run(step, func(t *testing.T) { storm(t, step, 2*time.Second) })
 	}
 }
 
+// storm has clients that poll as old pages do, without positions, while others write.
 func storm(t *testing.T, slow string, duration time.Duration) {
-	slowStep.Store(&slow)
-	backend := new(chat)
-	server := httptest.NewServer(backend)
-	defer server.Close()
-	site := serve(t, strings.TrimPrefix(server.URL, "http://"))
-
-	var wg sync.WaitGroup
-	writing, stop := context.WithTimeout(t.Context(), duration)
-	defer stop()
-	for range writers {
-		wg.Go(func() { write(t, writing, site) })
-	}
-	over, end := context.WithCancel(t.Context())
-	defer end()
-	var following sync.WaitGroup
+	const clients, writers = 200, 4
+	slowDown(t, slow, 100*time.Millisecond)
+	s := serve(t, "")
+	s.LeaveOneIn, s.LeaveWithin = 4, time.Second
+	s.Probe = s.site.URL + "/probe"
 	for i := range clients {
-		following.Go(func() { follow(t, over, site, backend, i) })
-	}
-	wg.Wait()
-	end()
-	following.Wait()
-	t.Logf("%d messages, %d asks", backend.count(), backend.asks.Load())
-}
-
-// serve runs Caddy in this process until the test ends.
-func serve(t *testing.T, backend string) (url string) {
-	t.Helper()
-	address := caddytest.FreePorts(t, 1)[0]
-	inprocess.Serve(t, fmt.Sprintf(config, address, backend))
-	return "http://" + address + "/messages"
-}
-
-// write posts at random times until the context ends.
-func write(t *testing.T, ctx context.Context, url string) {
-	for ctx.Err() == nil {
-		answer := caddytest.Do(context.Background(), http.MethodPost, url, "text")
-		if answer.Status != http.StatusSeeOther {
-			t.Errorf("a write was answered %+v", answer)
-			return
+		var header []string
+		if i%3 == 0 {
+			header = append(header, "Prefer: wait=1") // which times out while others write
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(rand.N(100 * time.Millisecond)):
+		if i%4 == 0 {
+			header = append(header, fmt.Sprint("Cookie: client=", i)) // which shares no ask
 		}
+		s.Follow(load.Client{Form: load.Poll, Sites: []*caddytest.Client{s.site}, Path: "/rows", Header: header, Rows: s.Load.Topic("rows")})
 	}
-}
-
-// follow polls as an old page does, disconnects at random and comes back, until all
-// writers have ended and it has seen everything.
-func follow(t *testing.T, over context.Context, url string, backend *chat, seed int) {
-	transport := new(http.Transport) // its own transport, so that connections end with it
-	defer transport.CloseIdleConnections()
-	random := rand.New(rand.NewPCG(1, uint64(seed)))
-	for seen := 0; over.Err() == nil || seen < backend.count(); {
-		ctx, leave := context.WithCancel(t.Context())
-		at := seen
-		stay := context.AfterFunc(over, func() {
-			if at == backend.count() {
-				leave() // no more messages will come
+	s.Start()
+	var all []func(context.Context)
+	for range writers {
+		all = append(all, func(ctx context.Context) {
+			for stormy := true; stormy && !s.Failed(); load.Pause(ctx, rand.N(100*time.Millisecond)) {
+				stormy = ctx.Err() == nil // at the end, all write at once
+				if answer := s.Send(s.site.URL+"/rows", "text"); answer.Status != http.StatusSeeOther {
+					s.Breaks("a write was answered %+v", answer)
+				}
 			}
 		})
-		if random.IntN(4) == 0 {
-			time.AfterFunc(time.Duration(random.Int64N(int64(time.Second))), leave)
-		}
-		wait := 7 + random.IntN(3)
-		answer := caddytest.DoWith(ctx, transport, http.MethodGet, fmt.Sprint(url, "?since=", seen), "", fmt.Sprint("Prefer: wait=", wait))
-		now := time.Now()
-		left := ctx.Err() != nil
-		stay()
-		leave()
-		if left {
-			continue
-		}
-		var news []int
-		if answer.Err != nil || answer.Status != http.StatusOK || json.Unmarshal([]byte(answer.Body), &news) != nil {
-			t.Errorf("client %d, after message %d, was answered %+v", seed, seen, answer)
-			return
-		}
-		if missed, ok := backend.missed(seen, now.Add(-prompt)); ok && len(news) == 0 && parked(answer) > prompt*9/10 {
-			t.Errorf("client %d, after message %d, stayed parked for %v after message %d was written: %v", seed, seen, now.Sub(missed), seen+1, answer.Header)
-			return
-		}
-		for _, id := range news {
-			if id != seen+1 {
-				t.Errorf("client %d got message %d after %d", seed, id, seen)
-				return
-			}
-			seen = id
-		}
 	}
+	s.Act(duration, all...)
+	s.Finish()
 }
 
-// parked returns the park time in the answer. On a busy machine the poll may have spent
-// the rest of its time elsewhere.
-func parked(answer caddytest.Answer) time.Duration {
-	for part := range strings.SplitSeq(answer.Header.Get("Parker-Status"), "; ") {
-		if seconds, ok := strings.CutPrefix(part, "park="); ok {
-			d, _ := time.ParseDuration(seconds + "s")
-			return d
+// slowDown delays one step by up to the time, until the test ends.
+func slowDown(t *testing.T, slow string, longest time.Duration) {
+	atEachStep(t, func(step string) {
+		if step == slow {
+			<-time.After(rand.N(longest))
 		}
-	}
-	return 0
-}
-
-// chat is the backend. Its messages are numbered from 1.
-type chat struct {
-	asks atomic.Int64
-
-	mu      sync.Mutex // guards written
-	written []time.Time
-}
-
-func (c *chat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
-		io.Copy(io.Discard, r.Body)
-		c.mu.Lock()
-		c.written = append(c.written, time.Now())
-		c.mu.Unlock()
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-		return
-	}
-	c.asks.Add(1)
-	var since int
-	fmt.Sscan(r.URL.Query().Get("since"), &since)
-	news := []int{}
-	for id := since + 1; id <= c.count(); id++ {
-		news = append(news, id)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(news)
-}
-
-func (c *chat) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.written)
-}
-
-// missed returns when the message after since was written; ok is false if that was not
-// before the given time.
-func (c *chat) missed(since int, before time.Time) (time.Time, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if since >= len(c.written) || c.written[since].After(before) {
-		return time.Time{}, false
-	}
-	return c.written[since], true
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync/atomic"
+	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -14,26 +15,31 @@ import (
 	"github.com/caddy-parker/parker/brokers/memory"
 )
 
-// The steps of a client that resumes from a position. A test can run a function at each
-// step, on the goroutine of the step.
+// The steps of a request and of a publish. Handlers in the route and a broker around the
+// memory broker run a function of the test at each step, on the goroutine of the step.
 const (
-	stepArrives  = "the request arrives"
-	stepNotes    = "it is registered, and the position is noted"
-	stepNoted    = "the position has been noted"
-	stepAsks     = "the backend is asked"
-	stepAnswered = "the backend has answered"
-	stepReads    = "the history is read"
-	stepRead     = "the history has been read"
-	stepDelivers = "an event is in the history, and is delivered"
+	stepArrives   = "the request arrives"
+	stepNotes     = "it is registered, and the position is noted"
+	stepNoted     = "the position has been noted"
+	stepAsks      = "the backend is asked"
+	stepAnswered  = "the backend has answered"
+	stepReads     = "the history is read"
+	stepRead      = "the history has been read"
+	stepWritten   = "the backend has answered a write"
+	stepDelivers  = "an event is in the history, and is delivered"
+	stepDelivered = "an event has been delivered"
 )
 
-var resumeSteps = []string{stepArrives, stepNotes, stepNoted, stepAsks, stepAnswered, stepReads, stepRead, stepDelivers}
-
-// onStep is called at each step.
 var onStep atomic.Pointer[func(step string)]
 
+// atEachStep calls f at each step until the test ends.
+func atEachStep(t *testing.T, f func(step string)) {
+	onStep.Store(&f)
+	t.Cleanup(func() { onStep.Store(nil) })
+}
+
 func taken(step string) {
-	if f := onStep.Load(); f != nil {
+	if f := onStep.Load(); f != nil && step != "" {
 		(*f)(step)
 	}
 }
@@ -76,6 +82,7 @@ func (*stepped) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 func (s *stepped) Start(history brokers.History, receive brokers.Receive) {
 	s.Broker.Start(history, func(e brokers.Event) (int, func()) {
 		taken(stepDelivers)
+		defer taken(stepDelivered)
 		return receive(e)
 	})
 }
