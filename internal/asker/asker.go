@@ -40,7 +40,7 @@ type Asker struct {
 	config *Config
 	space  *parking.Space
 	client Client
-	group  *coalesce.Group // nil as long as it is not needed
+	group  *coalesce.Group // nil until Enter
 	asked  *coalesce.Group // the group of the last ask
 	varies []string        // fields by which answers varied that did not match, sorted
 	listed bool            // the group knows that the request is parked
@@ -171,31 +171,18 @@ func (a *Asker) Connect(space *parking.Space, client Client) {
 	}
 }
 
-// Enter makes the request a member of its group, if it may ask. [Asker.Exit] must follow.
-func (a *Asker) Enter() {
-	if !a.MessagesOnly() || a.config.Groups.Watches() {
-		a.enter()
-	}
-}
-
-func (a *Asker) enter() { a.group = a.config.Groups.Enter(a.key(), a.Channels) }
+// Enter makes the request a member of its group. [Asker.Exit] must follow.
+func (a *Asker) Enter() { a.group = a.config.Groups.Enter(a.key(), a.Channels) }
 
 // TakeOver makes the asker continue for a request of an older configuration.
 func (a *Asker) TakeOver(from *Asker) { a.State, a.depth = from.State, from.depth }
 
 // Exit ends the membership.
-func (a *Asker) Exit() {
-	if a.group != nil {
-		a.group.Exit()
-	}
-}
+func (a *Asker) Exit() { a.group.Exit() }
 
 // List makes the request one of those in its group that are parked. [Asker.Unlist] must
 // follow.
 func (a *Asker) List() {
-	if a.group == nil {
-		return
-	}
 	why := a.Park
 	if a.Retries() {
 		why = coalesce.Anew

@@ -75,9 +75,6 @@ func HeldFurtherOut(r *http.Request) bool {
 }
 
 func (a *Asker) newAttempt(again bool) *attempt {
-	if a.group == nil {
-		a.enter() // a request for messages only asks if its position is lost
-	}
 	a.asked, a.askedAt = a.group, time.Now()
 	t := &attempt{asker: a, again: again}
 	t.ctx, t.cancel = context.WithCancel(attemptContext{a.HTTP.Context(), t})

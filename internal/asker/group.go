@@ -43,7 +43,7 @@ func (a *Asker) regroup(varies http.Header) {
 	}
 	a.Request.Restore()
 	old := a.group
-	a.enter()
+	a.Enter()
 	old.Exit()
 }
 

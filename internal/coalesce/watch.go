@@ -34,9 +34,6 @@ func (g *Group) Parked(w *lot.Waiter, why Parking, asked time.Time) (listed bool
 	return true
 }
 
-// Watches reports whether there is a watch interval.
-func (s *Groups) Watches() bool { return s.watch > 0 }
-
 // Unparked undoes Parked.
 func (g *Group) Unparked(w *lot.Waiter) {
 	s := g.groups

@@ -179,3 +179,30 @@ func TestBrokerSurvivesPurgedStream(t *testing.T) {
 		t.Errorf("a node started later answered %+v", answer)
 	}
 }
+
+// Each client has another position, and asks because the log is lost.
+func TestBrokerEmptiedLogCostsSharingClientsOneAsk(t *testing.T) {
+	t.Parallel()
+	const clients = 30
+	redis := caddytest.StartRedis(t)
+	var asks atomic.Int32
+	backend := caddytest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asks.Add(1)
+		fmt.Fprint(w, "everything")
+	})
+	caddy := caddytest.Start(t, configuration("parker {\n broker "+fmt.Sprintf(redisOption, redis.Address())+"\n}",
+		"parker /x room {\n hold messages\n share public\n}", strings.TrimPrefix(backend, "http://")), "")
+	awaitReachable(t, caddy, true)
+	var polls []<-chan caddytest.Answer
+	for range clients {
+		position := caddy.PublishWith(t, "another", "").Position
+		polls = append(polls, caddytest.Get(t.Context(), "http://"+caddy.Site+"/x", "Last-Event-ID: "+position))
+	}
+	caddy.AwaitWaiting(t, "room", clients)
+	redis.Do(t, "FLUSHALL")
+	caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Hook+"/another", "") // so that the loss is found at once
+	expect(t, "everything", "", polls...)
+	if n := asks.Load(); n > 3 {
+		t.Errorf("%d clients asked %d times", clients, n)
+	}
+}

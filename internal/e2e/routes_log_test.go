@@ -17,7 +17,9 @@ func TestAccessLogShowsParkedPoll(t *testing.T) {
 	log_append passes {http.parker.passes}
 	log_append channels {http.parker.channels}
 	log_append seen {vars.seen}
-	parker /messages messages users/{query.user}
+	parker /messages messages users/{query.user} {
+		look_again off
+	}
 	parker /quiet
 	handle /quiet {
 		log_skip

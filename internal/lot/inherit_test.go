@@ -77,3 +77,17 @@ func TestWaiterInheritKeepsOverflow(t *testing.T) {
 		t.Errorf("took %v, overflowed: %t", events, overflowed)
 	}
 }
+
+func TestWaiterSupersedeKeepsMessageFromSubscriber(t *testing.T) {
+	l := New()
+	older := l.Register([]string{"a"}, Messages)
+	l.Release(message("a", "1"))
+	newer := l.Subscribe([]string{"a"}, Messages, Room{Events: 1})
+	older.Supersede(newer)
+	if o, parked := parkNow(older); parked || o.Event == nil || o.Event.Message == nil {
+		t.Errorf("the older waiter was released with %+v", o)
+	}
+	if _, parked := parkNow(newer); !parked {
+		t.Error("a stream was released without an event in its queue")
+	}
+}

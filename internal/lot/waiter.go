@@ -233,13 +233,12 @@ func (w *Waiter) Look() bool { return w.end(Looked) }
 
 // Supersede ends a park with [Superseded], and each that would begin from now on. An event
 // that was noted and has not released the waiter goes to the newer waiter, if there is
-// one. Neither must be a subscriber. A message that is noted later still releases this
-// one.
+// one and neither is a subscriber. A message that is noted later still releases this one.
 func (w *Waiter) Supersede(newer *Waiter) {
 	w.mu.Lock()
 	w.superseded = true
 	var loss, noted *Event
-	if newer != nil {
+	if newer != nil && w.queue == nil && newer.queue == nil {
 		loss, w.loss = w.loss, nil
 		if newer.hears(w.event) {
 			noted, w.event = w.event, nil

@@ -124,7 +124,7 @@ func (s *Space) Supersede() {
 	if s.client.Supersede == (Key{}) {
 		return
 	}
-	if older, ok := s.config.Limits.Newest.Put(s.client.Supersede, s.Waiter); ok {
+	if older, ok := s.config.Limits.Newest.Put(s.client.Supersede, s.Waiter); ok && older != s.Waiter {
 		older.Supersede(s.Waiter)
 	}
 }

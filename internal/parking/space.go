@@ -158,6 +158,7 @@ func (s *Space) Cause() lot.Cause { return s.ended.Cause }
 func (s *Space) Continue(from *Space) {
 	s.Waiter, from.Waiter = from.Waiter, s.Waiter
 	if s.client.Supersede != from.client.Supersede {
+		from.dropNewest(s.Waiter)
 		s.Supersede()
 	}
 }
@@ -180,9 +181,14 @@ func (s *Space) Follow(from *Space, inherit bool) {
 
 // Close removes the request from the lot, and from what it counts for.
 func (s *Space) Close() {
-	if s.client.Supersede != (Key{}) {
-		s.config.Limits.Newest.Drop(s.client.Supersede, s.Waiter)
-	}
+	s.dropNewest(s.Waiter)
 	s.uncountClient()
 	s.Waiter.Close()
+}
+
+// dropNewest removes the waiter as the newest one of the space's key, if it is.
+func (s *Space) dropNewest(waiter *lot.Waiter) {
+	if s.client.Supersede != (Key{}) {
+		s.config.Limits.Newest.Drop(s.client.Supersede, waiter)
+	}
 }

@@ -120,3 +120,26 @@ func TestSpaceContinueAndFollowKeepEventsAndKeys(t *testing.T) {
 		})
 	}
 }
+
+func TestSpaceContinueWithAnotherKeyDropsTheOld(t *testing.T) {
+	c := config()
+	first := c.space(Client{Supersede: KeyOf("old")}, "a")
+	first.Supersede()
+	second := c.space(Client{Supersede: KeyOf("new")}, "a")
+	second.Continue(first)
+	first.Close()
+	third := c.space(Client{Supersede: KeyOf("old")}, "a")
+	third.Continue(second) // as a reload that changes the option back
+	second.Close()
+	if !third.Park(time.Now().Add(time.Hour)) {
+		t.Error("the request has superseded itself")
+	}
+	third.Waiter.Leave()
+	third.Close()
+	waiter := c.Lot.Register(nil, lot.Messages)
+	for _, key := range []string{"old", "new"} {
+		if _, left := c.Limits.Newest.Put(KeyOf(key), waiter); left {
+			t.Errorf("the key %s is left", key)
+		}
+	}
+}

@@ -165,12 +165,12 @@ func (p *Poll) take(h *Handover) {
 	p.Asker.TakeOver(&from.Asker)
 	p.Space.Deadline = from.Space.Deadline
 	p.Resume, p.Report = from.Resume, from.Report
+	from.leave() // before a stream takes its place in the lot
 	if h.stream != nil && p.Asker.Streams {
 		p.stream = h.stream
 		// On other channels there may be news that no event has told the stream of.
 		p.stream.ContinueAs(p, h.again || !p.Asker.MessagesOnly() && !sameChannels)
 	}
-	from.leave()
 	h.from, p.came = nil, h
 }
 
