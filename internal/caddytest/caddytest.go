@@ -182,11 +182,6 @@ func (c *Caddy) Stop(t testing.TB) time.Duration {
 	return time.Since(begin)
 }
 
-// CPU returns the processor time that Caddy used. Call it after Caddy has stopped.
-func (c *Caddy) CPU() time.Duration {
-	return c.process.ProcessState.UserTime() + c.process.ProcessState.SystemTime()
-}
-
 // Pid returns the process ID.
 func (c *Caddy) Pid() int { return c.process.Process.Pid }
 

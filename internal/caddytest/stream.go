@@ -2,6 +2,7 @@ package caddytest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -120,13 +121,20 @@ func (s *Stream) Next(t testing.TB) Event {
 // if an event arrives first.
 func (s *Stream) NextID(t testing.TB, old string) string {
 	t.Helper()
+	id, event := s.NextOfAny(t, old)
+	if event != nil {
+		t.Fatalf("heard %+v, want an ID without an event", *event)
+	}
+	return id
+}
+
+// NextOfAny returns the client's last event ID once it differs from old, and the event
+// that set it, if an event did.
+func (s *Stream) NextOfAny(t testing.TB, old string) (lastID string, event *Event) {
+	t.Helper()
 	for {
-		h := s.next(t)
-		if h.Event != nil {
-			t.Fatalf("heard %+v, want an ID without an event", *h.Event)
-		}
-		if h.LastID != old {
-			return h.LastID
+		if h := s.next(t); h.Event != nil || h.LastID != old {
+			return h.LastID, h.Event
 		}
 	}
 }
@@ -174,19 +182,68 @@ func (s *Stream) next(t testing.TB) Part {
 // ended cleanly.
 func (s *Stream) Rest(t testing.TB) ([]Event, error) {
 	t.Helper()
-	var events []Event
+	events, _, err := s.All(t)
+	return events, err
+}
+
+// All returns what arrives up to the end of the stream: the events and the client's
+// last event ID, which is empty if there was none. The error is nil if the stream ended
+// cleanly.
+func (s *Stream) All(t testing.TB) (events []Event, lastID string, err error) {
+	t.Helper()
 	timeout := time.After(Patience)
 	for {
 		select {
 		case h, ok := <-s.heard:
 			if !ok {
-				return events, s.end
+				return events, lastID, s.end
+			}
+			if h.LastID != "" {
+				lastID = h.LastID
 			}
 			if h.Event != nil {
 				events = append(events, *h.Event)
 			}
 		case <-timeout:
 			t.Fatalf("the stream has not ended; events so far: %v", events)
+		}
+	}
+}
+
+// ListenBy is like [Listen] with another method and a body.
+func ListenBy(t testing.TB, method, url, body string, header ...string) *Stream {
+	t.Helper()
+	return ListenWith(t, asking{method, body}, url, header...)
+}
+
+// asking is a transport that changes the method and the body of a request.
+type asking struct{ method, body string }
+
+func (a asking) RoundTrip(r *http.Request) (*http.Response, error) {
+	other, err := http.NewRequestWithContext(r.Context(), a.method, r.URL.String(), strings.NewReader(a.body))
+	if err != nil {
+		return nil, err
+	}
+	other.Header = r.Header
+	return http.DefaultTransport.RoundTrip(other)
+}
+
+// NextWithin returns the next event. ok is false if none arrives in time. The error is
+// set if the stream has ended.
+func (s *Stream) NextWithin(d time.Duration) (event Event, ok bool, err error) {
+	patience := time.NewTimer(d)
+	defer patience.Stop()
+	for {
+		select {
+		case h, open := <-s.heard:
+			if !open {
+				return Event{}, false, fmt.Errorf("the stream has ended: %v", s.end)
+			}
+			if h.Event != nil {
+				return *h.Event, true, nil
+			}
+		case <-patience.C:
+			return Event{}, false, nil
 		}
 	}
 }
