@@ -12,7 +12,10 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-func TestMain(m *testing.M) { caddytest.Main(m) }
+func TestMain(m *testing.M) {
+	caddytest.AlsoShort = true
+	caddytest.Main(m)
+}
 
 // site is the smallest configuration, with a hook.
 const site = `

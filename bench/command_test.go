@@ -42,6 +42,7 @@ func succeed(t *testing.T, args ...string) (out string) {
 }
 
 func TestTheCommandMeasuresParker(t *testing.T) {
+	caddytest.SkipShort(t)
 	const clients = 50
 	r := command(t, "-parked", strconv.Itoa(clients), "-streams", strconv.Itoa(clients), "-compared", strconv.Itoa(clients), "-duration", "100ms")
 	if r.Target != "parker" || r.Parked == nil || r.Streams == nil || r.Compared == nil {
@@ -198,6 +199,7 @@ func TestAServerThatCannotDoItIsTold(t *testing.T) {
 }
 
 func TestAnInterruptEndsTheCommand(t *testing.T) {
+	caddytest.SkipShort(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	var complaints bytes.Buffer
 	ended := make(chan error, 1)

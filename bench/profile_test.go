@@ -7,9 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
 func TestCommandWritesProfilesOfBothServers(t *testing.T) {
+	caddytest.SkipShort(t)
 	folder := filepath.Join(t.TempDir(), "a", "folder")
 	succeed(t, "-parked", "0", "-streams", "0", "-compared", "10", "-duration", "0s", "-profile", folder)
 	for _, part := range []string{"polls", "publishes"} {

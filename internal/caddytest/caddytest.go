@@ -63,6 +63,17 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
+// AlsoShort is set by a package whose tests start programs with -short, too.
+var AlsoShort bool
+
+// SkipShort skips a test that starts programs if only short tests are run.
+func SkipShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() && !AlsoShort {
+		t.Skip("it starts programs: run it without -short")
+	}
+}
+
 // Caddy is a running Caddy.
 type Caddy struct {
 	// Site and Hook are the addresses, host and port, that Caddyfiles know as
@@ -94,6 +105,7 @@ func Start(t testing.TB, caddyfile, backend string, env ...string) *Caddy {
 // prepare stores the Caddyfile and finds free addresses for it.
 func prepare(t testing.TB, caddyfile, backend string, env []string) *Caddy {
 	t.Helper()
+	SkipShort(t)
 	dir := t.TempDir()
 	c := &Caddy{Stderr: new(Log), ended: make(chan error, 1)}
 	ports := FreePorts(t, 2)

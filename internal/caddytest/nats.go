@@ -29,6 +29,7 @@ func StartNATS(t testing.TB, adjust ...func(*server.Options)) *NATS {
 
 func newNATS(t testing.TB, adjust ...func(*server.Options)) *NATS {
 	t.Helper()
+	SkipShort(t)
 	n := &NATS{options: server.Options{
 		Host:      "127.0.0.1",
 		Port:      LastingPort(t),

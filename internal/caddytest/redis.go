@@ -99,6 +99,7 @@ func writeCertificate(t testing.TB) (ca, certificate, key string) {
 
 func newRedis(t testing.TB, arguments []string) *Redis {
 	t.Helper()
+	SkipShort(t)
 	// Socket paths are short; those of test directories may not be.
 	dir, err := os.MkdirTemp("", "pk")
 	if err != nil {

@@ -106,7 +106,6 @@ func terminal(t *testing.T) (program *os.File, written *caddytest.Log) {
 
 func TestCommandStatusRedrawsThroughReloadsAndRestarts(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	caddy := caddytest.Start(t, operated, nothingNew(t))
 	program, written := terminal(t)
 	command := caddy.Command(t, "parker", "status", "--address", caddy.Admin())

@@ -119,7 +119,6 @@ func TestNotifyPublishesWriteCutByAnotherClient(t *testing.T) {
 // The same with the real cause: answers without a body, and clients that disconnect
 // right after connecting.
 func TestRetryKeepsPollsWhenOtherClientsDisconnect(t *testing.T) {
-	skipShort(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		<-time.After(rand.N(2 * time.Millisecond))
 		w.Header().Set("X-Nothing", "new")

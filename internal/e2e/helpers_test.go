@@ -13,14 +13,6 @@ import (
 // atOnce is the time within which Caddy must have stopped, on a busy machine.
 const atOnce = 10 * time.Second
 
-// skipShort skips a test that is long by nature.
-func skipShort(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("it takes many seconds")
-	}
-}
-
 // withHook returns a Caddyfile of one site with the given directives, and a hook. Before
 // the site come global options, if there are any.
 func withHook(directives string, globals ...string) string {

@@ -34,7 +34,6 @@ http://{$HOOK} {
 // Slowloris: many clients that send a byte from time to time.
 func TestSlowRequestsAreCutOffAndDelayNobody(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	caddy, pages := startNews(t, slowSite)
 	before := events(t, caddy)
 	answered := caddytest.Get(t.Context(), "http://"+caddy.Site+"/news")

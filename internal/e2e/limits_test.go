@@ -123,7 +123,6 @@ func (c *limited) path(name string) string {
 
 func TestTimeLimitsPauseWhileRequestIsHeld(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	for _, limit := range limits {
 		t.Run(limit.name, func(t *testing.T) {
 			t.Parallel()

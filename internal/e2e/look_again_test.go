@@ -122,7 +122,6 @@ func (b *inboxes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestLookAgainStaysRareWithAThousandUsers(t *testing.T) {
-	skipShort(t)
 	const users, writes = 1000, 16
 	backend := &inboxes{came: make(map[string][]time.Time)}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), "OPTIONS=look_again 50ms 100ms 150ms\nmax_body 64KB 10s")

@@ -37,7 +37,6 @@ func TestParkerSpreadsTimeoutsOfPollsParkedTogether(t *testing.T) {
 }
 
 func TestParkerFreesMemoryAfterManyPolls(t *testing.T) {
-	skipShort(t)
 	const clients, rounds = 2000, 4
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	caddy := caddytest.StartSecure(t, `

@@ -10,7 +10,6 @@ import (
 
 func TestTimeLimitsSpareAnswersInProgress(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	for name, servers := range map[string]string{
 		"each":     "read_header 4s\n read_body 4s\n write 5s\n idle 4s\n read_body_idle 4s 100000\n write_idle 5s 100000000",
 		"no other": "read_body 4s\n write 5s\n read_body_idle -1s\n write_idle -1s",

@@ -78,7 +78,6 @@ func (v *vigil) pass(folder string, protocol caddytest.Protocol, kinds ...kind) 
 
 func TestSilenceBeyondAMinuteEndsNothing(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	backend := caddytest.NewScripted(t)
 	v := &vigil{
 		T: t, caddy: caddytest.StartSecure(t, fmt.Sprintf(passagesSite, "", silentRoute), backend.Address), backend: backend,
@@ -143,7 +142,6 @@ func streams() (streams []kind) {
 // current configuration.
 func TestSilentStreamsAreRefreshedWithinAMinute(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	quiet := caddytest.Start(t, streamSite, caddytest.NewLegacy(t).Address)
 	refreshed := caddytest.Listen(t, "http://"+quiet.Site+"/messages?since=0")
 	first := refreshed.NextID(t, "")

@@ -128,7 +128,6 @@ func TestShareServesAThousandClientsWithFewAsks(t *testing.T) {
 }
 
 func TestAsksLimitsReplaysOfAThousandUsers(t *testing.T) {
-	skipShort(t)
 	const asks = 16
 	backend := &oneThread{work: time.Millisecond}
 	caddy := caddytest.Start(t, crowdSite, caddytest.Serve(t, backend.ServeHTTP), fmt.Sprintf("OPTIONS=asks %d", asks))

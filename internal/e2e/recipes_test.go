@@ -100,7 +100,6 @@ func TestTheRecipeForCronReleasesAndSendsMessages(t *testing.T) {
 
 func TestTheRecipeForPostgreSQLPublishesWhatIsCommitted(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	page := readRecipe(t, "postgresql")
 	caddytest.Need(t, "curl is missing: install curl.", "curl")
 	environment := startPostgreSQL(t)
@@ -112,7 +111,6 @@ func TestTheRecipeForPostgreSQLPublishesWhatIsCommitted(t *testing.T) {
 
 func TestTheRecipeForMySQLPublishesWhatIsCommitted(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	page := readRecipe(t, "mysql")
 	caddytest.Need(t, "curl is missing: install curl.", "curl")
 	environment := startMariaDB(t)

@@ -19,7 +19,6 @@ func brokerSite(broker string) string {
 // have heard the one before, so that no history is needed, which is lost with the broker.
 func TestReloadOfBrokerLosesNoEvent(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	const channels, rounds = 8, 3
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)
 	all := []string{"memory", fmt.Sprintf(redisOption, redis.Address()), "memory", fmt.Sprintf(natsOption, nats.Address()), fmt.Sprintf(redisOption, redis.Address())}

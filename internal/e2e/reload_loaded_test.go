@@ -17,7 +17,6 @@ var crowds = []struct {
 }{{caddytest.HTTP1, 250, 100}, {caddytest.HTTP2, 250, 100}, {caddytest.HTTP3, 20, 10}}
 
 func TestReloadTwentyTimesUnderLoadLosesNothing(t *testing.T) {
-	skipShort(t)
 	const rooms, reloads = 50, 20
 	s := newStorm(t, "", roomNames(rooms)...)
 	var waiting []<-chan caddytest.Answer

@@ -85,7 +85,6 @@ func TestReloadRetriesRefusedReplayInNewConfiguration(t *testing.T) {
 
 func TestReloadLeaksNothing(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusNoContent)

@@ -11,7 +11,6 @@ import (
 
 func TestReloadFreesConfigurationsThatStreamLeft(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	backend := caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusNoContent)

@@ -140,7 +140,6 @@ func TestTheStatusStreamEndsWithItsConfigurationAndForgetsNothing(t *testing.T) 
 
 func TestTheAdminEndpointsStatusStreamOutlastsItsTimeLimits(t *testing.T) {
 	t.Parallel()
-	skipShort(t)
 	caddy := caddytest.Start(t, operated, "127.0.0.1:1")
 	socket := strings.TrimPrefix(caddy.Admin(), "unix/")
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -56,11 +56,7 @@ func TestHistoryDeliversEventBetweenAnyTwoStepsOnce(t *testing.T) {
 }
 
 func TestHistoryResumeDeliversEachMessageOnce(t *testing.T) {
-	slowSteps := []string{stepRead, stepArrives, stepNotes, stepNoted, stepAsks, stepAnswered, stepReads, stepDelivers}
-	if testing.Short() {
-		slowSteps = slowSteps[:1]
-	}
-	for _, slow := range slowSteps {
+	for _, slow := range []string{stepRead, stepArrives, stepNotes, stepNoted, stepAsks, stepAnswered, stepReads, stepDelivers} {
 		t.Run(slow, func(t *testing.T) {
 			slowDown(t, slow, 5*time.Millisecond)
 			s := serve(t, "")
@@ -83,9 +79,6 @@ func TestHistoryResumeDeliversEachMessageOnce(t *testing.T) {
 }
 
 func TestHistoryOfTenThousandReachesClientsWhole(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds to publish so many")
-	}
 	s := serve(t, "")
 	for range 10_000 {
 		s.Message(0)

@@ -66,9 +66,6 @@ type engine interface {
 }
 
 func TestStormNodesAndBrokerFailuresLoseNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes ten seconds for each broker")
-	}
 	for name, start := range map[string]func(*testing.T) engine{"redis": startRedis, "nats": startNATS} {
 		t.Run(name, func(t *testing.T) { assemble(t, start(t)).run(t, nodesDuration(t)) })
 	}

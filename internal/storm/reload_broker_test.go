@@ -120,9 +120,6 @@ func (g *generations) publish(t *testing.T) (generation int) {
 // A configuration answers requests before all of its apps have started, and so before
 // its broker has.
 func TestStormReloadOfBrokerDeliversEveryEvent(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
 	defer onStarting.Store(nil)
 	redis, nats := caddytest.StartRedis(t), caddytest.StartNATS(t)
 	addresses := caddytest.FreePorts(t, 2)

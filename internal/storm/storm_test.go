@@ -82,17 +82,10 @@ func serve(t *testing.T, options string) *stepSite {
 }
 
 func TestStormOfPollsLosesNothing(t *testing.T) {
-	duration := 20 * time.Second
-	if testing.Short() {
-		duration = time.Second
-	}
-	storm(t, "", duration)
+	storm(t, "", 20*time.Second)
 }
 
 func TestStormWithAnySlowStepLosesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds for each step")
-	}
 	for _, step := range []string{stepArrives, stepAsks, stepAnswered, stepWritten, stepDelivers, stepDelivered} {
 		t.Run(step, func(t *testing.T) { storm(t, step, 2*time.Second) })
 	}

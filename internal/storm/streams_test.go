@@ -29,9 +29,6 @@ http://{$HOOK} {
 // Clients stop reading for a while, so that their queues overflow, or disconnect, and
 // resume where they were.
 func TestStormOfStreamsDeliversEachEventOnceInOrder(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
 	const (
 		clients   = 100
 		published = 1500

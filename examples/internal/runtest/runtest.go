@@ -57,6 +57,7 @@ type Ports struct {
 // Start runs an example until the test ends, and returns when it has printed its address.
 func Start(t *testing.T, ports Ports) *Example {
 	t.Helper()
+	caddytest.SkipShort(t)
 	e := prepare(t, ports)
 	output, err := e.Command.StdoutPipe()
 	if err != nil {
