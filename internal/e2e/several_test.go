@@ -51,6 +51,7 @@ func startSeveral(t *testing.T, option, address string) *severalNodes {
 	for i := range s.nodes {
 		s.wires[i] = caddytest.StartProxy(t, address)
 		s.nodes[i] = caddytest.Start(t, fmt.Sprintf(severalSite, fmt.Sprintf(option, s.wires[i].Address)), s.legacy.Address)
+		awaitReachable(t, s.nodes[i], true)
 	}
 	return s
 }
