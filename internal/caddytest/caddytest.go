@@ -66,11 +66,12 @@ func Main(m *testing.M) {
 // AlsoShort is set by a package whose tests start programs with -short, too.
 var AlsoShort bool
 
-// SkipShort skips a test that starts programs if only short tests are run.
+// SkipShort skips a test that starts programs, or takes long by nature, if only short tests
+// are run.
 func SkipShort(t testing.TB) {
 	t.Helper()
 	if testing.Short() && !AlsoShort {
-		t.Skip("it starts programs: run it without -short")
+		t.Skip("it starts programs or takes long: run it without -short")
 	}
 }
 

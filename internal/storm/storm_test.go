@@ -71,6 +71,7 @@ type stepSite struct {
 // serve runs Caddy in this process until the test ends, with options for /backend.
 func serve(t *testing.T, options string) *stepSite {
 	t.Helper()
+	caddytest.SkipShort(t)
 	s := &stepSite{Load: load.Load{T: t}}
 	backend := caddytest.Serve(t, s.NewBoard().ServeHTTP)
 	addresses := caddytest.FreePorts(t, 2)
