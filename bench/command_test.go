@@ -100,7 +100,7 @@ func checkPair(t *testing.T, what string, f *pair) {
 func checkMemory(t *testing.T, bytesEach *int64) {
 	t.Helper()
 	if bytesEach == nil {
-		t.Error("nobody knows what each weighs")
+		t.Error("the memory of each is missing")
 	} else if *bytesEach <= 0 || *bytesEach > 1_000_000 {
 		t.Errorf("each weighs %d bytes", *bytesEach)
 	}

@@ -79,7 +79,7 @@ func aroundParker(e *example) {
 }
 
 func throughParker(e *example) {
-	// Those who are held share an ask also where their cookies differ.
+	// Held requests share an ask even if their cookies differ.
 	one := caddytest.Get(e.t.Context(), e.Address+"/messages?since=0", "Cookie: of=one")
 	other := caddytest.Get(e.t.Context(), e.Address+"/messages?since=0", "Cookie: of=other")
 	e.awaitHeld(2)

@@ -51,7 +51,7 @@ func ordersAfter(address string, number int) string {
 	return address + "/orders?after=" + strconv.Itoa(number)
 }
 
-// order is an attempt at one. It is 0 where nobody knows whether it was taken.
+// order is an attempt at one. It is 0 if it is not known whether it was taken.
 func (e *example) order(address, text string) (number int) {
 	form := url.Values{"text": {text}}.Encode()
 	answer := caddytest.Do(e.t.Context(), http.MethodPost, address+"/orders", form, "Content-Type: application/x-www-form-urlencoded")

@@ -161,7 +161,7 @@ func (c *capture) complete() bool {
 	return false
 }
 
-// stream sends to the client what there is of the answer. The rest follows as it comes. The
+// stream sends the part of the answer that has arrived to the client. The rest follows as it comes. The
 // caller holds mu.
 func (c *capture) stream(why Reason) {
 	if !c.observer.Stream(c.status, why) {

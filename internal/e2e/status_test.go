@@ -88,7 +88,7 @@ func TestTheStatusStreamSaysWhatHappensEachSecond(t *testing.T) {
 			}
 		}
 	}
-	awaitSample("those who wait", func(n status.Now) bool {
+	awaitSample("the waiting requests", func(n status.Now) bool {
 		return n.Requests == 5 && n.Streams == 1 && n.Groups == 2 && n.Channels == 1 && len(n.Busiest) == 1 &&
 			n.Busiest[0].Channel == "everybody" && n.Busiest[0].Requests == 5 && n.Busiest[0].Streams == 1 && n.Broker.Reachable
 	})

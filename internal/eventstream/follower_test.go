@@ -27,7 +27,7 @@ func TestFollowerIsBetweenEventsOnly(t *testing.T) {
 		"a comment behind an event":        {"data: a\n\n:\n", true},
 		"a comment in an event":            {"data: a\n:\n", false},
 		"an event behind a comment":        {":\ndata: a\n", false},
-		"a field nobody knows":             {"x\n", false},
+		"an unknown field":                 {"x\n", false},
 		"a space is a line":                {"data: a\n \n", false},
 		"empty lines":                      {"\n\r\r\n\n", true},
 		"a byte order mark":                {"\uFEFF", true},

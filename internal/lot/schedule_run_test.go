@@ -96,7 +96,7 @@ func (s *schedule) steps() {
 }
 
 // ready reports whether a step can be taken now: a request that is held does nothing
-// of its own but leave, and nobody knows of one that is not registered.
+// of its own except leave, and one that is not registered is not known.
 func (s *schedule) ready(step string) bool {
 	verb, object, _ := strings.Cut(step, " ")
 	switch verb {
@@ -224,7 +224,7 @@ func happenings(events []*Event) []happening {
 func (s *schedule) compare() {
 	s.same("how many are parked", s.lot.Parked(), s.model.parked())
 	for _, channel := range []string{"a", "b", "c"} {
-		s.same("who waits on "+channel, s.lot.Waiting(channel), s.model.waiting(channel))
+		s.same("what waits on "+channel, s.lot.Waiting(channel), s.model.waiting(channel))
 	}
 	for i, r := range s.model.requests {
 		if !slices.Equal(s.outcomes[i], r.outcomes) {

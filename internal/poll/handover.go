@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/response"
 )
 
@@ -179,6 +178,3 @@ func (p *Poll) Continues() Stream { return p.stream }
 
 // Moved reports whether another configuration has the poll, and logs it.
 func (p *Poll) Moved() bool { return p.moved }
-
-// Release returns how the poll ends, as far as is known.
-func (p *Poll) Release() answer.Release { return p.Report.Release }

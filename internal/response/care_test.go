@@ -77,7 +77,7 @@ func TestAttendSetsFieldsAgainstBuffering(t *testing.T) {
 		"no-transform is not doubled": {heartbeat,
 			http.Header{"Content-Type": {"text/event-stream"}, "Cache-Control": {"no-cache", "private,No-Transform"}, "X-Accel-Buffering": {"yes"}},
 			http.Header{"Content-Type": {"text/event-stream"}, "Cache-Control": {"no-cache", "private,No-Transform"}, "X-Accel-Buffering": {"no"}}},
-		"with heartbeats nobody knows the length": {heartbeat,
+		"with heartbeats the length is unknown": {heartbeat,
 			http.Header{"Content-Type": {"text/event-stream"}, "Content-Length": {"7"}},
 			http.Header{"Content-Type": {"text/event-stream"}, "X-Accel-Buffering": {"no"}, "Cache-Control": {"no-transform"}}},
 		"without them the length stays": {none,

@@ -64,10 +64,8 @@ func (a *author) publish(t *testing.T, body string, header ...string) load.Item 
 		n := a.choose(again)
 		place := n.place()
 		answer := caddytest.Do(t.Context(), http.MethodPost, "http://"+n.caddy.Hook+"/"+a.topic.Name, body, header...)
-		// A node that is cut off knows neither what other nodes publish, nor whether
-		// another node has published the same event before.
 		away := answer.Status == http.StatusAccepted
-		item := load.Item{Published: time.Now(), Place: place, Ahead: away, Twice: away && again}
+		item := load.Item{Published: time.Now(), Place: place, Ahead: away}
 		switch {
 		case answer.Err == nil && away:
 			a.staysAt = n

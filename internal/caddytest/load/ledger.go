@@ -40,9 +40,8 @@ type Item struct {
 	// Place names the process that accepted it.
 	Place string
 
-	// Ahead is set if that process was cut off from the others. Clients there may hear
-	// the item before earlier ones of other places. If the process ends before the
-	// others have the item, it is lost.
+	// Ahead is set if that process was cut off from the others. If it ends before the
+	// others have the item, the item may be lost, or come late.
 	Ahead bool
 
 	// Twice is set if the item was published again by a process that may not know of the
@@ -175,11 +174,10 @@ func (r *record) fault(index, highest int) string {
 		return ""
 	}
 	for _, before := range r.heard[:index] {
-		earlier := r.items[before-1]
 		switch {
 		case before == number:
 			return fmt.Sprintf("heard %s twice, of %s", r.Text(number), r.upTo(index))
-		case before > number && (!earlier.Ahead || earlier.Place == item.Place):
+		case before > number && !r.mayBeLost(item):
 			return fmt.Sprintf("heard %s after %d, of %s", r.Text(number), before, r.upTo(index))
 		}
 	}
@@ -189,6 +187,13 @@ func (r *record) fault(index, highest int) string {
 // upTo shows the last numbers up to the index.
 func (r *record) upTo(index int) string {
 	return strings.Trim(fmt.Sprint(r.heard[max(0, index-20):index+1]), "[]")
+}
+
+// mayBeLost reports whether the process that accepted the item has ended before the others
+// had it.
+func (r *record) mayBeLost(item Item) bool {
+	safe, ended := r.ledger.ended[item.Place]
+	return item.Ahead && ended && item.Published.After(safe)
 }
 
 // missed returns the first item that was not heard and whose loss nothing excuses, or 0.
@@ -201,8 +206,7 @@ func (r *record) missed() int {
 		heard[number-1] = true
 	}
 	for i, item := range r.items {
-		safe, ended := r.ledger.ended[item.Place]
-		if lost := item.Ahead && ended && item.Published.After(safe); !heard[i] && !lost {
+		if !heard[i] && !r.mayBeLost(item) {
 			return i + 1
 		}
 	}

@@ -20,7 +20,7 @@ func TestLedgerSaysWhatIsWrong(t *testing.T) {
 		"twice":                      {heard: "room 1,room 2,room 2", want: "heard room 2 twice, of 1 2 2"},
 		"in a wrong order":           {heard: "room 1,room 3,room 2,room 4", unsettled: true, want: "heard room 2 after 3, of 1 3 2"},
 		"a gap, in unsettled times":  {heard: "room 1,room 2,room 4", unsettled: true, want: "missed room 3, having heard 1 2 4"},
-		"ahead":                      {heard: "room 1,room 3,room 2,room 4", unsettled: true, third: ahead},
+		"ahead":                      {heard: "room 1,room 3,room 2,room 4", unsettled: true, third: ahead, want: "heard room 2 after 3, of 1 3 2"},
 		"ahead, but too late":        {heard: "room 1,room 2,room 4,room 3", unsettled: true, third: ahead, want: "heard room 3 after 4, of 1 2 4 3"},
 		"lost with its place":        {heard: "room 1,room 2,room 4", unsettled: true, third: Item{Place: "ended", Ahead: true, Published: time.Now()}},
 		"published twice":            {heard: "room 1,room 2,room 3,room 3,room 4", third: twice},
