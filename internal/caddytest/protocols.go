@@ -112,8 +112,9 @@ type Client struct {
 	// decompresses them.
 	Transport http.RoundTripper
 
-	mu    sync.Mutex // guards conns
-	conns []func()   // close each connection
+	mu     sync.Mutex // guards conns and closed
+	conns  []func()   // close each connection
+	closed bool       // the test has ended
 }
 
 // As is the identity that a client's connections show to the server.
@@ -133,13 +134,15 @@ func (c *Secure) Client(t testing.TB, protocol Protocol) *Client {
 // ClientAs is like [Secure.Client] for a client with an identity.
 func (c *Secure) ClientAs(t testing.TB, protocol Protocol, as As) *Client {
 	client := &Client{Protocol: protocol, URL: "https://" + c.TLSSite}
-	t.Cleanup(client.Disconnect)
+	t.Cleanup(client.close)
 	if protocol == HTTP3 {
 		client.Transport = &http3.Transport{
 			TLSClientConfig:    c.tls(as),
 			DisableCompression: true,
 			Dial: func(ctx context.Context, address string, tlsConfig *tls.Config, config *quic.Config) (*quic.Conn, error) {
-				conn, err := as.dialQUIC(ctx, address, tlsConfig, config)
+				// A client that gives up while it connects tells the server nothing: its stop
+				// would wait for a connection that is no more.
+				conn, err := as.dialQUIC(context.WithoutCancel(ctx), address, tlsConfig, config)
 				if err == nil {
 					client.opened(func() { conn.CloseWithError(0, "") })
 				}
@@ -207,10 +210,22 @@ func (as As) dialQUIC(ctx context.Context, address string, tlsConfig *tls.Config
 	return conn, nil
 }
 
+// opened notes a connection. Transports dial in the background, so it may be opened when
+// nobody needs it any more.
 func (c *Client) opened(closeConn func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		closeConn()
+	}
 	c.conns = append(c.conns, closeConn)
+}
+
+func (c *Client) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.Disconnect()
 }
 
 // Connections returns the number of connections that the client has opened.
