@@ -15,7 +15,7 @@ func TestSupersedeEndsOlderPollAfterReload(t *testing.T) {
 			t.Parallel()
 			backend := caddytest.NewScripted(t)
 			text := func(channels string) string {
-				return configuration("", "parker "+channels+" {\n supersede {query.page}\n}", backend.Address)
+				return configuration("", "parker "+channels+" {\n supersede {query.page}\n look_again off\n}", backend.Address)
 			}
 			caddy := caddytest.Start(t, text("messages"), "")
 			url := "http://" + caddy.Site + "/messages?page=1"
