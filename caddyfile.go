@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,6 +17,7 @@ import (
 	"github.com/caddy-parker/parker/internal/mistakes"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/option"
+	"github.com/caddy-parker/parker/internal/pageload"
 	"github.com/caddy-parker/parker/internal/sites"
 	"github.com/caddy-parker/parker/internal/status"
 	"github.com/caddy-parker/parker/internal/stream"
@@ -27,19 +27,21 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("parker", hub.ParseOption)
 	httpcaddyfile.RegisterDirective("parker", parseParker)
 	httpcaddyfile.RegisterDirective("parker_notify", parseDirective[Notify])
+	httpcaddyfile.RegisterDirective("parker_page_loads", parseDirective[pageload.Handler])
 	httpcaddyfile.RegisterDirective("parker_publish", parseDirective[Publish])
 	httpcaddyfile.RegisterDirective("parker_status", parseDirective[status.Handler])
 
 	// Each is placed directly after request_header, so the last of them comes first:
 	// parker_notify wraps parker, both wrap encode, and requests for the status page
 	// are not parked.
-	for _, directive := range []string{"parker_publish", "parker", "parker_notify", "parker_status"} {
+	for _, directive := range []string{"parker_publish", "parker", "parker_page_loads", "parker_notify", "parker_status"} {
 		httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "request_header")
 	}
 }
 
 // parseParker parses a parker directive. In contrast to the other directives it needs
-// the matcher, to find out whether another site would have the same channels.
+// the matcher, to find out whether another site would have the same channels. If answers
+// are compared with what clients have, page loads matter, whatever the matcher matches.
 func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next() // the directive's name
 	matcher, err := h.ExtractMatcherSet()
@@ -58,7 +60,17 @@ func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 	}
 	mistakes.Warn(h, matcher, handler)
-	return h.NewRoute(matcher, handler), nil
+	routes := h.NewRoute(matcher, handler)
+	if handler.compares() {
+		watch, err := mistakes.WatchPageLoads(h, handler.NothingNew.Remember != nil)
+		if err != nil {
+			return nil, err
+		}
+		if watch {
+			routes = append(routes, h.NewRoute(nil, new(pageload.Handler))...)
+		}
+	}
+	return routes, nil
 }
 
 // parseDirective parses a directive with an optional matcher.
@@ -97,6 +109,7 @@ func parseDirective[T any, Directive interface {
 //	    per_client   <number>
 //	    per_browser  <number>
 //	    supersede    off|<key...>
+//	    timer
 //	    answer       message|replay
 //	    hold         backend|messages
 //	    sse          { <options of streams> }
@@ -121,7 +134,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"max_body":     option.Sequence(option.Size(&h.MaxBody), option.Optional(option.Duration(&h.MaxBodyTime, time.Millisecond))),
 		"per_client":   option.Integer(&h.PerClient, 0),
 		"per_browser":  h.readPerBrowser,
-		"supersede":    option.OrOff(readKeys(&h.Supersede)),
+		"supersede":    option.OrOff(option.Keys(&h.Supersede)),
+		"timer":        option.Flag(&h.Timer),
 		"answer":       option.OneOf(&h.Answer, "message", "replay"),
 		"hold":         option.OneOf(&h.Hold, "backend", "messages"),
 		"sse":          h.readSSE,
@@ -130,7 +144,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
-	for _, check := range []func() (string, error){h.checkTimes, h.checkHold, h.checkSites} {
+	for _, check := range []func() (string, error){h.checkTimes, h.checkHold, h.checkSites, h.checkTimer} {
 		if option, err := check(); err != nil {
 			return given[option].WrapErr(err)
 		}
@@ -166,43 +180,19 @@ func (h *Handler) readShare(d *caddyfile.Dispenser) error {
 		}
 		d.Prev()
 	}
-	return readKeys(&h.Share)(d)
-}
-
-// readKeys reads the values by which requests are distinguished. At least one of them
-// must contain a placeholder. Otherwise all clients would have the same values, as with
-// header.Cookie if the braces are forgotten.
-func readKeys(keys *[]string) option.Reader {
-	return func(d *caddyfile.Dispenser) error {
-		if err := option.Strings(keys)(d); err != nil {
-			return err
-		}
-		for _, word := range []string{"public", "off"} {
-			if slices.Contains(*keys, word) {
-				return d.Errf("'%s' cannot be one of the values", word)
-			}
-		}
-		if !slices.ContainsFunc(*keys, hasPlaceholder) {
-			return d.Err("the values contain no placeholder, so they would be the same for all requests")
-		}
-		return nil
-	}
+	return option.Keys(&h.Share)(d)
 }
 
 // readChannels reads the channels of a directive. A channel with placeholders is
 // checked for each request instead.
 func readChannels(d *caddyfile.Dispenser, channels *[]string) error {
 	for d.NextArg() {
-		if err := brokers.CheckChannel(d.Val()); err != nil && !hasPlaceholder(d.Val()) {
+		if err := brokers.CheckChannel(d.Val()); err != nil && !option.HasPlaceholder(d.Val()) {
 			return d.WrapErr(err)
 		}
 		*channels = append(*channels, d.Val())
 	}
 	return nil
-}
-
-func hasPlaceholder(text string) bool {
-	return strings.Contains(text, "{")
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
@@ -248,7 +238,9 @@ func (p *Publish) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // Templates returns the values in which placeholders are replaced.
-func (h *Handler) Templates() []string { return slices.Concat(h.Channels, h.Share, h.Supersede) }
+func (h *Handler) Templates() []string {
+	return slices.Concat(h.Channels, h.Share, h.Supersede, h.rememberBy())
+}
 
 // Templates returns the values in which placeholders are replaced.
 func (n *Notify) Templates() []string { return n.Channels }
@@ -286,6 +278,9 @@ func (h *Handler) check() error {
 	if _, err := h.checkSites(); err != nil {
 		return err
 	}
+	if _, err := h.checkTimer(); err != nil {
+		return err
+	}
 	_, err := h.checkHold()
 	return err
 }
@@ -299,6 +294,15 @@ func (h *Handler) checkSites() (option string, err error) {
 	return "", nil
 }
 
+// checkTimer returns an error and the option that it is about if timer is combined with
+// what it stands for.
+func (h *Handler) checkTimer() (option string, err error) {
+	if h.Timer && len(h.Supersede) > 0 {
+		return "timer", errors.New("timer cannot be combined with supersede, which it includes")
+	}
+	return "", nil
+}
+
 // checkHold returns an error and the option that it is about if hold is not valid, or
 // if an option about the backend's answers is combined with hold messages.
 func (h *Handler) checkHold() (option string, err error) {
@@ -307,7 +311,7 @@ func (h *Handler) checkHold() (option string, err error) {
 	}
 	lookAgain := len(h.LookAgain) > 0 && !slices.Equal(h.LookAgain, defaultLookAgain) && h.LookAgain[0] > 0
 	for option, given := range map[string]bool{
-		"nothing_new": h.NothingNew != nil, "watch": h.Watch > 0, "reuse": h.Reuse > 0, "look_again": lookAgain, "answer": h.Answer == "replay",
+		"nothing_new": h.NothingNew != nil, "watch": h.Watch > 0, "reuse": h.Reuse > 0, "look_again": lookAgain, "answer": h.Answer == "replay", "timer": h.Timer,
 	} {
 		if given && h.Hold == "messages" {
 			return option, fmt.Errorf("%s cannot be combined with hold messages, because the backend is not asked", option)

@@ -28,6 +28,7 @@ import (
 	"github.com/caddy-parker/parker/internal/delay"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/identity"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/metrics"
@@ -153,6 +154,14 @@ type Handler struct {
 	// to their last poll. Default: off.
 	Supersede []string `json:"supersede,omitempty"`
 
+	// Whether the page polls by a timer, and does not wait for the answer to its last
+	// poll. Then the newest poll of a browser for one URL and body takes the place of the
+	// older one, which ends at once with its nothing-new answer, and a nothing-new answer
+	// serves further polls as with `reuse`, by default up to the timeout. A browser is
+	// recognized by its address, User-Agent and cookies. A poll without a cookie is not
+	// held. Default: false.
+	Timer bool `json:"timer,omitempty"`
+
 	// What requests wait for. With `backend` they wait for news from the backend,
 	// which is asked first. With `messages` they wait only for published messages.
 	// The backend is then asked only for its full state, when a client resumes from a
@@ -176,6 +185,7 @@ type Handler struct {
 	hub        hub.Hub
 	replaced   context.Context // ends when another configuration has replaced this one
 	polls      *poll.Config
+	sender     identity.Options
 	logger     *zap.Logger
 	badChannel logging.Rarely
 	full       logging.Rarely
@@ -297,6 +307,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	h.metrics = metrics.Of(h.Name)
 	h.polls = h.configurePolls()
+	h.sender = identity.Options{Supersede: h.Supersede, Timer: h.Timer, PerBrowser: *h.PerBrowser > 0, Rules: h.NothingNew}
 	h.hintAtShare()
 	return nil
 }
@@ -316,6 +327,7 @@ func (h *Handler) configurePolls() *poll.Config {
 			MaxBody:   h.MaxBody,
 			Patience:  asker.NewPatience(time.Duration(h.MaxBodyTime)),
 			Heartbeat: h.SSE.HeartbeatTime,
+			Remember:  coalesce.RuleOf(h.rememberBy(), false),
 			Metrics:   h.metrics,
 			Logger:    logging.Sampled(h.logger),
 		},
@@ -344,6 +356,18 @@ func (h *Handler) hintAtShare() {
 	}
 }
 
+// compares reports whether answers are compared with what clients have.
+func (h *Handler) compares() bool { return h.NothingNew != nil && h.NothingNew.Unchanged != nil }
+
+// rememberBy returns the values that tell clients apart for what they are remembered to
+// have.
+func (h *Handler) rememberBy() []string {
+	if h.NothingNew == nil || h.NothingNew.Remember == nil {
+		return nil
+	}
+	return h.NothingNew.Remember.Values
+}
+
 // interest returns which published events release the handler's requests, and how.
 func (h *Handler) interest() lot.Interest {
 	switch {
@@ -364,7 +388,11 @@ var defaultLookAgain = []caddy.Duration{caddy.Duration(200 * time.Millisecond), 
 
 // sharing returns the options by which the handler's requests share asks.
 func (h *Handler) sharing() coalesce.Options {
-	options := coalesce.Options{Reuse: time.Duration(h.Reuse), Watch: time.Duration(h.Watch), Interest: h.interest(), Count: h.metrics.Groups}
+	reuse := h.Reuse
+	if h.Timer {
+		reuse = cmp.Or(reuse, h.Timeout)
+	}
+	options := coalesce.Options{Reuse: time.Duration(reuse), Watch: time.Duration(h.Watch), Interest: h.interest(), Count: h.metrics.Groups}
 	for _, after := range h.LookAgain {
 		if after > 0 {
 			options.LookAgain = append(options.LookAgain, time.Duration(after))

@@ -16,11 +16,10 @@ import (
 	"github.com/caddy-parker/parker/internal/asker"
 	"github.com/caddy-parker/parker/internal/channels"
 	"github.com/caddy-parker/parker/internal/field"
-	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/notify"
-	"github.com/caddy-parker/parker/internal/parking"
+	"github.com/caddy-parker/parker/internal/pageload"
 	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/reload"
 	"github.com/caddy-parker/parker/internal/response"
@@ -34,6 +33,9 @@ import (
 // is asked again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	field.HideOwn(r)
+	if h.compares() {
+		pageload.Watch(h.hub, r)
+	}
 	p := h.admit(w, r, next)
 	if p == nil {
 		return h.pass(w, r, next)
@@ -256,7 +258,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 			Channels: waitsOn,
 			Alone:    h.inNamedRoute(r),
 		},
-		Client:   h.client(r, streaming != nil),
+		Client:   h.sender.Client(r, kept, streaming != nil),
+		Memory:   h.sender.Memory(r, streaming != nil),
+		Unknown:  streaming == nil && h.sender.Unknown(r),
 		ID:       id,
 		Stream:   streaming,
 		Resume:   resumes,
@@ -277,17 +281,6 @@ func (h *Handler) streaming(r *http.Request) *poll.Streaming {
 	streaming := h.SSE.Begin()
 	streaming.Only = only
 	return streaming
-}
-
-// client returns who has sent the request, for the limits.
-func (h *Handler) client(r *http.Request, streams bool) parking.Client {
-	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	client := parking.Client{Address: limit.Client(address), Supersede: h.supersedeKey(r)}
-	if *h.PerBrowser > 0 && !streams {
-		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-		client.Browser = parking.BrowserOf(r, client.Address, original.URL.Path)
-	}
-	return client
 }
 
 // warnOfCrossing logs a warning if requests for another host wait on the same channel,
@@ -357,23 +350,6 @@ func (h *Handler) timeout(r *http.Request) time.Duration {
 		timeout = min(timeout, maxTimeoutHTTP3)
 	}
 	return timeout
-}
-
-// supersedeKey returns the key by which a newer poll supersedes this one. It is the zero
-// key if all values are empty, because all clients would have the same key.
-func (h *Handler) supersedeKey(r *http.Request) parking.Key {
-	if len(h.Supersede) == 0 {
-		return parking.Key{}
-	}
-	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	values := make([]string, len(h.Supersede))
-	for i, value := range h.Supersede {
-		values[i] = replacer.ReplaceAll(value, "")
-	}
-	if strings.Join(values, "") == "" {
-		return parking.Key{}
-	}
-	return parking.KeyOf(append(values, r.Host, r.URL.Path)...)
 }
 
 // ServeHTTP forwards the request, and publishes if it is a write that succeeds.

@@ -47,6 +47,8 @@ const (
 	Wait        Detail = "wait"        // its client does not want to wait
 	Lost        Detail = "position"    // its client must begin again
 
+	Unknown Detail = "unknown client" // it is not known what its client has
+
 	News   Detail = "news"   // the answer meets no rule of nothing_new
 	Status Detail = "status" // the answer's status means something other than news
 	Length Detail = "length" // the answer is longer than max_body

@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/memory"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 	"github.com/caddy-parker/parker/internal/parking"
@@ -48,6 +49,9 @@ type Asker struct {
 	freed  atomic.Bool // an event has freed the request from a replay that hung
 	behind atomic.Bool // the stream has events to send after its replay
 	seen   Seen        // of the last answer
+
+	digested *ask.Answer   // the answer that digest is of
+	digest   memory.Digest // as it is remembered
 
 	outer      *attempt // of a handler further out that would hold the request too, or nil
 	depth      int      // how many such handlers there are
@@ -88,6 +92,9 @@ type State struct {
 	// Retry is when to repeat the last replay, which has failed, or the zero time.
 	Retry time.Time
 
+	// Memory is what the client is remembered to have, or nil.
+	Memory *memory.Poll
+
 	// Asks counts how often the backend was asked for this request itself.
 	Asks int
 
@@ -123,6 +130,10 @@ type Config struct {
 
 	// Share says which requests share answers. If it is public, Set-Cookie is not shared.
 	Share coalesce.Rule
+
+	// Remember says by what else than address, host and User-Agent clients are told apart
+	// for what they are remembered to have.
+	Remember coalesce.Rule
 
 	// Heartbeat returns after how much silence a comment is sent on a stream.
 	Heartbeat func() time.Duration
@@ -175,7 +186,10 @@ func (a *Asker) Connect(space *parking.Space, client Client) {
 func (a *Asker) Enter() { a.group = a.config.Groups.Enter(a.key(), a.Channels) }
 
 // TakeOver makes the asker continue for a request of an older configuration.
-func (a *Asker) TakeOver(from *Asker) { a.State, a.depth = from.State, from.depth }
+func (a *Asker) TakeOver(from *Asker) {
+	a.State, a.depth = from.State, from.depth
+	from.Memory = nil
+}
 
 // Exit ends the membership.
 func (a *Asker) Exit() { a.group.Exit() }

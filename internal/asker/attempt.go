@@ -67,6 +67,9 @@ func outerOf(r *http.Request) *attempt {
 	return outer
 }
 
+// IsAsk reports whether a handler further out, which may hold the request, has sent it.
+func IsAsk(r *http.Request) bool { return outerOf(r) != nil }
+
 // HeldFurtherOut reports whether a request is a replay of a handler further out, as after a
 // reload that has put another handler in front: that handler goes on holding the request.
 func HeldFurtherOut(r *http.Request) bool {

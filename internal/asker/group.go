@@ -10,14 +10,21 @@ import (
 
 // key returns the key of the group of the request as it is now.
 func (a *Asker) key() coalesce.Key {
-	return a.config.Share.Key(coalesce.Request{
+	q := a.keyRequest()
+	q.Varies = a.varies
+	return a.config.Share.Key(q)
+}
+
+// keyRequest returns what the keys of the request are made of.
+func (a *Asker) keyRequest() coalesce.Request {
+	return coalesce.Request{
 		HTTP:     a.HTTP,
 		Kept:     a.Request,
 		Channels: a.Channels,
 		Position: a.namesPosition(),
+		Body:     a.Request.Body(),
 		Alone:    a.Alone,
-		Varies:   a.varies,
-	})
+	}
 }
 
 // namesPosition reports whether the client's Last-Event-ID is a position of this broker's

@@ -41,7 +41,9 @@ func (a *Asker) judge(result ask.Result, t *attempt) (Reply, *coalesce.Result) {
 	}
 	kept, nothingNew := a.classify(kept)
 	finished := a.sharable(kept, nothingNew) // before the request takes over its cookies
-	return a.took(kept, nothingNew), finished
+	reply := a.took(kept, nothingNew)
+	hold(reply, finished)
+	return reply, finished
 }
 
 // replayFailed reports whether the result of a replay says that the backend is unavailable
@@ -143,6 +145,10 @@ func (a *Asker) warnOfPersonal() {
 // took makes an answer the request's own.
 func (a *Asker) took(kept *ask.Answer, nothingNew bool) Reply {
 	a.failures, a.Retry = 0, time.Time{}
+	remembered := !nothingNew && a.has(kept)
+	if nothingNew = nothingNew || remembered; nothingNew {
+		a.countUnchanged(remembered)
+	}
 	if !nothingNew && !a.Streams {
 		return Reply{Kind: News, Answer: kept}
 	}

@@ -140,7 +140,7 @@ func (g *Group) JoinOrLead(again bool, cancel func()) (join *Call, ready *Result
 		return nil, nil, g.call.lead(cancel)
 	case g.call != nil:
 		return g.join(), nil, nil
-	case again || g.last.NothingNew && time.Now().Before(g.reuseUntil):
+	case again || g.last.reusable() && time.Now().Before(g.reuseUntil):
 		return nil, g.last, nil
 	}
 	return nil, nil, g.begin(again, cancel)
@@ -167,7 +167,7 @@ func (g *Group) join() *Call {
 // keep keeps a call's result for the requests that it may serve later.
 func (g *Group) keep(r *Result) {
 	g.last = r
-	if !r.NothingNew || g.groups.reuse <= 0 {
+	if !r.reusable() || g.groups.reuse <= 0 {
 		return
 	}
 	g.reuseUntil = time.Now().Add(g.groups.reuse)

@@ -45,8 +45,8 @@ func (rule *Rule) Public() bool { return rule.public }
 
 // Request is what a key is made of.
 type Request struct {
-	// HTTP is the request as it is sent to the backend next, Kept its fields, its body
-	// and the variables that the route has set.
+	// HTTP is the request as it is sent to the backend next, Kept its fields and the
+	// variables that the route has set.
 	HTTP *http.Request
 	Kept *ask.Request
 
@@ -55,6 +55,9 @@ type Request struct {
 	// Position is true if Last-Event-ID is one of parker's own positions, which mean
 	// nothing to the backend.
 	Position bool
+
+	// Body is the body that counts. A nil Body means that there is none.
+	Body []byte
 
 	// Alone is true if other requests may go through another route, for a reason that the
 	// rest does not show. By the safe rule the request is then like no other.
@@ -123,10 +126,9 @@ func appendTarget(b []byte, q Request) []byte {
 	b = appendPart(b, original.URL.Path)
 	b = appendField(b, removedFields(q.Kept.Field("Connection")))
 	b = appendField(b, q.Channels)
-	body := q.Kept.Body()
-	b = strconv.AppendBool(b, body != nil)
-	if body != nil {
-		digest := sha256.Sum256(body)
+	b = strconv.AppendBool(b, q.Body != nil)
+	if q.Body != nil {
+		digest := sha256.Sum256(q.Body)
 		b = append(b, digest[:]...)
 	}
 	return b

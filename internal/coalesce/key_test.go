@@ -81,7 +81,7 @@ func (a asked) request(t testing.TB) Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Request{HTTP: r, Kept: kept, Channels: append([]string{"messages"}, a.channels...), Position: a.position, Varies: a.varies}
+	return Request{HTTP: r, Kept: kept, Channels: append([]string{"messages"}, a.channels...), Position: a.position, Body: kept.Body(), Varies: a.varies}
 }
 
 // of makes a header of lines such as "Name: value".

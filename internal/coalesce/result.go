@@ -16,6 +16,10 @@ type Result struct {
 	Answer     *ask.Answer
 	NothingNew bool
 
+	// Held is true if the request that has asked is held with the answer, because its
+	// client has that already.
+	Held bool
+
 	// Varies holds the request fields that the answer's Vary names, as the leader's
 	// request had them. The answer matches requests with the same fields.
 	Varies http.Header
@@ -71,6 +75,9 @@ func Varied(answer http.Header, field func(name string) []string) (varies http.H
 func (r *Result) fails() bool {
 	return r.Err != nil || !r.Retry.IsZero() || r.Answer != nil && !r.NothingNew && r.Answer.Status >= http.StatusInternalServerError
 }
+
+// reusable reports whether first asks may be served as long as nothing is published.
+func (r *Result) reusable() bool { return r.NothingNew || r.Held }
 
 // serves reports whether the result is for all members of the group.
 func (r *Result) serves() bool { return r.Answer != nil || r.Err != nil }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/memory"
 	"github.com/caddy-parker/parker/internal/parking"
 )
 
@@ -16,6 +17,9 @@ type Process struct {
 	Lot    *lot.Lot
 	Broker Broker
 	Limits parking.Limits
+
+	// Memories is what parker remembers to have given to clients.
+	Memories memory.Store
 
 	// Stopping is canceled when the process is about to stop.
 	Stopping context.Context

@@ -37,6 +37,10 @@ type Handler struct {
 	// slowly.
 	SlowReaders prometheus.Counter
 
+	// Unchanged counts how often polls were held because their client had the answer
+	// already, and Unknown the polls that were not held because nothing was known of that.
+	Unchanged, Unknown prometheus.Counter
+
 	ends    *prometheus.CounterVec
 	answers map[answer.Release]prometheus.Counter
 }
@@ -70,6 +74,8 @@ func Of(name string) *Handler {
 		Look:          of("look"),
 		FailedReplays: failed.With(label),
 		SlowReaders:   slow.With(label),
+		Unchanged:     unchanged.With(label),
+		Unknown:       unknown.With(label),
 		ends:          ends.MustCurryWith(label),
 		answers:       released,
 	}

@@ -37,6 +37,16 @@ var (
 	failed  = counter("replays_failed_total", "Number of replays that the backend did not answer. They are tried again.")
 	slow    = counter("slow_readers_total", "Number of streams that ended because the client read too slowly.")
 
+	unchanged = counter("unchanged_holds_total", "Number of times a poll was held because its client had the answer already.")
+	unknown   = counter("unknown_clients_total", "Number of polls that were not held because nothing was known of what their client has.")
+
+	// Memories is the number of answers that parker remembers to have given.
+	Memories = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "memories", Help: "Number of answers that parker currently remembers to have given."})
+
+	// PageLoads counts the documents that browsers asked for, at sites whose polls are
+	// compared with what the client has.
+	PageLoads = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "page_loads_total", Help: "Number of page loads seen at sites with the rule unchanged."})
+
 	published = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace,
 		Name:      "published_events_total",
@@ -52,7 +62,7 @@ var (
 
 // collectors are the collectors of all metrics.
 var collectors = []prometheus.Collector{
-	parked, groups, opened, sent, parks, ends, held, answers, running, queued, joined, asks, shared, failed, slow, published, publishing,
+	parked, groups, opened, sent, parks, ends, held, answers, running, queued, joined, asks, shared, failed, slow, unchanged, unknown, Memories, PageLoads, published, publishing,
 	ofBroker("history_bytes", "Memory used by the history in this process.", func(h brokers.Health) float64 { return float64(h.HistoryBytes) }),
 	ofBroker("broker_reachable", "Whether the broker can be reached: 1 or 0.", reachable),
 	ofBroker("broker_lag_seconds", "Time since this process was last known to have all events.", func(h brokers.Health) float64 { return h.Lag.Seconds() }),

@@ -8,7 +8,7 @@ import (
 )
 
 // ours are the directives of parker.
-var ours = []string{"parker", "parker_notify", "parker_publish", "parker_status"}
+var ours = []string{"parker", "parker_notify", "parker_page_loads", "parker_publish", "parker_status"}
 
 // ranks contains the directives that answer or forward requests, in Caddy's order.
 var ranks = map[string]int{

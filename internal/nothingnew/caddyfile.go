@@ -27,6 +27,7 @@ import (
 //	    match     <regexp>
 //	    all       { <lines as above> }
 //	    unchanged [except <pointer...>]
+//	    remember  [<value...>]
 //	}
 //
 // A value of json is parsed as JSON if it is valid JSON, otherwise it is a string: 0 is
@@ -43,9 +44,12 @@ func (r *Rules) Read(d *caddyfile.Dispenser) error {
 			if err := read(d); err != nil {
 				return err
 			}
-			return tryRules(d, *r)
+			so := *r
+			so.Remember = nil // unchanged may come after it
+			return tryRules(d, so)
 		}
 	}
+	options["remember"] = readRemember(r)
 	if err := readBlock(d, options); err != nil {
 		return err
 	}
@@ -69,6 +73,7 @@ func (r *Rules) readAll(d *caddyfile.Dispenser) error {
 	options := option.Options{
 		"all":       func(d *caddyfile.Dispenser) error { return d.WrapErr(errAllInside) },
 		"unchanged": func(d *caddyfile.Dispenser) error { return d.WrapErr(errUnchanged) },
+		"remember":  func(d *caddyfile.Dispenser) error { return d.WrapErr(errRemember) },
 	}
 	for name := range r.conditions() {
 		options[name] = func(d *caddyfile.Dispenser) error {
@@ -195,5 +200,12 @@ func readUnchanged(rules *Rules) option.Reader {
 			return d.Errf("expected the word except, got '%s'", d.Val())
 		}
 		return option.Strings(&rules.Unchanged.Except)(d)
+	}
+}
+
+func readRemember(rules *Rules) option.Reader {
+	return func(d *caddyfile.Dispenser) error {
+		rules.Remember = new(Remember)
+		return option.Optional(option.Keys(&rules.Remember.Values))(d)
 	}
 }

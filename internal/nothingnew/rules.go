@@ -55,6 +55,11 @@ type Rules struct {
 	// Default: off.
 	Unchanged *Unchanged `json:"unchanged,omitempty"`
 
+	// If set, an answer is also nothing new if parker gave it to the client before, as
+	// far as is remembered. This is for clients that do not say in their requests what
+	// they have. It needs `unchanged`, which says how answers are compared. Default: off.
+	Remember *Remember `json:"remember,omitempty"`
+
 	// The rest is set by Provision.
 	maxBody  int64
 	headers  []caddyhttp.ResponseMatcher
@@ -90,6 +95,16 @@ type Unchanged struct {
 	Except []string `json:"except,omitempty"`
 }
 
+// Remember makes parker remember what it gave to each client: a digest of each answer. An
+// answer is only compared with what the same page of a browser may have, and a page that was
+// just loaded has nothing.
+type Remember struct {
+	// The values that tell the clients at one address with one User-Agent apart.
+	// Placeholders are replaced for each request. Default: all that could make a
+	// difference, such as cookies; a client without a cookie is not remembered.
+	Values []string `json:"values,omitempty"`
+}
+
 // Default returns the rules that apply if none are configured: status 204 and 304, an
 // empty body, and the bodies `[]`, `{}` and `null`.
 func Default() *Rules {
@@ -103,8 +118,11 @@ func Default() *Rules {
 // match, in bytes, both as sent and decoded. The error contains the rule and the word
 // that is invalid.
 func (r *Rules) Provision(maxBody int64) error {
-	if len(r.Status)+len(r.Body)+len(r.Header)+len(r.JSON)+len(r.Match)+len(r.All) == 0 && r.Unchanged == nil {
+	if len(r.Status)+len(r.Body)+len(r.Header)+len(r.JSON)+len(r.Match)+len(r.All) == 0 && r.Unchanged == nil && r.Remember == nil {
 		return errors.New("no rules are given, so nothing would be held")
+	}
+	if r.Remember != nil && r.Unchanged == nil {
+		return errCompares
 	}
 	if maxBody < 1 {
 		return fmt.Errorf("the maximum body size is %d: it must be at least 1", maxBody)
@@ -169,6 +187,8 @@ var (
 	errEmptyAll  = errors.New("the block is empty")
 	errAllInside = errors.New("all cannot be inside another all")
 	errUnchanged = errors.New("unchanged cannot be inside all: put it next to all")
+	errRemember  = errors.New("remember cannot be inside all: put it next to all")
+	errCompares  = errors.New("remember needs unchanged in the same block, which says how answers are compared")
 )
 
 func (r *Rules) provisionAll() error {
@@ -190,6 +210,8 @@ func provisionLines(lines []Rules, maxBody int64) error {
 			return errAllInside
 		case lines[i].Unchanged != nil:
 			return errUnchanged
+		case lines[i].Remember != nil:
+			return errRemember
 		}
 		if err := lines[i].Provision(maxBody); err != nil {
 			return err

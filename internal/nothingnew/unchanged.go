@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/caddy-parker/parker/internal/eventstream"
@@ -24,19 +25,39 @@ func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	return r.tagOf(header, body)
 }
 
+// Digest returns a digest of what is compared of an answer: its type, and its body without
+// the parts in Except. ok is false if answers such as this one are not compared.
+func (r *Rules) Digest(status int, header http.Header, body []byte) (digest [16]byte, ok bool) {
+	if !r.compares(status) || eventstream.Is(header) || int64(len(body)) > r.maxBody {
+		return digest, false
+	}
+	sum, _ := r.sum(header, body, strconv.Itoa(status)+"\x00"+header.Get("Content-Type"))
+	return [16]byte(sum[:16]), true
+}
+
 // tagOf returns the tag of an answer, even if it has its own validators.
 func (r *Rules) tagOf(header http.Header, body []byte) string {
-	weak := ""
+	sum, weak := r.sum(header, body, strings.Join(codings(header), ","))
+	tag := ownTag + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+	if weak {
+		return "W/" + tag
+	}
+	return tag
+}
+
+// sum returns a digest of an answer's decoded body and of a form of it. weak is true if the
+// digest leaves out the parts in Except.
+func (r *Rules) sum(header http.Header, body []byte, form string) (sum []byte, weak bool) {
 	if decoded, err := Decode(header, body, r.maxBody); err == nil {
 		body = decoded
 		if rest, ok := r.withoutExcepted(decoded); ok {
-			body, weak = rest, "W/"
+			body, weak = rest, true
 		}
 	}
 	hash := sha256.New()
-	io.WriteString(hash, strings.Join(codings(header), ",")+"\x00")
+	io.WriteString(hash, form+"\x00")
 	hash.Write(body)
-	return weak + ownTag + base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16]) + `"`
+	return hash.Sum(nil), weak
 }
 
 // Differ reports whether an answer that is nothing new only by its date has another body
@@ -150,3 +171,7 @@ func cutTag(list string) (tag, rest string) {
 	tag, rest, _ = strings.Cut(list, ",")
 	return strings.TrimRight(tag, " \t"), rest
 }
+
+// RequestBody returns what counts of a request's body where clients are told apart by what
+// they ask for.
+func (r *Rules) RequestBody(header http.Header, body []byte) []byte { return body }

@@ -28,11 +28,14 @@ func (p *Poll) Give(r asker.Reply) error {
 	case asker.TimedOut:
 		return p.giveTimeout()
 	}
-	p.Report.Detail = answer.News
-	if r.Kind != asker.News || !asker.Admits(r.Answer.Status) {
+	switch {
+	case r.Kind != asker.News || !asker.Admits(r.Answer.Status):
 		p.Report.Detail = answer.Status
 		p.deny()
+	case p.Report.Release == answer.None:
+		p.Report.Detail = p.Asker.News()
 	}
+	p.Asker.Gave(r.Answer)
 	if r.Answer != nil {
 		p.debugNotHeld(r.Answer.Status)
 		p.write(r.Answer)
@@ -53,6 +56,8 @@ func (p *Poll) AtOnce() (why answer.Detail, ok bool) {
 	switch {
 	case p.Resume.Lost:
 		return answer.Lost, true
+	case p.unknown:
+		return answer.Unknown, true
 	case p.Report.Wait == 0: // Prefer: wait=0
 		return answer.Wait, true
 	}
@@ -74,6 +79,7 @@ func (p *Poll) GiveKept(release answer.Release) error {
 		p.Finish(header)
 		return caddyhttp.Error(http.StatusServiceUnavailable, errUnasked)
 	}
+	p.Asker.GaveKept()
 	p.write(p.Asker.Kept)
 	return nil
 }
@@ -95,6 +101,7 @@ func (p *Poll) giveTimeout() error {
 	p.Report.Release = release
 	a := asker.NoContentAfter(p.Asker.Kept)
 	a.Status = p.config.TimeoutStatus
+	p.Asker.Memory.Kept()
 	p.write(a)
 	return nil
 }
@@ -121,6 +128,7 @@ func (p *Poll) GiveMissed(missed []brokers.Event) error {
 // giveMessages answers with one message, or with several if the client wants a batch.
 func (p *Poll) giveMessages(events []brokers.Event) error {
 	p.Report.Position = brokers.Position{} // that of the last message counts
+	p.Asker.Gave(nil)
 	p.Finish(p.Asker.Writer.Header())
 	write := answer.WriteMessage
 	if p.Resume.Batch {
@@ -156,6 +164,7 @@ func (p *Poll) deny() {
 // NotHeld implements [asker.Client].
 func (p *Poll) NotHeld(status int, why answer.Detail) {
 	p.Report.Detail = why
+	p.Asker.Gave(nil)
 	p.debugNotHeld(status)
 	if !asker.Admits(status) {
 		p.deny()
@@ -167,6 +176,7 @@ func (p *Poll) NotHeld(status int, why answer.Detail) {
 func (p *Poll) Finish(header http.Header) {
 	p.Asker.Limits.Impose()
 	p.AddFields(header)
+	p.Asker.Memory.SetsCookies(header)
 }
 
 // AddFields adds parker's fields to the header of an answer.

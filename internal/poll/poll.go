@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/asker"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/memory"
 	"github.com/caddy-parker/parker/internal/parking"
 	"github.com/caddy-parker/parker/internal/resume"
 )
@@ -28,6 +29,7 @@ type Poll struct {
 
 	config    *Config
 	id        string     // in debug logs
+	unknown   bool       // the client cannot be told from others
 	streaming *Streaming // nil unless the client wants an event stream
 	moving
 }
@@ -52,6 +54,14 @@ type Request struct {
 	// Timeout is how long the request is held at most. If the client does not ask for
 	// less, it is shortened at random by up to a tenth.
 	Timeout time.Duration
+
+	// Memory, if it is not nil, says what is remembered of the client. Key, End and what
+	// is about the handover are set here.
+	Memory *memory.Request
+
+	// Unknown is true if the request must not be held, because its client cannot be told
+	// from others.
+	Unknown bool
 
 	// Handover, if it is not nil, is a poll of an older configuration that continues as
 	// this one.
@@ -80,6 +90,7 @@ func (c *Config) New(q Request) *Poll {
 	p := &Poll{
 		config:    c,
 		id:        q.ID,
+		unknown:   q.Unknown,
 		streaming: q.Stream,
 
 		Asker:  c.Asking.New(q.Exchange, now.Add(q.Timeout)),
@@ -103,8 +114,26 @@ func (c *Config) New(q Request) *Poll {
 	} else {
 		p.take(q.Handover)
 	}
+	p.remember(&q, now)
 	p.Asker.Enter()
 	return p
+}
+
+// remember notes the poll of a client that is remembered. If the client loads a page, its
+// polls end.
+func (p *Poll) remember(q *Request, now time.Time) {
+	older := p.Asker.Memory
+	if p.Asker.Memory = nil; q.Memory == nil {
+		older.Close()
+		return
+	}
+	waiter := p.Space.Waiter
+	q.Memory.End = func() { waiter.Supersede(nil) }
+	q.Memory.Moved, q.Memory.From = q.Handover != nil, older
+	p.Asker.Remember(*q.Memory)
+	if settled := now.Add(memory.Settling); p.Asker.Memory.Settles() && settled.Before(p.Space.Deadline) {
+		p.Space.Deadline = settled
+	}
 }
 
 // register returns the waiter of a new request.
@@ -150,6 +179,7 @@ func (p *Poll) leave() {
 		return
 	}
 	p.left = true
+	p.Asker.Memory.Close()
 	p.Asker.Exit()
 	p.Space.Close()
 }

@@ -1,0 +1,87 @@
+package asker
+
+import (
+	"github.com/caddy-parker/parker/internal/answer"
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
+	"github.com/caddy-parker/parker/internal/memory"
+)
+
+// Remember makes the request one of a client of which is remembered what it was given.
+// q.Key is set.
+func (a *Asker) Remember(q memory.Request) {
+	request := a.keyRequest()
+	request.Body = a.config.Rules.RequestBody(a.Request.Header(), request.Body)
+	q.Key = memory.Key(a.config.Remember.Key(request))
+	q.Remembers = q.Remembers && !a.conditional()
+	a.Memory = a.config.Hub.Memories.Begin(q)
+}
+
+// conditional reports whether the client itself says what it has.
+func (a *Asker) conditional() bool {
+	return len(a.Request.Field("If-None-Match"))+len(a.Request.Field("If-Modified-Since")) > 0
+}
+
+// has reports whether the client has an answer already, as far as is remembered.
+func (a *Asker) has(kept *ask.Answer) bool {
+	return a.Memory != nil && a.Memory.Has(a.digestOf(kept))
+}
+
+// digestOf returns the digest by which an answer is remembered. It is zero if answers such
+// as this one are not compared.
+func (a *Asker) digestOf(kept *ask.Answer) memory.Digest {
+	if a.digested != kept {
+		digest, _ := a.config.Rules.Digest(kept.Status, kept.Header, kept.Body)
+		a.digested, a.digest = kept, digest
+	}
+	return a.digest
+}
+
+// Gave notes that the client gets an answer that is news. It is nil if it is not known
+// whole.
+func (a *Asker) Gave(given *ask.Answer) {
+	if a.Memory == nil {
+		return
+	}
+	var digest memory.Digest
+	if given != nil {
+		digest = a.digestOf(given)
+	}
+	a.Memory.Gave(digest)
+}
+
+// GaveKept notes that the client gets the last answer with nothing new.
+func (a *Asker) GaveKept() {
+	if a.Memory == nil {
+		return
+	}
+	if digest := a.digestOf(a.Kept); digest != (memory.Digest{}) {
+		a.Memory.Gave(digest)
+	} else {
+		a.Memory.Kept()
+	}
+}
+
+// News returns why the request is not held though the backend has answered.
+func (a *Asker) News() answer.Detail {
+	if a.config.Rules.Remember != nil && !a.conditional() && !a.Memory.Known() {
+		a.config.Metrics.Unknown.Inc()
+		return answer.Unknown
+	}
+	return answer.News
+}
+
+// countUnchanged counts an answer with nothing new that the client has already.
+func (a *Asker) countUnchanged(remembered bool) {
+	if a.config.Rules.Unchanged != nil && (remembered || a.conditional()) {
+		a.config.Metrics.Unchanged.Inc()
+	}
+}
+
+// hold says in the result of an ask that the request is held with its answer, so that it
+// can serve others as long as nothing is published.
+func hold(reply Reply, finished *coalesce.Result) {
+	if reply.Kind == NothingNew && finished.Answer != nil {
+		finished.Held = true
+	}
+}

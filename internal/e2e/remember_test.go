@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/caddytest"
+)
+
+// state is a page that returns its whole state with each answer.
+func state(body string) caddytest.Page {
+	return caddytest.Page{Header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}, Body: body}
+}
+
+// tab sends what the pages of one browser send.
+type tab struct {
+	t     *testing.T
+	caddy *caddytest.Caddy
+	own   []string // header fields
+}
+
+func newTab(t *testing.T, caddy *caddytest.Caddy, cookie string) tab {
+	own := []string{"User-Agent: Browser", "Sec-Fetch-Site: same-origin"}
+	if cookie != "" {
+		own = append(own, "Cookie: "+cookie)
+	}
+	return tab{t, caddy, own}
+}
+
+func (b tab) poll(path string, header ...string) <-chan caddytest.Answer {
+	return caddytest.Get(b.t.Context(), "http://"+b.caddy.Site+path, append(header, b.own...)...)
+}
+
+// polls polls, and expects to be answered at once with a body, for this reason.
+func (b tab) polls(path, body, detail string, header ...string) {
+	b.t.Helper()
+	if a := <-b.poll(path, header...); a.Body != body || a.Header.Get("Parker-Status") != "parker; park=0.0; release=none; detail="+detail {
+		b.t.Errorf("a poll was answered %+v", a)
+	}
+}
+
+// load loads a page.
+func (b tab) load(path string) caddytest.Answer {
+	return <-caddytest.Get(b.t.Context(), "http://"+b.caddy.Site+path, append(b.own, "Sec-Fetch-Dest: document")...)
+}
+
+const rememberSite = "parker_notify\nparker /state {\nlook_again off\nnothing_new {\nunchanged\nremember\n}\n}\nreverse_proxy {$BACKEND}"
+
+func startState(t *testing.T) (*caddytest.Caddy, *caddytest.Pages) {
+	t.Helper()
+	pages := caddytest.NewPages(t)
+	pages.Put("/state", state(`{"jobs":1}`))
+	return caddytest.Start(t, withHook(rememberSite), pages.Address), pages
+}
+
+func TestRememberHoldsWholeStateUntilItChanges(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startState(t)
+	page := newTab(t, caddy, "id=1")
+	page.polls("/state", `{"jobs":1}`, "unknown client")
+	held := page.poll("/state")
+	caddy.AwaitWaiting(t, "state", 1)
+	caddy.Publish(t, "state", "", "") // nothing has changed
+	caddytest.Await(t, "the backend was asked again", func() bool { return pages.Asks("/state") == 3 })
+	caddy.AwaitWaiting(t, "state", 1)
+	pages.Put("/state", state(`{"jobs":2}`))
+	caddy.Publish(t, "state", "", "")
+	expect(t, `{"jobs":2}`, "replay", held)
+
+	held = page.poll("/state")
+	caddy.AwaitWaiting(t, "state", 1)
+	// Another page of the browser uses no memory of the first. Nor does another browser.
+	page.polls("/state", `{"jobs":2}`, "unknown client")
+	newTab(t, caddy, "id=2").polls("/state", `{"jobs":2}`, "unknown client")
+	newTab(t, caddy, "").polls("/state", `{"jobs":2}`, "unknown client")
+	newTab(t, caddy, "").polls("/state", `{"jobs":2}`, "unknown client")
+	foreign := newTab(t, caddy, "id=1")
+	foreign.own[1] = "Sec-Fetch-Site: cross-site"
+	foreign.polls("/state", `{"jobs":2}`, "unknown client")
+	foreign.polls("/state", `{"jobs":2}`, "unknown client")
+	_ = held
+}
+
+func TestRememberEndsWithPageLoad(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startState(t)
+	pages.Put("/", caddytest.Page{Header: http.Header{"Content-Type": {"text/html"}, "Cache-Control": {"public, max-age=3600"}}, Body: "<p>"})
+	page := newTab(t, caddy, "id=1; lang=en")
+	page.polls("/state", `{"jobs":1}`, "unknown client")
+	held := page.poll("/state")
+	caddy.AwaitWaiting(t, "state", 1)
+	other := newTab(t, caddy, "id=2; lang=en")
+	other.polls("/state", `{"jobs":1}`, "unknown client")
+	others := other.poll("/state")
+	caddy.AwaitWaiting(t, "state", 2)
+
+	if a := page.load("/"); a.Header.Get("Cache-Control") != "no-cache, public" {
+		t.Errorf("the page was loaded with %q", a.Header)
+	}
+	expect(t, `{"jobs":1}`, "timeout", held)
+	// The pages of the browser are held for a moment at most.
+	page.polls("/state", `{"jobs":1}`, "news")
+	for range 3 {
+		expect(t, `{"jobs":1}`, "timeout", page.poll("/state"))
+	}
+	caddy.Publish(t, "state", "", "other")
+	expect(t, "other", "message", others)
+}
+
+func TestTimerKeepsOnePollOfBrowserParked(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/state", state(`{"jobs":1}`))
+	caddy := caddytest.Start(t, withHook("parker_notify\nparker /state {\ntimer\nlook_again off\nnothing_new {\nunchanged\nremember\n}\n}\nreverse_proxy {$BACKEND}"), pages.Address)
+	page := newTab(t, caddy, "id=1")
+	page.polls("/state", `{"jobs":1}`, "unknown client")
+	older := page.poll("/state")
+	caddy.AwaitWaiting(t, "state", 1)
+	for range 5 {
+		newer := page.poll("/state")
+		expect(t, `{"jobs":1}`, "timeout", older)
+		caddy.AwaitWaiting(t, "state", 1)
+		older = newer
+	}
+	if asks := pages.Asks("/state"); asks != 2 {
+		t.Errorf("the backend was asked %d times, want twice", asks)
+	}
+	pages.Put("/state", state(`{"jobs":2}`))
+	caddytest.Do(context.Background(), http.MethodPost, "http://"+caddy.Site+"/state", "")
+	expect(t, `{"jobs":2}`, "replay", older)
+	newTab(t, caddy, "").polls("/state", `{"jobs":2}`, "unknown client")
+}

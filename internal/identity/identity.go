@@ -1,0 +1,111 @@
+// Package identity finds out who has sent a request: for the limits on parked requests, for
+// polls that take an older one's place, and for what is remembered of a client.
+package identity
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/limit"
+	"github.com/caddy-parker/parker/internal/memory"
+	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/parking"
+)
+
+// Options says what of a request's sender matters to a handler.
+type Options struct {
+	// Supersede holds the values by which a newer request takes an older one's place. They
+	// may contain placeholders. None: it does not.
+	Supersede []string
+
+	// Timer makes the newest poll of a browser take the older one's place.
+	Timer bool
+
+	// PerBrowser is true if the parked polls of one browser are limited.
+	PerBrowser bool
+
+	// Rules say whether answers are compared with what clients have.
+	Rules *nothingnew.Rules
+}
+
+// AddressOf returns the address of the client, as limits count it.
+func AddressOf(r *http.Request) string {
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return limit.Client(address)
+}
+
+// Client returns the sender of a request, for the limits on parked requests.
+func (o *Options) Client(r *http.Request, kept *ask.Request, streams bool) parking.Client {
+	client := parking.Client{Address: AddressOf(r)}
+	switch {
+	case len(o.Supersede) > 0:
+		client.Supersede = o.supersedeKey(r)
+	case o.Timer && !streams && !o.Unknown(r):
+		client.Supersede = o.timerKey(r, kept, client.Address)
+	}
+	if o.PerBrowser && !streams {
+		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+		client.Browser = parking.BrowserOf(r, client.Address, original.URL.Path)
+	}
+	return client
+}
+
+// Unknown reports whether a poll of a timer must not be held, because its browser cannot be
+// told from others, so that no newer poll would take its place.
+func (o *Options) Unknown(r *http.Request) bool { return o.Timer && len(r.Header["Cookie"]) == 0 }
+
+// supersedeKey returns the key of the configured values. It is the zero key if all of them
+// are empty, because all clients would have the same key.
+func (o *Options) supersedeKey(r *http.Request) parking.Key {
+	values := replaced(r, o.Supersede)
+	if strings.Join(values, "") == "" {
+		return parking.Key{}
+	}
+	return parking.KeyOf(append(values, r.Host, r.URL.Path)...)
+}
+
+// timerKey returns the key of the polls of one browser for one thing.
+func (o *Options) timerKey(r *http.Request, kept *ask.Request, address string) parking.Key {
+	values := []string{
+		address, strings.Join(r.Header["User-Agent"], "\n"), strings.Join(r.Header["Cookie"], "\n"),
+		r.Method, r.Host, r.URL.Path, r.URL.RawQuery, string(o.Rules.RequestBody(kept.Header(), kept.Body())),
+	}
+	return parking.KeyOf(values...)
+}
+
+// Memory returns what is needed to remember what the client of a poll has, or nil if it
+// cannot be told from others. A document is what a page load asks for, so that its page has
+// nothing.
+func (o *Options) Memory(r *http.Request, streams bool) *memory.Request {
+	if o.Rules.Unchanged == nil || streams || memory.IsPageLoad(r) {
+		return nil
+	}
+	browser := memory.BrowserOf(r, AddressOf(r))
+	remember := o.Rules.Remember
+	named := remember != nil && strings.Join(replaced(r, remember.Values), "") != ""
+	if !named && !browser.HasCookie() {
+		return nil
+	}
+	return &memory.Request{
+		Browser:   browser,
+		Remembers: remember != nil && memory.IsOfPage(r, named),
+		Newest:    o.Timer || len(o.Supersede) > 0,
+	}
+}
+
+// replaced returns values with the placeholders of a request replaced.
+func replaced(r *http.Request, values []string) []string {
+	if len(values) == 0 {
+		return nil
+	}
+	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	replaced := make([]string, len(values))
+	for i, value := range values {
+		replaced[i] = replacer.ReplaceAll(value, "")
+	}
+	return replaced
+}

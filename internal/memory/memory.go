@@ -1,0 +1,234 @@
+// Package memory remembers what parker has given to each client, so that a poll can be held
+// whose answer the client has already, though its request does not say so.
+//
+// Each answer that was given is one memory of a [series]: the polls of one client for one
+// thing. A poll uses one memory up, and its answer is the next one. Several pages of one
+// browser have one series, and nothing shows which of them polls. So a poll is held only if
+// all memories that the series has at that time are of the present answer.
+//
+// The package also notices when a browser loads a page, because that begins with nothing.
+package memory
+
+import (
+	"container/list"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/metrics"
+)
+
+// Digest stands for an answer. The zero Digest stands for one that is not known, and equals
+// no other.
+type Digest [16]byte
+
+// Key stands for a client and what it asks for.
+type Key [32]byte
+
+const (
+	// A memory lives for three of the pauses that the client usually makes between an
+	// answer and its next poll, within these bounds. After that, its page has probably
+	// ended.
+	pauses    = 3
+	leastLife = 2 * time.Second
+	mostLife  = time.Minute
+
+	// longestPause is how long memories are kept to find out the usual pause.
+	longestPause = 2 * time.Minute
+
+	// settling is how long after a page load the polls of its browser are held for
+	// [Settling] at most.
+	settling = 10 * time.Second
+
+	// maxOfSeries is how many memories a series has at most.
+	maxOfSeries = 16
+
+	// The bounds of all memories and page loads together. The oldest are forgotten first.
+	maxMemories = 100_000
+	maxBytes    = 64 << 20
+	maxLoads    = 50_000
+)
+
+// Settling is how long polls are held at most while the pages of their browser load. In
+// some browsers the polls of a new page wait until those of another one are answered.
+const Settling = 250 * time.Millisecond
+
+// Store holds the memories of a process. The zero value is ready to use.
+type Store struct {
+	mu       sync.Mutex // guards all below and all that is in it
+	all      map[id]*series
+	alike    map[look]*alike
+	recent   list.List // of *series; the one that was used last comes first
+	loads    []*Load   // in order
+	memories int
+	bytes    int
+}
+
+// alike holds what browsers that look alike have.
+type alike struct {
+	series []*series
+	loads  []*Load // recent ones, in order
+}
+
+// series is the polls of one client for one thing.
+type series struct {
+	id       id
+	cookies  []cookie // of the browser, as its last poll has shown them
+	memories []given  // that no poll uses, oldest first
+	polls    []*Poll
+	usual    time.Duration // the pause before a poll; 0: not known
+	at       *list.Element
+}
+
+// id identifies a series.
+type id struct {
+	look look
+	key  Key
+}
+
+// given is an answer that a page has.
+type given struct {
+	answer Digest
+	at     time.Time
+	doubt  bool // the browser has loaded a page since, or the client has left
+}
+
+// life returns how long a memory of the series lives.
+func (s *series) life() time.Duration { return min(max(pauses*s.usual, leastLife), mostLife) }
+
+// learn notes the pause before a poll that begins now.
+func (s *series) learn(now time.Time) {
+	for _, m := range s.memories {
+		if m.doubt {
+			continue
+		}
+		if pause := now.Sub(m.at); s.usual == 0 {
+			s.usual = max(pause, 1)
+		} else {
+			s.usual = (3*s.usual + pause) / 4
+		}
+		return
+	}
+}
+
+// agreed returns the answer that all memories are of. live is true if a page that has it
+// probably goes on.
+func (s *series) agreed() (answer Digest, live, ok bool) {
+	for _, m := range s.memories {
+		if m.answer != s.memories[0].answer {
+			return Digest{}, false, false
+		}
+		live = live || !m.doubt
+	}
+	return s.memories[0].answer, live, true
+}
+
+// The sizes of what is remembered, in bytes.
+const (
+	bytesOfSeries = 400 // with the maps and lists that hold it
+	bytesOfCookie = 16
+	bytesOfMemory = 48
+)
+
+// find returns a series. The caller holds mu.
+func (s *Store) find(key Key, browser Browser) *series {
+	if s.all == nil {
+		s.all, s.alike = make(map[id]*series), make(map[look]*alike)
+	}
+	id := id{browser.look, key}
+	of := s.all[id]
+	if of == nil {
+		of = &series{id: id}
+		of.at = s.recent.PushFront(of)
+		s.all[id] = of
+		s.bytes += bytesOfSeries
+		a := s.looking(id.look)
+		a.series = append(a.series, of)
+	}
+	s.recent.MoveToFront(of.at)
+	s.setCookies(of, browser.cookies)
+	return of
+}
+
+func (s *Store) setCookies(of *series, cookies []cookie) {
+	s.bytes += bytesOfCookie * (len(cookies) - len(of.cookies))
+	of.cookies = cookies
+}
+
+func (s *Store) looking(l look) *alike {
+	a := s.alike[l]
+	if a == nil {
+		a = new(alike)
+		s.alike[l] = a
+	}
+	return a
+}
+
+// add adds a memory. The caller holds mu.
+func (s *Store) add(of *series, m given) {
+	if len(of.memories) == maxOfSeries {
+		s.remove(of, 0)
+	}
+	of.memories = append(of.memories, m)
+	s.memories++
+	s.bytes += bytesOfMemory
+	s.recent.MoveToFront(of.at)
+	s.forgetOld(m.at)
+	metrics.Memories.Set(float64(s.memories))
+}
+
+// remove removes a memory. The caller holds mu.
+func (s *Store) remove(of *series, i int) {
+	of.memories = append(of.memories[:i], of.memories[i+1:]...)
+	s.memories--
+	s.bytes -= bytesOfMemory
+}
+
+// forget removes the memories that are older than age. The caller holds mu.
+func (s *Store) forget(of *series, age time.Duration, now time.Time) {
+	for len(of.memories) > 0 && now.Sub(of.memories[0].at) > age {
+		s.remove(of, 0)
+	}
+}
+
+// forgetOld removes what has not been used for long, and the oldest of what is over the
+// bounds. The caller holds mu.
+func (s *Store) forgetOld(now time.Time) {
+	for range min(2, s.recent.Len()) {
+		oldest := s.recent.Back().Value.(*series)
+		s.forget(oldest, longestPause, now)
+		if !s.drop(oldest) {
+			break
+		}
+	}
+	for tries := s.recent.Len(); tries > 0 && (s.memories > maxMemories || s.bytes > maxBytes); tries-- {
+		oldest := s.recent.Back().Value.(*series)
+		for len(oldest.memories) > 0 {
+			s.remove(oldest, 0)
+		}
+		if !s.drop(oldest) {
+			s.recent.MoveToFront(oldest.at)
+		}
+	}
+}
+
+// drop removes a series that has neither memories nor polls. The caller holds mu.
+func (s *Store) drop(of *series) bool {
+	if len(of.memories)+len(of.polls) > 0 {
+		return false
+	}
+	delete(s.all, of.id)
+	s.recent.Remove(of.at)
+	s.setCookies(of, nil)
+	s.bytes -= bytesOfSeries
+	a := s.alike[of.id.look]
+	a.series = slices.DeleteFunc(a.series, func(other *series) bool { return other == of })
+	s.tidy(of.id.look, a)
+	return true
+}
+
+func (s *Store) tidy(l look, a *alike) {
+	if len(a.series)+len(a.loads) == 0 {
+		delete(s.alike, l)
+	}
+}

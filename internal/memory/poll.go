@@ -1,0 +1,194 @@
+package memory
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Poll is one poll of a client. Its methods do nothing on a nil Poll, which is one of a
+// client that cannot be told apart.
+type Poll struct {
+	store  *Store
+	series *series
+	end    func()
+
+	remembers bool
+	known     bool // the client has had an answer before
+	settles   bool // the browser has just loaded a page
+	doubt     bool // it has loaded one since the poll began
+
+	uses   bool   // the poll uses a memory of answer
+	live   bool   // its page probably goes on
+	lent   bool   // a newer poll has taken its place, and that memory
+	answer Digest // that the client has
+}
+
+// Request is what a [Poll] begins with.
+type Request struct {
+	Browser Browser
+	Key     Key
+
+	// Remembers is false if only page loads matter to the poll, because the client itself
+	// says what it has.
+	Remembers bool
+
+	// Newest is true if the poll takes the place of the series' older ones.
+	Newest bool
+
+	// Moved is true if the poll goes on for one of an older configuration: From, which may
+	// be nil.
+	Moved bool
+	From  *Poll
+
+	// End is called when the browser loads a page. It must not wait.
+	End func()
+}
+
+// Begin notes that a poll has come. [Poll.Close] must follow.
+func (s *Store) Begin(q Request) *Poll {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := s.find(q.Key, q.Browser)
+	p := &Poll{store: s, series: of, end: q.End, remembers: q.Remembers}
+	p.settles = s.settles(q.Browser, now)
+	if q.Newest {
+		for _, older := range of.polls {
+			older.lend(now)
+		}
+	}
+	switch {
+	case q.Moved:
+		p.takeOver(q.From)
+	case q.Remembers:
+		p.use(now)
+	}
+	of.polls = append(of.polls, p)
+	return p
+}
+
+// use uses up the oldest memory of the series, if they are all of one answer. The caller
+// holds the store's lock.
+func (p *Poll) use(now time.Time) {
+	s, of := p.store, p.series
+	life := of.life()
+	s.forget(of, longestPause, now)
+	of.learn(now)
+	s.forget(of, life, now)
+	if p.known = len(of.memories) > 0; !p.known {
+		return
+	}
+	if p.answer, p.live, p.uses = of.agreed(); p.uses {
+		s.remove(of, 0)
+	}
+}
+
+// lend gives the poll's memory back before its client has been answered. The caller holds
+// the store's lock.
+func (p *Poll) lend(now time.Time) {
+	if p.uses {
+		p.uses, p.lent = false, true
+		p.store.add(p.series, given{p.answer, now, p.doubt})
+	}
+}
+
+// Settles reports whether the poll may be held for [Settling] only.
+func (p *Poll) Settles() bool { return p != nil && p.settles }
+
+// Known reports whether anything was known of what the client has when the poll began.
+func (p *Poll) Known() bool { return p != nil && p.known }
+
+// Has reports whether the client certainly has an answer.
+func (p *Poll) Has(answer Digest) bool {
+	if p == nil {
+		return false
+	}
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	return (p.uses || p.lent) && p.live && answer == p.answer && answer != Digest{}
+}
+
+// SetsCookies notes the header of an answer that the client is given.
+func (p *Poll) SetsCookies(header http.Header) {
+	if p == nil || len(header["Set-Cookie"]) == 0 {
+		return
+	}
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	p.store.setCookies(p.series, without(p.series.cookies, header))
+}
+
+// Gave notes that the client is given an answer.
+func (p *Poll) Gave(answer Digest) {
+	if p == nil {
+		return
+	}
+	s, of := p.store, p.series
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !p.remembers || p.lent && answer == p.answer {
+		return
+	}
+	if !p.uses && !p.lent {
+		// It is not known which page has polled. Perhaps it was one that has this answer.
+		if i := slices.IndexFunc(of.memories, func(m given) bool { return m.answer == answer }); i >= 0 {
+			s.remove(of, i)
+		}
+	}
+	p.uses = false
+	s.add(of, given{answer, time.Now(), p.doubt})
+}
+
+// Kept notes that the client is given an answer that says that it has all: what it had
+// before.
+func (p *Poll) Kept() {
+	if p == nil {
+		return
+	}
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	if p.uses {
+		p.uses = false
+		p.store.add(p.series, given{p.answer, time.Now(), p.doubt})
+	}
+}
+
+// takeOver makes the poll go on for another one, which ends. The caller holds the store's
+// lock.
+func (p *Poll) takeOver(from *Poll) {
+	if from == nil {
+		return
+	}
+	if p.series == from.series && p.remembers {
+		p.known, p.doubt = from.known, from.doubt
+		p.uses, p.live, p.lent, p.answer = from.uses, from.live, from.lent, from.answer
+		from.uses = false
+	}
+	from.close()
+}
+
+// Close ends the poll. If its client was not answered, the page has probably ended.
+func (p *Poll) Close() {
+	if p == nil {
+		return
+	}
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	p.close()
+}
+
+// close is Close for a caller that holds the store's lock.
+func (p *Poll) close() {
+	s, of := p.store, p.series
+	i := slices.Index(of.polls, p)
+	if i < 0 {
+		return
+	}
+	of.polls = slices.Delete(of.polls, i, i+1)
+	if p.uses {
+		p.uses = false
+		s.add(of, given{p.answer, time.Now(), true})
+	}
+	s.drop(of)
+}

@@ -1,0 +1,61 @@
+package mistakes
+
+import (
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+// watched holds, while a Caddyfile is adapted, the blocks in which a handler watches for
+// page loads.
+type watched map[string]bool
+
+const watchedKey = "parker.page_loads"
+
+// WatchPageLoads reports whether a parker directive must add a handler that watches for page
+// loads. If all is true, page loads of the whole site must pass it. Then it is an error if
+// the directive stands in a block that only some requests enter, unless the site itself has
+// the directive parker_page_loads.
+func WatchPageLoads(h httpcaddyfile.Helper, all bool) (watch bool, err error) {
+	site, known := siteOf(h)
+	if !known {
+		return true, nil
+	}
+	if slices.ContainsFunc(site.directives, func(d directive) bool { return d.name == "parker_page_loads" && !d.matcher }) {
+		return false, nil
+	}
+	h.Reset()
+	h.Next()
+	around, _ := around(site.directives, place(h.Token()))
+	block := site.key
+	for _, d := range around {
+		if all && (d.name != "route" || d.matcher) {
+			return false, h.Errf("remember must see all page loads of the site, but not all of them enter %s (%s): add the line parker_page_loads to the site block, outside of %[1]s", d.name, d.at)
+		}
+		block += d.at + "\n"
+	}
+	seen, ok := h.State[watchedKey].(watched)
+	if !ok {
+		seen = make(watched)
+		h.State[watchedKey] = seen
+	}
+	watch = !seen[block]
+	seen[block] = true
+	return watch, nil
+}
+
+// around returns the blocks that contain the directive at a position, outermost first.
+func around(directives []directive, at string) (blocks []directive, found bool) {
+	for _, d := range directives {
+		if d.at == at {
+			return nil, true
+		}
+		if !isContainer(d) {
+			continue
+		}
+		if inner, ok := around(d.block, at); ok {
+			return append([]directive{d}, inner...), true
+		}
+	}
+	return nil, false
+}

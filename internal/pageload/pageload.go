@@ -1,0 +1,119 @@
+// Package pageload watches a site for page loads.
+package pageload
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/asker"
+	"github.com/caddy-parker/parker/internal/field"
+	"github.com/caddy-parker/parker/internal/hub"
+	"github.com/caddy-parker/parker/internal/identity"
+	"github.com/caddy-parker/parker/internal/memory"
+	"github.com/caddy-parker/parker/internal/response"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler watches for page loads: requests of browsers for documents. A page that was just
+// loaded has nothing, whatever parker remembers to have given to its browser, and whatever
+// the browser has in its cache. So parked polls of that browser end, and for ten seconds
+// its polls are held for at most 250 ms.
+//
+// All page loads of a site with the rule `unchanged` must pass this handler. In a Caddyfile,
+// the directive `parker` sees to that. An HTML document that passes it must be validated
+// before a browser or a proxy uses it again: `Cache-Control: no-cache` takes the place of
+// its lifetime. Otherwise a page could be loaded without a request.
+type Handler struct{ hub hub.Hub }
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.parker_page_loads", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision joins the app.
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	h.hub, err = hub.Of(ctx)
+	return err
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	parker_page_loads
+func (*Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// ServeHTTP notes page loads, and passes all requests on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	load := Watch(h.hub, r)
+	if load == nil {
+		return next.ServeHTTP(w, r)
+	}
+	document := response.Pass(w, r, response.Options{Attend: func(w http.ResponseWriter, _ *http.Request, status int) *response.Live {
+		load.Answered(w.Header())
+		if isDocument(status, w.Header()) {
+			mustValidate(w.Header())
+		}
+		return nil
+	}})
+	return next.ServeHTTP(document, r)
+}
+
+// Watch notes a request if it is a page load. Otherwise it returns nil, and for an ask of a
+// handler further out, which has seen the request.
+func Watch(h hub.Hub, r *http.Request) *memory.Load {
+	if !memory.IsPageLoad(r) && !memory.IsVisit(r) || asker.IsAsk(r) {
+		return nil
+	}
+	return h.Memories.Loaded(memory.BrowserOf(r, identity.AddressOf(r)))
+}
+
+// isDocument reports whether an answer is an HTML document, or says that the browser's is
+// still valid.
+func isDocument(status int, header http.Header) bool {
+	if status == http.StatusNotModified {
+		return true
+	}
+	kind := strings.ToLower(header.Get("Content-Type"))
+	return status == http.StatusOK && (strings.HasPrefix(kind, "text/html") || strings.HasPrefix(kind, "application/xhtml+xml"))
+}
+
+// mustValidate makes a stored answer need validation before it is used (RFC 9111, section
+// 5.2.2.4), if it could be used without (section 4.2).
+func mustValidate(header http.Header) {
+	_, dated := header["Last-Modified"]
+	_, lives := header["Expires"]
+	kept := []string{"no-cache"}
+	for _, directive := range field.List(header["Cache-Control"]) {
+		switch name, _, _ := strings.Cut(strings.ToLower(directive), "="); name {
+		case "no-cache", "no-store":
+			return
+		case "max-age", "s-maxage", "immutable", "stale-while-revalidate", "stale-if-error":
+			lives = true
+		default:
+			kept = append(kept, name)
+		}
+	}
+	if dated || lives {
+		header.Del("Expires")
+		header["Cache-Control"] = []string{strings.Join(kept, ", ")}
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddyfile.Unmarshaler       = (*Handler)(nil)
+)
