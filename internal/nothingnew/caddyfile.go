@@ -50,8 +50,12 @@ func (r *Rules) Read(d *caddyfile.Dispenser) error {
 		}
 	}
 	options["remember"] = readRemember(r)
-	if err := readBlock(d, options); err != nil {
+	given, err := readBlock(d, options)
+	if err != nil {
 		return err
+	}
+	if r.Remember != nil && r.Unchanged == nil {
+		return given["remember"].Errf("remember: %w", errCompares)
 	}
 	return tryRules(d, *r)
 }
@@ -85,7 +89,7 @@ func (r *Rules) readAll(d *caddyfile.Dispenser) error {
 			return tryRules(d, line)
 		}
 	}
-	if err := readBlock(d, options); err != nil {
+	if _, err := readBlock(d, options); err != nil {
 		return err
 	}
 	if len(lines) == 0 {
@@ -97,12 +101,11 @@ func (r *Rules) readAll(d *caddyfile.Dispenser) error {
 
 // readBlock reads a block of rules. Rules that are not in a block are an error that says
 // where to write them.
-func readBlock(d *caddyfile.Dispenser, options option.Options) error {
+func readBlock(d *caddyfile.Dispenser, options option.Options) (option.Given, error) {
 	if rule := d.RemainingArgs(); len(rule) > 0 {
-		return d.Errf("rules must be in a block: write { instead of '%s', and each rule on its own line in the block", strings.Join(rule, " "))
+		return nil, d.Errf("rules must be in a block: write { instead of '%s', and each rule on its own line in the block", strings.Join(rule, " "))
 	}
-	_, err := option.Read(d, options, "status", "body", "header", "json", "match", "all")
-	return err
+	return option.Read(d, options, "status", "body", "header", "json", "match", "all")
 }
 
 // tryRules provisions a copy of the rules. It is called after each line, so that an

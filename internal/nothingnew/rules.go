@@ -122,7 +122,7 @@ func (r *Rules) Provision(maxBody int64) error {
 		return errors.New("no rules are given, so nothing would be held")
 	}
 	if r.Remember != nil && r.Unchanged == nil {
-		return errCompares
+		return fmt.Errorf("remember: %w", errCompares)
 	}
 	if maxBody < 1 {
 		return fmt.Errorf("the maximum body size is %d: it must be at least 1", maxBody)
@@ -188,7 +188,7 @@ var (
 	errAllInside = errors.New("all cannot be inside another all")
 	errUnchanged = errors.New("unchanged cannot be inside all: put it next to all")
 	errRemember  = errors.New("remember cannot be inside all: put it next to all")
-	errCompares  = errors.New("remember needs unchanged in the same block, which says how answers are compared")
+	errCompares  = errors.New("it needs unchanged beside it, which says how answers are compared")
 )
 
 func (r *Rules) provisionAll() error {
