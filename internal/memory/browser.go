@@ -25,6 +25,9 @@ type look [sha256.Size / 2]byte
 // the value is long enough to be no other browser's.
 type cookie struct{ name, value uint64 }
 
+// maxCookies is more than browsers send to a site.
+const maxCookies = 200
+
 // ownLength is the length from which on the value of a cookie is likely to be no other
 // browser's, in bytes.
 const ownLength = 12
@@ -50,12 +53,15 @@ func cookiesOf(lines []string) []cookie {
 	if len(lines) == 0 {
 		return nil
 	}
-	cookies := make([]cookie, 0, strings.Count(lines[0], ";")+1)
+	cookies := make([]cookie, 0, min(strings.Count(lines[0], ";")+1, maxCookies))
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
 			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
 			if name == "" && value == "" {
 				continue
+			}
+			if len(cookies) == maxCookies {
+				return nil
 			}
 			c := cookie{name: maphash.String(seed, name), value: maphash.String(seed, value) &^ 1}
 			if len(value) >= ownLength {

@@ -36,6 +36,9 @@ func (s *Store) begin(load *Load) (ends []func()) {
 	s.forgetLoads(load.at)
 	s.loads = append(s.loads, load)
 	a := s.looking(load.browser.look)
+	if len(a.loads) == maxAlikeLoads {
+		a.loads = slices.Delete(a.loads, 0, 1)
+	}
 	a.loads = append(a.loads, load)
 	for _, of := range a.series {
 		if !maybeSame(load.browser.cookies, of.cookies) {
@@ -69,11 +72,12 @@ func (s *Store) settles(browser Browser, now time.Time) bool {
 // forgetLoads removes the page loads that do not matter any more. The caller holds mu.
 func (s *Store) forgetLoads(now time.Time) {
 	for len(s.loads) > 0 && (now.Sub(s.loads[0].at) > settling || len(s.loads) > maxLoads) {
-		l := s.loads[0].browser.look
-		a := s.alike[l]
-		a.loads = slices.Delete(a.loads, 0, 1)
+		oldest := s.loads[0]
 		s.loads[0] = nil
 		s.loads = s.loads[1:]
-		s.tidy(l, a)
+		if a := s.alike[oldest.browser.look]; a != nil && len(a.loads) > 0 && a.loads[0] == oldest {
+			a.loads = slices.Delete(a.loads, 0, 1)
+			s.tidy(oldest.browser.look, a)
+		}
 	}
 }

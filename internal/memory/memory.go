@@ -47,6 +47,11 @@ const (
 	maxMemories = 100_000
 	maxBytes    = 64 << 20
 	maxLoads    = 50_000
+
+	// The bounds of what browsers that look alike have, so that none of them makes the
+	// others slow.
+	maxAlike      = 2_000
+	maxAlikeLoads = 256
 )
 
 // Settling is how long polls are held at most while the pages of their browser load. In
@@ -130,7 +135,7 @@ const (
 	bytesOfMemory = 48
 )
 
-// find returns a series. The caller holds mu.
+// find returns a series, or nil if there are too many. The caller holds mu.
 func (s *Store) find(key Key, browser Browser) *series {
 	if s.all == nil {
 		s.all, s.alike = make(map[id]*series), make(map[look]*alike)
@@ -138,11 +143,14 @@ func (s *Store) find(key Key, browser Browser) *series {
 	id := id{browser.look, key}
 	of := s.all[id]
 	if of == nil {
+		a := s.looking(id.look)
+		if len(a.series) == maxAlike {
+			return nil
+		}
 		of = &series{id: id}
 		of.at = s.recent.PushFront(of)
 		s.all[id] = of
 		s.bytes += bytesOfSeries
-		a := s.looking(id.look)
 		a.series = append(a.series, of)
 	}
 	s.recent.MoveToFront(of.at)

@@ -45,12 +45,19 @@ type Request struct {
 	End func()
 }
 
-// Begin notes that a poll has come. [Poll.Close] must follow.
+// Begin notes that a poll has come. [Poll.Close] must follow. It returns nil if too many
+// browsers look like this one.
 func (s *Store) Begin(q Request) *Poll {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := s.find(q.Key, q.Browser)
+	if of == nil {
+		if q.From != nil {
+			q.From.close()
+		}
+		return nil
+	}
 	p := &Poll{store: s, series: of, end: q.End, remembers: q.Remembers}
 	p.settles = s.settles(q.Browser, now)
 	if q.Newest {
