@@ -67,6 +67,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		return nil
 	}})
+	defer document.Close()
 	return next.ServeHTTP(document, r)
 }
 
