@@ -101,6 +101,7 @@ func parseDirective[T any, Directive interface {
 //	    timeout      <duration> [<status>]
 //	    watch        off|<interval>
 //	    share        public|<value...>
+//	    ignore_query <name...>
 //	    asks         <number>
 //	    reuse        <duration>
 //	    look_again   off|<duration...>
@@ -127,6 +128,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"timeout":      option.Sequence(option.Duration(&h.Timeout, time.Nanosecond), option.Optional(option.Status(&h.TimeoutStatus))),
 		"watch":        option.OrOff(option.Duration(&h.Watch, leastWatch)),
 		"share":        h.readShare,
+		"ignore_query": h.readIgnoreQuery,
 		"asks":         option.Integer(&h.Asks, 1),
 		"reuse":        option.Duration(&h.Reuse, 0),
 		"look_again":   h.readLookAgain,
@@ -183,6 +185,17 @@ func (h *Handler) readShare(d *caddyfile.Dispenser) error {
 	return option.Keys(&h.Share)(d)
 }
 
+func (h *Handler) readIgnoreQuery(d *caddyfile.Dispenser) error {
+	if err := option.Strings(&h.IgnoreQuery)(d); err != nil {
+		return err
+	}
+	if slices.Contains(h.IgnoreQuery, "") {
+		return d.WrapErr(errNoName)
+	}
+	return nil
+}
+
+var errNoName = errors.New("the name of a parameter must not be empty")
 // readChannels reads the channels of a directive. A channel with placeholders is
 // checked for each request instead.
 func readChannels(d *caddyfile.Dispenser, channels *[]string) error {
@@ -268,6 +281,8 @@ func (h *Handler) check() error {
 		return fmt.Errorf("watch is %s: it must be at least %s", time.Duration(h.Watch), leastWatch)
 	case !slices.IsSorted(h.LookAgain) || h.LookAgain[0] < 0:
 		return errors.New("look_again must be in ascending order and must not be negative")
+	case slices.Contains(h.IgnoreQuery, ""):
+		return fmt.Errorf("ignore_query: %w", errNoName)
 	case h.SharePublic && len(h.Share) > 0:
 		return errors.New("share and share_public cannot be combined")
 	case h.TimeoutStatus != 0 && (h.TimeoutStatus < 200 || h.TimeoutStatus > 599):

@@ -102,6 +102,13 @@ type Handler struct {
 	// shared answers. Cannot be combined with `share`. Default: false.
 	SharePublic bool `json:"share_public,omitempty"`
 
+	// The names of query parameters that mean nothing, such as the `_` with which jQuery
+	// makes each URL different. They are left out of what requests must agree on to share
+	// an ask or a replay. The backend gets the URL unchanged. An answer that contains the
+	// value of such a parameter, as JSONP does, is only for requests with the same URL.
+	// Names are compared decoded, and their case matters. Default: none.
+	IgnoreQuery []string `json:"ignore_query,omitempty"`
+
 	// The maximum number of asks and replays of this handler that run at the backend
 	// at once. Each counts until the header of its answer arrives. Further ones
 	// queue. Default: 64.
@@ -319,7 +326,7 @@ func (h *Handler) configurePolls() *poll.Config {
 		Asking: asker.Config{
 			Hub:       h.hub,
 			Groups:    coalesce.New(h.hub.Lot, h.sharing()),
-			Share:     coalesce.RuleOf(h.Share, h.SharePublic),
+			Share:     coalesce.RuleOf(h.Share, h.SharePublic).Ignoring(h.IgnoreQuery),
 			Rules:     h.NothingNew,
 			Interest:  h.interest(),
 			Asks:      semaphore.NewWeighted(int64(h.Asks)),

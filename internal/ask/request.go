@@ -208,6 +208,9 @@ func (q *Request) Placeholders(yield func(name string, value any) bool) {
 	}
 }
 
+// Target returns the RequestURI and the query with which each ask begins.
+func (q *Request) Target() (uri, query string) { return q.saved.RequestURI, q.url.RawQuery }
+
 // Body returns the request's body, or nil.
 func (q *Request) Body() []byte { return q.body }
 

@@ -53,10 +53,10 @@ func (a *Asker) join(t *attempt) (reply Reply, ok bool) {
 				continue // it was given up, or it is a replay that failed: no answer to a first ask
 			}
 		}
-		if ready.Matches(a.Request.Field) {
+		if a.matches(ready) {
 			return a.shared(ready, t)
 		}
-		a.regroup(ready.Varies)
+		a.separate(ready)
 	}
 }
 
@@ -215,8 +215,8 @@ func (a *Asker) overtaken(t *attempt, result ask.Result) (reply Reply, ok bool) 
 		return Reply{}, false
 	}
 	t.giveUp(0)
-	if !served.Matches(a.Request.Field) {
-		a.regroup(served.Varies)
+	if !a.matches(served) {
+		a.separate(served)
 		return Reply{Kind: retryNow}, true
 	}
 	return a.shared(served, t)

@@ -44,6 +44,7 @@ type Asker struct {
 	group  *coalesce.Group // nil until Enter
 	asked  *coalesce.Group // the group of the last ask
 	varies []string        // fields by which answers varied that did not match, sorted
+	whole  bool            // an answer was for other values of the ignored parameters
 	listed bool            // the group knows that the request is parked
 
 	freed  atomic.Bool // an event has freed the request from a replay that hung

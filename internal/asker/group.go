@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddy-parker/parker/brokers"
 	"github.com/caddy-parker/parker/internal/coalesce"
 )
@@ -11,7 +13,7 @@ import (
 // key returns the key of the group of the request as it is now.
 func (a *Asker) key() coalesce.Key {
 	q := a.keyRequest()
-	q.Varies = a.varies
+	q.Varies, q.Whole = a.varies, a.whole
 	return a.config.Share.Key(q)
 }
 
@@ -27,6 +29,16 @@ func (a *Asker) keyRequest() coalesce.Request {
 	}
 }
 
+// target returns the target with which each ask begins.
+func (a *Asker) target() (t coalesce.Target) {
+	t.Original = a.HTTP.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request).RequestURI
+	t.RequestURI, t.RawQuery = a.Request.Target()
+	return t
+}
+
+// matches reports whether a result is for the request, too.
+func (a *Asker) matches(r *coalesce.Result) bool { return r.Matches(a.Request.Field, a.target()) }
+
 // namesPosition reports whether the client's Last-Event-ID is a position of this broker's
 // events. Anything else may be a position of the backend's.
 func (a *Asker) namesPosition() bool {
@@ -38,16 +50,23 @@ func (a *Asker) namesPosition() bool {
 	return err == nil && position.Epoch == a.config.Hub.Position().Epoch
 }
 
-// regroup makes the request a member of the group for its fields as they are now. varies
-// are the fields by which an answer varied that did not match. Those of earlier answers
-// count as well: otherwise a backend that names other fields each time would make the
-// request change groups without end.
-func (a *Asker) regroup(varies http.Header) {
-	for name := range varies {
+// separate makes the request a member of another group after a result that does not match.
+// From now on the fields count by which its answer varied. Those of earlier answers count as
+// well: otherwise a backend that names other fields each time would make the request change
+// groups without end. If the answer was for other values of ignored parameters, these count,
+// too.
+func (a *Asker) separate(r *coalesce.Result) {
+	for name := range r.Varies {
 		if at, found := slices.BinarySearch(a.varies, name); !found {
 			a.varies = slices.Insert(a.varies, at, name)
 		}
 	}
+	a.whole = a.whole || !r.MatchesTarget(a.target())
+	a.regroup()
+}
+
+// regroup makes the request a member of the group for what it is now.
+func (a *Asker) regroup() {
 	a.Request.Restore()
 	old := a.group
 	a.Enter()
@@ -61,5 +80,5 @@ func (a *Asker) SetField(name string, lines []string) {
 	} else {
 		header[name] = lines
 	}
-	a.regroup(nil)
+	a.regroup()
 }

@@ -109,6 +109,9 @@ func (a *Asker) sharable(kept *ask.Answer, nothingNew bool) *coalesce.Result {
 		return coalesce.Alone
 	}
 	r := &coalesce.Result{Answer: kept, NothingNew: nothingNew, Varies: varies}
+	if a.mayEcho(kept, nil) {
+		r.Target = a.target()
+	}
 	r.Personal = a.config.Share.Public() && isPersonal(kept.Header)
 	if isUnavailable(kept.Status) && !nothingNew {
 		r.Retry = a.nextRetry()
@@ -118,12 +121,15 @@ func (a *Asker) sharable(kept *ask.Answer, nothingNew bool) *coalesce.Result {
 
 // sharableFailure returns what others may have of the handlers' error.
 func (a *Asker) sharableFailure(result ask.Result) *coalesce.Result {
-	if result.Prepared == nil {
-		return &coalesce.Result{Err: result.Err}
+	r := new(coalesce.Result)
+	if result.Prepared != nil {
+		if r = a.sharable(result.Prepared, false); r.Answer == nil {
+			return r
+		}
 	}
-	r := a.sharable(result.Prepared, false)
-	if r.Answer != nil {
-		r.Err = result.Err
+	r.Err = result.Err
+	if a.mayEcho(nil, result.Err) {
+		r.Target = a.target()
 	}
 	return r
 }

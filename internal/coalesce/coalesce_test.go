@@ -188,11 +188,31 @@ func TestResultMatchesByVary(t *testing.T) {
 	german := of(http.Header{"Accept-Language": {"de"}})
 	varies, ok := Varied(http.Header{"Vary": {"accept-language, ", "X-Absent"}}, german)
 	r := Result{Varies: varies}
-	if !ok || !r.Matches(german) || r.Matches(of(nil)) || r.Matches(of(http.Header{"Accept-Language": {"de"}, "X-Absent": {"there"}})) {
+	if !ok || !r.Matches(german, Target{}) || r.Matches(of(nil), Target{}) || r.Matches(of(http.Header{"Accept-Language": {"de"}, "X-Absent": {"there"}}), Target{}) {
 		t.Errorf("Varied = %v, %v", varies, ok)
 	}
 	if _, ok := Varied(http.Header{"Vary": {"Accept, *"}}, german); ok {
 		t.Error("Vary: * suits somebody")
+	}
+}
+
+func TestResultMatchesByTarget(t *testing.T) {
+	none := func(string) []string { return nil }
+	target := Target{"/feed?_=1", "/feed?_=1", "_=1"}
+	for name, x := range map[string]struct {
+		result  Result
+		request Target
+		want    bool
+	}{
+		"any target":        {Result{}, target, true},
+		"the same target":   {Result{Target: target}, target, true},
+		"another target":    {Result{Target: target}, Target{"/feed?_=2", "/feed?_=2", "_=2"}, false},
+		"another original":  {Result{Target: target}, Target{"/feed?_=2", "/feed?_=1", "_=1"}, false},
+		"without parameter": {Result{Target: target}, Target{"/feed", "/feed", ""}, false},
+	} {
+		if got := x.result.Matches(none, x.request); got != x.want {
+			t.Errorf("%s: Matches = %t", name, got)
+		}
 	}
 }
 

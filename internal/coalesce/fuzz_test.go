@@ -37,13 +37,13 @@ func FuzzVaried(f *testing.F) {
 			return
 		}
 		r := Result{Varies: varies}
-		if !r.Matches(of(asked)) {
+		if !r.Matches(of(asked), Target{}) {
 			t.Fatalf("Vary: %q: it does not suit whom it was made for", vary)
 		}
-		if slices.Contains(named, "accept-language") && r.Matches(of(other)) != (asked == other) {
+		if slices.Contains(named, "accept-language") && r.Matches(of(other), Target{}) != (asked == other) {
 			t.Fatalf("Vary: %q: made for %q, it suits %q: %t", vary, asked, other, asked != other)
 		}
-		if r.Matches(func(string) []string { return nil }) {
+		if r.Matches(func(string) []string { return nil }, Target{}) {
 			t.Fatalf("Vary: %q: it suits a request without the field", vary)
 		}
 	})

@@ -22,8 +22,9 @@ type Key [sha256.Size]byte
 // Rule says on what requests must agree to share. The zero value is the safe rule: they
 // must agree on everything that a backend or a route can distinguish them by.
 type Rule struct {
-	values []value
-	public bool
+	values  []value
+	public  bool
+	ignored []string // names of query parameters
 }
 
 // RuleOf returns the rule that the values, which hold placeholders, or public state.
@@ -65,6 +66,10 @@ type Request struct {
 
 	// Varies names the fields by which answers varied that did not match the request.
 	Varies []string
+
+	// Whole is true if an answer was for other values of the ignored parameters. Then
+	// they count.
+	Whole bool
 }
 
 // Key returns the key of a request. Each part of the digested data is preceded by its
@@ -89,9 +94,11 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 const maxBuffer = 16 << 10
 
 func (rule *Rule) append(b []byte, q Request) []byte {
-	b = appendTarget(b, q)
+	whole := TargetOf(q.HTTP)
+	target := rule.withoutIgnored(whole)
+	b = appendTarget(b, q, target)
 	if rule.Everything() {
-		b = appendConnection(b, q.HTTP)
+		b = appendConnection(b, q.HTTP, target)
 		b = appendFields(b, q)
 		b = appendVariables(b, q)
 		if q.Alone {
@@ -103,6 +110,9 @@ func (rule *Rule) append(b []byte, q Request) []byte {
 			b = value.append(b, q)
 		}
 	}
+	if b = strconv.AppendBool(b, q.Whole); q.Whole {
+		b = appendField(b, []string{whole.Original, whole.RequestURI, whole.RawQuery})
+	}
 	for _, name := range q.Varies {
 		b = appendPart(b, name)
 		b = appendField(b, q.Kept.Field(name))
@@ -111,14 +121,14 @@ func (rule *Rule) append(b []byte, q Request) []byte {
 }
 
 // appendTarget adds what is asked for, which always counts.
-func appendTarget(b []byte, q Request) []byte {
+func appendTarget(b []byte, q Request, target Target) []byte {
 	r := q.HTTP
 	b = appendPart(b, r.Method)
 	b = appendPart(b, r.Host)
-	b = appendPart(b, r.RequestURI)
+	b = appendPart(b, target.RequestURI)
 	b = appendPart(b, r.URL.Path)
 	b = appendPart(b, r.URL.RawPath)
-	b = appendPart(b, r.URL.RawQuery)
+	b = appendPart(b, target.RawQuery)
 	b = strconv.AppendBool(b, r.TLS != nil)
 	// FastCGI has the path as it was before rewrites.
 	original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
@@ -137,9 +147,8 @@ func appendTarget(b []byte, q Request) []byte {
 // appendConnection adds how the request has arrived, before any rewrite, because routes and
 // backends can use that. The client's port is left out, because a client has many
 // connections.
-func appendConnection(b []byte, r *http.Request) []byte {
-	original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	b = appendPart(b, original.RequestURI)
+func appendConnection(b []byte, r *http.Request, target Target) []byte {
+	b = appendPart(b, target.Original)
 	b = appendPart(b, r.Proto)
 	b = appendPart(b, hostOf(r.RemoteAddr))
 	b = appendAddress(b, r.Context().Value(http.LocalAddrContextKey))

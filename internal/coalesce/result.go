@@ -24,6 +24,11 @@ type Result struct {
 	// request had them. The answer matches requests with the same fields.
 	Varies http.Header
 
+	// Target is the target of the leader's request if the answer contains the value of an
+	// ignored parameter, or may contain it. The answer matches requests with the same
+	// target. Otherwise it is the zero Target.
+	Target Target
+
 	// Personal is true if the backend marks the answer as one client's, and the operator
 	// shares it all the same.
 	Personal bool
@@ -39,15 +44,24 @@ type Result struct {
 // Alone is the result of a call that has nothing to share: each must ask alone.
 var Alone = new(Result)
 
-// Matches reports whether a request with these fields would have got the answer.
-// RFC 9110, section 12.5.5.
-func (r *Result) Matches(field func(name string) []string) bool {
+// Matches reports whether a request with these fields and this target would have got the
+// answer. RFC 9110, section 12.5.5.
+func (r *Result) Matches(field func(name string) []string, target Target) bool {
+	if !r.MatchesTarget(target) {
+		return false
+	}
 	for name, values := range r.Varies {
 		if !slices.Equal(field(name), values) {
 			return false
 		}
 	}
 	return true
+}
+
+// MatchesTarget reports whether a request with this target would have got the answer, as
+// far as ignored parameters are concerned.
+func (r *Result) MatchesTarget(target Target) bool {
+	return r.Target == (Target{}) || r.Target == target
 }
 
 // Varied returns the request fields that the answer's Vary names. ok is false if that is
