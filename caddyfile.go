@@ -98,6 +98,7 @@ func parseDirective[T any, Directive interface {
 //	    across_sites
 //	    methods      <method...>
 //	    nothing_new  { <rules> }
+//	    revalidate
 //	    timeout      <duration> [<status>]
 //	    watch        off|<interval>
 //	    share        public|<value...>
@@ -125,6 +126,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"across_sites": option.Flag(&h.AcrossSites),
 		"methods":      option.Methods(&h.Methods),
 		"nothing_new":  h.readNothingNew,
+		"revalidate":   option.Flag(&h.Revalidate),
 		"timeout":      option.Sequence(option.Duration(&h.Timeout, time.Nanosecond), option.Optional(option.Status(&h.TimeoutStatus))),
 		"watch":        option.OrOff(option.Duration(&h.Watch, leastWatch)),
 		"share":        h.readShare,
@@ -146,7 +148,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
-	for _, check := range []func() (string, error){h.checkTimes, h.checkHold, h.checkSites, h.checkTimer} {
+	for _, check := range []func() (string, error){h.checkTimes, h.checkHold, h.checkRevalidate, h.checkSites, h.checkTimer} {
 		if option, err := check(); err != nil {
 			return given[option].WrapErr(err)
 		}
@@ -196,6 +198,7 @@ func (h *Handler) readIgnoreQuery(d *caddyfile.Dispenser) error {
 }
 
 var errNoName = errors.New("the name of a parameter must not be empty")
+
 // readChannels reads the channels of a directive. A channel with placeholders is
 // checked for each request instead.
 func readChannels(d *caddyfile.Dispenser, channels *[]string) error {
@@ -296,6 +299,9 @@ func (h *Handler) check() error {
 	if _, err := h.checkTimer(); err != nil {
 		return err
 	}
+	if _, err := h.checkRevalidate(); err != nil {
+		return err
+	}
 	_, err := h.checkHold()
 	return err
 }
@@ -331,6 +337,15 @@ func (h *Handler) checkHold() (option string, err error) {
 		if given && h.Hold == "messages" {
 			return option, fmt.Errorf("%s cannot be combined with hold messages, because the backend is not asked", option)
 		}
+	}
+	return "", nil
+}
+
+// checkRevalidate returns an error and the option that it is about if browsers are to ask
+// with conditions that parker does not compare.
+func (h *Handler) checkRevalidate() (option string, err error) {
+	if h.Revalidate && (h.NothingNew == nil || h.NothingNew.Unchanged == nil) {
+		return "revalidate", errors.New("revalidate requires unchanged in nothing_new, which gives answers a validator and compares it")
 	}
 	return "", nil
 }

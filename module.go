@@ -75,6 +75,13 @@ type Handler struct {
 	// `null`.
 	NothingNew *nothingnew.Rules `json:"nothing_new,omitempty"`
 
+	// Whether browsers may keep the answers to GET requests, so that they ask for them with
+	// If-None-Match. An answer with status 200 that does not stream gets
+	// `Cache-Control: private, no-cache` in place of its own, keeps its ETag and
+	// Last-Modified or gets the ETag of `unchanged`, and loses Pragma and Expires. Requires
+	// `unchanged`. Default: false.
+	Revalidate bool `json:"revalidate,omitempty"`
+
 	// How long a request is held, counted from its arrival. It is shortened at
 	// random by up to 10 %, so that requests that arrived together are not all
 	// answered together. On HTTP/3 it is at most 25s, because HTTP/3 connections
@@ -337,6 +344,8 @@ func (h *Handler) configurePolls() *poll.Config {
 			Remember:  coalesce.RuleOf(h.rememberBy(), false),
 			Metrics:   h.metrics,
 			Logger:    logging.Sampled(h.logger),
+
+			Revalidate: h.Revalidate,
 		},
 		Parking: parking.Config{
 			Lot:         h.hub.Lot,

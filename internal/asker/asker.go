@@ -129,6 +129,10 @@ type Config struct {
 	// Patience limits how long an answer that is judged may take.
 	Patience Patience
 
+	// Revalidate is true if browsers may keep answers, and ask for them with conditions. Then
+	// Rules give answers a validator.
+	Revalidate bool
+
 	// Share says which requests share answers. If it is public, Set-Cookie is not shared.
 	Share coalesce.Rule
 

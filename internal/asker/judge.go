@@ -40,7 +40,9 @@ func (a *Asker) judge(result ask.Result, t *attempt) (Reply, *coalesce.Result) {
 		return Reply{Kind: Failed, Answer: kept, Err: result.Err}, coalesce.Alone
 	}
 	kept, nothingNew := a.classify(kept)
-	finished := a.sharable(kept, nothingNew) // before the request takes over its cookies
+	personal := a.sharesPersonal(kept.Header)
+	a.revalidate(kept)
+	finished := a.sharable(kept, nothingNew, personal) // before the request takes over its cookies
 	reply := a.took(kept, nothingNew)
 	hold(reply, finished)
 	return reply, finished
@@ -98,8 +100,9 @@ func (a *Asker) takesNotModified() bool {
 	return method == http.MethodGet || method == http.MethodHead
 }
 
-// sharable returns what others may have of an answer.
-func (a *Asker) sharable(kept *ask.Answer, nothingNew bool) *coalesce.Result {
+// sharable returns what others may have of an answer. personal is what sharesPersonal says of
+// it as the backend has sent it.
+func (a *Asker) sharable(kept *ask.Answer, nothingNew, personal bool) *coalesce.Result {
 	varies, ok := coalesce.Varied(kept.Header, a.Request.Field)
 	if len(kept.Header["Set-Cookie"]) > 0 {
 		ok = ok && a.config.Share.Public()
@@ -112,7 +115,7 @@ func (a *Asker) sharable(kept *ask.Answer, nothingNew bool) *coalesce.Result {
 	if a.mayEcho(kept, nil) {
 		r.Target = a.target()
 	}
-	r.Personal = a.config.Share.Public() && isPersonal(kept.Header)
+	r.Personal = personal
 	if isUnavailable(kept.Status) && !nothingNew {
 		r.Retry = a.nextRetry()
 	}
@@ -123,7 +126,7 @@ func (a *Asker) sharable(kept *ask.Answer, nothingNew bool) *coalesce.Result {
 func (a *Asker) sharableFailure(result ask.Result) *coalesce.Result {
 	r := new(coalesce.Result)
 	if result.Prepared != nil {
-		if r = a.sharable(result.Prepared, false); r.Answer == nil {
+		if r = a.sharable(result.Prepared, false, a.sharesPersonal(result.Prepared.Header)); r.Answer == nil {
 			return r
 		}
 	}
@@ -132,6 +135,12 @@ func (a *Asker) sharableFailure(result ask.Result) *coalesce.Result {
 		r.Target = a.target()
 	}
 	return r
+}
+
+// sharesPersonal reports whether an answer is shared although the backend says that it is for
+// one client only.
+func (a *Asker) sharesPersonal(header http.Header) bool {
+	return a.config.Share.Public() && isPersonal(header)
 }
 
 // isPersonal reports whether the backend says that an answer is for one client only

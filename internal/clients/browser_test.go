@@ -18,7 +18,7 @@ import (
 )
 
 // browser starts a browser that runs until the test ends.
-func browser(t *testing.T) context.Context {
+func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path := caddytest.Need(t, "Chromium is not installed (apt-get install chromium)", "chromium", "chromium-browser", "google-chrome")
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
@@ -27,7 +27,7 @@ func browser(t *testing.T) context.Context {
 		chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("disable-quic", true), // QUIC would bypass the proxy
 	)
-	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, end := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(end)
 	ctx, leave := chromedp.NewContext(allocator)
 	t.Cleanup(leave)
