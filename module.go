@@ -321,7 +321,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	h.metrics = metrics.Of(h.Name)
 	h.polls = h.configurePolls()
-	h.sender = identity.Options{Supersede: h.Supersede, Timer: h.Timer, PerBrowser: *h.PerBrowser > 0, Rules: h.NothingNew}
+	h.sender = identity.Options{Supersede: h.Supersede, Timer: h.Timer, Share: &h.polls.Asking.Share, PerBrowser: *h.PerBrowser > 0, Rules: h.NothingNew}
 	h.hintAtShare()
 	return nil
 }
@@ -341,7 +341,7 @@ func (h *Handler) configurePolls() *poll.Config {
 			MaxBody:   h.MaxBody,
 			Patience:  asker.NewPatience(time.Duration(h.MaxBodyTime)),
 			Heartbeat: h.SSE.HeartbeatTime,
-			Remember:  coalesce.RuleOf(h.rememberBy(), false),
+			Remember:  coalesce.RuleOf(h.rememberBy(), false).Ignoring(h.IgnoreQuery),
 			Metrics:   h.metrics,
 			Logger:    logging.Sampled(h.logger),
 

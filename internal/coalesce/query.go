@@ -36,14 +36,14 @@ func (rule *Rule) withoutIgnored(t Target) Target {
 	if len(rule.ignored) == 0 {
 		return t
 	}
-	return Target{rule.cutURI(t.Original), rule.cutURI(t.RequestURI), rule.cutQuery(t.RawQuery)}
+	return Target{rule.cutURI(t.Original), rule.cutURI(t.RequestURI), rule.CutQuery(t.RawQuery)}
 }
 
 // cutURI returns a RequestURI without the ignored parameters, and without the question mark
 // if there were no others.
 func (rule *Rule) cutURI(uri string) string {
 	path, query, _ := strings.Cut(uri, "?")
-	switch rest := rule.cutQuery(query); {
+	switch rest := rule.CutQuery(query); {
 	case len(rest) == len(query):
 		return uri
 	case rest == "":
@@ -53,8 +53,8 @@ func (rule *Rule) cutURI(uri string) string {
 	}
 }
 
-// cutQuery returns a query without the ignored parameters.
-func (rule *Rule) cutQuery(query string) string {
+// CutQuery returns a query without the ignored parameters.
+func (rule *Rule) CutQuery(query string) string {
 	parameters := strings.Split(query, "&")
 	if !slices.ContainsFunc(parameters, rule.ignores) {
 		return query

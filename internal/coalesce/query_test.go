@@ -128,8 +128,8 @@ func FuzzRuleCutQuery(f *testing.F) {
 			return
 		}
 		rule := Rule{}.Ignoring([]string{name})
-		rest := rule.cutQuery(query)
-		if again := rule.cutQuery(rest); again != rest {
+		rest := rule.CutQuery(query)
+		if again := rule.CutQuery(rest); again != rest {
 			t.Fatalf("%q: %q is left, and of that %q", query, rest, again)
 		}
 		kept := strings.Split(query, "&")

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/ask"
+	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/memory"
 	"github.com/caddy-parker/parker/internal/nothingnew"
@@ -24,6 +25,9 @@ type Options struct {
 
 	// Timer makes the newest poll of a browser take the older one's place.
 	Timer bool
+
+	// Share says which query parameters are ignored.
+	Share *coalesce.Rule
 
 	// PerBrowser is true if the parked polls of one browser are limited.
 	PerBrowser bool
@@ -72,7 +76,7 @@ func (o *Options) supersedeKey(r *http.Request) parking.Key {
 func (o *Options) timerKey(r *http.Request, kept *ask.Request, address string) parking.Key {
 	values := []string{
 		address, strings.Join(r.Header["User-Agent"], "\n"), strings.Join(r.Header["Cookie"], "\n"),
-		r.Method, r.Host, r.URL.Path, r.URL.RawQuery, string(o.Rules.RequestBody(kept.Header(), kept.Body())),
+		r.Method, r.Host, r.URL.Path, o.Share.CutQuery(r.URL.RawQuery), string(o.Rules.RequestBody(kept.Header(), kept.Body())),
 	}
 	return parking.KeyOf(values...)
 }
