@@ -1,6 +1,10 @@
 package nothingnew
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/caddy-parker/parker/internal/jsonvalue"
+)
 
 // answer is a complete answer. Its body is decoded and parsed once, when a rule needs it.
 type answer struct {
@@ -33,9 +37,9 @@ func (a *answer) decode() error {
 func (a *answer) json() (document any, ok bool) {
 	if !a.parsed {
 		a.parsed = true
-		if mayStartJSON(a.text) {
+		if jsonvalue.MayStart(a.text) {
 			var err error
-			a.document, err = parseJSON(a.text)
+			a.document, err = jsonvalue.Parse(a.text)
 			a.isJSON = err == nil
 		}
 	}

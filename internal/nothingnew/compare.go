@@ -3,6 +3,8 @@ package nothingnew
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
 
 // comparison compares a JSON value with the start of a text, from left to right. It
@@ -127,7 +129,7 @@ func (c *comparison) number(value json.Number) {
 		c.outcome = differs
 	case len(rest) == 0:
 		c.outcome = unfinished
-	case parseNumber(json.Number(written)) != parseNumber(value):
+	case jsonvalue.ParseNumber(json.Number(written)) != jsonvalue.ParseNumber(value):
 		c.outcome = differs
 	}
 	c.text = rest

@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+
+	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
 
 // FuzzMet checks that nothing panics, that what is nothing new was never taken
 // for news by its start, and that an answer is held by its own tag.
 func FuzzMet(f *testing.F) {
-	for _, text := range []string{"", " [] ", "null", `{"messages":[],"server_time":1700000000}`, "[1e5,{}]", "<html>", `["\u0061b",100,true,{"":null}]`, `{"n":0.0,"messages":[]}`, mark + "[]"} {
+	for _, text := range []string{"", " [] ", "null", `{"messages":[],"server_time":1700000000}`, "[1e5,{}]", "<html>", `["\u0061b",100,true,{"":null}]`, `{"n":0.0,"messages":[]}`, `{"rooms":[{"n":1},{"n":0}]}`, `{"rooms":{"n":1}}`, mark + "[]"} {
 		for name, encode := range encoders {
 			f.Add(encode([]byte(text)), name, 200)
 		}
@@ -21,7 +23,7 @@ func FuzzMet(f *testing.F) {
 	var all []*Rules
 	for _, rules := range []*Rules{
 		Default(),
-		{JSON: []JSONRule{{Pointer: "/messages"}, {Pointer: "/0", Values: raw("100000")}, {Pointer: "/a", Absent: true}}},
+		{JSON: []JSONRule{{Pointer: "/messages"}, {Pointer: "/0", Values: raw("100000")}, {Pointer: "/a", Absent: true}, {Pointer: "/*/*/n"}}},
 		{Match: []string{"^$", "x"}},
 		{Body: []string{"a b"}, Header: map[string][]string{"Content-Encoding": {"b*"}}},
 		{Body: []string{`{"messages": [], "n": 0}`, `["a\u0062", 1e2, true, {"": null}]`, `"\ud800"`}},
@@ -29,7 +31,7 @@ func FuzzMet(f *testing.F) {
 			{{Body: []string{"[]", "null"}}, {Header: map[string][]string{"Content-Length": nil}}},
 			{{Status: []int{4, 206}}, {JSON: []JSONRule{{Pointer: "/messages"}}}, {Match: []string{"time"}}},
 		}},
-		{Unchanged: &Unchanged{Except: []string{"/server_time", "/0"}}, Body: []string{"[]"}},
+		{Unchanged: &Unchanged{Except: []string{"/server_time", "/0", "/rooms/*/n"}}, Body: []string{"[]"}},
 	} {
 		all = append(all, provisioned(f, rules))
 	}
@@ -75,7 +77,7 @@ func FuzzLiteral(f *testing.F) {
 			return
 		}
 		rules := provisioned(t, &Rules{Body: []string{text}})
-		if got, want := met(t, rules, nil, 200, nil, []byte(body)), equalJSON(rule.value, other.value); got != want {
+		if got, want := met(t, rules, nil, 200, nil, []byte(body)), jsonvalue.Equal(rule.value, other.value); got != want {
 			t.Fatalf("body %s: %s: got %t", text, body, got)
 		}
 	})

@@ -1,6 +1,10 @@
 package nothingnew
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/caddy-parker/parker/internal/jsonvalue"
+)
 
 // literal is the text of a body rule.
 type literal struct {
@@ -16,12 +20,12 @@ type literal struct {
 func newLiteral(text string) literal {
 	trimmed := trim([]byte(text))
 	l := literal{text: string(trimmed), least: int64(len(trimmed))}
-	value, err := parseJSON(trimmed)
+	value, err := jsonvalue.Parse(trimmed)
 	if err != nil {
 		return l
 	}
 	// A text that contains a member twice, or invalid Unicode, is compared as text.
-	canonical, valid := canonicalJSON(value)
+	canonical, valid := jsonvalue.Canonical(value)
 	if valid && compareJSON(value, trimmed).mayBeWhole() {
 		l.isJSON, l.value, l.least = true, value, int64(len(canonical))
 		if bytes.ContainsAny(canonical, `\0123456789`) {
@@ -52,5 +56,5 @@ func (l *literal) met(a *answer) bool {
 		return false
 	}
 	document, ok := a.json()
-	return ok && equalJSON(l.value, document)
+	return ok && jsonvalue.Equal(l.value, document)
 }

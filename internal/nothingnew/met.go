@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/eventstream"
+	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
 
 // whiteSpace is the white space that is removed from both ends of a body. It is ASCII
@@ -96,7 +97,7 @@ func (r *Rules) possibleByBody(b *beginning) bool {
 	switch {
 	case b.encoded:
 		return b.decodable && r.looksAtBody()
-	case len(r.patterns) > 0, len(r.members) > 0 && mayStartJSON(b.start):
+	case len(r.patterns) > 0, len(r.members) > 0 && jsonvalue.MayStart(b.start):
 		return true
 	}
 	for i := range r.literals {
@@ -183,7 +184,7 @@ func (r *Rules) metByBody(a *answer) bool {
 		return false
 	}
 	document, ok := a.json()
-	return ok && slices.ContainsFunc(r.members, func(m member) bool { return m.met(document) })
+	return ok && slices.ContainsFunc(r.members, func(m jsonvalue.Condition) bool { return m.Met(document, jsonvalue.IsNothing) })
 }
 
 // looksAtBody reports whether any rule is about the body.

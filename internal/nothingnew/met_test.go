@@ -216,6 +216,15 @@ func TestRulesMetByJSON(t *testing.T) {
 		{equal("", `{"a":1}`), `{"a":1,"b":2}`, false},
 		{equal("", `[1]`), `{"0":1}`, false},
 
+		{nothing("/rooms/*/messages"), `{"rooms":[{"messages":[1]},{"messages":[]}]}`, true},
+		{nothing("/rooms/*/messages"), `{"rooms":[{"messages":[1]}]}`, false},
+		{nothing("/rooms/*/messages"), `{"rooms":{"messages":[]}}`, true},
+		{equal("/rooms/*/state", `"idle"`), `{"rooms":{"1":{"state":"busy"},"2":{"state":"idle"}}}`, true},
+		{equal("/rooms/*/state", `"idle"`), `{"rooms":[]}`, false},
+		{absent("/rooms/*/messages"), `{"rooms":[{},{}]}`, true},
+		{absent("/rooms/*/messages"), `{"rooms":[{},{"messages":[]}]}`, false},
+		{absent("/rooms/*/messages"), `{"rooms":{"messages":[]}}`, false},
+
 		{absent("/messages"), `{}`, true},
 		{absent("/messages"), `[]`, true},
 		{absent("/messages"), `7`, true},

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
 
 // Rules decide which answers are nothing new. An answer is nothing new if it matches any
@@ -64,14 +66,17 @@ type Rules struct {
 	maxBody  int64
 	headers  []caddyhttp.ResponseMatcher
 	literals []literal
-	members  []member
+	members  []jsonvalue.Condition
 	patterns []*regexp.Regexp
-	except   []pointer
+	except   []jsonvalue.Pointer
 }
 
 // JSONRule matches JSON bodies by one member.
 type JSONRule struct {
-	// The member, as a JSON pointer (RFC 6901).
+	// The member, as a JSON pointer (RFC 6901). A `*` in it stands for any member of an
+	// object and any index of an array, and is also met by a single object in place of
+	// an array: `/source/*/listeners` refers to `{"source": {"listeners": 1}}`, too. If
+	// the pointer refers to several members, one that matches is enough.
 	Pointer string `json:"pointer"`
 
 	// The values of the member that match. They are compared as JSON values: 1 equals
@@ -79,7 +84,7 @@ type JSONRule struct {
 	// `""`, `null`, `0` and `false`.
 	Values []json.RawMessage `json:"values,omitempty"`
 
-	// Whether to match JSON bodies that do not contain the member. Cannot be combined
+	// Whether to match JSON bodies that contain no such member. Cannot be combined
 	// with values. Default: false.
 	Absent bool `json:"absent,omitempty"`
 }
@@ -91,7 +96,8 @@ type Unchanged struct {
 	// JSON pointers (RFC 6901) to parts of a JSON body that are not compared, such as
 	// a clock or a counter. Members of objects are removed before the comparison.
 	// Elements of arrays are set to null, so that the other elements keep their
-	// places. Default: none.
+	// places. A `*` stands for any member or index, as in the `json` rule. Default:
+	// none.
 	Except []string `json:"except,omitempty"`
 }
 
@@ -162,7 +168,7 @@ func (r *Rules) provisionHeader() error {
 func (r *Rules) provisionJSON() error {
 	r.members = nil
 	for _, rule := range r.JSON {
-		m, err := rule.compile()
+		m, err := jsonvalue.NewCondition(rule.Pointer, rule.Values, rule.Absent)
 		if err != nil {
 			return fmt.Errorf("json %q: %w", rule.Pointer, err)
 		}
@@ -226,7 +232,7 @@ func (r *Rules) provisionUnchanged() error {
 		return nil
 	}
 	for _, text := range r.Unchanged.Except {
-		p, err := parsePointer(text)
+		p, err := jsonvalue.ParsePointer(text)
 		if err == nil && len(p) == 0 {
 			err = errors.New("it refers to the whole document, so nothing would be compared")
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-parker/parker/internal/eventstream"
+	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
 
 // Tag returns an ETag for an answer, if Unchanged is set and the answer is successful,
@@ -88,14 +89,14 @@ func (r *Rules) withoutExcepted(text []byte) (rest []byte, ok bool) {
 	if len(r.except) == 0 {
 		return nil, false
 	}
-	document, err := parseJSON(trim(text))
+	document, err := jsonvalue.Parse(trim(text))
 	if err != nil {
 		return nil, false
 	}
 	for _, p := range r.except {
-		p.remove(document)
+		p.Remove(document)
 	}
-	return canonicalJSON(document)
+	return jsonvalue.Canonical(document)
 }
 
 // Unmodified reports whether the client already has the answer, according to the
