@@ -9,7 +9,6 @@ package ask
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -20,10 +19,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/caddyinternals"
+	"github.com/caddy-parker/parker/internal/requestbody"
 )
-
-// ErrBodyTooLong is the error of [Keep] if the request's body is too long.
-var ErrBodyTooLong = errors.New("the request's body is too long to be kept")
 
 // Request is a request that can be sent more than once. What it keeps for that is in lists.
 // They cost less than the maps of Caddy and net/http, and most requests are sent once.
@@ -56,36 +53,20 @@ type variable struct {
 }
 
 // Keep notes the request as it is now. It reads the body to the end, because net/http
-// notices only then that a client leaves. The error is [ErrBodyTooLong] if the body is
-// longer than maxBody bytes, or the error of reading it. After an error the request can
-// still be forwarded once.
+// notices only then that a client leaves. The error is that of [requestbody.Read] with
+// maxBody as its limit. After an error the request can still be forwarded once.
 func Keep(r *http.Request, maxBody int64) (*Request, error) {
-	q := requests.Get().(*Request)
-	q.request = r
-	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
-		if r.ContentLength > maxBody {
-			return nil, ErrBodyTooLong
-		}
-		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-		if err == nil && int64(len(body)) > maxBody {
-			err = ErrBodyTooLong
-		}
-		if err != nil {
-			r.Body = putBack(body, err, r.Body)
-			return nil, err
-		}
-		q.body = body
-		// The trailers have come with the body. Fields that frame a message are not allowed
-		// there (RFC 9110, section 6.5.1), and the request could not be sent with them.
-		for _, name := range []string{"Content-Length", "Trailer", "Transfer-Encoding"} {
-			delete(r.Trailer, name)
-		}
-		if len(body) == 0 && len(r.Trailer) == 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-			// HTTP/3 does not say in advance that there is no body. net/http would look for
-			// one at each ask.
-			r.Body, r.ContentLength, r.TransferEncoding, q.body = http.NoBody, 0, nil, nil
-		}
+	body, err := requestbody.Read(r, maxBody)
+	if err != nil {
+		return nil, err
 	}
+	if body != nil && len(body) == 0 && len(r.Trailer) == 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		// HTTP/3 does not say in advance that there is no body. net/http would look for one
+		// at each ask.
+		r.Body, r.ContentLength, r.TransferEncoding, body = http.NoBody, 0, nil, nil
+	}
+	q := requests.Get().(*Request)
+	q.request, q.body = r, body
 	q.saved, q.url = *r, *r.URL
 	q.saved.Header = nil
 	q.fields = slices.Grow(q.fields, len(r.Header))
@@ -131,23 +112,6 @@ func routeState(ctx context.Context) (vars map[string]any, groups map[string]str
 	vars, _ = ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
 	return vars, caddyinternals.RouteGroups(ctx)
 }
-
-// putBack returns a body of which the start has been read already, and perhaps the error at
-// its end.
-func putBack(start []byte, err error, rest io.ReadCloser) io.ReadCloser {
-	var tail io.Reader = rest
-	if !errors.Is(err, ErrBodyTooLong) {
-		tail = failing{err}
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(start), tail), rest}
-}
-
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // Header returns the header with which each ask begins. Changes to it are for all later
 // asks.
