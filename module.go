@@ -3,8 +3,9 @@
 // changing the backend. Caddy holds a client's request while the backend has nothing
 // new, and releases it as soon as something is published.
 //
-// The package registers the app parker and the handlers parker, parker_notify,
-// parker_publish and parker_status. The path of one request is in parker.go.
+// The package registers the app parker, the handlers parker, parker_notify,
+// parker_publish and parker_status, and the matcher parker_body. The path of one request
+// is in parker.go.
 package parker
 
 import (
@@ -23,6 +24,7 @@ import (
 
 	_ "github.com/caddy-parker/parker/internal/admin"
 	"github.com/caddy-parker/parker/internal/asker"
+	_ "github.com/caddy-parker/parker/internal/bodymatch"
 	"github.com/caddy-parker/parker/internal/coalesce"
 	_ "github.com/caddy-parker/parker/internal/command"
 	"github.com/caddy-parker/parker/internal/delay"

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-parker/parker"
 	"github.com/caddy-parker/parker/brokers/nats"
 	"github.com/caddy-parker/parker/brokers/redis"
+	"github.com/caddy-parker/parker/internal/bodymatch"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/status"
@@ -35,6 +36,7 @@ func TestReferenceHasEveryJSONField(t *testing.T) {
 		"parker_notify":  parker.Notify{},
 		"parker_publish": parker.Publish{},
 		"parker_status":  status.Handler{},
+		"parker_body":    bodymatch.Matcher{},
 		"Global options": hub.App{},
 		"redis":          redis.Broker{},
 		"nats":           nats.Broker{},
@@ -92,6 +94,7 @@ func TestReferenceHasEveryCaddyfileOption(t *testing.T) {
 		{"caddyfile.go", "Notify", "parker_notify"},
 		{"caddyfile.go", "Publish", "parker_publish"},
 		{"internal/status/handler.go", "Handler", "parker_status"},
+		{"internal/bodymatch/caddyfile.go", "Matcher", "parker_body"},
 		{"internal/nothingnew/caddyfile.go", "Rules", "nothing_new"},
 		{"internal/stream/options.go", "Options", "sse"},
 		{"internal/hub/app.go", "App", "Global options"},

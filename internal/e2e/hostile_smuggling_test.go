@@ -9,13 +9,27 @@ import (
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
-// smugglingSite has the same route with parker and without.
+// smugglingSite has the same route without parker, with it, and with matchers that read the
+// body before.
 var smugglingSite = withHook(`
 	handle /bare/* {
 		reverse_proxy {$BACKEND}
 	}
 	handle /held/* {
 		parker {
+			methods GET POST
+			max_body 1KB
+		}
+		reverse_proxy {$BACKEND}
+	}
+	handle /matched/* {
+		@short parker_body {
+			match .
+			max_body 1KB
+		}
+		header @short X-Matched yes
+		@all not parker_body json /missing
+		parker @all {
 			methods GET POST
 			max_body 1KB
 		}
@@ -139,37 +153,48 @@ func TestReplaySendsBodyUnchangedAndNeverSmuggles(t *testing.T) {
 	t.Parallel()
 	backend := caddytest.NewRawBackend(t, rawNews)
 	caddy := caddytest.Start(t, smugglingSite, backend.Address)
-	held := 0
-	for _, s := range shapes() {
-		backend.Say(rawNews)
-		bare := s.send(t, caddy, "bare").Rest(t)
-		want := s.completeRequests(t, backend, "bare")
-		answered := s.send(t, caddy, "held").Rest(t)
-		if got := s.completeRequests(t, backend, "held"); !slices.Equal(got, want) {
-			t.Errorf("%s: the backend was asked %q, without parker %q", s.name, got, want)
+	for _, folder := range []string{"held", "matched"} {
+		held := 0
+		for _, s := range shapes() {
+			if s.sameWithParker(t, caddy, backend, folder) {
+				held++
+			}
 		}
-		if got, want := statuses(answered), statuses(bare); !s.unfinished && !slices.Equal(got, want) {
-			t.Errorf("%s: the client was answered %s, without parker %s", s.name, got, want)
-		}
-		if len(want) == 0 || s.long {
-			continue
-		}
-		held++
-		backend.Say(rawNothingNew)
-		client := s.send(t, caddy, "held")
-		caddy.AwaitWaiting(t, "held/poll", 1)
-		first := s.completeRequests(t, backend, "held")
-		backend.Say(rawNews)
-		caddy.Publish(t, "held/poll", "", "")
-		answered = client.Rest(t)
-		if got := s.completeRequests(t, backend, "held"); !slices.Equal(first, want[:1]) || !slices.Equal(got, want) {
-			t.Errorf("%s: the backend was asked %q and then %q, without parker %q", s.name, first, got, want)
-		}
-		if got, want := statuses(answered), statuses(bare); !slices.Equal(got, want) || !strings.Contains(answered, "release=replay") {
-			t.Errorf("%s: the client was answered %s, without parker %s", s.name, answered, want)
+		if held < 10 {
+			t.Errorf("%s: %d polls were held", folder, held)
 		}
 	}
-	if held < 10 {
-		t.Errorf("%d polls were held", held)
+}
+
+// sameWithParker checks that a request of the shape to the folder reaches the backend as
+// without parker, when it is passed on and when it is held. It reports whether it was held.
+func (s shape) sameWithParker(t *testing.T, caddy *caddytest.Caddy, backend *caddytest.RawBackend, folder string) (held bool) {
+	t.Helper()
+	backend.Say(rawNews)
+	bare := s.send(t, caddy, "bare").Rest(t)
+	want := s.completeRequests(t, backend, "bare")
+	answered := s.send(t, caddy, folder).Rest(t)
+	if got := s.completeRequests(t, backend, folder); !slices.Equal(got, want) {
+		t.Errorf("%s, %s: the backend was asked %q, without parker %q", folder, s.name, got, want)
 	}
+	if got, want := statuses(answered), statuses(bare); !s.unfinished && !slices.Equal(got, want) {
+		t.Errorf("%s, %s: the client was answered %s, without parker %s", folder, s.name, got, want)
+	}
+	if len(want) == 0 || s.long {
+		return false
+	}
+	backend.Say(rawNothingNew)
+	client := s.send(t, caddy, folder)
+	caddy.AwaitWaiting(t, folder+"/poll", 1)
+	first := s.completeRequests(t, backend, folder)
+	backend.Say(rawNews)
+	caddy.Publish(t, folder+"/poll", "", "")
+	answered = client.Rest(t)
+	if got := s.completeRequests(t, backend, folder); !slices.Equal(first, want[:1]) || !slices.Equal(got, want) {
+		t.Errorf("%s, %s: the backend was asked %q and then %q, without parker %q", folder, s.name, first, got, want)
+	}
+	if got, want := statuses(answered), statuses(bare); !slices.Equal(got, want) || !strings.Contains(answered, "release=replay") {
+		t.Errorf("%s, %s: the client was answered %s, without parker %s", folder, s.name, answered, want)
+	}
+	return true
 }

@@ -1,17 +1,10 @@
 package nothingnew
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"maps"
-	"math"
 	"net/http"
-	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-parker/parker/internal/option"
@@ -143,53 +136,12 @@ func readHeaderRule(rules *Rules) option.Reader {
 
 func readJSONRule(rules *Rules) option.Reader {
 	return func(d *caddyfile.Dispenser) error {
-		if !d.NextArg() {
-			return d.ArgErr()
-		}
-		rule := JSONRule{Pointer: d.Val()}
-		values := d.RemainingArgs()
-		if rule.Absent = slices.Contains(values, "absent"); rule.Absent {
-			if len(values) > 1 {
-				return d.Err("absent cannot be combined with values")
-			}
-			values = nil
-		}
-		for _, text := range values {
-			value := jsonOf(text)
-			if err := checkNumbers(value); err != nil {
-				return d.Errf("%s: %w", text, err)
-			}
-			rule.Values = append(rule.Values, value)
+		var rule JSONRule
+		if err := option.JSONMember(&rule.Pointer, &rule.Values, &rule.Absent)(d); err != nil {
+			return err
 		}
 		rules.JSON = append(rules.JSON, rule)
 		return nil
-	}
-}
-
-// jsonOf returns the text if it is valid JSON, otherwise the text as a JSON string.
-func jsonOf(text string) json.RawMessage {
-	var compact bytes.Buffer
-	if json.Compact(&compact, []byte(text)) == nil {
-		return compact.Bytes()
-	}
-	return caddyconfig.JSON(text, nil)
-}
-
-// checkNumbers returns an error for numbers that would lose precision: Caddy decodes
-// numbers as float64 when it adapts a Caddyfile.
-func checkNumbers(value json.RawMessage) error {
-	decoder := json.NewDecoder(bytes.NewReader(value))
-	for {
-		token, err := decoder.Token()
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		}
-		if number, ok := token.(float64); ok && math.Abs(number) >= 1<<53 {
-			return errors.New("numbers of 2^53 and above are not exact in a Caddyfile")
-		}
 	}
 }
 
