@@ -204,3 +204,59 @@ func TestUnchangedAnswersPostInFull(t *testing.T) {
 		})
 	}
 }
+
+// davSite holds the polls of calendars and address books.
+var davSite = withHook(`
+	parker {
+		methods PROPFIND REPORT
+		nothing_new {
+			unchanged
+		}
+	}
+	reverse_proxy {$BACKEND}
+`)
+
+// multistatus returns the answer 207 of a DAV server with a revision of a calendar.
+func multistatus(revision int) caddytest.Page {
+	return page(http.StatusMultiStatus, fmt.Sprintf(`<?xml version="1.0"?><d:multistatus xmlns:d="DAV:"><d:sync-token>%d</d:sync-token></d:multistatus>`, revision),
+		"Content-Type: application/xml; charset=utf-8")
+}
+
+// The answer to a PROPFIND cannot be 304: a poll that is held gets the 207 itself.
+func TestUnchangedHoldsMultistatus(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	caddy := caddytest.Start(t, davSite, pages.Address)
+	const question = `<?xml version="1.0"?><d:propfind xmlns:d="DAV:"><d:prop><d:sync-token/></d:prop></d:propfind>`
+	for _, method := range []string{"PROPFIND", "REPORT"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			channel := "calendars/" + method
+			ask := func(header ...string) caddytest.Answer {
+				return caddytest.Do(t.Context(), method, "http://"+caddy.Site+"/"+channel, question, append(header, "Depth: 1", "Content-Type: application/xml")...)
+			}
+			pages.Put("/"+channel, multistatus(1))
+			first := ask()
+			tag := first.Header.Get("ETag")
+			if !matchesPage(first, multistatus(1)) || first.Release() != "none" || tag == "" {
+				t.Fatalf("the first poll was answered %+v", first)
+			}
+			if g := ask("If-None-Match: "+tag, "Prefer: wait=1"); !matchesPage(g, multistatus(1)) || g.Release() != "timeout" || g.Header.Get("ETag") != tag {
+				t.Errorf("at the timeout the poll was answered %+v", g)
+			}
+			parked := later(func() caddytest.Answer { return ask("If-None-Match: " + tag) })
+			caddy.AwaitWaiting(t, channel, 1)
+			pages.Put("/"+channel, multistatus(2))
+			caddy.Publish(t, channel, "", "")
+			if g := answerIn(t, parked); !matchesPage(g, multistatus(2)) || g.Release() != "replay" || g.Header.Get("ETag") == tag {
+				t.Errorf("after the change the poll was answered %+v", g)
+			}
+
+			// A server that refuses the condition itself is heard at once.
+			pages.Put("/"+channel, page(http.StatusPreconditionFailed, "<d:error/>"))
+			if g := ask("If-None-Match: " + tag); g.Status != http.StatusPreconditionFailed || g.Release() != "none" {
+				t.Errorf("the refusal became %+v", g)
+			}
+		})
+	}
+}
