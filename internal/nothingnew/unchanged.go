@@ -172,7 +172,3 @@ func cutTag(list string) (tag, rest string) {
 	tag, rest, _ = strings.Cut(list, ",")
 	return strings.TrimRight(tag, " \t"), rest
 }
-
-// RequestBody returns what counts of a request's body where clients are told apart by what
-// they ask for.
-func (r *Rules) RequestBody(header http.Header, body []byte) []byte { return body }
