@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/mistakes"
 	"github.com/caddy-parker/parker/internal/nothingnew"
@@ -28,7 +29,7 @@ func init() {
 	httpcaddyfile.RegisterDirective("parker", parseParker)
 	httpcaddyfile.RegisterDirective("parker_notify", parseDirective[Notify])
 	httpcaddyfile.RegisterDirective("parker_page_loads", parseDirective[pageload.Handler])
-	httpcaddyfile.RegisterDirective("parker_publish", parseDirective[Publish])
+	httpcaddyfile.RegisterDirective("parker_publish", parseDirective[hook.Handler])
 	httpcaddyfile.RegisterDirective("parker_status", parseDirective[status.Handler])
 
 	// Each is placed directly after request_header, so the last of them comes first:
@@ -236,23 +237,6 @@ func (n *Notify) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return err
 }
 
-// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
-//
-//	parker_publish [<matcher>] {
-//	    token <secret...>
-//	    allow <range...>|private_ranges
-//	}
-//
-// Both options may repeat.
-func (p *Publish) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive's name
-	_, err := option.Read(d, option.Options{
-		"token": option.Secrets(&p.Tokens),
-		"allow": option.Addresses(&p.Allow),
-	}, "token", "allow")
-	return err
-}
-
 // Templates returns the values in which placeholders are replaced.
 func (h *Handler) Templates() []string {
 	return slices.Concat(h.Channels, h.Share, h.Supersede, h.rememberBy())
@@ -371,5 +355,4 @@ var (
 	_ mistakes.Templated    = (*Notify)(nil)
 	_ caddyfile.Unmarshaler = (*Handler)(nil)
 	_ caddyfile.Unmarshaler = (*Notify)(nil)
-	_ caddyfile.Unmarshaler = (*Publish)(nil)
 )

@@ -28,7 +28,6 @@ import (
 	"github.com/caddy-parker/parker/internal/coalesce"
 	_ "github.com/caddy-parker/parker/internal/command"
 	"github.com/caddy-parker/parker/internal/delay"
-	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/identity"
 	"github.com/caddy-parker/parker/internal/logging"
@@ -44,7 +43,6 @@ func init() {
 	caddy.RegisterModule(new(hub.App))
 	caddy.RegisterModule(new(Handler))
 	caddy.RegisterModule(new(Notify))
-	caddy.RegisterModule(new(Publish))
 }
 
 // Handler parks polls while the backend has nothing new, and releases them when
@@ -243,26 +241,6 @@ type Notify struct {
 	crossing   logging.Rarely
 }
 
-// Publish is the hook: the endpoint at which applications publish events and look up
-// waiting requests.
-//
-// `POST /<channel>` publishes the request's body as a message. Without a body it
-// only wakes the waiting requests. `GET /<channel>` returns the number of waiting
-// requests, and `GET /` lists the channels. Serve it on an internal address.
-type Publish struct {
-	// The tokens that are accepted, each in an Authorization field with the scheme
-	// Bearer. Global placeholders such as {env.TOKEN} are replaced. Default: no token
-	// is required.
-	Tokens []string `json:"tokens,omitempty"`
-
-	// The addresses that may use the hook, as CIDR ranges or single addresses. They
-	// are compared with the address of the direct peer. Unix sockets are always
-	// allowed. Default: loopback addresses.
-	Allow []string `json:"allow,omitempty"`
-
-	hook *hook.Hook
-}
-
 // upperOr returns the methods in upper case, as Caddy's method matcher does, or the
 // defaults if there are none.
 func upperOr(methods []string, defaults ...string) []string {
@@ -443,27 +421,10 @@ func (n *Notify) Provision(ctx caddy.Context) (err error) {
 	return nil
 }
 
-// CaddyModule returns the Caddy module information.
-func (*Publish) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.parker_publish", New: func() caddy.Module { return new(Publish) }}
-}
-
-// Provision sets up the hook and joins the app.
-func (p *Publish) Provision(ctx caddy.Context) error {
-	board, err := hub.Of(ctx)
-	if err != nil {
-		return err
-	}
-	p.hook, err = hook.New(board, p.Tokens, p.Allow, board.MaxMessage)
-	return err
-}
-
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 	_ caddy.Provisioner           = (*Notify)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Notify)(nil)
-	_ caddy.Provisioner           = (*Publish)(nil)
-	_ caddyhttp.MiddlewareHandler = (*Publish)(nil)
 )

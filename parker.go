@@ -396,10 +396,3 @@ func (n *Notify) wrote(status int) bool {
 		return caddyhttp.StatusCodeMatches(status, configured)
 	})
 }
-
-// ServeHTTP answers the request as the hook does. It never calls the next handler.
-func (p *Publish) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	field.RestoreOwn(r) // another handler of parker may have run before
-	p.hook.ServeHTTP(w, r)
-	return nil
-}

@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-parker/parker"
 	_ "github.com/caddy-parker/parker/brokers/nats"
 	_ "github.com/caddy-parker/parker/brokers/redis"
+	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/status"
 )
@@ -149,7 +150,7 @@ func checkReadBack(t *testing.T, config []byte) {
 		case "parker_notify":
 			into = new(parker.Notify)
 		case "parker_publish":
-			into = new(parker.Publish)
+			into = new(hook.Handler)
 		case "parker_status":
 			into = new(status.Handler)
 		default:

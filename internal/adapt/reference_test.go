@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-parker/parker/brokers/nats"
 	"github.com/caddy-parker/parker/brokers/redis"
 	"github.com/caddy-parker/parker/internal/bodymatch"
+	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/metrics"
 	"github.com/caddy-parker/parker/internal/status"
@@ -34,7 +35,7 @@ func TestReferenceHasEveryJSONField(t *testing.T) {
 	for heading, module := range map[string]any{
 		"parker":         parker.Handler{},
 		"parker_notify":  parker.Notify{},
-		"parker_publish": parker.Publish{},
+		"parker_publish": hook.Handler{},
 		"parker_status":  status.Handler{},
 		"parker_body":    bodymatch.Matcher{},
 		"Global options": hub.App{},
@@ -92,7 +93,7 @@ func TestReferenceHasEveryCaddyfileOption(t *testing.T) {
 	for _, c := range []struct{ file, receiver, heading string }{
 		{"caddyfile.go", "Handler", "parker"},
 		{"caddyfile.go", "Notify", "parker_notify"},
-		{"caddyfile.go", "Publish", "parker_publish"},
+		{"internal/hook/handler.go", "Handler", "parker_publish"},
 		{"internal/status/handler.go", "Handler", "parker_status"},
 		{"internal/bodymatch/caddyfile.go", "Matcher", "parker_body"},
 		{"internal/nothingnew/caddyfile.go", "Rules", "nothing_new"},
