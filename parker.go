@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
+	"github.com/caddy-parker/parker/internal/memory"
 	"github.com/caddy-parker/parker/internal/notify"
 	"github.com/caddy-parker/parker/internal/pageload"
 	"github.com/caddy-parker/parker/internal/poll"
@@ -33,12 +34,12 @@ import (
 // is asked again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	field.HideOwn(r)
-	if h.compares() {
-		pageload.Watch(h.hub, r)
-	}
 	p := h.admit(w, r, next)
 	if p == nil {
 		return h.pass(w, r, next)
+	}
+	if h.compares() && memory.IsPageLoad(r) {
+		pageload.Note(h.hub, r)
 	}
 	defer h.leave(p, r)
 	if p.Streaming() != nil {

@@ -140,8 +140,10 @@ func IsVisit(r *http.Request) bool {
 }
 
 func prefersHTML(header http.Header) bool {
-	if _, script := header["X-Requested-With"]; script {
-		return false
+	for _, script := range []string{"X-Requested-With", "Hx-Request"} {
+		if _, ok := header[script]; ok {
+			return false
+		}
 	}
 	accept := strings.TrimSpace(header.Get("Accept"))
 	return strings.HasPrefix(accept, "text/html") || strings.HasPrefix(accept, "application/xhtml+xml")

@@ -56,10 +56,10 @@ func (*Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // ServeHTTP notes page loads, and passes all requests on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	load := Watch(h.hub, r)
-	if load == nil {
+	if !memory.IsPageLoad(r) && !memory.IsVisit(r) || asker.IsAsk(r) { // a handler further out has seen an ask
 		return next.ServeHTTP(w, r)
 	}
+	load := Note(h.hub, r)
 	document := response.Pass(w, r, response.Options{Attend: func(w http.ResponseWriter, _ *http.Request, status int) *response.Live {
 		load.Answered(w.Header())
 		if isDocument(status, w.Header()) {
@@ -71,12 +71,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return next.ServeHTTP(document, r)
 }
 
-// Watch notes a request if it is a page load. Otherwise it returns nil, and for an ask of a
-// handler further out, which has seen the request.
-func Watch(h hub.Hub, r *http.Request) *memory.Load {
-	if !memory.IsPageLoad(r) && !memory.IsVisit(r) || asker.IsAsk(r) {
-		return nil
-	}
+// Note notes a page load.
+func Note(h hub.Hub, r *http.Request) *memory.Load {
 	return h.Memories.Loaded(memory.BrowserOf(r, identity.AddressOf(r)))
 }
 
