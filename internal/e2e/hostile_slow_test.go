@@ -9,7 +9,7 @@ import (
 )
 
 // slowSite has time limits that are short enough for a test. It holds polls by POST, so
-// that their bodies are read too.
+// that their bodies are read too, and matches by the body at /matched.
 const slowSite = `
 {
 	{$GLOBAL}
@@ -21,7 +21,11 @@ const slowSite = `
 	}
 }
 http://{$SITE} {
-	parker {
+	handle /matched {
+		@call parker_body json /method
+		respond @call 204
+	}
+	parker /news {
 		methods GET POST
 	}
 	reverse_proxy {$BACKEND}
@@ -52,6 +56,7 @@ func TestSlowRequestsAreCutOffAndDelayNobody(t *testing.T) {
 			"POST /news HTTP/1.1\r\nHost: " + address + "\r\nContent-Length: 60000\r\n\r\n",
 			"POST /news HTTP/1.1\r\nHost: " + address + "\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n",
 			"POST /news HTTP/1.1\r\nHost: " + address + "\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+			"POST /matched HTTP/1.1\r\nHost: " + address + "\r\nContent-Length: 60000\r\n\r\n",
 		} {
 			for range 5 {
 				client := caddytest.DialRaw(t, address)
