@@ -110,7 +110,8 @@ func (rule *Rule) append(b []byte, q Request) []byte {
 			b = value.append(b, q)
 		}
 	}
-	if b = strconv.AppendBool(b, q.Whole); q.Whole {
+	b = strconv.AppendBool(b, q.Whole)
+	if q.Whole {
 		b = appendField(b, []string{whole.Original, whole.RequestURI, whole.RawQuery})
 	}
 	for _, name := range q.Varies {

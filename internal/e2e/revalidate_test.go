@@ -28,7 +28,7 @@ func kept(t *testing.T, g caddytest.Answer, status int, body string) {
 
 func TestRevalidateHoldsPollsOfBrowsersThatKeepAnswers(t *testing.T) {
 	t.Parallel()
-	for _, options := range []string{"", "share public", "share public\nreuse 1m", "watch 100ms"} {
+	for _, options := range []string{"", "share public", "share public\nreuse 1m", "watch 1s"} {
 		t.Run(options, func(t *testing.T) {
 			t.Parallel()
 			pages := caddytest.NewPages(t)
