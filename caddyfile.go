@@ -63,7 +63,7 @@ func parseParker(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	mistakes.Warn(h, matcher, handler)
 	routes := h.NewRoute(matcher, handler)
 	if handler.compares() {
-		watch, err := mistakes.WatchPageLoads(h, handler.NothingNew.Remember != nil)
+		watch, err := mistakes.WatchPageLoads(h, handler.needsPageLoads())
 		if err != nil {
 			return nil, err
 		}

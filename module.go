@@ -355,6 +355,17 @@ func (h *Handler) hintAtShare() {
 // compares reports whether answers are compared with what clients have.
 func (h *Handler) compares() bool { return h.NothingNew != nil && h.NothingNew.Unchanged != nil }
 
+// needsPageLoads returns an option that works only if all page loads are seen, or "".
+func (h *Handler) needsPageLoads() (option string) {
+	switch {
+	case h.NothingNew.Remember != nil:
+		return "remember"
+	case h.Revalidate:
+		return "revalidate"
+	}
+	return ""
+}
+
 // rememberBy returns the values that tell clients apart for what they are remembered to
 // have.
 func (h *Handler) rememberBy() []string {

@@ -200,6 +200,8 @@ func (h *Handler) unfit(r *http.Request) (why answer.Detail) {
 		return answer.Upgrade
 	case !slices.Contains(h.Methods, r.Method):
 		return answer.Method
+	case notify.IsWrite(r): // each replay would be one more
+		return answer.Write
 	case caddyhttp.IsIncremental(r.Header):
 		return answer.Incremental
 	}

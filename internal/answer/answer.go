@@ -40,6 +40,7 @@ type Detail string
 // The values of [Detail].
 const (
 	Method      Detail = "method"      // it has none of the methods
+	Write       Detail = "write"       // parker_notify publishes if it succeeds
 	Upgrade     Detail = "upgrade"     // it asks for another protocol
 	Incremental Detail = "incremental" // its body must be forwarded as it comes
 	Channel     Detail = "channel"     // it has no channel to wait on

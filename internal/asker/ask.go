@@ -39,7 +39,7 @@ func (a *Asker) ask(again bool) Reply {
 func (a *Asker) join(t *attempt) (reply Reply, ok bool) {
 	for {
 		a.space.Waiter.Note()
-		join, ready, lead := a.group.JoinOrLead(t.again, t.cancel)
+		join, ready, lead := a.group.JoinOrLead(t.again, a.Memory.Loaded(), t.cancel)
 		if lead != nil {
 			t.ask = lead
 			return Reply{}, false

@@ -18,7 +18,7 @@ type led struct {
 func meet(t *testing.T, g *Group) (f *Call, a led) {
 	t.Helper()
 	cancelled := 0
-	join, ready, ask := g.JoinOrLead(false, func() { cancelled++ })
+	join, ready, ask := g.JoinOrLead(false, time.Time{}, func() { cancelled++ })
 	if ready != nil {
 		t.Fatal("a result was ready")
 	}
@@ -29,7 +29,7 @@ func TestCallLeadMakesJoinerLeadOverdueCall(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	_, first := meet(t, g)
 	join, _ := meet(t, g)
-	g.JoinOrLead(false, func() {})
+	g.JoinOrLead(false, time.Time{}, func() {})
 	if join.Lead(func() {}) != nil {
 		t.Error("it leads, though the backend may still answer")
 	}
@@ -51,7 +51,7 @@ func TestCallLeadMakesJoinerLeadOverdueCall(t *testing.T) {
 		t.Errorf("the result is %+v, the first was cancelled %d times, the second %d", r, *first.cancelled, cancelled)
 	}
 	first.GiveUp(time.Now())
-	if _, ready, _ := g.JoinOrLead(true, func() {}); ready != join.Result() {
+	if _, ready, _ := g.JoinOrLead(true, time.Time{}, func() {}); ready != join.Result() {
 		t.Error("the result does not serve all that come later")
 	}
 }

@@ -25,7 +25,7 @@ func news() *Result { return &Result{Answer: &ask.Answer{Status: 200}} }
 // lead is a meeting that must end with leading.
 func lead(t *testing.T, g *Group, again bool) *Leader {
 	t.Helper()
-	join, ready, f := g.JoinOrLead(again, func() {})
+	join, ready, f := g.JoinOrLead(again, time.Time{}, func() {})
 	if join != nil || ready != nil || f == nil {
 		t.Fatalf("Meet = %v, %v, %v; want to lead", join, ready, f)
 	}
@@ -37,7 +37,7 @@ func TestJoinOrLeadJoinsCallUnlessEventCame(t *testing.T) {
 	s := New(l, Options{Count: new(gauge)})
 	g, other := s.Enter(Key{1}, channels), s.Enter(Key{2}, channels)
 	f := lead(t, g, false)
-	if join, _, _ := g.JoinOrLead(false, func() {}); join != f.call {
+	if join, _, _ := g.JoinOrLead(false, time.Time{}, func() {}); join != f.call {
 		t.Error("the call was not joined")
 	}
 	lead(t, other, false) // another key has nothing to do with it
@@ -45,11 +45,11 @@ func TestJoinOrLeadJoinsCallUnlessEventCame(t *testing.T) {
 	l.Release(brokers.Event{Channel: "a"})
 	younger := lead(t, g, true)
 	f.Finish(news())
-	if join, _, _ := g.JoinOrLead(true, func() {}); join != younger.call {
+	if join, _, _ := g.JoinOrLead(true, time.Time{}, func() {}); join != younger.call {
 		t.Error("the younger call was not joined")
 	}
 	younger.Finish(news())
-	if _, ready, _ := g.JoinOrLead(true, func() {}); ready != younger.call.Result() {
+	if _, ready, _ := g.JoinOrLead(true, time.Time{}, func() {}); ready != younger.call.Result() {
 		t.Error("the younger call's result does not serve")
 	}
 }
@@ -59,7 +59,7 @@ func TestJoinOrLeadServesReplaysUntilNextEvent(t *testing.T) {
 	g := New(l, Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, true)
 	f.Finish(news())
-	if _, ready, _ := g.JoinOrLead(true, func() {}); ready != f.call.Result() {
+	if _, ready, _ := g.JoinOrLead(true, time.Time{}, func() {}); ready != f.call.Result() {
 		t.Error("a replay is not served by the one before")
 	}
 	lead(t, g, false).Finish(nothingNew()) // a first ask is not
@@ -90,7 +90,7 @@ func TestGroupReuseServesFirstAsksForItsTime(t *testing.T) {
 		visit := func() (*Result, *Leader) {
 			g := s.Enter(Key{}, channels)
 			defer g.Exit()
-			_, ready, f := g.JoinOrLead(false, func() {})
+			_, ready, f := g.JoinOrLead(false, time.Time{}, func() {})
 			if f != nil {
 				f.Finish(nothingNew())
 			}
@@ -153,8 +153,8 @@ func TestGroupReuseIgnoresNews(t *testing.T) {
 func TestLeaderLeftKeepsAskWithJoiners(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	cancelled := 0
-	_, _, f := g.JoinOrLead(false, func() { cancelled++ })
-	join, _, _ := g.JoinOrLead(false, func() {})
+	_, _, f := g.JoinOrLead(false, time.Time{}, func() { cancelled++ })
+	join, _, _ := g.JoinOrLead(false, time.Time{}, func() {})
 	f.LeaderLeft()
 	if cancelled != 0 {
 		t.Error("cancelled though another waits")
@@ -169,7 +169,7 @@ func TestLeaderLeftKeepsAskWithJoiners(t *testing.T) {
 func TestLeaderAloneClosesCall(t *testing.T) {
 	g := New(lot.New(), Options{Count: new(gauge)}).Enter(Key{}, channels)
 	f := lead(t, g, false)
-	g.JoinOrLead(false, func() {})
+	g.JoinOrLead(false, time.Time{}, func() {})
 	if f.Alone() {
 		t.Error("alone in spite of a joiner")
 	}
@@ -244,7 +244,7 @@ func TestGroupTickWakesOneMember(t *testing.T) {
 		g.WakeAll()
 		for range 2 {
 			g.Unparked(<-woken)
-			if _, ready, _ := g.JoinOrLead(true, func() {}); ready != f.call.Result() {
+			if _, ready, _ := g.JoinOrLead(true, time.Time{}, func() {}); ready != f.call.Result() {
 				t.Error("the others are not served by what the first brought")
 			}
 		}

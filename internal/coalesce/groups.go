@@ -38,8 +38,9 @@ type Group struct {
 	begun    lot.Mark // when the last call began
 
 	members int
-	call    *Call   // the newest, if it has not ended
-	last    *Result // of the newest call, if it can be shared
+	call    *Call     // the newest, if it has not ended
+	last    *Result   // of the newest call, if it can be shared
+	since   time.Time // when that began
 
 	reuseUntil time.Time   // until then last serves first asks as well
 	reuse      *lot.Waiter // a timer for that, on no channel
@@ -128,9 +129,12 @@ func (g *Group) moved() bool { return g.groups.lot.Mark(g.channels) != g.begun }
 // replays, and first asks as long as it may be reused. A call that began before the last
 // event serves nobody. If a call is overdue, the caller leads it as well.
 //
+// If a first ask must not be older than a time, no older result is reused for it. That is
+// the zero time if it does not matter.
+//
 // If the caller leads, cancel is called when another's answer has come first, or when its
 // client has left and no other request waits for the call.
-func (g *Group) JoinOrLead(again bool, cancel func()) (join *Call, ready *Result, lead *Leader) {
+func (g *Group) JoinOrLead(again bool, notBefore time.Time, cancel func()) (join *Call, ready *Result, lead *Leader) {
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +144,7 @@ func (g *Group) JoinOrLead(again bool, cancel func()) (join *Call, ready *Result
 		return nil, nil, g.call.lead(cancel)
 	case g.call != nil:
 		return g.join(), nil, nil
-	case again || g.last.reusable() && time.Now().Before(g.reuseUntil):
+	case again || g.last.reusable() && time.Now().Before(g.reuseUntil) && !g.since.Before(notBefore):
 		return nil, g.last, nil
 	}
 	return nil, nil, g.begin(again, cancel)
@@ -150,7 +154,8 @@ func (g *Group) JoinOrLead(again bool, cancel func()) (join *Call, ready *Result
 func (g *Group) begin(again bool, cancel func()) *Leader {
 	g.begun = g.groups.lot.Mark(g.channels)
 	g.last = nil
-	g.call = &Call{group: g, again: again, begun: time.Now()}
+	g.since = time.Now()
+	g.call = &Call{group: g, again: again, begun: g.since}
 	g.call.leaders = g.call.one[:0]
 	return g.call.lead(cancel)
 }

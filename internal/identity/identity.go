@@ -4,6 +4,7 @@ package identity
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -81,31 +82,46 @@ func (o *Options) timerKey(r *http.Request, kept *ask.Request, address string) p
 	return parking.KeyOf(values...)
 }
 
-// Memory returns what is needed to remember what the client of a poll has, or nil if it
-// cannot be told from others. A document is what a page load asks for, so that its page has
-// nothing.
+// Memory returns what is needed to remember what the client of a poll has, and to notice
+// that it loads a page. It is nil if answers are not compared. A document is what a page
+// load asks for, so that its page has nothing.
 func (o *Options) Memory(r *http.Request, streams bool) *memory.Request {
 	if o.Rules.Unchanged == nil || streams || memory.IsPageLoad(r) {
 		return nil
 	}
 	browser := memory.BrowserOf(r, AddressOf(r))
-	remember := o.Rules.Remember
-	named := remember != nil && strings.Join(replaced(r, remember.Values), "") != ""
-	if !named && !browser.HasCookie() {
-		return nil
-	}
 	return &memory.Request{
 		Browser:   browser,
-		Remembers: remember != nil && memory.IsOfPage(r, named),
+		Remembers: o.remembers(r, browser),
 		Newest:    o.Timer || len(o.Supersede) > 0,
 	}
 }
 
+// remembers reports whether the client of a poll can be told from others, and loads its
+// pages here.
+func (o *Options) remembers(r *http.Request, browser memory.Browser) bool {
+	remember := o.Rules.Remember
+	switch {
+	case remember == nil:
+		return false
+	case len(remember.Values) > 0:
+		return haveValues(r, remember.Values) && memory.IsOfPage(r, true)
+	}
+	return browser.HasCookie() && memory.IsOfPage(r, false)
+}
+
+// haveValues reports whether all placeholders of values have a value for a request.
+// Otherwise all clients that have none would be one.
+func haveValues(r *http.Request, values []string) bool {
+	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return !slices.ContainsFunc(values, func(value string) bool {
+		_, err := replacer.ReplaceOrErr(value, true, true)
+		return err != nil
+	})
+}
+
 // replaced returns values with the placeholders of a request replaced.
 func replaced(r *http.Request, values []string) []string {
-	if len(values) == 0 {
-		return nil
-	}
 	replacer := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	replaced := make([]string, len(values))
 	for i, value := range values {

@@ -16,6 +16,7 @@ import (
 type Browser struct {
 	look    look
 	cookies []cookie
+	page    uint64 // the path of the page that polls, or is loaded; 0: not known
 }
 
 // look stands for what all browsers of one kind at one address have in common.
@@ -34,8 +35,24 @@ const ownLength = 12
 
 var seed = maphash.MakeSeed()
 
-// BrowserOf returns the browser at an address that has sent a request.
+// BrowserOf returns the browser at an address that has sent a poll.
 func BrowserOf(r *http.Request, address string) Browser {
+	b := browserOf(r, address)
+	if page, err := url.Parse(r.Header.Get("Referer")); err == nil && strings.EqualFold(page.Host, r.Host) {
+		b.page = maphash.String(seed, page.EscapedPath())
+	}
+	return b
+}
+
+// LoaderOf returns the browser at an address that loads a page.
+func LoaderOf(r *http.Request, address string) Browser {
+	b := browserOf(r, address)
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	b.page = maphash.String(seed, path)
+	return b
+}
+
+func browserOf(r *http.Request, address string) Browser {
 	var space [256]byte
 	b := space[:0]
 	for _, part := range append([]string{address, strings.ToLower(r.Host)}, r.Header["User-Agent"]...) {
@@ -43,6 +60,11 @@ func BrowserOf(r *http.Request, address string) Browser {
 	}
 	sum := sha256.Sum256(b)
 	return Browser{look: look(sum[:]), cookies: cookiesOf(r.Header["Cookie"])}
+}
+
+// onSamePage reports whether both may be on one page.
+func (b Browser) onSamePage(other Browser) bool {
+	return b.page == other.page || b.page == 0 || other.page == 0
 }
 
 // HasCookie reports whether the browser has sent a cookie. Without one, browsers that look
@@ -63,50 +85,86 @@ func cookiesOf(lines []string) []cookie {
 			if len(cookies) == maxCookies {
 				return nil
 			}
-			c := cookie{name: maphash.String(seed, name), value: maphash.String(seed, value) &^ 1}
-			if len(value) >= ownLength {
-				c.value |= 1
-			}
+			cookies = append(cookies, cookieOf(name, value))
+		}
+	}
+	slices.SortFunc(cookies, compareCookies)
+	return cookies
+}
+
+func cookieOf(name, value string) cookie {
+	c := cookie{name: maphash.String(seed, name), value: maphash.String(seed, value) &^ 1}
+	if len(value) >= ownLength {
+		c.value |= 1
+	}
+	return c
+}
+
+func compareCookies(a, b cookie) int {
+	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.value, b.value))
+}
+
+// set returns the cookies that a browser has after an answer with this header. What it
+// deletes is empty.
+func set(cookies []cookie, answer http.Header) []cookie {
+	lines := answer["Set-Cookie"]
+	if len(lines) == 0 || len(cookies)+len(lines) > maxCookies {
+		return cookies
+	}
+	cookies = slices.Clone(cookies)
+	for _, line := range lines {
+		pair, _, _ := strings.Cut(line, ";")
+		name, value, _ := strings.Cut(pair, "=")
+		c := cookieOf(strings.TrimSpace(name), strings.TrimSpace(value))
+		cookies = slices.DeleteFunc(cookies, func(old cookie) bool { return old.name == c.name })
+		if strings.TrimSpace(value) != "" {
 			cookies = append(cookies, c)
 		}
 	}
-	slices.SortFunc(cookies, func(a, b cookie) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.value, b.value)) })
+	slices.SortFunc(cookies, compareCookies)
 	return cookies
 }
 
-// without returns the cookies but those that an answer sets, because the browser has
-// another value from then on.
-func without(cookies []cookie, answer http.Header) []cookie {
-	for _, line := range answer["Set-Cookie"] {
-		name, _, _ := strings.Cut(line, "=")
-		set := maphash.String(seed, strings.TrimSpace(name))
-		cookies = slices.DeleteFunc(slices.Clone(cookies), func(c cookie) bool { return c.name == set })
-	}
-	return cookies
-}
+// likeness says whether two requests of browsers that look alike are of one browser.
+type likeness int
 
-// maybeSame reports whether both cookies may be of one browser: no cookie has two values,
-// or one has a value that no other browser has. A page may be loaded without some of the
-// cookies that its polls have, because these are for other paths, or a page of another site
-// has a link to it (SameSite=Strict).
-func maybeSame(a, b []cookie) bool {
-	same := true
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].name < b[0].name:
-			a = a[1:]
-		case a[0].name > b[0].name:
-			b = b[1:]
-		case a[0].value != b[0].value:
-			same = false
-			a, b = a[1:], b[1:]
-		case a[0].value&1 == 1:
-			return true
+const (
+	different likeness = iota
+	possible           // nothing says otherwise
+	same
+)
+
+// compare compares the cookies of two requests. Browsers change some of their cookies
+// themselves, and one user has some in common with others, such as a time zone. So they are
+// the same if more of the long values are equal than differ. A page may be loaded without
+// cookies that its polls have: these are for other paths, or a page of another site has a
+// link to it (SameSite=Strict).
+func compare(a, b []cookie) likeness {
+	equal, own, differ := 0, 0, false
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch x, y := a[i], b[j]; {
+		case x.name < y.name:
+			i++
+			continue
+		case x.name > y.name:
+			j++
+			continue
+		case x.value == y.value:
+			equal++
+			own += int(x.value & 1)
 		default:
-			a, b = a[1:], b[1:]
+			differ = true
+			own -= int(x.value & y.value & 1)
 		}
+		i, j = i+1, j+1
 	}
-	return same
+	switch {
+	case own > 0, equal > 0 && equal == len(a) && equal == len(b):
+		return same
+	case differ:
+		return different
+	}
+	return possible
 }
 
 // IsPageLoad reports whether a browser asks for a document, in a window or in a frame
@@ -126,27 +184,47 @@ func IsPageLoad(r *http.Request) bool {
 }
 
 // IsVisit reports whether a script asks for a document to put it in place of the page's, as
-// Turbo, pjax, htmx and Inertia do when a link is followed.
+// Turbo, Turbolinks, pjax, htmx and Inertia do when a link is followed.
 func IsVisit(r *http.Request) bool {
-	if r.Method != http.MethodGet || r.Header.Get("Sec-Fetch-Dest") != "empty" {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	if r.Method != http.MethodGet || dest != "empty" && dest != "" || IsPrefetch(r) {
 		return false
 	}
-	for _, name := range []string{"X-Pjax", "X-Inertia", "Hx-Boosted"} {
+	if _, part := r.Header["X-Inertia-Partial-Component"]; part {
+		return false
+	}
+	for _, name := range []string{"X-Turbo-Request-Id", "Turbolinks-Referrer", "X-Pjax", "X-Inertia", "Hx-Boosted"} {
 		if _, ok := r.Header[name]; ok {
+			_, frame := r.Header["Turbo-Frame"]
+			return !frame
+		}
+	}
+	return false
+}
+
+// IsPrefetch reports whether a document is asked for in advance, because a link to it may be
+// followed.
+func IsPrefetch(r *http.Request) bool {
+	for _, name := range []string{"Sec-Purpose", "X-Sec-Purpose", "Purpose", "X-Moz"} {
+		if purpose := r.Header.Get(name); strings.HasPrefix(purpose, "prefetch") && !strings.Contains(purpose, "prerender") {
 			return true
 		}
 	}
-	return prefersHTML(r.Header)
+	return false
 }
 
 func prefersHTML(header http.Header) bool {
-	for _, script := range []string{"X-Requested-With", "Hx-Request"} {
-		if _, ok := header[script]; ok {
-			return false
-		}
+	// Apps with a built-in browser send their name in X-Requested-With, also for documents.
+	if by := header.Get("X-Requested-With"); by != "" && !strings.Contains(by, ".") || len(header["Hx-Request"]) > 0 {
+		return false
 	}
 	accept := strings.TrimSpace(header.Get("Accept"))
-	return strings.HasPrefix(accept, "text/html") || strings.HasPrefix(accept, "application/xhtml+xml")
+	for _, kind := range []string{"text/html", "application/xhtml+xml", "application/xml,application/xhtml+xml"} {
+		if strings.HasPrefix(accept, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // IsOfPage reports whether a page of the same origin has sent a request, so that the loads

@@ -13,15 +13,33 @@ type Load struct {
 	store   *Store
 	browser Browser
 	at      time.Time
+
+	crowd bool // too many polls seem to be of its browser
+	spare int  // how many polls may still settle that are only possibly of its browser
 }
 
+const (
+	// mostOfBrowser is how many polls of one browser may be under way. If there are more,
+	// they are of several browsers that have the same cookies.
+	mostOfBrowser = 16
+
+	// mostPossible is how many polls settle after a page load that are only possibly of
+	// its browser, so that a crowd which looks alike is not disturbed by each other's
+	// pages.
+	mostPossible = 8
+)
+
 // Loaded notes that a browser loads a page, which begins with nothing: from now on no
-// memory of the browser holds a poll, and the polls that wait end.
-func (s *Store) Loaded(browser Browser) *Load {
+// memory of the browser holds a poll, and the polls that wait end. If ahead is true, the
+// page may never be shown, and polls do not end.
+func (s *Store) Loaded(browser Browser, ahead bool) *Load {
 	metrics.PageLoads.Inc()
-	load := &Load{store: s, browser: browser, at: time.Now()}
-	for _, end := range s.begin(load) {
-		end()
+	load := &Load{store: s, browser: browser, at: time.Now(), spare: mostPossible}
+	ends := s.begin(load)
+	if !ahead && len(ends) <= mostOfBrowser {
+		for _, end := range ends {
+			end()
+		}
 	}
 	return load
 }
@@ -41,17 +59,18 @@ func (s *Store) begin(load *Load) (ends []func()) {
 	}
 	a.loads = append(a.loads, load)
 	for _, of := range a.series {
-		if !maybeSame(load.browser.cookies, of.cookies) {
+		if compare(load.browser.cookies, of.cookies) != same {
 			continue
 		}
 		for i := range of.memories {
 			of.memories[i].doubt = true
 		}
 		for _, p := range of.polls {
-			p.doubt, p.settles = true, true
+			p.doubt = true
 			ends = append(ends, p.end)
 		}
 	}
+	load.crowd = len(ends) > mostOfBrowser
 	return ends
 }
 
@@ -59,14 +78,23 @@ func (s *Store) begin(load *Load) (ends []func()) {
 func (l *Load) Answered(header http.Header) {
 	l.store.mu.Lock()
 	defer l.store.mu.Unlock()
-	l.browser.cookies = without(l.browser.cookies, header)
+	l.browser.cookies = set(l.browser.cookies, header)
 }
 
-// settles reports whether a browser has loaded a page a short time ago. The caller holds mu.
-func (s *Store) settles(browser Browser, now time.Time) bool {
+// settles returns the time at which a browser has last loaded a page, if that was a short
+// time ago. The caller holds mu.
+func (s *Store) settles(browser Browser, now time.Time) (since time.Time) {
 	s.forgetLoads(now)
-	a := s.alike[browser.look]
-	return slices.ContainsFunc(a.loads, func(l *Load) bool { return maybeSame(l.browser.cookies, browser.cookies) })
+	for _, l := range slices.Backward(s.alike[browser.look].loads) {
+		switch likeness := compare(l.browser.cookies, browser.cookies); {
+		case likeness == same && !l.crowd:
+			return l.at
+		case likeness != different && l.spare > 0 && l.browser.onSamePage(browser):
+			l.spare--
+			return l.at
+		}
+	}
+	return since
 }
 
 // forgetLoads removes the page loads that do not matter any more. The caller holds mu.

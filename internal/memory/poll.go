@@ -11,12 +11,14 @@ import (
 type Poll struct {
 	store  *Store
 	series *series
+	at     int // its index among the polls of the series; -1: it has ended
 	end    func()
 
 	remembers bool
 	known     bool // the client has had an answer before
-	settles   bool // the browser has just loaded a page
-	doubt     bool // it has loaded one since the poll began
+	doubt     bool // the browser has loaded a page since the poll began
+
+	loaded time.Time // when it has last loaded one, if that was a short time ago
 
 	uses   bool   // the poll uses a memory of answer
 	live   bool   // its page probably goes on
@@ -59,7 +61,7 @@ func (s *Store) Begin(q Request) *Poll {
 		return nil
 	}
 	p := &Poll{store: s, series: of, end: q.End, remembers: q.Remembers}
-	p.settles = s.settles(q.Browser, now)
+	p.loaded = s.settles(q.Browser, now)
 	if q.Newest {
 		for _, older := range of.polls {
 			older.lend(now)
@@ -71,6 +73,7 @@ func (s *Store) Begin(q Request) *Poll {
 	case q.Remembers:
 		p.use(now)
 	}
+	p.at = len(of.polls)
 	of.polls = append(of.polls, p)
 	return p
 }
@@ -100,8 +103,14 @@ func (p *Poll) lend(now time.Time) {
 	}
 }
 
-// Settles reports whether the poll may be held for [Settling] only.
-func (p *Poll) Settles() bool { return p != nil && p.settles }
+// Loaded returns when the browser has last loaded a page, if that was a short time ago, and
+// otherwise the zero time. Then the poll may be held for [Settling] only.
+func (p *Poll) Loaded() (at time.Time) {
+	if p == nil {
+		return at
+	}
+	return p.loaded
+}
 
 // Known reports whether anything was known of what the client has when the poll began.
 func (p *Poll) Known() bool { return p != nil && p.known }
@@ -123,7 +132,7 @@ func (p *Poll) SetsCookies(header http.Header) {
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
-	p.store.setCookies(p.series, without(p.series.cookies, header))
+	p.store.setCookies(p.series, set(p.series.cookies, header))
 }
 
 // Gave notes that the client is given an answer.
@@ -188,11 +197,14 @@ func (p *Poll) Close() {
 // close is Close for a caller that holds the store's lock.
 func (p *Poll) close() {
 	s, of := p.store, p.series
-	i := slices.Index(of.polls, p)
-	if i < 0 {
+	if p.at < 0 {
 		return
 	}
-	of.polls = slices.Delete(of.polls, i, i+1)
+	last := len(of.polls) - 1
+	of.polls[p.at] = of.polls[last]
+	of.polls[p.at].at = p.at
+	of.polls[last] = nil
+	of.polls, p.at = of.polls[:last], -1
 	if p.uses {
 		p.uses = false
 		s.add(of, given{p.answer, time.Now(), true})

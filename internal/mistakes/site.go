@@ -13,6 +13,7 @@ import (
 // site is a site block of a Caddyfile.
 type site struct {
 	key        string // identifies the site
+	path       string // of an address of the site, or ""
 	directives []directive
 
 	// reordered is true if the Caddyfile changes the order of directives.
@@ -38,6 +39,9 @@ func siteOf(h httpcaddyfile.Helper) (s site, known bool) {
 	}
 	for _, key := range block.Keys {
 		s.key += place(key) + " " + key.Text + "\n"
+		if address, err := httpcaddyfile.ParseAddress(key.Text); err == nil && address.Path != "" {
+			s.path = address.Path
+		}
 	}
 	for _, segment := range block.Segments {
 		s.directives = append(s.directives, parse(segment))

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,14 +27,31 @@ func (r *Rules) Tag(status int, header http.Header, body []byte) string {
 	return r.tagOf(header, body)
 }
 
-// Digest returns a digest of what is compared of an answer: its type, and its body without
-// the parts in Except. ok is false if answers such as this one are not compared.
+// Digest returns a digest of what is compared of an answer: its status, its type, the fields
+// that make the page do something, and its body without the parts in Except. ok is false if answers such as this one are not compared.
 func (r *Rules) Digest(status int, header http.Header, body []byte) (digest [16]byte, ok bool) {
 	if !r.compares(status) || eventstream.Is(header) || int64(len(body)) > r.maxBody {
 		return digest, false
 	}
-	sum, _ := r.sum(header, body, strconv.Itoa(status)+"\x00"+header.Get("Content-Type"))
+	form := []string{strconv.Itoa(status), header.Get("Content-Type")}
+	for name, lines := range header {
+		if isCommand(name) {
+			form = append(form, name+": "+strings.Join(lines, "\n"))
+		}
+	}
+	slices.Sort(form)
+	sum, _ := r.sum(header, body, strings.Join(form, "\x00"))
 	return [16]byte(sum[:16]), true
+}
+
+// isCommand reports whether a field makes a page do something, beside what it does with the
+// body.
+func isCommand(name string) bool {
+	switch name {
+	case "Location", "Refresh", "Clear-Site-Data", "X-Redirect", "X-Location", "Turbo-Location", "Turbo-Visit-Control", "X-Pjax-Url":
+		return true
+	}
+	return strings.HasPrefix(name, "Hx-") || strings.HasPrefix(name, "X-Up-")
 }
 
 // tagOf returns the tag of an answer, even if it has its own validators.

@@ -48,7 +48,7 @@ func (w Watch) Pass(client http.ResponseWriter, r *http.Request, next caddyhttp.
 // called too, because a needless wake-up does no harm.
 func (w Watch) PassWrite(client http.ResponseWriter, r *http.Request, next caddyhttp.Handler, wrote func(status int) bool, done func()) error {
 	own := r.Context()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(own))
+	ctx, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(own), writeKey{}, true))
 	defer cancel()
 	defer context.AfterFunc(own, func() {
 		left := time.AfterFunc(lingering, cancel)
@@ -75,6 +75,11 @@ func (w Watch) PassWrite(client http.ResponseWriter, r *http.Request, next caddy
 	failed = err != nil
 	return err
 }
+
+type writeKey struct{}
+
+// IsWrite reports whether a handler further out publishes if the request succeeds.
+func IsWrite(r *http.Request) bool { return r.Context().Value(writeKey{}) != nil }
 
 func (w Watch) announce(answer *response.Passing) {
 	if channels := answer.Channels(); len(channels) > 0 {

@@ -73,7 +73,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // Note notes a page load.
 func Note(h hub.Hub, r *http.Request) *memory.Load {
-	return h.Memories.Loaded(memory.BrowserOf(r, identity.AddressOf(r)))
+	return h.Memories.Loaded(memory.LoaderOf(r, identity.AddressOf(r)), memory.IsPrefetch(r))
 }
 
 // isDocument reports whether an answer is an HTML document, or says that the browser's is

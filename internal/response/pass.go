@@ -71,8 +71,20 @@ func (p *Passing) WriteHeader(status int) {
 	if p.status == 0 {
 		p.prepare(status)
 	}
+	if !IsFinal(status) {
+		// It is about the answer, not about what comes before.
+		report := p.Header()[statusField]
+		delete(p.Header(), statusField)
+		defer func() {
+			if report != nil {
+				p.Header()[statusField] = report
+			}
+		}()
+	}
 	p.ResponseWriter.WriteHeader(status)
 }
+
+const statusField = "Parker-Status"
 
 // prepare changes the header that is about to be sent.
 func (p *Passing) prepare(status int) {
