@@ -18,7 +18,6 @@ import (
 	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/lot"
-	"github.com/caddy-parker/parker/internal/memory"
 	"github.com/caddy-parker/parker/internal/notify"
 	"github.com/caddy-parker/parker/internal/pageload"
 	"github.com/caddy-parker/parker/internal/poll"
@@ -34,11 +33,12 @@ import (
 // is asked again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	field.HideOwn(r)
+	loads := h.compares() && pageload.IsNew(r)
 	p := h.admit(w, r, next)
 	if p == nil {
 		return h.pass(w, r, next)
 	}
-	if h.compares() && memory.IsPageLoad(r) {
+	if loads {
 		pageload.Note(h.hub, r)
 	}
 	defer h.leave(p, r)
@@ -315,7 +315,7 @@ func (h *Handler) leave(p *poll.Poll, r *http.Request) {
 	if p.Moved() {
 		logging.SkipAccessLog(r)
 	} else {
-		h.metrics.Answered(p.Report.Release)
+		h.metrics.Answered(&p.Report)
 		if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
 			r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Set(zap.Object("parker", p))
 		}

@@ -99,9 +99,11 @@ type State struct {
 	// Asks counts how often the backend was asked for this request itself.
 	Asks int
 
-	failures int       // failed replays in a row
-	askedAt  time.Time // when the last ask began
-	watch    bool      // the next ask is the one that watch makes for the whole group
+	failures  int       // failed replays in a row
+	askedAt   time.Time // when the last ask began
+	watch     bool      // the next ask is the one that watch makes for the whole group
+	unchanged bool      // the client has Kept already
+	counted   bool      // by CountHold
 }
 
 // Config is what the askers of one handler have in common.

@@ -161,9 +161,7 @@ func (a *Asker) warnOfPersonal() {
 func (a *Asker) took(kept *ask.Answer, nothingNew bool) Reply {
 	a.failures, a.Retry = 0, time.Time{}
 	remembered := !nothingNew && a.has(kept)
-	if nothingNew = nothingNew || remembered; nothingNew {
-		a.countUnchanged(remembered)
-	}
+	nothingNew = nothingNew || remembered
 	if !nothingNew && !a.Streams {
 		return Reply{Kind: News, Answer: kept}
 	}
@@ -171,7 +169,7 @@ func (a *Asker) took(kept *ask.Answer, nothingNew bool) Reply {
 	if !nothingNew {
 		return Reply{Kind: News, Answer: kept}
 	}
-	a.Kept = kept
+	a.Kept, a.unchanged = kept, remembered || a.saysItHas(kept)
 	return Reply{Kind: NothingNew}
 }
 

@@ -1,6 +1,8 @@
 package asker
 
 import (
+	"net/http"
+
 	"github.com/caddy-parker/parker/internal/answer"
 	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/coalesce"
@@ -64,16 +66,24 @@ func (a *Asker) GaveKept() {
 
 // News returns why the request is not held though the backend has answered.
 func (a *Asker) News() answer.Detail {
-	if a.config.Rules.Remember != nil && !a.conditional() && !a.Memory.Known() {
-		a.config.Metrics.Unknown.Inc()
+	if a.config.Rules.Remember != nil && !a.conditional() && !a.Memory.Known() && !memory.IsPageLoad(a.HTTP) {
 		return answer.Unknown
 	}
 	return answer.News
 }
 
-// countUnchanged counts an answer with nothing new that the client has already.
-func (a *Asker) countUnchanged(remembered bool) {
-	if a.config.Rules.Unchanged != nil && (remembered || a.conditional()) {
+// saysItHas reports whether an answer with nothing new is one that the client has already,
+// as its request or the backend says.
+func (a *Asker) saysItHas(kept *ask.Answer) bool {
+	rules := a.config.Rules
+	return rules.Unchanged != nil && (kept.Status == http.StatusNotModified || rules.Unmodified(a.Request.Header(), kept.Header))
+}
+
+// CountHold counts that the request is held because the client has the answer already. A
+// request counts once, however often it is parked.
+func (a *Asker) CountHold() {
+	if a.unchanged && !a.counted {
+		a.counted = true
 		a.config.Metrics.Unchanged.Inc()
 	}
 }

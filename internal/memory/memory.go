@@ -65,7 +65,8 @@ type Store struct {
 	alike    map[look]*alike
 	recent   list.List // of *series; the one that was used last comes first
 	loads    []*Load   // in order
-	memories int
+	memories int       // that no poll uses
+	used     int       // that polls use
 	bytes    int
 }
 
@@ -182,8 +183,11 @@ func (s *Store) add(of *series, m given) {
 	s.bytes += bytesOfMemory
 	s.recent.MoveToFront(of.at)
 	s.forgetOld(m.at)
-	metrics.Memories.Set(float64(s.memories))
+	s.count()
 }
+
+// count sets the metric of memories. The caller holds mu.
+func (s *Store) count() { metrics.Memories.Set(float64(s.memories + s.used)) }
 
 // remove removes a memory. The caller holds mu.
 func (s *Store) remove(of *series, i int) {

@@ -86,19 +86,32 @@ func (p *Poll) use(now time.Time) {
 	s.forget(of, longestPause, now)
 	of.learn(now)
 	s.forget(of, life, now)
+	defer s.count()
 	if p.known = len(of.memories) > 0; !p.known {
 		return
 	}
 	if p.answer, p.live, p.uses = of.agreed(); p.uses {
 		s.remove(of, 0)
+		s.used++
 	}
+}
+
+// disuse ends the use of the poll's memory. It reports whether the poll used one. The caller
+// holds the store's lock.
+func (p *Poll) disuse() bool {
+	if !p.uses {
+		return false
+	}
+	p.uses = false
+	p.store.used--
+	return true
 }
 
 // lend gives the poll's memory back before its client has been answered. The caller holds
 // the store's lock.
 func (p *Poll) lend(now time.Time) {
-	if p.uses {
-		p.uses, p.lent = false, true
+	if p.disuse() {
+		p.lent = true
 		p.store.add(p.series, given{p.answer, now, p.doubt})
 	}
 }
@@ -152,7 +165,7 @@ func (p *Poll) Gave(answer Digest) {
 			s.remove(of, i)
 		}
 	}
-	p.uses = false
+	p.disuse()
 	s.add(of, given{answer, time.Now(), p.doubt})
 }
 
@@ -164,8 +177,7 @@ func (p *Poll) Kept() {
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
-	if p.uses {
-		p.uses = false
+	if p.disuse() {
 		p.store.add(p.series, given{p.answer, time.Now(), p.doubt})
 	}
 }
@@ -205,8 +217,7 @@ func (p *Poll) close() {
 	of.polls[p.at].at = p.at
 	of.polls[last] = nil
 	of.polls, p.at = of.polls[:last], -1
-	if p.uses {
-		p.uses = false
+	if p.disuse() {
 		s.add(of, given{p.answer, time.Now(), true})
 	}
 	s.drop(of)

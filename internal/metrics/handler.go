@@ -37,10 +37,10 @@ type Handler struct {
 	// slowly.
 	SlowReaders prometheus.Counter
 
-	// Unchanged counts how often polls were held because their client had the answer
-	// already, and Unknown the polls that were not held because nothing was known of that.
-	Unchanged, Unknown prometheus.Counter
+	// Unchanged counts the polls that were held because their client had the answer already.
+	Unchanged prometheus.Counter
 
+	unknown prometheus.Counter
 	ends    *prometheus.CounterVec
 	answers map[answer.Release]prometheus.Counter
 }
@@ -75,7 +75,7 @@ func Of(name string) *Handler {
 		FailedReplays: failed.With(label),
 		SlowReaders:   slow.With(label),
 		Unchanged:     unchanged.With(label),
-		Unknown:       unknown.With(label),
+		unknown:       unknown.With(label),
 		ends:          ends.MustCurryWith(label),
 		answers:       released,
 	}
@@ -84,5 +84,10 @@ func Of(name string) *Handler {
 // Ended counts the end of a park by its cause.
 func (h *Handler) Ended(cause string) { h.ends.WithLabelValues(cause).Inc() }
 
-// Answered counts a request that has ended, by its release.
-func (h *Handler) Answered(release answer.Release) { h.answers[release].Inc() }
+// Answered counts a request that has ended, by what is reported of it.
+func (h *Handler) Answered(report *answer.Report) {
+	h.answers[report.Release].Inc()
+	if report.Detail == answer.Unknown {
+		h.unknown.Inc()
+	}
+}

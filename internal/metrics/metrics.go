@@ -37,14 +37,15 @@ var (
 	failed  = counter("replays_failed_total", "Number of replays that the backend did not answer. They are tried again.")
 	slow    = counter("slow_readers_total", "Number of streams that ended because the client read too slowly.")
 
-	unchanged = counter("unchanged_holds_total", "Number of times a poll was held because its client had the answer already.")
-	unknown   = counter("unknown_clients_total", "Number of polls that were not held because nothing was known of what their client has.")
+	unchanged = counter("unchanged_holds_total", "Number of polls that the rule unchanged held, because their client had the answer already.")
+	unknown   = counter("unknown_clients_total", "Number of polls that were not held because nothing was known of their client.")
 
-	// Memories is the number of answers that parker remembers to have given.
+	// Memories is the number of answers that parker remembers to have given, also to clients
+	// whose polls are parked.
 	Memories = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "memories", Help: "Number of answers that parker currently remembers to have given."})
 
-	// PageLoads counts the documents that browsers asked for, at sites whose polls are
-	// compared with what the client has.
+	// PageLoads counts the documents that browsers asked for, at sites whose answers are
+	// compared with what clients have.
 	PageLoads = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "page_loads_total", Help: "Number of page loads seen at sites with the rule unchanged."})
 
 	published = prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -2,6 +2,7 @@
 package pageload
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/identity"
 	"github.com/caddy-parker/parker/internal/memory"
+	"github.com/caddy-parker/parker/internal/poll"
 	"github.com/caddy-parker/parker/internal/response"
 )
 
@@ -56,10 +58,14 @@ func (*Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // ServeHTTP notes page loads, and passes all requests on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !memory.IsPageLoad(r) && !memory.IsVisit(r) || asker.IsAsk(r) { // a handler further out has seen an ask
+	if !memory.IsPageLoad(r) && !memory.IsVisit(r) || isNoted(r) {
 		return next.ServeHTTP(w, r)
 	}
 	load := Note(h.hub, r)
+	// The request is changed in place, because Caddy's placeholders refer to the pointer.
+	own := r.Context()
+	*r = *r.WithContext(context.WithValue(own, notedKey{}, true))
+	defer func() { *r = *r.WithContext(own) }()
 	document := response.Pass(w, r, response.Options{Attend: func(w http.ResponseWriter, _ *http.Request, status int) *response.Live {
 		load.Answered(w.Header())
 		if isDocument(status, w.Header()) {
@@ -70,6 +76,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	defer document.Close()
 	return next.ServeHTTP(document, r)
 }
+
+// notedKey marks a request that a [Handler] has noted.
+type notedKey struct{}
+
+// isNoted reports whether a handler further out or an older configuration has noted a
+// request, if it is a page load.
+func isNoted(r *http.Request) bool {
+	return r.Context().Value(notedKey{}) != nil || asker.IsAsk(r) || poll.HandoverOf(r) != nil
+}
+
+// IsNew reports whether a request is a page load that is not noted yet.
+func IsNew(r *http.Request) bool { return memory.IsPageLoad(r) && !isNoted(r) }
 
 // Note notes a page load.
 func Note(h hub.Hub, r *http.Request) *memory.Load {

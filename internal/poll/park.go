@@ -44,6 +44,7 @@ func (p *Poll) park() (parked bool) {
 	if !p.Asker.Streams {
 		p.config.Asking.Metrics.Parks.Inc()
 		p.config.Asking.Metrics.Parked.Inc()
+		p.Asker.CountHold()
 	}
 	return true
 }
