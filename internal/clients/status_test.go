@@ -175,3 +175,42 @@ func TestStatusPageUpdatesLiveInLightAndDark(t *testing.T) {
 		page.mu.Unlock()
 	}
 }
+
+const comparingSite = `
+http://{$SITE} {
+	parker /jobs {
+		nothing_new {
+			unchanged
+			remember
+		}
+	}
+	reverse_proxy {$BACKEND}
+}
+http://{$HOOK} {
+	parker_status /status {
+		token secret
+	}
+	parker_publish
+}`
+
+func TestStatusPageShowsWhatClientsHaveIfAnswersAreCompared(t *testing.T) {
+	t.Parallel()
+	caddy := caddytest.Start(t, comparingSite, caddytest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"queued":3}`) }))
+	page := openStatus(t, browser(t), "http://"+caddy.Hook+"/status", "light")
+	page.await(t, "live", "Parked requests", "Nobody waits")
+	text, err := chromedp.Run(page.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+	if err != nil || strings.Contains(text, "Page loads") || strings.Contains(text, "unchanged") {
+		t.Errorf("at the start the page says %q, %v", text, err)
+	}
+
+	for i := range 12 {
+		client := []string{fmt.Sprint("Cookie: id=", i), "Sec-Fetch-Site: same-origin"}
+		first := <-caddytest.Get(t.Context(), "http://"+caddy.Site+"/jobs", client...)
+		if i < 8 {
+			caddytest.Get(t.Context(), "http://"+caddy.Site+"/jobs", append(client, "If-None-Match: "+first.Header.Get("ETag"))...)
+		}
+	}
+	<-caddytest.Get(t.Context(), "http://"+caddy.Site+"/", "Accept: text/html", "User-Agent: another")
+	page.await(t, "live", "Parked requests", `\n8\s`, "Polls held as unchanged", "passed, unknown client", "Page loads", "12 answers remembered", "peak [1-9.]+", "Busiest channels", "jobs")
+	page.picture(t, "light")
+}

@@ -26,7 +26,10 @@ func statusCommand() *cobra.Command {
 Shows how many requests are parked and how many streams are open, how many requests
 are released per second, how many asks are sent to the backend and how many are saved by
 sharing, how long clients waited for each ask in the last five minutes, the state of the
-broker, and the channels with the most waiting requests.
+broker, and the channels with the most waiting requests. If the rule unchanged is used,
+it also shows how many polls are held because of it and how many are not held because
+nothing is known of their client, how many answers are remembered, and how many page loads
+were seen.
 
 On a terminal the figures are updated each second until you press Ctrl+C. With --once,
 or if the output is not a terminal, they are printed once.`,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,10 @@ func (f *figures) write(w io.Writer) {
 	fmt.Fprintf(w, "\n\n%10s %10s %10s %12s %10s %10s %15s\n", "PARKED", "STREAMS", "GROUPS", "RELEASED/S", "ASKS/S", "SHARED/S", "WAITED PER ASK")
 	fmt.Fprintf(w, "%10s %10s %10s %12s %10s %10s %15s\n", comma(now.Requests), comma(now.Streams), comma(now.Groups),
 		rate(now.Released), rate(now.Asks), rate(now.Saved), waitedPerAsk(f.past))
+	if slices.ContainsFunc(f.past, status.Sample.Compares) {
+		fmt.Fprintf(w, "\n%12s %18s %11s %13s\n", "UNCHANGED/S", "UNKNOWN CLIENTS/S", "MEMORIES", "PAGE LOADS/S")
+		fmt.Fprintf(w, "%12s %18s %11s %13s\n", rate(now.Unchanged), rate(now.Unknown), comma(now.Memories), rate(now.PageLoads))
+	}
 	reachable := "reachable"
 	if !broker.Reachable {
 		reachable = "NOT REACHABLE"

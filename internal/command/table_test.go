@@ -40,6 +40,22 @@ broker NOT REACHABLE, 2.5 s behind, 1,234 events waiting to be sent, history 34 
 	}
 }
 
+func TestTableShowsWhatClientsHaveIfAnswersAreCompared(t *testing.T) {
+	f := figures{past: []status.Sample{{}, {PageLoads: 1}, {}}}
+	f.newest = status.Now{Sample: status.Sample{Unchanged: 41.5, Unknown: 1.25, Memories: 12_040}}
+	const want = `
+ UNCHANGED/S  UNKNOWN CLIENTS/S    MEMORIES  PAGE LOADS/S
+          42                1.2      12,040             0
+`
+	for _, compared := range []bool{true, false} {
+		var out bytes.Buffer
+		if f.write(&out); strings.Contains(out.String(), want) != compared || strings.Contains(out.String(), "UNCHANGED") != compared {
+			t.Errorf("it is\n%s", &out)
+		}
+		f.past = nil
+	}
+}
+
 func TestWaitedPerAskDividesTheTimeOfClientsByAsks(t *testing.T) {
 	for _, c := range []struct {
 		samples []status.Sample

@@ -41,7 +41,7 @@ func (b tab) parks(path, channel string) (held <-chan caddytest.Answer, passed f
 	}
 }
 
-const figuresSite = "parker_notify\nparker {\nlook_again off\nnothing_new {\nunchanged\nremember\n}\n}\nreverse_proxy {$BACKEND}"
+const figuresSite = "parker_status /status\nparker_notify\nparker {\nlook_again off\nnothing_new {\nunchanged\nremember\n}\n}\nreverse_proxy {$BACKEND}"
 
 func TestFiguresOfKnownClientsCountEachPollOnce(t *testing.T) {
 	t.Parallel()
@@ -90,6 +90,11 @@ func TestFiguresOfKnownClientsCountEachPollOnce(t *testing.T) {
 		t.Errorf("the page was loaded with %+v", a)
 	}
 	known{held: 2, passed: passed + 1, memories: 1, loads: 1}.check(t, caddy, "after a page load")
+
+	stream := caddytest.Listen(t, "http://"+caddy.Site+"/status")
+	if _, sample := now(t, stream); sample.Memories != 1 {
+		t.Errorf("the status page is told %+v", sample)
+	}
 }
 
 func TestPageLoadCountsOnceWhateverSeesIt(t *testing.T) {

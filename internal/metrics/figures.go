@@ -22,6 +22,14 @@ type Figures struct {
 	// Asks counts the asks that were sent to the backend, and Saved those that were
 	// avoided because the answer to another one was shared, since the process started.
 	Asks, Saved float64
+
+	// Unchanged counts the polls that were held because their client had the answer
+	// already, Unknown those that were not held because nothing was known of their client,
+	// and PageLoads the page loads that were seen, since the process started.
+	Unchanged, Unknown, PageLoads float64
+
+	// Memories is the number of answers that parker remembers to have given.
+	Memories int
 }
 
 // Read returns the current figures.
@@ -33,6 +41,11 @@ func Read() Figures {
 		Released: sum(ends, lot.Published.String(), lot.Woken.String()) + sum(sent),
 		Asks:     sum(asks),
 		Saved:    sum(shared),
+
+		Unchanged: sum(unchanged),
+		Unknown:   sum(unknown),
+		PageLoads: sum(PageLoads),
+		Memories:  int(sum(Memories)),
 	}
 }
 

@@ -1,6 +1,10 @@
 package metrics
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/caddy-parker/parker/internal/answer"
+)
 
 func TestFiguresSumAllHandlers(t *testing.T) {
 	before := Read()
@@ -15,6 +19,11 @@ func TestFiguresSumAllHandlers(t *testing.T) {
 		h.First.Shared.Add(5)
 		h.Replay.Sent.Inc()
 		h.Replay.Shared.Add(10)
+		h.Unchanged.Inc()
+		h.Answered(&answer.Report{Release: answer.None, Detail: answer.Unknown})
+		h.Answered(&answer.Report{Release: answer.None, Detail: answer.News})
+		PageLoads.Inc()
+		Memories.Inc()
 	}
 	after := Read()
 	got := Figures{
@@ -23,8 +32,14 @@ func TestFiguresSumAllHandlers(t *testing.T) {
 		Released: after.Released - before.Released,
 		Asks:     after.Asks - before.Asks,
 		Saved:    after.Saved - before.Saved,
+
+		Unchanged: after.Unchanged - before.Unchanged,
+		Unknown:   after.Unknown - before.Unknown,
+		PageLoads: after.PageLoads - before.PageLoads,
+		Memories:  after.Memories - before.Memories,
 	}
-	if want := (Figures{Requests: 9, Streams: 6, Released: 6, Asks: 15, Saved: 45}); got != want {
+	want := Figures{Requests: 9, Streams: 6, Released: 6, Asks: 15, Saved: 45, Unchanged: 3, Unknown: 3, PageLoads: 3, Memories: 3}
+	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -103,6 +103,11 @@ func sampleOf(from, to metrics.Figures, passed time.Duration, now time.Time) Sam
 		Released: rate(from.Released, to.Released),
 		Asks:     rate(from.Asks, to.Asks),
 		Saved:    rate(from.Saved, to.Saved),
+
+		Unchanged: rate(from.Unchanged, to.Unchanged),
+		Unknown:   rate(from.Unknown, to.Unknown),
+		PageLoads: rate(from.PageLoads, to.PageLoads),
+		Memories:  to.Memories,
 	}
 }
 

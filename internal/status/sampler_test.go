@@ -59,9 +59,9 @@ func told(t *testing.T, events []byte) (past []Sample, now *Now) {
 
 func TestSamplerComputesRatesPerSecond(t *testing.T) {
 	from := metrics.Figures{Requests: 100, Released: 10, Asks: 5, Saved: 1}
-	to := metrics.Figures{Requests: 3, Streams: 4, Released: 20, Asks: 6, Saved: 1}
+	to := metrics.Figures{Requests: 3, Streams: 4, Released: 20, Asks: 6, Saved: 1, Unchanged: 3, Unknown: 6, PageLoads: 1.5, Memories: 7}
 	got := sampleOf(from, to, 1500*time.Millisecond, time.UnixMilli(9))
-	if want := (Sample{At: 9, Requests: 3, Streams: 4, Released: 6.67, Asks: .67}); got != want {
+	if want := (Sample{At: 9, Requests: 3, Streams: 4, Released: 6.67, Asks: .67, Unchanged: 2, Unknown: 4, PageLoads: 1, Memories: 7}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -20,7 +20,17 @@ type Sample struct {
 	Released float64 `json:"released"` // requests that an event or a watch released and events sent on streams, per second
 	Asks     float64 `json:"asks"`     // asks sent to the backend, per second
 	Saved    float64 `json:"saved"`    // asks saved by sharing, per second
+
+	// Zero at sites without the rule `unchanged`.
+	Unchanged float64 `json:"unchanged,omitzero"`  // polls held because their client had the answer already, per second
+	Unknown   float64 `json:"unknown,omitzero"`    // polls not held because nothing was known of their client, per second
+	PageLoads float64 `json:"page_loads,omitzero"` // per second
+	Memories  int     `json:"memories,omitzero"`   // answers that parker remembers to have given
 }
+
+// Compares reports whether the sample shows that answers are compared with what clients
+// have.
+func (s Sample) Compares() bool { return s.Unchanged+s.Unknown+s.PageLoads > 0 || s.Memories > 0 }
 
 // Now is the newest sample with a [View] of the same moment.
 type Now struct {
