@@ -91,7 +91,7 @@ func startMariaDB(t *testing.T) []string {
 	home := t.TempDir()
 	options := filepath.Join(home, ".my.cnf")
 	write(t, options, "[client]\nuser=root\nsocket="+socket+"\n")
-	environment := append(os.Environ(), "HOME="+home)
+	environment := append(os.Environ(), "HOME="+home, "MYSQL_UNIX_PORT="+socket)
 	caddytest.Await(t, "MariaDB answers", func() bool {
 		ask := exec.Command("mysql", "-e", "CREATE DATABASE IF NOT EXISTS app")
 		ask.Env = environment
