@@ -213,7 +213,13 @@ func (r recipe) block(language string, n int, replace ...string) string {
 // caddyfile is the recipe's first Caddyfile, at addresses of the test.
 func (r recipe) caddyfile(replace ...string) string {
 	r.t.Helper()
-	return r.block("caddyfile", 0, append(replace, "example.com", "http://{$SITE}", "http://127.0.0.1:9080", "http://{$HOOK}")...)
+	return r.caddyfileAt(0, replace...)
+}
+
+// caddyfileAt is like caddyfile for the nth Caddyfile, from 0.
+func (r recipe) caddyfileAt(n int, replace ...string) string {
+	r.t.Helper()
+	return r.block("caddyfile", n, append(replace, "example.com", "http://{$SITE}", "http://127.0.0.1:9080", "http://{$HOOK}")...)
 }
 
 // runWith runs a program with the environment and the text as its input.
