@@ -77,7 +77,7 @@ func (a *Asker) classify(kept *ask.Answer) (*ask.Answer, bool) {
 	if tag := rules.Tag(kept.Status, kept.Header, kept.Body); tag != "" {
 		kept.Header.Set("ETag", tag)
 		if a.takesNotModified() && rules.Unmodified(request, kept.Header) {
-			return kept.NotModified(), true
+			return a.unmodified(kept), true
 		}
 	}
 	if rules.Met(request, kept.Status, kept.Header, kept.Body) && !a.differs(kept) {

@@ -13,9 +13,9 @@ import (
 // q.Key is set.
 func (a *Asker) Remember(q memory.Request) {
 	request := a.keyRequest()
+	request.Unconditional = true
 	request.Body = a.config.Rules.RequestBody(a.Request.Header(), request.Body)
 	q.Key = memory.Key(a.config.Remember.Key(request))
-	q.Remembers = q.Remembers && !a.conditional()
 	a.Memory = a.config.Hub.Memories.Begin(q)
 }
 
@@ -26,7 +26,19 @@ func (a *Asker) conditional() bool {
 
 // has reports whether the client has an answer already, as far as is remembered.
 func (a *Asker) has(kept *ask.Answer) bool {
-	return a.Memory != nil && a.Memory.Has(a.digestOf(kept))
+	return a.Memory != nil && a.config.Rules.Remember != nil && !a.conditional() && a.Memory.Has(a.digestOf(kept))
+}
+
+// Follows reports whether the last answer with nothing new may be new to the page that
+// polls, though its browser says that it has it.
+func (a *Asker) Follows() bool { return a.conditional() && a.Memory.Follows() }
+
+// unmodified returns the 304 for an answer that the client has. It is remembered as that
+// answer.
+func (a *Asker) unmodified(kept *ask.Answer) *ask.Answer {
+	digest, unmodified := a.digestOf(kept), kept.NotModified()
+	a.digested, a.digest = unmodified, digest
+	return unmodified
 }
 
 // digestOf returns the digest by which an answer is remembered. It is zero if answers such

@@ -94,6 +94,8 @@ func counted(name string, lines []string, q Request) []string {
 	switch {
 	case name == "Last-Event-Id" && q.Position:
 		return nil
+	case q.Unconditional && (name == "If-None-Match" || name == "If-Modified-Since" || name == "Cache-Control" || name == "Pragma"):
+		return nil
 	case name == "Prefer":
 		return field.PreferencesBut(lines, "wait")
 	}

@@ -57,6 +57,9 @@ type Request struct {
 	// nothing to the backend.
 	Position bool
 
+	// Unconditional is true if it does not matter what the client's cache has.
+	Unconditional bool
+
 	// Body is the body that counts. A nil Body means that there is none.
 	Body []byte
 

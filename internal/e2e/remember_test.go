@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/caddy-parker/parker/internal/caddytest"
@@ -40,6 +41,23 @@ func (b tab) polls(path, body, detail string, header ...string) {
 	}
 }
 
+// pollUntilHeld polls until a poll is parked.
+func (b tab) pollUntilHeld(path string, header ...string) (held <-chan caddytest.Answer) {
+	b.t.Helper()
+	held = b.poll(path, header...)
+	caddytest.Await(b.t, "a poll is parked", func() bool {
+		select {
+		case <-held:
+			held = b.poll(path, header...)
+			return false
+		default:
+			report := caddytest.Do(b.t.Context(), http.MethodGet, "http://"+b.caddy.Hook+path, "").Body
+			return strings.Contains(report, `"waiting":1,`)
+		}
+	})
+	return held
+}
+
 // load loads a page.
 func (b tab) load(path string) caddytest.Answer {
 	return <-caddytest.Get(b.t.Context(), "http://"+b.caddy.Site+path, append(b.own, "Sec-Fetch-Dest: document")...)
@@ -68,8 +86,9 @@ func TestRememberHoldsWholeStateUntilItChanges(t *testing.T) {
 	caddy.Publish(t, "state", "", "")
 	expect(t, `{"jobs":2}`, "replay", held)
 
-	held = page.poll("/state")
-	caddy.AwaitWaiting(t, "state", 1)
+	// For a moment, another page of the browser may have waited for that answer.
+	page.polls("/state", `{"jobs":2}`, "news")
+	held = page.pollUntilHeld("/state")
 	// Another page of the browser uses no memory of the first. Nor does another browser.
 	page.polls("/state", `{"jobs":2}`, "unknown client")
 	newTab(t, caddy, "id=2").polls("/state", `{"jobs":2}`, "unknown client")
@@ -130,4 +149,28 @@ func TestTimerKeepsOnePollOfBrowserParked(t *testing.T) {
 	caddytest.Do(context.Background(), http.MethodPost, "http://"+caddy.Site+"/state", "")
 	expect(t, `{"jobs":2}`, "replay", older)
 	newTab(t, caddy, "").polls("/state", `{"jobs":2}`, "unknown client")
+}
+
+// A browser keeps one answer for all its pages, and makes their polls wait for each other
+// (Chromium's cache). So a page may lack the answer that its poll's If-None-Match names.
+func TestUnchangedAnswersPagesThatWaitedInTheirBrowser(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startState(t)
+	page := newTab(t, caddy, "id=1")
+	first := <-page.poll("/state")
+	held := page.poll("/state", "If-None-Match: "+first.Header.Get("ETag"))
+	caddy.AwaitWaiting(t, "state", 1)
+	pages.Put("/state", state(`{"jobs":2}`))
+	caddy.Publish(t, "state", "", "")
+	second := <-held
+	if second.Body != `{"jobs":2}` {
+		t.Fatalf("the poll was answered %+v", second)
+	}
+	condition := "If-None-Match: " + second.Header.Get("ETag")
+	for range 3 {
+		if a := <-page.poll("/state", condition); a.Status != http.StatusNotModified || a.Release() != "none" {
+			t.Errorf("another page's poll was answered %+v", a)
+		}
+	}
+	page.pollUntilHeld("/state", condition)
 }

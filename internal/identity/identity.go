@@ -59,9 +59,13 @@ func (o *Options) Client(r *http.Request, kept *ask.Request, streams bool) parki
 	return client
 }
 
-// Unknown reports whether a poll of a timer must not be held, because its browser cannot be
-// told from others, so that no newer poll would take its place.
-func (o *Options) Unknown(r *http.Request) bool { return o.Timer && len(r.Header["Cookie"]) == 0 }
+// Unknown reports whether a poll must not be held because too little is known of its
+// client. If the browser of a timer cannot be told from others, no newer poll would take the
+// place of this one. And the page that a browser loads has nothing yet, though its browser
+// may have the document in its cache.
+func (o *Options) Unknown(r *http.Request) bool {
+	return o.Timer && len(r.Header["Cookie"]) == 0 || o.Rules.Unchanged != nil && memory.IsPageLoad(r)
+}
 
 // supersedeKey returns the key of the configured values. It is the zero key if all of them
 // are empty, because all clients would have the same key.
@@ -100,11 +104,7 @@ func (o *Options) Memory(r *http.Request, streams bool) *memory.Request {
 // remembers reports whether the client of a poll can be told from others, and loads its
 // pages here.
 func (o *Options) remembers(r *http.Request, browser memory.Browser) bool {
-	remember := o.Rules.Remember
-	switch {
-	case remember == nil:
-		return false
-	case len(remember.Values) > 0:
+	if remember := o.Rules.Remember; remember != nil && len(remember.Values) > 0 {
 		return haveValues(r, remember.Values) && memory.IsOfPage(r, true)
 	}
 	return browser.HasCookie() && memory.IsOfPage(r, false)

@@ -33,6 +33,13 @@ const (
 	leastLife = 2 * time.Second
 	mostLife  = time.Minute
 
+	// A browser makes the polls of its pages for one URL wait for each other, and keeps one
+	// answer for all of them. So for a moment after a new answer, the polls that come may be
+	// those of pages that do not have it, though their browser does: so many, because a page
+	// that does not pause comes back at once.
+	follow     = time.Second
+	maxFollows = 8
+
 	// longestPause is how long memories are kept to find out the usual pause.
 	longestPause = 2 * time.Minute
 
@@ -83,6 +90,9 @@ type series struct {
 	memories []given  // that no poll uses, oldest first
 	polls    []*Poll
 	usual    time.Duration // the pause before a poll; 0: not known
+	last     Digest        // the answer that was given last
+	changed  time.Time     // when that was another than before
+	follows  int           // the polls that came a moment after that
 	at       *list.Element
 }
 

@@ -17,8 +17,9 @@ type Poll struct {
 	remembers bool
 	known     bool // the client has had an answer before
 	doubt     bool // the browser has loaded a page since the poll began
+	follows   bool // another page of the browser may just have got another answer
 
-	loaded time.Time // when it has last loaded one, if that was a short time ago
+	loaded time.Time // when it has last loaded a page, if that was a short time ago
 
 	uses   bool   // the poll uses a memory of answer
 	live   bool   // its page probably goes on
@@ -31,8 +32,7 @@ type Request struct {
 	Browser Browser
 	Key     Key
 
-	// Remembers is false if only page loads matter to the poll, because the client itself
-	// says what it has.
+	// Remembers is false if only page loads matter to the poll.
 	Remembers bool
 
 	// Newest is true if the poll takes the place of the series' older ones.
@@ -86,6 +86,9 @@ func (p *Poll) use(now time.Time) {
 	s.forget(of, longestPause, now)
 	of.learn(now)
 	s.forget(of, life, now)
+	if p.follows = now.Sub(of.changed) <= follow && of.follows < maxFollows; p.follows {
+		of.follows++
+	}
 	defer s.count()
 	if p.known = len(of.memories) > 0; !p.known {
 		return
@@ -135,8 +138,12 @@ func (p *Poll) Has(answer Digest) bool {
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
-	return (p.uses || p.lent) && p.live && answer == p.answer && answer != Digest{}
+	return (p.uses || p.lent) && p.live && !p.follows && answer == p.answer && answer != Digest{}
 }
+
+// Follows reports whether the poll may be one of a page that does not have the answer which
+// its browser has.
+func (p *Poll) Follows() bool { return p != nil && p.follows }
 
 // SetsCookies notes the header of an answer that the client is given.
 func (p *Poll) SetsCookies(header http.Header) {
@@ -159,6 +166,13 @@ func (p *Poll) Gave(answer Digest) {
 	if !p.remembers || p.lent && answer == p.answer {
 		return
 	}
+	now := time.Now()
+	if answer != of.last {
+		if of.last != (Digest{}) {
+			of.changed, of.follows = now, 0
+		}
+		of.last = answer
+	}
 	if !p.uses && !p.lent {
 		// It is not known which page has polled. Perhaps it was one that has this answer.
 		if i := slices.IndexFunc(of.memories, func(m given) bool { return m.answer == answer }); i >= 0 {
@@ -166,7 +180,7 @@ func (p *Poll) Gave(answer Digest) {
 		}
 	}
 	p.disuse()
-	s.add(of, given{answer, time.Now(), p.doubt})
+	s.add(of, given{answer, now, p.doubt})
 }
 
 // Kept notes that the client is given an answer that says that it has all: what it had
@@ -190,7 +204,7 @@ func (p *Poll) takeOver(from *Poll) {
 	}
 	if p.series == from.series && p.remembers {
 		p.known, p.doubt = from.known, from.doubt
-		p.uses, p.live, p.lent, p.answer = from.uses, from.live, from.lent, from.answer
+		p.uses, p.live, p.lent, p.answer, p.follows = from.uses, from.live, from.lent, from.answer, from.follows
 		from.uses = false
 	}
 	from.close()

@@ -131,7 +131,11 @@ func (p *Poll) remember(q *Request, now time.Time) {
 	q.Memory.End = func() { waiter.Supersede(nil) }
 	q.Memory.Moved, q.Memory.From = q.Handover != nil, older
 	p.Asker.Remember(*q.Memory)
-	if settled := now.Add(memory.Settling); !p.Asker.Memory.Loaded().IsZero() && settled.Before(p.Space.Deadline) {
+	settled := now.Add(memory.Settling)
+	if q.Memory.Newest {
+		settled = now // its page does not wait for the answer
+	}
+	if !p.Asker.Memory.Loaded().IsZero() && settled.Before(p.Space.Deadline) {
 		p.Space.Deadline = settled
 	}
 }
