@@ -70,7 +70,7 @@ type Store struct {
 	mu       sync.Mutex // guards all below and all that is in it
 	all      map[id]*series
 	alike    map[look]*alike
-	recent   list.List // of *series; the one that was used last comes first
+	recent   list.List // of *series with memories; the one that was used last comes first
 	loads    []*Load   // in order
 	memories int       // that no poll uses
 	used     int       // that polls use
@@ -93,7 +93,7 @@ type series struct {
 	last     Digest        // the answer that was given last
 	changed  time.Time     // when that was another than before
 	follows  int           // the polls that came a moment after that
-	at       *list.Element
+	at       *list.Element // in the store's recent series; nil without memories
 }
 
 // id identifies a series.
@@ -159,12 +159,13 @@ func (s *Store) find(key Key, browser Browser) *series {
 			return nil
 		}
 		of = &series{id: id}
-		of.at = s.recent.PushFront(of)
 		s.all[id] = of
 		s.bytes += bytesOfSeries
 		a.series = append(a.series, of)
 	}
-	s.recent.MoveToFront(of.at)
+	if of.at != nil {
+		s.recent.MoveToFront(of.at)
+	}
 	s.setCookies(of, browser.cookies)
 	return of
 }
@@ -191,7 +192,11 @@ func (s *Store) add(of *series, m given) {
 	of.memories = append(of.memories, m)
 	s.memories++
 	s.bytes += bytesOfMemory
-	s.recent.MoveToFront(of.at)
+	if of.at == nil {
+		of.at = s.recent.PushFront(of)
+	} else {
+		s.recent.MoveToFront(of.at)
+	}
 	s.forgetOld(m.at)
 	s.count()
 }
@@ -204,6 +209,10 @@ func (s *Store) remove(of *series, i int) {
 	of.memories = append(of.memories[:i], of.memories[i+1:]...)
 	s.memories--
 	s.bytes -= bytesOfMemory
+	if len(of.memories) == 0 {
+		s.recent.Remove(of.at)
+		of.at = nil
+	}
 }
 
 // forget removes the memories that are older than age. The caller holds mu.
@@ -214,39 +223,38 @@ func (s *Store) forget(of *series, age time.Duration, now time.Time) {
 }
 
 // forgetOld removes what has not been used for long, and the oldest of what is over the
-// bounds. The caller holds mu.
+// bounds. Series whose polls are parked have no memories, however many they are, so this is
+// never a walk over them. The caller holds mu.
 func (s *Store) forgetOld(now time.Time) {
 	for range min(2, s.recent.Len()) {
 		oldest := s.recent.Back().Value.(*series)
 		s.forget(oldest, longestPause, now)
-		if !s.drop(oldest) {
+		if len(oldest.memories) > 0 {
 			break
 		}
+		s.drop(oldest)
 	}
-	for tries := s.recent.Len(); tries > 0 && (s.memories > maxMemories || s.bytes > maxBytes); tries-- {
+	for s.recent.Len() > 0 && (s.memories > maxMemories || s.bytes > maxBytes) {
 		oldest := s.recent.Back().Value.(*series)
 		for len(oldest.memories) > 0 {
 			s.remove(oldest, 0)
 		}
-		if !s.drop(oldest) {
-			s.recent.MoveToFront(oldest.at)
-		}
+		s.drop(oldest)
 	}
 }
 
-// drop removes a series that has neither memories nor polls. The caller holds mu.
-func (s *Store) drop(of *series) bool {
-	if len(of.memories)+len(of.polls) > 0 {
-		return false
+// drop removes a series that has neither memories nor polls, unless it was removed already.
+// The caller holds mu.
+func (s *Store) drop(of *series) {
+	if len(of.memories)+len(of.polls) > 0 || s.all[of.id] != of {
+		return
 	}
 	delete(s.all, of.id)
-	s.recent.Remove(of.at)
 	s.setCookies(of, nil)
 	s.bytes -= bytesOfSeries
 	a := s.alike[of.id.look]
 	a.series = slices.DeleteFunc(a.series, func(other *series) bool { return other == of })
 	s.tidy(of.id.look, a)
-	return true
 }
 
 func (s *Store) tidy(l look, a *alike) {
