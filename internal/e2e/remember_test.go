@@ -174,3 +174,38 @@ func TestUnchangedAnswersPagesThatWaitedInTheirBrowser(t *testing.T) {
 	}
 	page.pollUntilHeld("/state", condition)
 }
+
+// A tab has closed, and what it had is still remembered when the state changes.
+func TestRememberKeepsLoopFromSpinningWhileMemoriesDiffer(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startState(t)
+	page := newTab(t, caddy, "id=1")
+	page.polls("/state", `{"jobs":1}`, "unknown client")
+	held := page.poll("/state")
+	caddy.AwaitWaiting(t, "state", 1)
+	page.polls("/state", `{"jobs":1}`, "unknown client") // of the other tab
+	ctx, closeTab := context.WithCancel(t.Context())
+	caddytest.Get(ctx, "http://"+caddy.Site+"/state", page.own...)
+	caddy.AwaitWaiting(t, "state", 2)
+	closeTab()
+	caddy.AwaitWaiting(t, "state", 1)
+	pages.Put("/state", state(`{"jobs":2}`))
+	caddy.Publish(t, "state", "", "")
+	expect(t, `{"jobs":2}`, "replay", held)
+	// For a moment, the other tab may wait in its browser.
+	asks := 0
+	held = page.poll("/state")
+	for ; (<-held).Release() == "none" && asks < 20; asks++ {
+		held = page.poll("/state")
+	}
+	if asks > 8 {
+		t.Errorf("%d polls were answered at once", asks)
+	}
+	for range 2 {
+		expect(t, `{"jobs":2}`, "timeout", page.poll("/state"))
+	}
+	page.load("/")
+	if a := <-page.poll("/state"); a.Release() != "none" {
+		t.Errorf("the first poll of a page was answered %+v", a)
+	}
+}

@@ -61,8 +61,9 @@ const (
 	maxAlikeLoads = 256
 )
 
-// Settling is how long polls are held at most while the pages of their browser load. In
-// some browsers the polls of a new page wait until those of another one are answered.
+// Settling is how long polls are held at most while the pages of their browser load, and
+// while its memories differ. In some browsers the polls of a new page wait until those of
+// another one are answered.
 const Settling = 250 * time.Millisecond
 
 // Store holds the memories of a process. The zero value is ready to use.

@@ -17,6 +17,7 @@ type Poll struct {
 	remembers bool
 	known     bool // the client has had an answer before
 	doubt     bool // the browser has loaded a page since the poll began
+	differ    bool // the memories of the series differ, so none is used
 	follows   bool // another page of the browser may just have got another answer
 
 	loaded time.Time // when it has last loaded a page, if that was a short time ago
@@ -96,7 +97,9 @@ func (p *Poll) use(now time.Time) {
 	if p.answer, p.live, p.uses = of.agreed(); p.uses {
 		s.remove(of, 0)
 		s.used++
+		return
 	}
+	p.differ = true
 }
 
 // disuse ends the use of the poll's memory. It reports whether the poll used one. The caller
@@ -119,8 +122,11 @@ func (p *Poll) lend(now time.Time) {
 	}
 }
 
+// Settles reports whether the poll may be held for [Settling] only.
+func (p *Poll) Settles() bool { return p != nil && (p.differ || !p.loaded.IsZero()) }
+
 // Loaded returns when the browser has last loaded a page, if that was a short time ago, and
-// otherwise the zero time. Then the poll may be held for [Settling] only.
+// otherwise the zero time.
 func (p *Poll) Loaded() (at time.Time) {
 	if p == nil {
 		return at
@@ -131,13 +137,19 @@ func (p *Poll) Loaded() (at time.Time) {
 // Known reports whether anything was known of what the client has when the poll began.
 func (p *Poll) Known() bool { return p != nil && p.known }
 
-// Has reports whether the client certainly has an answer.
+// Has reports whether the client certainly has an answer. If the memories of its series
+// differ, it probably has the answer that one of them is of: then the poll may be held for
+// [Settling]. Otherwise a page that polls in a loop would ask without a pause until the
+// others are forgotten.
 func (p *Poll) Has(answer Digest) bool {
 	if p == nil {
 		return false
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
+	if p.differ {
+		return !p.follows && answer != Digest{} && slices.ContainsFunc(p.series.memories, func(m given) bool { return m.answer == answer && !m.doubt })
+	}
 	return (p.uses || p.lent) && p.live && !p.follows && answer == p.answer && answer != Digest{}
 }
 
@@ -163,7 +175,7 @@ func (p *Poll) Gave(answer Digest) {
 	s, of := p.store, p.series
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !p.remembers || p.lent && answer == p.answer {
+	if !p.remembers {
 		return
 	}
 	now := time.Now()
@@ -173,7 +185,10 @@ func (p *Poll) Gave(answer Digest) {
 		}
 		of.last = answer
 	}
-	if !p.uses && !p.lent {
+	if p.lent {
+		return // the newer poll is one of the same page, as far as is known
+	}
+	if !p.uses {
 		// It is not known which page has polled. Perhaps it was one that has this answer.
 		if i := slices.IndexFunc(of.memories, func(m given) bool { return m.answer == answer }); i >= 0 {
 			s.remove(of, i)
@@ -203,7 +218,7 @@ func (p *Poll) takeOver(from *Poll) {
 		return
 	}
 	if p.series == from.series && p.remembers {
-		p.known, p.doubt = from.known, from.doubt
+		p.known, p.differ, p.doubt = from.known, from.differ, from.doubt
 		p.uses, p.live, p.lent, p.answer, p.follows = from.uses, from.live, from.lent, from.answer, from.follows
 		from.uses = false
 	}

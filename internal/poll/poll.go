@@ -135,7 +135,7 @@ func (p *Poll) remember(q *Request, now time.Time) {
 	if q.Memory.Newest {
 		settled = now // its page does not wait for the answer
 	}
-	if !p.Asker.Memory.Loaded().IsZero() && settled.Before(p.Space.Deadline) {
+	if p.Asker.Memory.Settles() && settled.Before(p.Space.Deadline) {
 		p.Space.Deadline = settled
 	}
 }
