@@ -27,7 +27,7 @@ type look [sha256.Size / 2]byte
 type cookie struct{ name, value uint64 }
 
 // maxCookies is more than browsers send to a site.
-const maxCookies = 200
+const maxCookies = 64
 
 // ownLength is the length from which on the value of a cookie is likely to be no other
 // browser's, in bytes.

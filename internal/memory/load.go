@@ -12,6 +12,7 @@ import (
 type Load struct {
 	store   *Store
 	browser Browser
+	cookies int // how many came
 	at      time.Time
 
 	crowd bool // too many polls seem to be of its browser
@@ -34,7 +35,7 @@ const (
 // page may never be shown, and polls do not end.
 func (s *Store) Loaded(browser Browser, ahead bool) *Load {
 	metrics.PageLoads.Inc()
-	load := &Load{store: s, browser: browser, at: time.Now(), spare: mostPossible}
+	load := &Load{store: s, browser: browser, cookies: len(browser.cookies), at: time.Now(), spare: mostPossible}
 	ends := s.begin(load)
 	if !ahead && len(ends) <= mostOfBrowser {
 		for _, end := range ends {
@@ -53,6 +54,7 @@ func (s *Store) begin(load *Load) (ends []func()) {
 	}
 	s.forgetLoads(load.at)
 	s.loads = append(s.loads, load)
+	s.loadBytes += load.size()
 	a := s.looking(load.browser.look)
 	if len(a.loads) == maxAlikeLoads {
 		a.loads = slices.Delete(a.loads, 0, 1)
@@ -62,6 +64,8 @@ func (s *Store) begin(load *Load) (ends []func()) {
 		if compare(load.browser.cookies, of.cookies) != same {
 			continue
 		}
+		of.fresh++
+		of.alone = load.at
 		for i := range of.memories {
 			of.memories[i].doubt = true
 		}
@@ -79,6 +83,19 @@ func (l *Load) Answered(header http.Header) {
 	l.store.mu.Lock()
 	defer l.store.mu.Unlock()
 	l.browser.cookies = set(l.browser.cookies, header)
+}
+
+// size returns how many bytes a page load takes, with all the cookies that came with it.
+func (l *Load) size() int { return bytesOfLoad + bytesOfCookie*l.cookies }
+
+// loaded returns how many pages a browser has loaded a short time ago.
+func (a *alike) loaded(browser Browser) (n int) {
+	for _, l := range a.loads {
+		if compare(l.browser.cookies, browser.cookies) == same {
+			n++
+		}
+	}
+	return n
 }
 
 // settles returns the time at which a browser has last loaded a page, if that was a short
@@ -99,8 +116,9 @@ func (s *Store) settles(browser Browser, now time.Time) (since time.Time) {
 
 // forgetLoads removes the page loads that do not matter any more. The caller holds mu.
 func (s *Store) forgetLoads(now time.Time) {
-	for len(s.loads) > 0 && (now.Sub(s.loads[0].at) > settling || len(s.loads) > maxLoads) {
+	for len(s.loads) > 0 && (now.Sub(s.loads[0].at) > settling || len(s.loads) > maxLoads || s.loadBytes > maxLoadBytes) {
 		oldest := s.loads[0]
+		s.loadBytes -= oldest.size()
 		s.loads[0] = nil
 		s.loads = s.loads[1:]
 		if a := s.alike[oldest.browser.look]; a != nil && len(a.loads) > 0 && a.loads[0] == oldest {

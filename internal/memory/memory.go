@@ -2,9 +2,12 @@
 // whose answer the client has already, though its request does not say so.
 //
 // Each answer that was given is one memory of a [series]: the polls of one client for one
-// thing. A poll uses one memory up, and its answer is the next one. Several pages of one
-// browser have one series, and nothing shows which of them polls. So a poll is held only if
-// all memories that the series has at that time are of the present answer.
+// thing. Several pages of one browser have one series, and nothing shows which of them
+// polls. So a poll is held only if all memories that the series has at that time are of the
+// present answer. Such a poll uses one memory up, and its answer is the next one. Any other
+// poll uses none up, because it is not known which: a series may have too many memories for
+// a while, but never too few. Those that no page has any more are forgotten when each page
+// has probably polled.
 //
 // The package also notices when a browser loads a page, because that begins with nothing.
 package memory
@@ -40,24 +43,28 @@ const (
 	follow     = time.Second
 	maxFollows = 8
 
-	// longestPause is how long memories are kept to find out the usual pause.
+	// longestPause is how long memories are kept to find out the usual pause, and as long
+	// as it is not known.
 	longestPause = 2 * time.Minute
 
 	// settling is how long after a page load the polls of its browser are held for
 	// [Settling] at most.
 	settling = 10 * time.Second
 
-	// maxOfSeries is how many memories a series has at most.
-	maxOfSeries = 16
+	// How many memories a series has at most, of one answer and of all.
+	maxOfAnswer = 8
+	maxOfSeries = 32
 
 	// The bounds of all memories and page loads together. The oldest are forgotten first.
 	maxMemories = 100_000
 	maxBytes    = 64 << 20
 	maxLoads    = 50_000
 
+	maxLoadBytes = 16 << 20
+
 	// The bounds of what browsers that look alike have, so that none of them makes the
 	// others slow.
-	maxAlike      = 2_000
+	maxAlike      = 1_000
 	maxAlikeLoads = 256
 )
 
@@ -76,6 +83,8 @@ type Store struct {
 	memories int       // that no poll uses
 	used     int       // that polls use
 	bytes    int
+
+	loadBytes int // of loads
 }
 
 // alike holds what browsers that look alike have.
@@ -91,7 +100,10 @@ type series struct {
 	memories []given  // that no poll uses, oldest first
 	polls    []*Poll
 	usual    time.Duration // the pause before a poll; 0: not known
-	last     Digest        // the answer that was given last
+	fresh    int           // pages that were loaded, and may not have polled yet
+	last     time.Time     // when a poll has begun or was answered
+	alone    time.Time     // since when polls come as those of one page
+	latest   Digest        // the answer that was given last
 	changed  time.Time     // when that was another than before
 	follows  int           // the polls that came a moment after that
 	at       *list.Element // in the store's recent series; nil without memories
@@ -113,31 +125,72 @@ type given struct {
 // life returns how long a memory of the series lives.
 func (s *series) life() time.Duration { return min(max(pauses*s.usual, leastLife), mostLife) }
 
-// learn notes the pause before a poll that begins now.
+// kept returns how long a memory is kept: until each page has probably polled.
+func (s *series) kept() time.Duration {
+	if s.usual == 0 {
+		return longestPause
+	}
+	return s.life()
+}
+
+// learn notes the pause before a poll that begins now. Pages that pause for longer than
+// others must not be forgotten, so the usual pause grows faster than it shrinks.
 func (s *series) learn(now time.Time) {
-	for _, m := range s.memories {
-		if m.doubt {
-			continue
-		}
-		if pause := now.Sub(m.at); s.usual == 0 {
-			s.usual = max(pause, 1)
-		} else {
-			s.usual = (3*s.usual + pause) / 4
-		}
-		return
+	pause, ok := s.pause(now)
+	switch {
+	case !ok:
+	case s.usual == 0:
+		s.usual = max(pause, 1)
+	case pause > s.usual:
+		s.usual = (s.usual + pause) / 2
+	default:
+		s.usual = (15*s.usual + pause) / 16
 	}
 }
 
-// agreed returns the answer that all memories are of. live is true if a page that has it
-// probably goes on.
-func (s *series) agreed() (answer Digest, live, ok bool) {
+// pause returns the time since the page that polls now was probably answered: the one with
+// the oldest memory, or if all are too old, that with the newest. ok is false if pages have
+// different answers.
+func (s *series) pause(now time.Time) (pause time.Duration, ok bool) {
+	var newest Digest
+	for _, m := range slices.Backward(s.memories) {
+		age := now.Sub(m.at)
+		switch {
+		case m.doubt || age > longestPause:
+			continue
+		case !ok:
+			newest = m.answer
+		case age > s.kept():
+			return pause, true
+		case m.answer != newest:
+			return 0, false
+		}
+		pause, ok = age, true
+	}
+	return pause, ok
+}
+
+// isAlone reports whether only one page polls, which begins a poll now: for so long that any
+// other page would have polled too, no poll has begun before another one was answered, or a
+// short time after that. With newest, polls need not be answered.
+func (s *series) isAlone(now time.Time, newest bool) bool {
+	if s.usual == 0 || now.Sub(s.last) < s.usual*7/10 || len(s.polls) > 0 && !newest {
+		s.alone = now
+	}
+	s.last = now
+	return now.Sub(s.alone) > s.kept()
+}
+
+// agreed returns the answer that all memories are of. ok is false if there is none, or no
+// page that has it probably goes on.
+func (s *series) agreed(now time.Time) (answer Digest, ok bool) {
 	for _, m := range s.memories {
 		if m.answer != s.memories[0].answer {
-			return Digest{}, false, false
+			return Digest{}, false
 		}
-		live = live || !m.doubt
+		answer, ok = m.answer, ok || !m.doubt && now.Sub(m.at) <= s.life()
 	}
-	return s.memories[0].answer, live, true
+	return answer, ok
 }
 
 // The sizes of what is remembered, in bytes.
@@ -145,6 +198,7 @@ const (
 	bytesOfSeries = 400 // with the maps and lists that hold it
 	bytesOfCookie = 16
 	bytesOfMemory = 48
+	bytesOfLoad   = 150
 )
 
 // find returns a series, or nil if there are too many. The caller holds mu.
@@ -156,13 +210,14 @@ func (s *Store) find(key Key, browser Browser) *series {
 	of := s.all[id]
 	if of == nil {
 		a := s.looking(id.look)
-		if len(a.series) == maxAlike {
+		if len(a.series) == maxAlike && !s.dropOldest(a) {
 			return nil
 		}
 		of = &series{id: id}
 		s.all[id] = of
 		s.bytes += bytesOfSeries
 		a.series = append(a.series, of)
+		of.fresh = a.loaded(browser)
 	}
 	if of.at != nil {
 		s.recent.MoveToFront(of.at)
@@ -187,9 +242,7 @@ func (s *Store) looking(l look) *alike {
 
 // add adds a memory. The caller holds mu.
 func (s *Store) add(of *series, m given) {
-	if len(of.memories) == maxOfSeries {
-		s.remove(of, 0)
-	}
+	s.makeRoom(of, m.answer)
 	of.memories = append(of.memories, m)
 	s.memories++
 	s.bytes += bytesOfMemory
@@ -200,6 +253,22 @@ func (s *Store) add(of *series, m given) {
 	}
 	s.forgetOld(m.at)
 	s.count()
+}
+
+// makeRoom removes the oldest memory of an answer that has very many, or else the oldest of
+// very many. The caller holds mu.
+func (s *Store) makeRoom(of *series, answer Digest) {
+	same, oldest := 0, 0
+	for i, m := range slices.Backward(of.memories) {
+		if m.answer == answer {
+			same, oldest = same+1, i
+		}
+	}
+	if same == maxOfAnswer {
+		s.remove(of, oldest)
+	} else if len(of.memories) == maxOfSeries {
+		s.remove(of, 0)
+	}
 }
 
 // count sets the metric of memories. The caller holds mu.
@@ -256,6 +325,22 @@ func (s *Store) drop(of *series) {
 	a := s.alike[of.id.look]
 	a.series = slices.DeleteFunc(a.series, func(other *series) bool { return other == of })
 	s.tidy(of.id.look, a)
+}
+
+// dropOldest removes the oldest series of browsers that look alike which has no polls. It
+// returns false if all have. The caller holds mu.
+func (s *Store) dropOldest(a *alike) bool {
+	for _, of := range a.series {
+		if len(of.polls) > 0 {
+			continue
+		}
+		for len(of.memories) > 0 {
+			s.remove(of, 0)
+		}
+		s.drop(of)
+		return true
+	}
+	return false
 }
 
 func (s *Store) tidy(l look, a *alike) {

@@ -23,7 +23,6 @@ type Poll struct {
 	loaded time.Time // when it has last loaded a page, if that was a short time ago
 
 	uses   bool   // the poll uses a memory of answer
-	live   bool   // its page probably goes on
 	lent   bool   // a newer poll has taken its place, and that memory
 	answer Digest // that the client has
 }
@@ -72,7 +71,7 @@ func (s *Store) Begin(q Request) *Poll {
 	case q.Moved:
 		p.takeOver(q.From)
 	case q.Remembers:
-		p.use(now)
+		p.use(now, q.Newest)
 	}
 	p.at = len(of.polls)
 	of.polls = append(of.polls, p)
@@ -81,25 +80,37 @@ func (s *Store) Begin(q Request) *Poll {
 
 // use uses up the oldest memory of the series, if they are all of one answer. The caller
 // holds the store's lock.
-func (p *Poll) use(now time.Time) {
+func (p *Poll) use(now time.Time, newest bool) {
 	s, of := p.store, p.series
-	life := of.life()
-	s.forget(of, longestPause, now)
-	of.learn(now)
-	s.forget(of, life, now)
+	defer s.count()
+	if p.loaded.IsZero() {
+		of.fresh = 0
+		of.learn(now)
+	}
+	s.forget(of, of.kept(), now)
 	if p.follows = now.Sub(of.changed) <= follow && of.follows < maxFollows; p.follows {
 		of.follows++
 	}
-	defer s.count()
+	if of.isAlone(now, newest) {
+		of.fresh = 0
+		for len(of.memories) > 1 {
+			s.remove(of, 0)
+		}
+	}
 	if p.known = len(of.memories) > 0; !p.known {
+		of.fresh = max(of.fresh-1, 0)
 		return
 	}
-	if p.answer, p.live, p.uses = of.agreed(); p.uses {
-		s.remove(of, 0)
-		s.used++
+	if p.answer, p.uses = of.agreed(now); !p.uses {
+		p.differ = true
 		return
 	}
-	p.differ = true
+	s.used++
+	if of.fresh > 0 { // perhaps it is the first poll of a page
+		of.fresh--
+		return
+	}
+	s.remove(of, 0)
 }
 
 // disuse ends the use of the poll's memory. It reports whether the poll used one. The caller
@@ -150,7 +161,7 @@ func (p *Poll) Has(answer Digest) bool {
 	if p.differ {
 		return !p.follows && answer != Digest{} && slices.ContainsFunc(p.series.memories, func(m given) bool { return m.answer == answer && !m.doubt })
 	}
-	return (p.uses || p.lent) && p.live && !p.follows && answer == p.answer && answer != Digest{}
+	return (p.uses || p.lent) && !p.follows && answer == p.answer && answer != Digest{}
 }
 
 // Follows reports whether the poll may be one of a page that does not have the answer which
@@ -179,23 +190,27 @@ func (p *Poll) Gave(answer Digest) {
 		return
 	}
 	now := time.Now()
-	if answer != of.last {
-		if of.last != (Digest{}) {
+	if answer != of.latest {
+		if of.latest != (Digest{}) {
 			of.changed, of.follows = now, 0
 		}
-		of.last = answer
+		of.latest = answer
 	}
 	if p.lent {
 		return // the newer poll is one of the same page, as far as is known
 	}
-	if !p.uses {
-		// It is not known which page has polled. Perhaps it was one that has this answer.
-		if i := slices.IndexFunc(of.memories, func(m given) bool { return m.answer == answer }); i >= 0 {
-			s.remove(of, i)
-		}
-	}
+	p.give(given{answer, now, p.doubt})
+}
+
+// give adds the memory of an answer that the client is given. The caller holds the store's
+// lock.
+func (p *Poll) give(m given) {
 	p.disuse()
-	s.add(of, given{answer, now, p.doubt})
+	of := p.series
+	if of.last = m.at; len(of.polls) > 1 {
+		of.alone = m.at
+	}
+	p.store.add(of, m)
 }
 
 // Kept notes that the client is given an answer that says that it has all: what it had
@@ -206,8 +221,8 @@ func (p *Poll) Kept() {
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
-	if p.disuse() {
-		p.store.add(p.series, given{p.answer, time.Now(), p.doubt})
+	if p.uses {
+		p.give(given{p.answer, time.Now(), p.doubt})
 	}
 }
 
@@ -219,7 +234,7 @@ func (p *Poll) takeOver(from *Poll) {
 	}
 	if p.series == from.series && p.remembers {
 		p.known, p.differ, p.doubt = from.known, from.differ, from.doubt
-		p.uses, p.live, p.lent, p.answer, p.follows = from.uses, from.live, from.lent, from.answer, from.follows
+		p.uses, p.lent, p.answer, p.follows = from.uses, from.lent, from.answer, from.follows
 		from.uses = false
 	}
 	from.close()
