@@ -239,6 +239,7 @@ var wrongUses = []struct {
 	{inSite, "parker /messages messages {\n\tacross_sites\n}", 2, "across_sites cannot be combined with named channels, which all sites share anyway"},
 	{inSite, "parker_notify /messages messages {\n\tacross_sites\n}", 2, "across_sites cannot be combined with named channels, which all sites share anyway"},
 	{inSite, "handle /api/* {\n\tparker /api/state {\n\t\tnothing_new {\n\t\t\tunchanged\n\t\t\tremember\n\t\t}\n\t}\n}", 8, "parsing caddyfile tokens for 'parker': remember must see all page loads of the site, but not all of them enter handle (site.caddyfile:"},
+	{inSite, "handle /api/* {\n\tparker /api/state {\n\t\tnothing_new {\n\t\t\tunchanged\n\t\t}\n\t\trevalidate\n\t}\n}", 8, "parsing caddyfile tokens for 'parker': revalidate must see all page loads of the site, but not all of them enter handle (site.caddyfile:"},
 	{inParker, "across_sites yes", 1, "across_sites: wrong argument count or unexpected line ending after 'yes'"},
 	{inSite, "parker \"\"", 1, "the channel name is empty"},
 	{inSite, "parker_notify rooms \"a\nb\"", 1, "the channel name contains a control character"},

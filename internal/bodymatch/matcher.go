@@ -24,8 +24,8 @@ func init() {
 // Matcher matches requests by their bodies. A request matches if it matches any of the
 // rules. It is meant for calls that poll and calls that write on one URL, such as JSON-RPC.
 //
-// A request does not match if it has no body, if its body is longer than `max_body`, has a
-// content coding or cannot be read to its end, or if the request is a tunnel (CONNECT) or
+// A request does not match if it has no body, if its body is longer than `max_body`, does not
+// declare its length, has a content coding or cannot be read to its end, or if the request is a tunnel (CONNECT) or
 // asks not to be buffered (`Incremental`). In any case the handlers that come after get
 // the whole body.
 //
@@ -123,7 +123,7 @@ var errNoRules = errors.New("no rules are given, so no request would match: give
 
 // MatchWithError reports whether a request matches. The error is always nil.
 func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
-	if r.Method == http.MethodConnect || caddyhttp.IsIncremental(r.Header) || len(r.Header["Content-Encoding"]) > 0 {
+	if r.ContentLength <= 0 || r.Method == http.MethodConnect || caddyhttp.IsIncremental(r.Header) || len(r.Header["Content-Encoding"]) > 0 {
 		return false, nil
 	}
 	// A body that is too long or cannot be read does not match.

@@ -69,7 +69,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	document := response.Pass(w, r, response.Options{Attend: func(w http.ResponseWriter, _ *http.Request, status int) *response.Live {
 		load.Answered(w.Header())
 		if isDocument(status, w.Header()) {
-			mustValidate(w.Header())
+			mustValidate(status, w.Header())
 		}
 		return nil
 	}})
@@ -105,10 +105,12 @@ func isDocument(status int, header http.Header) bool {
 }
 
 // mustValidate makes a stored answer need validation before it is used (RFC 9111, section
-// 5.2.2.4), if it could be used without (section 4.2).
-func mustValidate(header http.Header) {
+// 5.2.2.4), if it could be used without (section 4.2). A 304 updates the answer that the
+// browser has, which may have a date or a lifetime that the 304 does not say.
+func mustValidate(status int, header http.Header) {
 	_, dated := header["Last-Modified"]
 	_, lives := header["Expires"]
+	dated = dated || status == http.StatusNotModified
 	kept := []string{"no-cache"}
 	for _, directive := range field.List(header["Cache-Control"]) {
 		switch name, _, _ := strings.Cut(strings.ToLower(directive), "="); name {

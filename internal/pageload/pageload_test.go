@@ -18,7 +18,7 @@ func TestMustValidateReplacesLifetimes(t *testing.T) {
 		{http.Header{"Cache-Control": {"private"}}, http.Header{"Cache-Control": {"private"}}},
 	} {
 		header := test.before.Clone()
-		mustValidate(header)
+		mustValidate(http.StatusOK, header)
 		for name := range test.after {
 			if header.Get(name) != test.after.Get(name) {
 				t.Errorf("%v became %v", test.before, header)
@@ -27,5 +27,13 @@ func TestMustValidateReplacesLifetimes(t *testing.T) {
 		if len(header) != len(test.after) {
 			t.Errorf("%v became %v", test.before, header)
 		}
+	}
+}
+
+// The browser may have stored the document when nothing made it need validation.
+func TestMustValidateReplacesLifetimeOfStoredDocument(t *testing.T) {
+	header := http.Header{"Etag": {`"1"`}}
+	if mustValidate(http.StatusNotModified, header); header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("the 304 became %v", header)
 	}
 }
