@@ -61,10 +61,11 @@ func (o *Options) Client(r *http.Request, kept *ask.Request, streams bool) parki
 
 // Unknown reports whether a poll must not be held because too little is known of its
 // client. If the browser of a timer cannot be told from others, no newer poll would take the
-// place of this one. And the page that a browser loads has nothing yet, though its browser
-// may have the document in its cache.
+// place of this one. And a page that is loaded has nothing yet, though its browser may have
+// the document.
 func (o *Options) Unknown(r *http.Request) bool {
-	return o.Timer && len(r.Header["Cookie"]) == 0 || o.Rules.Unchanged != nil && memory.IsPageLoad(r)
+	conditional := len(r.Header["If-None-Match"])+len(r.Header["If-Modified-Since"]) > 0
+	return o.Timer && len(r.Header["Cookie"]) == 0 || o.Rules.Unchanged != nil && conditional && memory.IsPageLoad(r)
 }
 
 // supersedeKey returns the key of the configured values. It is the zero key if all of them

@@ -170,11 +170,11 @@ func (s *series) pause(now time.Time) (pause time.Duration, ok bool) {
 	return pause, ok
 }
 
-// isAlone reports whether only one page polls, which begins a poll now: for so long that any
+// isAlone reports whether only one page polls, which has just begun a poll: for so long that any
 // other page would have polled too, no poll has begun before another one was answered, or a
 // short time after that. With newest, polls need not be answered.
 func (s *series) isAlone(now time.Time, newest bool) bool {
-	if s.usual == 0 || now.Sub(s.last) < s.usual*7/10 || len(s.polls) > 0 && !newest {
+	if s.usual == 0 || now.Sub(s.last) < s.usual*7/10 || len(s.polls) > 1 && !newest {
 		s.alone = now
 	}
 	s.last = now

@@ -67,14 +67,14 @@ func (s *Store) Begin(q Request) *Poll {
 			older.lend(now)
 		}
 	}
+	p.at = len(of.polls)
+	of.polls = append(of.polls, p) // before another one of the series ends, or that is dropped
 	switch {
 	case q.Moved:
 		p.takeOver(q.From)
 	case q.Remembers:
 		p.use(now, q.Newest)
 	}
-	p.at = len(of.polls)
-	of.polls = append(of.polls, p)
 	return p
 }
 

@@ -58,10 +58,10 @@ func (p *Poll) AtOnce() (why answer.Detail, ok bool) {
 		return answer.Lost, true
 	case p.unknown:
 		return answer.Unknown, true
-	case p.Asker.Follows():
-		return answer.News, true
 	case p.Report.Wait == 0: // Prefer: wait=0
 		return answer.Wait, true
+	case p.Asker.Follows():
+		return answer.News, true
 	}
 	return "", false
 }
