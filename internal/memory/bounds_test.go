@@ -28,7 +28,7 @@ func (s *Store) park(of Browser, answer Digest) *Poll {
 	q := Request{Browser: of, Remembers: true, End: func() {}}
 	first := s.Begin(q)
 	first.Gave(answer)
-	first.Close()
+	first.Close(false)
 	return s.Begin(q)
 }
 
@@ -41,7 +41,7 @@ func TestStoreStaysFastWithParkedPollsOverBounds(t *testing.T) {
 	for i := 0; s.bytes <= maxBytes; i++ {
 		polls = append(polls, s.park(at(i), Digest{1}))
 	}
-	early.Close() // what it used becomes a memory, which there is no room for
+	early.Close(false) // what it used becomes a memory, which there is no room for
 	begin := time.Now()
 	for range 3 {
 		for _, p := range polls {
@@ -53,7 +53,7 @@ func TestStoreStaysFastWithParkedPollsOverBounds(t *testing.T) {
 		t.Errorf("%d answers took %v", 3*len(polls), took)
 	}
 	for _, p := range polls {
-		p.Close()
+		p.Close(false)
 	}
 	if s.memories > maxMemories || s.bytes > maxBytes || s.bytes < 0 {
 		t.Errorf("%d memories in %d bytes are left", s.memories, s.bytes)

@@ -25,6 +25,8 @@ type Poll struct {
 	uses   bool   // the poll uses a memory of answer
 	lent   bool   // a newer poll has taken its place, and that memory
 	answer Digest // that the client has
+
+	gave time.Time // when the client was given an answer; zero: it was not
 }
 
 // Request is what a [Poll] begins with.
@@ -210,6 +212,7 @@ func (p *Poll) give(m given) {
 	if of.last = m.at; len(of.polls) > 1 {
 		of.alone = m.at
 	}
+	p.gave = m.at
 	p.store.add(of, m)
 }
 
@@ -240,13 +243,21 @@ func (p *Poll) takeOver(from *Poll) {
 	from.close()
 }
 
-// Close ends the poll. If its client was not answered, the page has probably ended.
-func (p *Poll) Close() {
+// Close ends the poll. If its client was not answered, the page has probably ended. If the
+// client has left, it may not have got its answer.
+func (p *Poll) Close(left bool) {
 	if p == nil {
 		return
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
+	if left && !p.gave.IsZero() {
+		for i, m := range p.series.memories {
+			if m.at.Equal(p.gave) {
+				p.series.memories[i].doubt = true
+			}
+		}
+	}
 	p.close()
 }
 

@@ -191,7 +191,7 @@ func (p *page) poll(leaves bool) bool {
 	upTo(p.random, travels/5)
 	ended := make(chan struct{})
 	poll := p.store.Begin(Request{Browser: p.browser, Key: Key{1}, Remembers: true, End: sync.OnceFunc(func() { close(ended) })})
-	defer poll.Close()
+	defer poll.Close(false)
 	p.logPoll(poll)
 	value, stays := p.wait(poll, ended, leaves)
 	if !stays {

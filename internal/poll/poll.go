@@ -124,7 +124,7 @@ func (c *Config) New(q Request) *Poll {
 func (p *Poll) remember(q *Request, now time.Time) {
 	older := p.Asker.Memory
 	if p.Asker.Memory = nil; q.Memory == nil {
-		older.Close()
+		older.Close(false)
 		return
 	}
 	waiter := p.Space.Waiter
@@ -183,7 +183,7 @@ func (p *Poll) leave() {
 		return
 	}
 	p.left = true
-	p.Asker.Memory.Close()
+	p.Asker.Memory.Close(p.Asker.ClientLeft())
 	p.Asker.Exit()
 	p.Space.Close()
 }
