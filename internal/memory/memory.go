@@ -37,11 +37,12 @@ const (
 	mostLife  = time.Minute
 
 	// A browser makes the polls of its pages for one URL wait for each other, and keeps one
-	// answer for all of them. So for a moment after a new answer, the polls that come may be
-	// those of pages that do not have it, though their browser does: so many, because a page
-	// that does not pause comes back at once.
-	follow     = time.Second
-	maxFollows = 8
+	// answer for all of them. So a new answer may be followed by the polls of pages that do
+	// not have it, though their browser does: each comes as soon as the one before is
+	// answered. So many at most, because a page that does not pause does the same.
+	leastFollow = 50 * time.Millisecond
+	mostFollow  = 500 * time.Millisecond
+	maxFollows  = 8
 
 	// longestPause is how long memories are kept to find out the usual pause, and as long
 	// as it is not known.
@@ -104,8 +105,8 @@ type series struct {
 	last     time.Time     // when a poll has begun or was answered
 	alone    time.Time     // since when polls come as those of one page
 	latest   Digest        // the answer that was given last
-	changed  time.Time     // when that was another than before
-	follows  int           // the polls that came a moment after that
+	answered time.Time     // when it was given
+	follows  int           // how many more polls may have waited in the browser for a new answer
 	at       *list.Element // in the store's recent series; nil without memories
 }
 
@@ -124,6 +125,16 @@ type given struct {
 
 // life returns how long a memory of the series lives.
 func (s *series) life() time.Duration { return min(max(pauses*s.usual, leastLife), mostLife) }
+
+// follow reports whether a poll has probably waited in its browser for the answer to another
+// one, which was new: it does not come after the usual pause.
+func (s *series) follow(now time.Time) bool {
+	s.follows--
+	if now.Sub(s.answered) > min(max(s.usual/2, leastFollow), mostFollow) {
+		s.follows = 0
+	}
+	return s.follows > 0
+}
 
 // kept returns how long a memory is kept: until each page has probably polled.
 func (s *series) kept() time.Duration {

@@ -85,14 +85,14 @@ func (s *Store) Begin(q Request) *Poll {
 func (p *Poll) use(now time.Time, newest bool) {
 	s, of := p.store, p.series
 	defer s.count()
+	p.follows = of.follows > 0 && of.follow(now)
 	if p.loaded.IsZero() {
 		of.fresh = 0
-		of.learn(now)
+		if !p.follows {
+			of.learn(now)
+		}
 	}
 	s.forget(of, of.kept(), now)
-	if p.follows = now.Sub(of.changed) <= follow && of.follows < maxFollows; p.follows {
-		of.follows++
-	}
 	if of.isAlone(now, newest) {
 		of.fresh = 0
 		for len(of.memories) > 1 {
@@ -194,10 +194,11 @@ func (p *Poll) Gave(answer Digest) {
 	now := time.Now()
 	if answer != of.latest {
 		if of.latest != (Digest{}) {
-			of.changed, of.follows = now, 0
+			of.follows = maxFollows + 1
 		}
 		of.latest = answer
 	}
+	of.answered = now
 	if p.lent {
 		return // the newer poll is one of the same page, as far as is known
 	}
@@ -224,8 +225,9 @@ func (p *Poll) Kept() {
 	}
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
+	p.series.answered = time.Now()
 	if p.uses {
-		p.give(given{p.answer, time.Now(), p.doubt})
+		p.give(given{p.answer, p.series.answered, p.doubt})
 	}
 }
 
