@@ -38,11 +38,12 @@ const (
 
 	// A browser makes the polls of its pages for one URL wait for each other, and keeps one
 	// answer for all of them. So a new answer may be followed by the polls of pages that do
-	// not have it, though their browser does: each comes as soon as the one before is
-	// answered. So many at most, because a page that does not pause does the same.
-	leastFollow = 50 * time.Millisecond
-	mostFollow  = 500 * time.Millisecond
-	maxFollows  = 8
+	// not have it, though their browser does: each comes soon after the one before was
+	// answered, and at once if it has waited. So many at most, because those of a page that
+	// does not pause come at once, too.
+	followAtOnce = 150 * time.Millisecond
+	followSoon   = time.Second
+	maxFollows   = 8
 
 	// longestPause is how long memories are kept to find out the usual pause, and as long
 	// as it is not known.
@@ -126,14 +127,19 @@ type given struct {
 // life returns how long a memory of the series lives.
 func (s *series) life() time.Duration { return min(max(pauses*s.usual, leastLife), mostLife) }
 
-// follow reports whether a poll has probably waited in its browser for the answer to another
-// one, which was new: it does not come after the usual pause.
-func (s *series) follow(now time.Time) bool {
-	s.follows--
-	if now.Sub(s.answered) > min(max(s.usual/2, leastFollow), mostFollow) {
+// followed reports whether a poll may have waited in its browser for the answer to another
+// one, which was new. If only one page polls, or pages poll by a timer, others have waited
+// only if they come at once.
+func (s *series) followed(now time.Time, alone bool) bool {
+	since := now.Sub(s.answered)
+	if since > followSoon {
 		s.follows = 0
 	}
-	return s.follows > 0
+	if s.follows == 0 || alone && since > followAtOnce {
+		return false
+	}
+	s.follows--
+	return true
 }
 
 // kept returns how long a memory is kept: until each page has probably polled.

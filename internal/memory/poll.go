@@ -85,7 +85,8 @@ func (s *Store) Begin(q Request) *Poll {
 func (p *Poll) use(now time.Time, newest bool) {
 	s, of := p.store, p.series
 	defer s.count()
-	p.follows = of.follows > 0 && of.follow(now)
+	alone := of.isAlone(now, newest)
+	p.follows = of.followed(now, alone || newest)
 	if p.loaded.IsZero() {
 		of.fresh = 0
 		if !p.follows {
@@ -93,7 +94,7 @@ func (p *Poll) use(now time.Time, newest bool) {
 		}
 	}
 	s.forget(of, of.kept(), now)
-	if of.isAlone(now, newest) {
+	if alone {
 		of.fresh = 0
 		for len(of.memories) > 1 {
 			s.remove(of, 0)
@@ -194,7 +195,7 @@ func (p *Poll) Gave(answer Digest) {
 	now := time.Now()
 	if answer != of.latest {
 		if of.latest != (Digest{}) {
-			of.follows = maxFollows + 1
+			of.follows = maxFollows
 		}
 		of.latest = answer
 	}
