@@ -16,6 +16,7 @@ func (a *Asker) Remember(q memory.Request) {
 	request.Unconditional = true
 	request.Body = a.config.Rules.RequestBody(a.Request.Header(), request.Body)
 	q.Key = memory.Key(a.config.Remember.Key(request))
+	q.Conditional = a.conditional()
 	a.Memory = a.config.Hub.Memories.Begin(q)
 }
 

@@ -156,23 +156,39 @@ func TestTimerKeepsOnePollOfBrowserParked(t *testing.T) {
 func TestUnchangedAnswersPagesThatWaitedInTheirBrowser(t *testing.T) {
 	t.Parallel()
 	caddy, pages := startState(t)
-	page := newTab(t, caddy, "id=1")
-	first := <-page.poll("/state")
-	held := page.poll("/state", "If-None-Match: "+first.Header.Get("ETag"))
-	caddy.AwaitWaiting(t, "state", 1)
-	pages.Put("/state", state(`{"jobs":2}`))
-	caddy.Publish(t, "state", "", "")
-	second := <-held
-	if second.Body != `{"jobs":2}` {
-		t.Fatalf("the poll was answered %+v", second)
-	}
-	condition := "If-None-Match: " + second.Header.Get("ETag")
-	for range 3 {
-		if a := <-page.poll("/state", condition); a.Status != http.StatusNotModified || a.Release() != "none" {
-			t.Errorf("another page's poll was answered %+v", a)
+	put := func(body, etag string) string {
+		whole := state(body)
+		if etag != "" {
+			whole.Header = whole.Header.Clone()
+			whole.Header.Set("Etag", etag)
 		}
+		pages.Put("/state", whole)
+		return etag
 	}
-	page.pollUntilHeld("/state", condition)
+	for name, etags := range map[string][2]string{"tags of parker": {}, "tags of the backend": {`"1"`, `"2"`}} {
+		page := newTab(t, caddy, "id="+strings.ReplaceAll(name, " ", ""))
+		etag := put(`{"jobs":1}`, etags[0])
+		if etag == "" {
+			etag = (<-page.poll("/state")).Header.Get("ETag")
+		}
+		held := page.poll("/state", "If-None-Match: "+etag)
+		caddy.AwaitWaiting(t, "state", 1)
+		put(`{"jobs":2}`, etags[1])
+		caddy.Publish(t, "state", "", "")
+		second := <-held
+		if second.Body != `{"jobs":2}` {
+			t.Fatalf("%s: the poll was answered %+v", name, second)
+		}
+		condition := "If-None-Match: " + second.Header.Get("ETag")
+		for range 3 {
+			if a := <-page.poll("/state", condition); a.Release() != "none" {
+				t.Errorf("%s: another page's poll was answered %+v", name, a)
+			}
+		}
+		held = page.pollUntilHeld("/state", condition)
+		caddy.Publish(t, "state", "", "over")
+		expect(t, "over", "message", held)
+	}
 }
 
 // A tab has closed, and what it had is still remembered when the state changes.

@@ -15,6 +15,7 @@ type Poll struct {
 	end    func()
 
 	remembers bool
+	tells     bool // the client says what it has
 	known     bool // the client has had an answer before
 	doubt     bool // the browser has loaded a page since the poll began
 	differ    bool // the memories of the series differ, so none is used
@@ -36,6 +37,9 @@ type Request struct {
 
 	// Remembers is false if only page loads matter to the poll.
 	Remembers bool
+
+	// Conditional is true if the client says what it has, so that an answer is another one.
+	Conditional bool
 
 	// Newest is true if the poll takes the place of the series' older ones.
 	Newest bool
@@ -62,7 +66,7 @@ func (s *Store) Begin(q Request) *Poll {
 		}
 		return nil
 	}
-	p := &Poll{store: s, series: of, end: q.End, remembers: q.Remembers}
+	p := &Poll{store: s, series: of, end: q.End, remembers: q.Remembers, tells: q.Conditional}
 	p.loaded = s.settles(q.Browser, now)
 	if q.Newest {
 		for _, older := range of.polls {
@@ -194,7 +198,7 @@ func (p *Poll) Gave(answer Digest) {
 	}
 	now := time.Now()
 	if answer != of.latest {
-		if of.latest != (Digest{}) {
+		if of.latest != (Digest{}) || p.tells {
 			of.follows = maxFollows
 		}
 		of.latest = answer

@@ -244,11 +244,13 @@ func (p *page) wait(poll *Poll, ended <-chan struct{}, leaves bool) (value strin
 
 // logPoll logs what is known when a poll begins.
 func (p *page) logPoll(poll *Poll) {
-	var known strings.Builder
+	poll.store.mu.Lock()
+	uses, known := poll.uses, new(strings.Builder)
 	for _, m := range poll.series.memories {
-		fmt.Fprintf(&known, " %s of %.2f", m.answer[:1], m.at.Sub(p.began).Seconds())
+		fmt.Fprintf(known, " %s of %.2f", m.answer[:1], m.at.Sub(p.began).Seconds())
 	}
-	p.log("%s polls, uses %v, beside%s", p.name, poll.uses, &known)
+	poll.store.mu.Unlock()
+	p.log("%s polls, uses %v, beside%s", p.name, uses, known)
 }
 
 func digestOf(value string) (d Digest) {
