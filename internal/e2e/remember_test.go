@@ -225,3 +225,44 @@ func TestRememberKeepsLoopFromSpinningWhileMemoriesDiffer(t *testing.T) {
 		t.Errorf("the first poll of a page was answered %+v", a)
 	}
 }
+
+// Each replay of a write would be one more.
+func TestWriteForWhichNotifyPublishesIsNotHeld(t *testing.T) {
+	t.Parallel()
+	caddy, _ := startNews(t, withHook("parker_notify /news\nparker /news {\nmethods GET POST\n}\nreverse_proxy {$BACKEND}"))
+	a := caddytest.Do(t.Context(), http.MethodPost, "http://"+caddy.Site+"/news", "vote")
+	if status := a.Header.Get("Parker-Status"); status != "parker; park=0.0; release=none; detail=write" {
+		t.Errorf("the write was answered %+v", a)
+	}
+}
+
+func TestPageLoadWithoutCookieEndsNoPolls(t *testing.T) {
+	t.Parallel()
+	caddy, pages := startState(t)
+	pages.Put("/", caddytest.Page{Header: http.Header{"Content-Type": {"text/html"}}, Body: "<p>"})
+	page := newTab(t, caddy, "id=1")
+	page.polls("/state", `{"jobs":1}`, "unknown client")
+	held := page.pollUntilHeld("/state")
+	newTab(t, caddy, "").load("/")
+	newTab(t, caddy, "id=2").load("/")
+	caddy.Publish(t, "state", "", "over")
+	expect(t, "over", "message", held)
+}
+
+// The state has changed, and nothing was published.
+func TestTimerAnswersLoadedPageAnew(t *testing.T) {
+	t.Parallel()
+	pages := caddytest.NewPages(t)
+	pages.Put("/state", state(`{"jobs":1}`))
+	pages.Put("/", caddytest.Page{Header: http.Header{"Content-Type": {"text/html"}}, Body: "<p>"})
+	caddy := caddytest.Start(t, withHook(strings.Replace(rememberSite, "look_again off", "look_again off\ntimer", 1)), pages.Address)
+	page := newTab(t, caddy, "id=1")
+	page.polls("/state", `{"jobs":1}`, "unknown client")
+	held := page.pollUntilHeld("/state")
+	pages.Put("/state", state(`{"jobs":2}`))
+	page.load("/")
+	<-held
+	if a := <-page.poll("/state"); a.Body != `{"jobs":2}` {
+		t.Errorf("the loaded page's poll was answered %+v", a)
+	}
+}

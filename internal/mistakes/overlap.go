@@ -40,10 +40,13 @@ func overlaps(h httpcaddyfile.Helper, s site, matcher caddy.ModuleMap, directive
 	own = &holder{at: place(h.Token()), methods: holding.HoldsMethods()}
 	within, found := blocksAround(s.directives, own.at)
 	paths, known := onlyPaths(matcher)
-	if len(found) != 1 || !known {
+	if found != 1 || !known {
 		return nil, nil // in a snippet that is imported more than once, or with another matcher than path
 	}
-	own.within, own.paths = within, paths
+	for _, block := range within {
+		own.within = append(own.within, block.at)
+	}
+	own.paths = paths
 	for _, other := range before {
 		if own.shares(other) {
 			warnings = append(warnings, warning{
@@ -75,19 +78,19 @@ func (a holder) shares(b holder) bool {
 	})
 }
 
-// blocksAround returns the positions of the blocks that contain the directive at a
-// position. found has one element for each time that the position occurs.
-func blocksAround(directives []directive, at string) (within, found []string) {
+// blocksAround returns the blocks that contain the directive at a position, outermost first,
+// and how often the position occurs.
+func blocksAround(directives []directive, at string) (within []directive, found int) {
 	for _, d := range directives {
 		if d.at == at {
-			found = append(found, d.at)
+			found++
 		}
 		if !isContainer(d) {
 			continue
 		}
-		if inner, foundInside := blocksAround(d.block, at); len(foundInside) > 0 {
-			within = append([]string{d.at}, inner...)
-			found = append(found, foundInside...)
+		if inner, foundInside := blocksAround(d.block, at); foundInside > 0 {
+			within = append([]directive{d}, inner...)
+			found += foundInside
 		}
 	}
 	return within, found

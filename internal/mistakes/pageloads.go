@@ -29,9 +29,9 @@ func WatchPageLoads(h httpcaddyfile.Helper, option string) (watch bool, err erro
 	if slices.ContainsFunc(site.directives, func(d directive) bool { return d.name == "parker_page_loads" && !d.matcher }) {
 		return false, nil
 	}
-	around, _ := around(site.directives, place(h.Token()))
+	within, _ := blocksAround(site.directives, place(h.Token()))
 	block := site.key
-	for _, d := range around {
+	for _, d := range within {
 		if option != "" && (d.name != "route" || d.matcher) {
 			return false, h.Errf("%s must see all page loads of the site, but not all of them enter %s (%s): add the line parker_page_loads to the site block, outside of %[2]s", option, d.name, d.at)
 		}
@@ -45,20 +45,4 @@ func WatchPageLoads(h httpcaddyfile.Helper, option string) (watch bool, err erro
 	watch = !seen[block]
 	seen[block] = true
 	return watch, nil
-}
-
-// around returns the blocks that contain the directive at a position, outermost first.
-func around(directives []directive, at string) (blocks []directive, found bool) {
-	for _, d := range directives {
-		if d.at == at {
-			return nil, true
-		}
-		if !isContainer(d) {
-			continue
-		}
-		if inner, ok := around(d.block, at); ok {
-			return append([]directive{d}, inner...), true
-		}
-	}
-	return nil, false
 }
