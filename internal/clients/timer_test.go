@@ -14,10 +14,10 @@ import (
 )
 
 // timerPage polls by a timer, even if the last poll has not been answered, as pages
-// written for plain polling do. Like most of them it has a session.
+// written for plain polling do.
 const timerPage = `<!doctype html>
 <script>
-document.cookie = "session=1"
+document.cookie = %q
 setInterval(() => fetch("/news?_=" + Math.random(), {cache: "no-store"}), 300)
 </script>
 <a href="/other">another page</a>`
@@ -38,13 +38,16 @@ poll()
 </script>`
 
 // legacyPages serves the pages and counts the asks for news.
-type legacyPages struct{ asks atomic.Int32 }
+type legacyPages struct {
+	cookie string // that the timer's page has
+	asks   atomic.Int32
+}
 
 func (s *legacyPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/timer":
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, timerPage)
+		fmt.Fprintf(w, timerPage, s.cookie)
 	case "/loop":
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, loopPage)
@@ -80,10 +83,17 @@ func newTab(t *testing.T, opener context.Context, url string, options ...chromed
 }
 
 func TestPerBrowserKeepsTimerPageResponsive(t *testing.T) {
+	t.Parallel()
 	chromium := browser(t)
-	backend := new(legacyPages)
+	for name, cookie := range map[string]string{"with a cookie": "session=1", "without a cookie": ""} {
+		t.Run(name, func(t *testing.T) { isTimerPageResponsive(t, chromium, cookie) })
+	}
+}
+
+func isTimerPageResponsive(t *testing.T, chromium context.Context, cookie string) {
+	backend := &legacyPages{cookie: cookie}
 	caddy := caddytest.Start(t, legacySite, caddytest.Serve(t, backend.ServeHTTP))
-	tab := newTab(t, chromium, "http://"+caddy.Site+"/timer")
+	tab := newTab(t, chromium, "http://"+caddy.Site+"/timer", chromedp.WithNewBrowserContext())
 	// Enough polls to take all six connections.
 	caddytest.Await(t, "that the page has polled ten times", func() bool { return backend.asks.Load() >= 10 })
 	ctx, cancel := context.WithTimeout(tab, 10*time.Second)

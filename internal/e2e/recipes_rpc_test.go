@@ -51,9 +51,10 @@ func TestRecipeForJSONRPCHoldsPollsOfAria2(t *testing.T) {
 			t.Errorf("poll %d was answered %+v", i, given)
 		}
 	}
+	waiting = awaitHeld(t, poll)
 	// A write past the proxy is published by the program that aria2 runs.
 	caddytest.Do(t.Context(), http.MethodPost, "http://"+aria2.address+"/jsonrpc", `{"jsonrpc":"2.0","method":"aria2.forcePause","id":"","params":["token:secret","`+gid+`"]}`)
-	isReleased(t, answerIn(t, polls[19]), `"result":[]`)
+	isReleased(t, answerIn(t, waiting), `"result":[]`)
 }
 
 func TestRecipeForJSONRPCHoldsPollsOfTransmission(t *testing.T) {
@@ -91,8 +92,9 @@ func TestRecipeForJSONRPCHoldsPollsOfTransmission(t *testing.T) {
 			t.Errorf("a poll that a newer one has replaced was answered %+v", given)
 		}
 	}
+	waiting = awaitHeld(t, poll)
 	<-call(`{"method":"torrent-remove","arguments":{"ids":[1]}}`)
-	isReleased(t, answerIn(t, polls[19]), `"removed":[1]`)
+	isReleased(t, answerIn(t, waiting), `"removed":[1]`)
 }
 
 func TestRecipeForJSONRPCHoldsPollsOfDeluge(t *testing.T) {
@@ -129,6 +131,7 @@ func TestRecipeForJSONRPCHoldsPollsOfDeluge(t *testing.T) {
 			t.Errorf("poll %d was answered %+v", i, given)
 		}
 	}
+	waiting = awaitHeld(t, poll)
 	<-call("core.remove_torrent", `["0123456789abcdef0123456789abcdef01234567",false]`)
-	isReleased(t, answerIn(t, polls[19]), `"torrents": {}`)
+	isReleased(t, answerIn(t, waiting), `"torrents": {}`)
 }

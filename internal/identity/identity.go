@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/coalesce"
+	"github.com/caddy-parker/parker/internal/field"
 	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/memory"
 	"github.com/caddy-parker/parker/internal/nothingnew"
@@ -50,7 +51,7 @@ func (o *Options) Client(r *http.Request, kept *ask.Request, streams bool) parki
 	case len(o.Supersede) > 0:
 		client.Supersede = o.supersedeKey(r)
 	case o.Timer && !streams && !o.Unknown(r):
-		client.Supersede = o.timerKey(r, kept, client.Address)
+		client.Supersede, client.Page = o.timerKeys(r, kept, client.Address)
 	}
 	if o.PerBrowser && !streams {
 		original := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
@@ -78,13 +79,22 @@ func (o *Options) supersedeKey(r *http.Request) parking.Key {
 	return parking.KeyOf(append(values, r.Host, r.URL.Path)...)
 }
 
-// timerKey returns the key of the polls of one browser for one thing.
-func (o *Options) timerKey(r *http.Request, kept *ask.Request, address string) parking.Key {
+// timerKeys returns the key of the polls of one browser for one thing, and that of its polls
+// on one path if they may wait for each other in the browser.
+func (o *Options) timerKeys(r *http.Request, kept *ask.Request, address string) (thing, page parking.Key) {
 	values := []string{
-		address, strings.Join(r.Header["User-Agent"], "\n"), strings.Join(r.Header["Cookie"], "\n"),
-		r.Method, r.Host, r.URL.Path, o.Share.CutQuery(r.URL.RawQuery), string(o.Rules.RequestBody(kept.Header(), kept.Body())),
+		address, strings.Join(r.Header["User-Agent"], "\n"), strings.Join(r.Header["Cookie"], "\n"), r.Method, r.Host, r.URL.Path,
 	}
-	return parking.KeyOf(values...)
+	query := o.Share.CutQuery(r.URL.RawQuery)
+	if r.Method == http.MethodGet && len(query) == len(r.URL.RawQuery) && !noCache(r) {
+		page = parking.KeyOf(values...)
+	}
+	return parking.KeyOf(append(values, query, string(o.Rules.RequestBody(kept.Header(), kept.Body())))...), page
+}
+
+// noCache reports whether the client has not looked into its cache.
+func noCache(r *http.Request) bool {
+	return slices.ContainsFunc(field.List(r.Header["Cache-Control"]), func(directive string) bool { return strings.EqualFold(directive, "no-cache") })
 }
 
 // Memory returns what is needed to remember what the client of a poll has, and to notice

@@ -2,6 +2,8 @@ package parking
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,11 +76,11 @@ func (b *Browsers) exit(key Key, w *lot.Waiter) {
 type Browser struct{ onPath, onSite Key }
 
 // BrowserOf returns the browser at an address that has sent a request, whose client asked
-// for path. Without cookies all browsers at one address could be the same, and over HTTP/2
-// there are enough connections, so these polls are not limited.
+// for path. Over HTTP/2 there are enough connections, and programs other than browsers have
+// as many as they want, so these polls are not limited.
 func BrowserOf(r *http.Request, address, path string) (b Browser) {
 	cookies := r.Header["Cookie"]
-	if r.ProtoMajor != 1 || len(cookies) == 0 {
+	if r.ProtoMajor != 1 || len(cookies) == 0 && !isBrowser(r) {
 		return b
 	}
 	var memory [512]byte
@@ -88,6 +90,11 @@ func BrowserOf(r *http.Request, address, path string) (b Browser) {
 	b.onSite = keyOf(all)
 	b.onPath = keyOf(appendValues(all, path))
 	return b
+}
+
+// isBrowser reports whether a request comes from a browser, by its User-Agent.
+func isBrowser(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["User-Agent"], func(name string) bool { return strings.HasPrefix(name, "Mozilla/") })
 }
 
 // browse counts the parked request as one of its browser's: on its path, and on all paths

@@ -3,6 +3,7 @@ package parking
 import (
 	"cmp"
 	"errors"
+	"time"
 
 	"github.com/caddy-parker/parker/internal/limit"
 	"github.com/caddy-parker/parker/internal/lot"
@@ -18,6 +19,8 @@ type Limits struct {
 
 	// Newest holds the waiter of the newest poll of each supersede key.
 	Newest limit.Newest[Key, *lot.Waiter]
+
+	Intervals Intervals
 }
 
 // Client says who has sent a request.
@@ -31,6 +34,10 @@ type Client struct {
 	// Supersede, if it is not the zero key, makes the request end an older one of the
 	// same key.
 	Supersede Key
+
+	// Page, if it is not the zero key, stands for the polls of a page with a timer, which
+	// wait for each other in the browser.
+	Page Key
 }
 
 // Shared is what several requests can hold, and counts once. Hold and Drop return by how
@@ -126,5 +133,16 @@ func (s *Space) Supersede() {
 	}
 	if older, ok := s.config.Limits.Newest.Put(s.client.Supersede, s.Waiter); ok && older != s.Waiter {
 		older.Supersede(s.Waiter)
+	}
+}
+
+// EndBeforeNext makes a poll that came now end before the next one of its page.
+func (s *Space) EndBeforeNext(now time.Time) {
+	if s.client.Page == (Key{}) {
+		return
+	}
+	limit, ok := s.config.Limits.Intervals.Next(s.client.Page, s.client.Supersede)
+	if next := now.Add(limit); ok && next.Before(s.Deadline) {
+		s.Deadline = next
 	}
 }

@@ -181,6 +181,9 @@ func (s *Space) Follow(from *Space, inherit bool) {
 
 // Close removes the request from the lot, and from what it counts for.
 func (s *Space) Close() {
+	if s.client.Page != (Key{}) {
+		s.config.Limits.Intervals.Answered(s.client.Page, s.client.Supersede)
+	}
 	s.dropNewest(s.Waiter)
 	s.uncountClient()
 	s.Waiter.Close()

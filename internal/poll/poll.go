@@ -111,6 +111,7 @@ func (c *Config) New(q Request) *Poll {
 	}
 	if q.Handover == nil {
 		p.Space.Supersede()
+		p.Space.EndBeforeNext(now)
 	} else {
 		p.take(q.Handover)
 	}

@@ -1,0 +1,128 @@
+package parking
+
+import (
+	"cmp"
+	"container/list"
+	"sync"
+	"time"
+)
+
+// Intervals learns how often pages poll by a timer. A browser that may have an answer in its
+// cache sends the requests for one URL in turn, so that the polls of a timer wait in the
+// browser while one is parked. Later each of them would get the same news. So such a poll is
+// parked for less than an interval. The zero value is ready to use.
+type Intervals struct {
+	mu     sync.Mutex // guards all below and all that is in it
+	pages  map[Key]*list.Element
+	recent list.List // of *pagePolls; the one that has polled last comes first
+}
+
+// pagePolls is what the polls of one browser on one path have in common.
+type pagePolls struct {
+	key      Key
+	interval time.Duration   // 0: not known
+	atOnce   int             // how many polls in a row came as soon as the one before was answered
+	polls    [maxTimers]poll // the newest of each URL, in any order
+}
+
+// poll is the newest one for a URL.
+type poll struct {
+	url      Key
+	at       time.Time
+	answered time.Time // zero: it is not
+}
+
+const (
+	// firstInterval is taken for the interval of pages that have not polled twice.
+	firstInterval = time.Second
+
+	// leastInterval is the shortest that is learned. Polls that have waited in the browser
+	// come one after another.
+	leastInterval = 250 * time.Millisecond
+
+	// soon is how long after an answer a poll comes that has waited in the browser. If more
+	// than maxAtOnce come so, they have not waited: the page polls again as soon as it is
+	// answered, so its polls need not be short.
+	soon      = 40 * time.Millisecond
+	maxAtOnce = 40
+
+	maxTimers = 4 // of one page
+	maxPages  = 10_000
+)
+
+// Next returns how long a poll that comes now may be parked, so that it is answered before
+// the page's next one. page stands for the polls of one browser on one path, and url for
+// those for one URL. [Intervals.Answered] must follow. ok is false if there is no limit.
+func (s *Intervals) Next(page, url Key) (limit time.Duration, ok bool) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.find(page)
+	p.note(url, now)
+	return cmp.Or(p.interval, firstInterval) * 8 / 10, p.atOnce < maxAtOnce
+}
+
+// Answered notes that the poll has ended.
+func (s *Intervals) Answered(page, url Key) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := s.pages[page]; at != nil {
+		if of := at.Value.(*pagePolls).newest(url); of.url == url {
+			of.answered = now
+		}
+	}
+}
+
+// find returns a page, which is the one that has polled last.
+func (s *Intervals) find(key Key) *pagePolls {
+	if at := s.pages[key]; at != nil {
+		s.recent.MoveToFront(at)
+		return at.Value.(*pagePolls)
+	}
+	if s.pages == nil {
+		s.pages = make(map[Key]*list.Element)
+	}
+	if len(s.pages) == maxPages {
+		delete(s.pages, s.recent.Remove(s.recent.Back()).(*pagePolls).key)
+	}
+	p := &pagePolls{key: key}
+	s.pages[key] = s.recent.PushFront(p)
+	return p
+}
+
+// newest returns the newest poll for a URL, or the one to be forgotten for it.
+func (p *pagePolls) newest(url Key) *poll {
+	oldest := &p.polls[0]
+	for i := range p.polls {
+		if of := &p.polls[i]; of.url == url {
+			return of
+		} else if of.at.Before(oldest.at) {
+			oldest = of
+		}
+	}
+	return oldest
+}
+
+// note learns from a poll. One that was late, or could not be sent in between, must not make
+// the interval much longer: browsers slow down the timers of pages that are hidden, and go on
+// as before when they are shown.
+func (p *pagePolls) note(url Key, now time.Time) {
+	before := p.newest(url)
+	defer func() { *before = poll{url: url, at: now} }()
+	if before.url != url {
+		return
+	}
+	if !before.answered.IsZero() && now.Sub(before.answered) <= soon {
+		p.atOnce = min(p.atOnce+1, maxAtOnce)
+	} else {
+		p.atOnce = 0
+	}
+	if p.atOnce < maxAtOnce {
+		interval := max(now.Sub(before.at), leastInterval)
+		if p.interval > 0 {
+			interval = min(interval, p.interval*9/8)
+		}
+		p.interval = interval
+	}
+}
