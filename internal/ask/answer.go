@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 )
@@ -96,6 +97,16 @@ func (a *Answer) Without(name string) *Answer {
 	header := maps.Clone(a.Header)
 	delete(header, name)
 	return &Answer{Status: a.Status, Header: header, Removed: a.Removed, Body: a.Body, Trailer: a.Trailer}
+}
+
+// WithBody returns the answer with another body, which has no content coding.
+func (a *Answer) WithBody(body []byte) *Answer {
+	header := maps.Clone(a.Header)
+	delete(header, "Content-Encoding")
+	if _, ok := header["Content-Length"]; ok {
+		header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	return &Answer{Status: a.Status, Header: header, Removed: a.Removed, Body: body, Trailer: a.Trailer}
 }
 
 // NotModified returns the 304 answer for a client that already has the answer (RFC 9110,

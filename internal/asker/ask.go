@@ -53,8 +53,8 @@ func (a *Asker) join(t *attempt) (reply Reply, ok bool) {
 				continue // it was given up, or it is a replay that failed: no answer to a first ask
 			}
 		}
-		if a.matches(ready) {
-			return a.shared(ready, t)
+		if own, ok := a.own(ready); ok {
+			return a.shared(own, t)
 		}
 		a.separate(ready)
 	}
@@ -215,9 +215,10 @@ func (a *Asker) overtaken(t *attempt, result ask.Result) (reply Reply, ok bool) 
 		return Reply{}, false
 	}
 	t.giveUp(0)
-	if !a.matches(served) {
+	own, ok := a.own(served)
+	if !ok {
 		a.separate(served)
 		return Reply{Kind: retryNow}, true
 	}
-	return a.shared(served, t)
+	return a.shared(own, t)
 }

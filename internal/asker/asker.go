@@ -44,7 +44,7 @@ type Asker struct {
 	group  *coalesce.Group // nil until Enter
 	asked  *coalesce.Group // the group of the last ask
 	varies []string        // fields by which answers varied that did not match, sorted
-	whole  bool            // an answer was for other values of the ignored parameters
+	whole  bool            // an answer was for other values that do not count at first
 	listed bool            // the group knows that the request is parked
 
 	freed  atomic.Bool // an event has freed the request from a replay that hung
@@ -190,7 +190,13 @@ func (a *Asker) Connect(space *parking.Space, client Client) {
 }
 
 // Enter makes the request a member of its group. [Asker.Exit] must follow.
-func (a *Asker) Enter() { a.group = a.config.Groups.Enter(a.key(), a.Channels) }
+func (a *Asker) Enter() {
+	a.group = a.config.Groups.Enter(a.key(), a.Channels)
+	if !a.whole && a.group.Apart() {
+		a.whole = true
+		a.regroup()
+	}
+}
 
 // TakeOver makes the asker continue for a request of an older configuration.
 func (a *Asker) TakeOver(from *Asker) {

@@ -43,6 +43,19 @@ func (a *Asker) bodyMayEcho(kept *ask.Answer, texts []string) bool {
 	return slices.ContainsFunc(texts, func(value string) bool { return bytes.Contains(body, []byte(value)) })
 }
 
+// isPadded reports whether an answer is JSON with padding: a call of a function that an
+// ignored parameter names.
+func (a *Asker) isPadded(kept *ask.Answer) bool {
+	body, err := nothingnew.Decode(kept.Header, kept.Body, a.config.MaxEvent())
+	if err != nil {
+		return false
+	}
+	const longestStart = 200 // of a call, with a check whether there is such a function
+	start := bytes.ToLower(body[:min(len(body), longestStart)])
+	texts, _ := a.config.Share.Echoed(a.target())
+	return slices.ContainsFunc(texts, func(name string) bool { return bytes.Contains(start, []byte(name+"(")) })
+}
+
 // anyValue reports whether such is true for the value of any field.
 func anyValue(header http.Header, such func(value string) bool) bool {
 	for _, lines := range header {

@@ -1,6 +1,7 @@
 package asker
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 
@@ -14,6 +15,8 @@ import (
 func (a *Asker) key() coalesce.Key {
 	q := a.keyRequest()
 	q.Varies, q.Whole = a.varies, a.whole
+	q.WholeBody = q.Body
+	q.Body = a.config.Rules.CallBody(a.Request.Header(), q.Body)
 	return a.config.Share.Key(q)
 }
 
@@ -36,8 +39,29 @@ func (a *Asker) target() (t coalesce.Target) {
 	return t
 }
 
-// matches reports whether a result is for the request, too.
-func (a *Asker) matches(r *coalesce.Result) bool { return r.Matches(a.Request.Field, a.target()) }
+// own returns the result of another's ask as it would be for this request. ok is false if
+// that is not known.
+func (a *Asker) own(r *coalesce.Result) (own *coalesce.Result, ok bool) {
+	if !r.Matches(a.Request.Field, a.target()) {
+		return nil, false
+	}
+	if a.hasBodyOf(r) || r.Answer == nil && r.Err == nil {
+		return r, true
+	}
+	if r.Answer == nil || r.Err != nil {
+		return nil, false
+	}
+	body, ok := a.config.Rules.AnswerFor(r.Answer.Header, r.Answer.Body, r.Body, a.Request.Body())
+	if !ok {
+		return nil, false
+	}
+	copied := *r
+	copied.Answer = r.Answer.WithBody(body)
+	return &copied, true
+}
+
+// hasBodyOf reports whether the request has the same body as that which a result is for.
+func (a *Asker) hasBodyOf(r *coalesce.Result) bool { return bytes.Equal(r.Body, a.Request.Body()) }
 
 // namesPosition reports whether the client's Last-Event-ID is a position of this broker's
 // events. Anything else may be a position of the backend's.
@@ -53,15 +77,18 @@ func (a *Asker) namesPosition() bool {
 // separate makes the request a member of another group after a result that does not match.
 // From now on the fields count by which its answer varied. Those of earlier answers count as
 // well: otherwise a backend that names other fields each time would make the request change
-// groups without end. If the answer was for other values of ignored parameters, these count,
-// too.
+// groups without end. If the answer was for other values of ignored parameters, or of parts of
+// the body that do not count, these count, too.
 func (a *Asker) separate(r *coalesce.Result) {
 	for name := range r.Varies {
 		if at, found := slices.BinarySearch(a.varies, name); !found {
 			a.varies = slices.Insert(a.varies, at, name)
 		}
 	}
-	a.whole = a.whole || !r.MatchesTarget(a.target())
+	a.whole = a.whole || !r.MatchesTarget(a.target()) || !a.hasBodyOf(r)
+	if r.Padded {
+		a.group.SetApart()
+	}
 	a.regroup()
 }
 

@@ -105,15 +105,15 @@ func (a *Asker) takesNotModified() bool {
 func (a *Asker) sharable(kept *ask.Answer, nothingNew, personal bool) *coalesce.Result {
 	varies, ok := coalesce.Varied(kept.Header, a.Request.Field)
 	if len(kept.Header["Set-Cookie"]) > 0 {
-		ok = ok && a.config.Share.Public()
+		ok = ok && (a.config.Share.Public() || a.config.Share.Everything() && a.renewsCookies(kept.Header))
 		kept = kept.Without("Set-Cookie")
 	}
 	if !ok {
 		return coalesce.Alone
 	}
-	r := &coalesce.Result{Answer: kept, NothingNew: nothingNew, Varies: varies}
+	r := &coalesce.Result{Answer: kept, NothingNew: nothingNew, Varies: varies, Body: a.Request.Body()}
 	if a.mayEcho(kept, nil) {
-		r.Target = a.target()
+		r.Target, r.Padded = a.target(), a.isPadded(kept)
 	}
 	r.Personal = personal
 	if isUnavailable(kept.Status) && !nothingNew {
@@ -122,9 +122,45 @@ func (a *Asker) sharable(kept *ask.Answer, nothingNew, personal bool) *coalesce.
 	return r
 }
 
+// renewsCookies reports whether an answer only sets the cookies that the request has, and for
+// long. Requests that have the same cookies may do without: the next ask renews them.
+func (a *Asker) renewsCookies(header http.Header) bool {
+	sent := make(map[string]string)
+	for _, line := range a.Request.Header()["Cookie"] {
+		cookies, err := http.ParseCookie(line)
+		if err != nil {
+			return false
+		}
+		for _, cookie := range cookies {
+			sent[cookie.Name] = cookie.Value
+		}
+	}
+	return !slices.ContainsFunc(header["Set-Cookie"], func(line string) bool {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil {
+			return true
+		}
+		value, has := sent[cookie.Name]
+		return !has || value != cookie.Value || !lastsLong(cookie)
+	})
+}
+
+// lastsLong reports whether a cookie lasts for the session of the browser, or for so long that
+// it need not be renewed by each answer.
+func lastsLong(cookie *http.Cookie) bool {
+	const long = 10 * time.Minute
+	switch {
+	case cookie.MaxAge != 0:
+		return cookie.MaxAge >= int(long.Seconds())
+	case cookie.RawExpires != "":
+		return time.Until(cookie.Expires) >= long
+	}
+	return true
+}
+
 // sharableFailure returns what others may have of the handlers' error.
 func (a *Asker) sharableFailure(result ask.Result) *coalesce.Result {
-	r := new(coalesce.Result)
+	r := &coalesce.Result{Body: a.Request.Body()}
 	if result.Prepared != nil {
 		if r = a.sharable(result.Prepared, false, a.sharesPersonal(result.Prepared.Header)); r.Answer == nil {
 			return r

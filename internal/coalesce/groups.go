@@ -26,6 +26,7 @@ type Groups struct {
 
 	mu     sync.Mutex // guards all below and all that is in it
 	groups map[Key]*Group
+	apart  map[Key]time.Time    // until when each member of a group asks alone
 	looks  map[lot.Moment]*look // by the event
 	vain   int                  // events in a row for which looks found nothing
 }
@@ -100,6 +101,32 @@ func (s *Groups) Enter(key Key, channels []string) *Group {
 	}
 	g.members++
 	return g
+}
+
+// The memory of groups whose answers were padded.
+const (
+	apartFor = 10 * time.Minute
+	maxApart = 1000
+)
+
+// Apart reports whether the members of the group should not wait for each other's answers,
+// because these were padded a while ago: see [Result.Padded].
+func (g *Group) Apart() bool {
+	s := g.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Before(s.apart[g.key])
+}
+
+// SetApart makes Apart true for a while.
+func (g *Group) SetApart() {
+	s := g.groups
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.apart == nil || len(s.apart) == maxApart {
+		s.apart = make(map[Key]time.Time)
+	}
+	s.apart[g.key] = time.Now().Add(apartFor)
 }
 
 // Exit ends a membership.

@@ -63,6 +63,9 @@ type Request struct {
 	// Body is the body that counts. A nil Body means that there is none.
 	Body []byte
 
+	// WholeBody is the body with parts that do not count.
+	WholeBody []byte
+
 	// Alone is true if other requests may go through another route, for a reason that the
 	// rest does not show. By the safe rule the request is then like no other.
 	Alone bool
@@ -70,8 +73,8 @@ type Request struct {
 	// Varies names the fields by which answers varied that did not match the request.
 	Varies []string
 
-	// Whole is true if an answer was for other values of the ignored parameters. Then
-	// they count.
+	// Whole is true if an answer was for other values of the ignored parameters, or of the
+	// parts of the body that do not count. Then they count.
 	Whole bool
 }
 
@@ -115,7 +118,7 @@ func (rule *Rule) append(b []byte, q Request) []byte {
 	}
 	b = strconv.AppendBool(b, q.Whole)
 	if q.Whole {
-		b = appendField(b, []string{whole.Original, whole.RequestURI, whole.RawQuery})
+		b = appendField(b, []string{whole.Original, whole.RequestURI, whole.RawQuery, string(q.WholeBody)})
 	}
 	for _, name := range q.Varies {
 		b = appendPart(b, name)

@@ -29,6 +29,14 @@ type Result struct {
 	// target. Otherwise it is the zero Target.
 	Target Target
 
+	// Padded is true if the answer is a call of a function that an ignored parameter names,
+	// so that no request of the group will ever get the answer of another one.
+	Padded bool
+
+	// Body is the body of the leader's request. The answer to another one must be made for
+	// it, or each must ask alone.
+	Body []byte
+
 	// Personal is true if the backend marks the answer as one client's, and the operator
 	// shares it all the same.
 	Personal bool

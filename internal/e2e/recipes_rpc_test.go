@@ -45,7 +45,7 @@ func TestRecipeForJSONRPCHoldsPollsOfAria2(t *testing.T) {
 
 	before, last := aria2.with("tellActive"), n
 	polls := pollByTimer(200*time.Millisecond, poll)
-	figure(t, "aria2", aria2.with("tellActive")-before)
+	fewReach(t, "aria2", aria2.with("tellActive")-before)
 	for i, poll := range polls[:19] {
 		if given := answerIn(t, poll); !strings.Contains(given.Body, `"status":"active"`) || !strings.Contains(given.Body, fmt.Sprintf(`"id":"QXJpYU5n%d"`, last+1+i)) {
 			t.Errorf("poll %d was answered %+v", i, given)
@@ -125,7 +125,7 @@ func TestRecipeForJSONRPCHoldsPollsOfDeluge(t *testing.T) {
 
 	before, last := deluge.with("update_ui"), n
 	polls := pollByTimer(200*time.Millisecond, poll)
-	figure(t, "Deluge", deluge.with("update_ui")-before)
+	fewReach(t, "Deluge", deluge.with("update_ui")-before)
 	for i, poll := range polls[:19] {
 		if given := answerIn(t, poll); !strings.Contains(given.Body, `"state": "Paused"`) || !strings.Contains(given.Body, fmt.Sprintf(`"id": %d}`, last+1+i)) {
 			t.Errorf("poll %d was answered %+v", i, given)

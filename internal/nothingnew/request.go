@@ -19,10 +19,8 @@ func (r *Rules) RequestBody(header http.Header, body []byte) []byte {
 	if len(r.except) == 0 || len(codings(header)) > 0 {
 		return body
 	}
-	if start := trimStart(body); bytes.HasPrefix(start, []byte{'{'}) || bytes.HasPrefix(start, []byte{'['}) {
-		if rest, ok := r.withoutExcepted(body); ok {
-			return rest
-		}
+	if rest, ok := r.callBody(header, body); ok {
+		return rest
 	}
 	if requestbody.IsForm(header) {
 		return r.formWithoutExcepted(body)
