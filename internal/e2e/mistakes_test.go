@@ -128,3 +128,28 @@ func TestMistakesWarnOfOverlappingParkers(t *testing.T) {
 		"another matcher":    {"@get {\nmethod GET\npath /api/*\n}\nparker @get a\nparker /api/* b\nrespond []", nil},
 	}.check(t)
 }
+
+func TestMistakesWarnOfPageLoadsThatAreNotSeen(t *testing.T) {
+	t.Parallel()
+	const compares = "parker a {\nnothing_new {\nunchanged\n}\n}\nrespond []\n"
+	mistaken{
+		"in a handle":              {"handle /api/* {\n" + compares + "}", []string{"3: page loads are not seen … add the line parker_page_loads to the site block, outside of handle"}},
+		"in a site of one path":    {"http://a.example/api {\n" + compares + "}", []string{"2: page loads are not seen … only requests for /api enter this block"}},
+		"with parker_page_loads":   {"parker_page_loads\nhandle /api/* {\n" + compares + "}", nil},
+		"in a route":               {"route {\n" + compares + "}", nil},
+		"in the site":              {compares, nil},
+		"answers are not compared": {"handle /api/* {\nparker a\nrespond []\n}", nil},
+		"twice in a snippet":       {"(p) {\nhandle /api/* {\n" + compares + "}\n}\nhttp://a.example {\nimport p\n}\nhttp://b.example {\nimport p\n}", []string{"3: page loads are not seen"}},
+	}.check(t)
+}
+
+func TestMistakesWarnOfBodiesThatAreNotHeld(t *testing.T) {
+	t.Parallel()
+	const matcher = "@poll {\npath /rpc\nparker_body json /method poll\n}\n"
+	mistaken{
+		"GET alone":   {matcher + "parker @poll a\nrespond []", []string{"6: requests with a body are not held … add 'methods POST'"}},
+		"POST":        {matcher + "parker @poll a {\nmethods POST\n}\nrespond []", nil},
+		"GET as well": {matcher + "parker @poll a {\nmethods GET POST\n}\nrespond []", nil},
+		"of a write":  {matcher + "parker /p a\nparker_notify @poll a\nrespond []", nil},
+	}.check(t)
+}

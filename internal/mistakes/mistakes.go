@@ -35,7 +35,7 @@ type warning struct {
 func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.Unmarshaler) {
 	seen := seenBy(h)
 	site, known := siteOf(h)
-	warnings := optionsTakenForChannels(h, directive)
+	warnings := append(optionsTakenForChannels(h, directive), bodiesThatAreNotHeld(h, matcher, directive)...)
 	if known {
 		if templated, ok := directive.(Templated); ok {
 			warnings = append(warnings, unknownPlaceholders(h, site, templated.Templates())...)
@@ -52,11 +52,7 @@ func Warn(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.U
 	}
 	notePosition(h, matcher, directive)
 	for _, w := range warnings {
-		// A snippet may be imported many times.
-		if !seen.warnings[w] {
-			seen.warnings[w] = true
-			caddy.Log().Named("parker").Warn(w.message, zap.String("at", w.at), zap.String("hint", w.hint))
-		}
+		seen.warn(w)
 	}
 }
 
@@ -78,6 +74,14 @@ func seenBy(h httpcaddyfile.Helper) *seen {
 	h.State[seenKey] = s
 	positions.clear() // they belong to another Caddyfile
 	return s
+}
+
+// warn logs a warning. It does so once, though a snippet may be imported many times.
+func (s *seen) warn(w warning) {
+	if !s.warnings[w] {
+		s.warnings[w] = true
+		caddy.Log().Named("parker").Warn(w.message, zap.String("at", w.at), zap.String("hint", w.hint))
+	}
 }
 
 // place returns the file and line of a token.

@@ -3,6 +3,7 @@ package mistakes
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -26,6 +27,22 @@ type holder struct {
 type Holding interface {
 	// HoldsMethods returns the methods of the requests that are held.
 	HoldsMethods() []string
+}
+
+// bodiesThatAreNotHeld finds a directive whose matcher looks into the bodies of requests, but
+// which holds only requests that have none.
+func bodiesThatAreNotHeld(h httpcaddyfile.Helper, matcher caddy.ModuleMap, directive caddyfile.Unmarshaler) []warning {
+	holding, ok := directive.(Holding)
+	if _, looks := matcher["parker_body"]; !ok || !looks || !slices.Equal(holding.HoldsMethods(), []string{http.MethodGet}) {
+		return nil
+	}
+	h.Reset()
+	h.Next()
+	return []warning{{
+		message: "requests with a body are not held",
+		at:      place(h.Token()),
+		hint:    "parker_body matches by the body, but only GET is held: add 'methods POST'",
+	}}
 }
 
 // overlaps compares a parker directive with those before it in the site. It returns a

@@ -1,6 +1,7 @@
 package mistakes
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -13,9 +14,9 @@ type watched map[string]bool
 const watchedKey = "parker.page_loads"
 
 // WatchPageLoads reports whether a parker directive must add a handler that watches for page
-// loads. The option, if there is one, needs all page loads of the site. Then it is an error
-// if the directive stands in a block that only some requests enter, unless the site itself
-// has the directive parker_page_loads.
+// loads. It warns if the directive stands in a block that only some requests enter, unless the
+// site itself has the directive parker_page_loads. If the option, which may be empty, holds
+// polls because all page loads of the site are seen, that is an error.
 func WatchPageLoads(h httpcaddyfile.Helper, option string) (watch bool, err error) {
 	site, known := siteOf(h)
 	if !known {
@@ -23,18 +24,22 @@ func WatchPageLoads(h httpcaddyfile.Helper, option string) (watch bool, err erro
 	}
 	h.Reset()
 	h.Next()
-	if option != "" && site.path != "" {
-		return false, h.Errf("%s must see all page loads of the site, but only requests for %s enter this block: put parker into a block whose address has no path", option, site.path)
+	watches := slices.ContainsFunc(site.directives, func(d directive) bool { return d.name == "parker_page_loads" && !d.matcher })
+	within, _ := blocksAround(site.directives, place(h.Token()))
+	if hint := unseen(site, within, watches); hint != "" && option != "" {
+		return false, h.Errf("%s must see all page loads of the site, but %s", option, hint)
+	} else if hint != "" {
+		seenBy(h).warn(warning{
+			message: "page loads are not seen",
+			at:      place(h.Token()),
+			hint:    "with unchanged, the first poll of a page that is loaded again may be held, so that the page shows nothing: " + hint,
+		})
 	}
-	if slices.ContainsFunc(site.directives, func(d directive) bool { return d.name == "parker_page_loads" && !d.matcher }) {
+	if watches {
 		return false, nil
 	}
-	within, _ := blocksAround(site.directives, place(h.Token()))
 	block := site.key
 	for _, d := range within {
-		if option != "" && (d.name != "route" || d.matcher) {
-			return false, h.Errf("%s must see all page loads of the site, but not all of them enter %s (%s): add the line parker_page_loads to the site block, outside of %[2]s", option, d.name, d.at)
-		}
 		block += d.at + "\n"
 	}
 	seen, ok := h.State[watchedKey].(watched)
@@ -45,4 +50,18 @@ func WatchPageLoads(h httpcaddyfile.Helper, option string) (watch bool, err erro
 	watch = !seen[block]
 	seen[block] = true
 	return watch, nil
+}
+
+// unseen says why not all page loads of a site are seen, and what to do. It returns "" if they
+// are. within holds the blocks around the directive that should see them.
+func unseen(site site, within []directive, watches bool) (hint string) {
+	if site.path != "" {
+		return fmt.Sprintf("only requests for %s enter this block: put parker into a block whose address has no path", site.path)
+	}
+	for _, d := range within {
+		if !watches && (d.name != "route" || d.matcher) {
+			return fmt.Sprintf("not all of them enter %s (%s): add the line parker_page_loads to the site block, outside of %[1]s", d.name, d.at)
+		}
+	}
+	return ""
 }
