@@ -280,7 +280,7 @@ func (a *Asker) Seen() Seen { return a.seen }
 // look notes what was seen of an answer that is news, if debug logs are written.
 func (a *Asker) look(status int, header http.Header, body []byte) {
 	if a.config.Logger.Core().Enabled(zap.DebugLevel) {
-		a.seen = Seen{len(body), a.config.Rules.WhyNews(a.Request.Header(), status, header, body)}
+		a.seen = Seen{len(body), a.config.Rules.WhyNews(a.Request.Header(), status, header, body) + a.whyNotRemembered()}
 	}
 }
 

@@ -85,6 +85,19 @@ func (a *Asker) News() answer.Detail {
 	return answer.News
 }
 
+// whyNotRemembered returns for a debug line why the client is not known to have an answer.
+func (a *Asker) whyNotRemembered() string {
+	switch {
+	case a.config.Rules.Remember == nil || a.conditional():
+		return ""
+	case !a.Memory.Remembers():
+		return "; remember: the client cannot be told from others"
+	case !a.Memory.Known():
+		return "; remember: nothing is known of what the client has"
+	}
+	return "; remember: the client has another answer"
+}
+
 // saysItHas reports whether an answer with nothing new is one that the client has already,
 // as its request or the backend says.
 func (a *Asker) saysItHas(kept *ask.Answer) bool {

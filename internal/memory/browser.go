@@ -15,6 +15,7 @@ import (
 // host, the User-Agent and the cookies.
 type Browser struct {
 	look    look
+	agent   uint64 // the same as look, without the address
 	cookies []cookie
 	page    uint64 // the path of the page that polls, or is loaded; 0: not known
 }
@@ -25,6 +26,9 @@ type look [sha256.Size / 2]byte
 // cookie stands for the name and the value of a cookie. The lowest bit of value says that
 // the value is long enough to be no other browser's.
 type cookie struct{ name, value uint64 }
+
+// isOwn reports whether the value is long enough to be no other browser's.
+func (c cookie) isOwn() bool { return c.value&1 == 1 }
 
 // maxCookies is more than browsers send to a site.
 const maxCookies = 64
@@ -54,12 +58,17 @@ func LoaderOf(r *http.Request, address string) Browser {
 
 func browserOf(r *http.Request, address string) Browser {
 	var space [256]byte
-	b := space[:0]
-	for _, part := range append([]string{address, strings.ToLower(r.Host)}, r.Header["User-Agent"]...) {
-		b = append(binary.AppendUvarint(b, uint64(len(part))), part...)
+	b := appendPart(space[:0], strings.ToLower(r.Host))
+	for _, name := range r.Header["User-Agent"] {
+		b = appendPart(b, name)
 	}
-	sum := sha256.Sum256(b)
-	return Browser{look: look(sum[:]), cookies: cookiesOf(r.Header["Cookie"])}
+	agent := maphash.Bytes(seed, b)
+	sum := sha256.Sum256(appendPart(b, address))
+	return Browser{look: look(sum[:]), agent: agent, cookies: cookiesOf(r.Header["Cookie"])}
+}
+
+func appendPart(b []byte, part string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
 }
 
 // onSamePage reports whether both may be on one page.

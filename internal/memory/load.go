@@ -15,6 +15,8 @@ type Load struct {
 	cookies int // how many came
 	at      time.Time
 
+	traces []trace
+
 	crowd bool // too many polls seem to be of its browser
 	spare int  // how many polls may still settle that are only possibly of its browser
 }
@@ -53,6 +55,7 @@ func (s *Store) begin(load *Load) (ends []func()) {
 		s.all, s.alike = make(map[id]*series), make(map[look]*alike)
 	}
 	s.forgetLoads(load.at)
+	s.trace(load)
 	s.loads = append(s.loads, load)
 	s.loadBytes += load.size()
 	a := s.looking(load.browser.look)
@@ -86,7 +89,7 @@ func (l *Load) Answered(header http.Header) {
 }
 
 // size returns how many bytes a page load takes, with all the cookies that came with it.
-func (l *Load) size() int { return bytesOfLoad + bytesOfCookie*l.cookies }
+func (l *Load) size() int { return bytesOfLoad + bytesOfCookie*l.cookies + bytesOfTrace*len(l.traces) }
 
 // loaded returns how many pages a browser has loaded a short time ago.
 func (a *alike) loaded(browser Browser) (n int) {
@@ -111,7 +114,7 @@ func (s *Store) settles(browser Browser, now time.Time) (since time.Time) {
 			return l.at
 		}
 	}
-	return since
+	return s.settlesElsewhere(browser)
 }
 
 // forgetLoads removes the page loads that do not matter any more. The caller holds mu.
@@ -121,6 +124,7 @@ func (s *Store) forgetLoads(now time.Time) {
 		s.loadBytes -= oldest.size()
 		s.loads[0] = nil
 		s.loads = s.loads[1:]
+		s.untrace(oldest)
 		if a := s.alike[oldest.browser.look]; a != nil && len(a.loads) > 0 && a.loads[0] == oldest {
 			a.loads = slices.Delete(a.loads, 0, 1)
 			s.tidy(oldest.browser.look, a)

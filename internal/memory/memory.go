@@ -82,8 +82,9 @@ type Store struct {
 	alike    map[look]*alike
 	recent   list.List // of *series with memories; the one that was used last comes first
 	loads    []*Load   // in order
-	memories int       // that no poll uses
-	used     int       // that polls use
+	traced   map[trace][]*Load
+	memories int // that no poll uses
+	used     int // that polls use
 	bytes    int
 
 	loadBytes int // of loads
@@ -216,6 +217,7 @@ const (
 	bytesOfCookie = 16
 	bytesOfMemory = 48
 	bytesOfLoad   = 150
+	bytesOfTrace  = 100
 )
 
 // find returns a series, or nil if there are too many. The caller holds mu.

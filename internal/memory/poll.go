@@ -152,6 +152,9 @@ func (p *Poll) Loaded() (at time.Time) {
 	return p.loaded
 }
 
+// Remembers reports whether the client is one of which is remembered what it has.
+func (p *Poll) Remembers() bool { return p != nil && p.remembers }
+
 // Known reports whether anything was known of what the client has when the poll began.
 func (p *Poll) Known() bool { return p != nil && p.known }
 
