@@ -199,14 +199,14 @@ func (s *series) isAlone(now time.Time, newest bool) bool {
 	return now.Sub(s.alone) > s.kept()
 }
 
-// agreed returns the answer that all memories are of. ok is false if there is none, or no
-// page that has it probably goes on.
-func (s *series) agreed(now time.Time) (answer Digest, ok bool) {
+// agreed returns the answer that all memories are of. ok is false if there is none, or all
+// are in doubt or of a time before since, so that no page which has it probably goes on.
+func (s *series) agreed(since time.Time) (answer Digest, ok bool) {
 	for _, m := range s.memories {
 		if m.answer != s.memories[0].answer {
 			return Digest{}, false
 		}
-		answer, ok = m.answer, ok || !m.doubt && now.Sub(m.at) <= s.life()
+		answer, ok = m.answer, ok || !m.doubt && !m.at.Before(since)
 	}
 	return answer, ok
 }

@@ -21,6 +21,8 @@ type Poll struct {
 	differ    bool // the memories of the series differ, so none is used
 	follows   bool // another page of the browser may just have got another answer
 
+	since time.Time // the pages of older memories have probably ended
+
 	loaded time.Time // when it has last loaded a page, if that was a short time ago
 
 	uses   bool   // the poll uses a memory of answer
@@ -90,6 +92,7 @@ func (p *Poll) use(now time.Time, newest bool) {
 	s, of := p.store, p.series
 	defer s.count()
 	alone := of.isAlone(now, newest)
+	usual, life := of.usual, of.life() // without the pause before this poll: perhaps the page has ended meanwhile
 	p.follows = of.followed(now, alone || newest)
 	if p.loaded.IsZero() {
 		of.fresh = 0
@@ -97,6 +100,10 @@ func (p *Poll) use(now time.Time, newest bool) {
 			of.learn(now)
 		}
 	}
+	if usual == 0 {
+		life = of.life()
+	}
+	p.since = now.Add(-life)
 	s.forget(of, of.kept(), now)
 	if alone {
 		of.fresh = 0
@@ -108,7 +115,7 @@ func (p *Poll) use(now time.Time, newest bool) {
 		of.fresh = max(of.fresh-1, 0)
 		return
 	}
-	if p.answer, p.uses = of.agreed(now); !p.uses {
+	if p.answer, p.uses = of.agreed(p.since); !p.uses {
 		p.differ = true
 		return
 	}
@@ -169,7 +176,7 @@ func (p *Poll) Has(answer Digest) bool {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
 	if p.differ {
-		return !p.follows && answer != Digest{} && slices.ContainsFunc(p.series.memories, func(m given) bool { return m.answer == answer && !m.doubt })
+		return !p.follows && answer != Digest{} && slices.ContainsFunc(p.series.memories, func(m given) bool { return m.answer == answer && !m.doubt && !m.at.Before(p.since) })
 	}
 	return (p.uses || p.lent) && !p.follows && answer == p.answer && answer != Digest{}
 }
@@ -246,7 +253,7 @@ func (p *Poll) takeOver(from *Poll) {
 		return
 	}
 	if p.series == from.series && p.remembers {
-		p.known, p.differ, p.doubt = from.known, from.differ, from.doubt
+		p.known, p.differ, p.since, p.doubt = from.known, from.differ, from.since, from.doubt
 		p.uses, p.lent, p.answer, p.follows = from.uses, from.lent, from.answer, from.follows
 		from.uses = false
 	}
