@@ -242,6 +242,7 @@ func (a *App) putInForce() {
 	a.hub.Broker.use(a.hub.own)
 	a.tellChange(current.Swap(&a.hub), held)
 	metrics.Watch(a.hub.Broker.Health)
+	metrics.WatchMemories(a.hub.Memories.Count)
 }
 
 // tellChange logs what a reload changes for parked requests.

@@ -17,8 +17,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/caddy-parker/parker/internal/metrics"
 )
 
 // Digest stands for an answer. The zero Digest stands for one that is not known, and equals
@@ -271,7 +269,6 @@ func (s *Store) add(of *series, m given) {
 		s.recent.MoveToFront(of.at)
 	}
 	s.forgetOld(m.at)
-	s.count()
 }
 
 // makeRoom removes the oldest memory of an answer that has very many, or else the oldest of
@@ -289,9 +286,6 @@ func (s *Store) makeRoom(of *series, answer Digest) {
 		s.remove(of, 0)
 	}
 }
-
-// count sets the metric of memories. The caller holds mu.
-func (s *Store) count() { metrics.Memories.Set(float64(s.memories + s.used)) }
 
 // remove removes a memory. The caller holds mu.
 func (s *Store) remove(of *series, i int) {
@@ -315,20 +309,46 @@ func (s *Store) forget(of *series, age time.Duration, now time.Time) {
 // bounds. Series whose polls are parked have no memories, however many they are, so this is
 // never a walk over them. The caller holds mu.
 func (s *Store) forgetOld(now time.Time) {
-	for range min(2, s.recent.Len()) {
-		oldest := s.recent.Back().Value.(*series)
-		s.forget(oldest, longestPause, now)
-		if len(oldest.memories) > 0 {
-			break
-		}
-		s.drop(oldest)
-	}
+	s.forgetUnused(2, now)
 	for s.recent.Len() > 0 && (s.memories > maxMemories || s.bytes > maxBytes) {
 		oldest := s.recent.Back().Value.(*series)
 		for len(oldest.memories) > 0 {
 			s.remove(oldest, 0)
 		}
 		s.drop(oldest)
+	}
+}
+
+// forgetUnused removes up to so many series that have not been used for long. It reports
+// whether there may be more. The caller holds mu.
+func (s *Store) forgetUnused(most int, now time.Time) bool {
+	for range most {
+		last := s.recent.Back()
+		if last == nil {
+			return false
+		}
+		oldest := last.Value.(*series)
+		s.forget(oldest, longestPause, now)
+		if len(oldest.memories) > 0 {
+			return false
+		}
+		s.drop(oldest)
+	}
+	return true
+}
+
+// Count returns how many answers are remembered, also those that parked polls use. It first
+// forgets those that are too old, because otherwise only polls do that.
+func (s *Store) Count() int {
+	const atOnce = 100 // so that no poll waits long for the lock
+	for now := time.Now(); ; {
+		s.mu.Lock()
+		more := s.forgetUnused(atOnce, now)
+		count := s.memories + s.used
+		s.mu.Unlock()
+		if !more {
+			return count
+		}
 	}
 }
 

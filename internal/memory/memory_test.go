@@ -231,6 +231,24 @@ func TestStoreForgetsWhatHasEndedWhileOthersPoll(t *testing.T) {
 	})
 }
 
+func TestStoreCountForgetsWhatHasEndedWhileNobodyPolls(t *testing.T) {
+	inBubble(t, func(c *client) {
+		for i := range 500 {
+			gives(c.nth(i).begin(), "A")
+		}
+		parked := c.begin()
+		if count := c.store.Count(); count != 500 {
+			t.Errorf("%d memories, want 500 with that of the parked poll", count)
+		}
+		time.Sleep(longestPause + time.Millisecond)
+		if count := c.store.Count(); count != 1 {
+			t.Errorf("%d memories, want that of the parked poll only", count)
+		}
+		c.keeps(1, 0)
+		parked.Close(false)
+	})
+}
+
 func TestStoreBoundsMemories(t *testing.T) {
 	inBubble(t, func(c *client) {
 		for i := range maxMemories + 10 {

@@ -90,7 +90,6 @@ func (s *Store) Begin(q Request) *Poll {
 // holds the store's lock.
 func (p *Poll) use(now time.Time, newest bool) {
 	s, of := p.store, p.series
-	defer s.count()
 	alone := of.isAlone(now, newest)
 	usual, life := of.usual, of.life() // without the pause before this poll: perhaps the page has ended meanwhile
 	p.follows = of.followed(now, alone || newest)

@@ -45,7 +45,7 @@ func Read() Figures {
 		Unchanged: sum(unchanged),
 		Unknown:   sum(unknown),
 		PageLoads: sum(PageLoads),
-		Memories:  int(sum(Memories)),
+		Memories:  int(remembered()),
 	}
 }
 

@@ -23,8 +23,8 @@ func TestFiguresSumAllHandlers(t *testing.T) {
 		h.Answered(&answer.Report{Release: answer.None, Detail: answer.Unknown})
 		h.Answered(&answer.Report{Release: answer.None, Detail: answer.News})
 		PageLoads.Inc()
-		Memories.Inc()
 	}
+	WatchMemories(func() int { return before.Memories + 3 })
 	after := Read()
 	got := Figures{
 		Requests: after.Requests - before.Requests,

@@ -40,9 +40,7 @@ var (
 	unchanged = counter("unchanged_holds_total", "Number of polls that the rule unchanged held, because their client had the answer already.")
 	unknown   = counter("unknown_clients_total", "Number of polls that were not held because nothing was known of their client.")
 
-	// Memories is the number of answers that parker remembers to have given, also to clients
-	// whose polls are parked.
-	Memories = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "memories", Help: "Number of answers that parker currently remembers to have given."})
+	memories = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "memories", Help: "Number of answers that parker currently remembers to have given."}, remembered)
 
 	// PageLoads counts the documents that browsers asked for, at sites whose answers are
 	// compared with what clients have.
@@ -63,7 +61,7 @@ var (
 
 // collectors are the collectors of all metrics.
 var collectors = []prometheus.Collector{
-	parked, groups, opened, sent, parks, ends, held, answers, running, queued, joined, asks, shared, failed, slow, unchanged, unknown, Memories, PageLoads, published, publishing,
+	parked, groups, opened, sent, parks, ends, held, answers, running, queued, joined, asks, shared, failed, slow, unchanged, unknown, memories, PageLoads, published, publishing,
 	ofBroker("history_bytes", "Memory used by the history in this process.", func(h brokers.Health) float64 { return float64(h.HistoryBytes) }),
 	ofBroker("broker_reachable", "Whether the broker can be reached: 1 or 0.", reachable),
 	ofBroker("broker_lag_seconds", "Time since this process was last known to have all events.", func(h brokers.Health) float64 { return h.Lag.Seconds() }),
@@ -84,6 +82,20 @@ var broker atomic.Pointer[func() brokers.Health]
 // Watch sets the function that returns the health of the broker, for the broker's
 // metrics.
 func Watch(health func() brokers.Health) { broker.Store(&health) }
+
+// counted returns the number of memories. It is nil if there are none.
+var counted atomic.Pointer[func() int]
+
+// WatchMemories sets the function that returns how many answers parker remembers to have
+// given, also to clients whose polls are parked.
+func WatchMemories(count func() int) { counted.Store(&count) }
+
+func remembered() float64 {
+	if count := counted.Load(); count != nil {
+		return float64((*count)())
+	}
+	return 0
+}
 
 func ofBroker(name, help string, figure func(brokers.Health) float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, func() float64 {
