@@ -211,10 +211,10 @@ func (s *series) agreed(since time.Time) (answer Digest, ok bool) {
 
 // The sizes of what is remembered, in bytes.
 const (
-	bytesOfSeries = 400 // with the maps and lists that hold it
+	bytesOfSeries = 500 // with the maps and lists that hold it
 	bytesOfCookie = 16
-	bytesOfMemory = 48
-	bytesOfLoad   = 150
+	bytesOfMemory = 128 // with what its slice has room for
+	bytesOfLoad   = 300
 	bytesOfTrace  = 100
 )
 
