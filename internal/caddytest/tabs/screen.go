@@ -112,9 +112,19 @@ func (s *Screen) Shows(value string) error {
 	return err
 }
 
-// Excuse notes that the page has shown nothing until now, or that it would have failed
-// without parker as well: it is judged anew from now on.
-func (s *Screen) Excuse() { s.from = s.state.now(); s.since = s.from }
+// Shown reports whether the page shows anything.
+func (s *Screen) Shown() bool { return s.value != "" }
+
+// Excuse notes that the page was out of sight until now, or that its poll would have failed
+// without parker as well: it is judged anew from now on. If it shows nothing yet, it waits
+// for its next poll, after its pause.
+func (s *Screen) Excuse() {
+	s.from = s.state.now()
+	s.since = s.from
+	if s.value == "" {
+		s.from += s.Pause
+	}
+}
 
 // Judge judges what the page has shown until now. The error says what was never there.
 func (s *Screen) Judge() error {
