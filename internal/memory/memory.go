@@ -40,7 +40,7 @@ const (
 	// answered, and at once if it has waited. So many at most, because those of a page that
 	// does not pause come at once, too.
 	followAtOnce = 150 * time.Millisecond
-	followSoon   = time.Second
+	followSoon   = 2 * time.Second
 	maxFollows   = 8
 
 	// longestPause is how long memories are kept to find out the usual pause, and as long
@@ -105,7 +105,8 @@ type series struct {
 	last     time.Time     // when a poll has begun or was answered
 	alone    time.Time     // since when polls come as those of one page
 	latest   Digest        // the answer that was given last
-	answered time.Time     // when it was given
+	changed  time.Time     // when it was given first
+	answered time.Time     // when an answer was given last
 	follows  int           // how many more polls may have waited in the browser for a new answer
 	at       *list.Element // in the store's recent series; nil without memories
 }
@@ -127,14 +128,18 @@ type given struct {
 func (s *series) life() time.Duration { return min(max(pauses*s.usual, leastLife), mostLife) }
 
 // followed reports whether a poll may have waited in its browser for the answer to another
-// one, which was new. If only one page polls, or pages poll by a timer, others have waited
-// only if they come at once.
-func (s *series) followed(now time.Time, alone bool) bool {
+// one, which was new. If only one page polls, others have waited only if they come at once.
+// With newest, pages poll by a timer: their next polls come soon, too, whether they have
+// waited or not, so the time does not begin anew with each of them.
+func (s *series) followed(now time.Time, alone, newest bool) bool {
 	since := now.Sub(s.answered)
+	if newest {
+		since = now.Sub(s.changed)
+	}
 	if since > followSoon {
 		s.follows = 0
 	}
-	if s.follows == 0 || alone && since > followAtOnce {
+	if s.follows == 0 || alone && !newest && since > followAtOnce {
 		return false
 	}
 	s.follows--
