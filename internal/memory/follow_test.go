@@ -6,40 +6,42 @@ import (
 	"time"
 )
 
-// The pages of a browser poll for one URL. It sends their polls in turn, and the answers
-// travel for a while.
+// The pages of a browser poll for one URL. It sends their polls in turn, so they come like
+// those of one page, and the answers travel for a while.
 func TestPollsThatWaitedInBrowserFollowNewAnswer(t *testing.T) {
+	const travel = 200 * time.Millisecond
 	for name, newest := range map[string]bool{"loops": false, "timers": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := new(Store)
-				poll := func(answer Digest) *Poll {
-					p := s.Begin(Request{Browser: browserWith("id=1"), Key: Key{1}, Remembers: true, Newest: newest, End: func() {}})
-					if !p.Has(answer) {
-						p.Gave(answer)
-						p.Close(false)
-						return nil
-					}
-					return p
+				s, browser := new(Store), browserWith("id=1")
+				begin := func() *Poll {
+					return s.Begin(Request{Browser: browser, Key: Key{1}, Remembers: true, Newest: newest, End: func() {}})
 				}
-				poll(Digest{1})
-				time.Sleep(500 * time.Millisecond)
-				held := poll(Digest{1})
-				if held == nil {
-					t.Fatal("a poll was answered though nothing has changed")
+				give := func(p *Poll, answer Digest) {
+					p.Gave(answer)
+					p.Close(false)
+				}
+				for range 20 {
+					give(begin(), Digest{1})
+					time.Sleep(travel)
+				}
+				held := begin()
+				if !held.Has(Digest{1}) {
+					t.Fatal("a poll was not held though nothing had changed")
 				}
 				time.Sleep(5 * time.Second)
-				held.Gave(Digest{2})
-				held.Close(false)
+				give(held, Digest{2})
 				for range 4 {
-					time.Sleep(300 * time.Millisecond)
-					if poll(Digest{2}) != nil {
-						t.Fatal("a poll was held that may be of a page without the new answer")
+					time.Sleep(travel)
+					p := begin()
+					if p.Has(Digest{2}) {
+						t.Fatal("a poll was held whose page may lack the new answer")
 					}
+					give(p, Digest{2})
 				}
 				time.Sleep(followSoon + time.Millisecond)
-				if poll(Digest{2}) == nil {
-					t.Error("a poll was answered long after the new answer")
+				if !begin().Has(Digest{2}) {
+					t.Error("a poll was not held long after the new answer")
 				}
 			})
 		})

@@ -37,11 +37,9 @@ const (
 	// A browser makes the polls of its pages for one URL wait for each other, and keeps one
 	// answer for all of them. So a new answer may be followed by the polls of pages that do
 	// not have it, though their browser does: each comes soon after the one before was
-	// answered, and at once if it has waited. So many at most, because those of a page that
-	// does not pause come at once, too.
-	followAtOnce = 150 * time.Millisecond
-	followSoon   = 2 * time.Second
-	maxFollows   = 8
+	// answered. So many at most, because those of a page that does not pause come soon, too.
+	followSoon = 2 * time.Second
+	maxFollows = 8
 
 	// longestPause is how long memories are kept to find out the usual pause, and as long
 	// as it is not known.
@@ -128,18 +126,17 @@ type given struct {
 func (s *series) life() time.Duration { return min(max(pauses*s.usual, leastLife), mostLife) }
 
 // followed reports whether a poll may have waited in its browser for the answer to another
-// one, which was new. If only one page polls, others have waited only if they come at once.
-// With newest, pages poll by a timer: their next polls come soon, too, whether they have
-// waited or not, so the time does not begin anew with each of them.
-func (s *series) followed(now time.Time, alone, newest bool) bool {
+// one, which was new. If it may be the next one of the page that got the answer, because only
+// one page seems to poll or pages poll by a timer, the time does not begin anew with each.
+func (s *series) followed(now time.Time, next bool) bool {
 	since := now.Sub(s.answered)
-	if newest {
+	if next {
 		since = now.Sub(s.changed)
 	}
 	if since > followSoon {
 		s.follows = 0
 	}
-	if s.follows == 0 || alone && !newest && since > followAtOnce {
+	if s.follows == 0 {
 		return false
 	}
 	s.follows--
