@@ -213,7 +213,7 @@ func (s *series) agreed(since time.Time) (answer Digest, ok bool) {
 
 // The sizes of what is remembered, in bytes.
 const (
-	bytesOfSeries = 500 // with the maps and lists that hold it
+	bytesOfSeries = 524 // with the maps and lists that hold it
 	bytesOfCookie = 16
 	bytesOfMemory = 128 // with what its slice has room for
 	bytesOfLoad   = 300
