@@ -1,3 +1,5 @@
+//go:build !race
+
 package clients
 
 import (
@@ -158,6 +160,7 @@ func startProxies(t *testing.T) *proxies {
 	}
 }
 
+// It measures, so it is left out of the tests with the race detector, which run beside others.
 // Each page is visited on both protocols, and in full at least on one of them. What was too
 // slow is visited once more, alone, because the machine may have been busy.
 func TestPagesAsTheyAreAreNeverWorseAndPollLess(t *testing.T) {
