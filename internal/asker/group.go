@@ -15,8 +15,10 @@ import (
 func (a *Asker) key() coalesce.Key {
 	q := a.keyRequest()
 	q.Varies, q.Whole = a.varies, a.whole
-	q.WholeBody = q.Body
-	q.Body = a.config.Rules.CallBody(a.Request.Header(), q.Body)
+	if q.Body != nil && a.config.Rules.Unchanged != nil { // most requests never need the map of their header
+		q.WholeBody = q.Body
+		q.Body = a.config.Rules.CallBody(a.Request.Header(), q.Body)
+	}
 	return a.config.Share.Key(q)
 }
 
