@@ -57,14 +57,16 @@ func (s *Store) untrace(load *Load) {
 }
 
 // settlesElsewhere returns the time at which a browser has last loaded a page from another
-// address, if that was a short time ago. The caller holds mu.
+// address, if that was a short time ago. Long values may be common to strangers, too, such as
+// a time zone or a consent, so it is only possibly the same browser. The caller holds mu.
 func (s *Store) settlesElsewhere(browser Browser) (since time.Time) {
 	if len(s.traced) == 0 {
 		return since
 	}
 	for _, t := range tracesOf(browser) {
 		for _, l := range slices.Backward(s.traced[t]) {
-			if compare(l.browser.cookies, browser.cookies) == same && !l.crowd {
+			if compare(l.browser.cookies, browser.cookies) == same && l.spare > 0 {
+				l.spare--
 				return l.at
 			}
 		}
