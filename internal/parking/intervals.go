@@ -10,7 +10,9 @@ import (
 // Intervals learns how often pages poll by a timer. A browser that may have an answer in its
 // cache sends the requests for one URL in turn, so that the polls of a timer wait in the
 // browser while one is parked. Later each of them would get the same news. So such a poll is
-// parked for less than an interval. The zero value is ready to use.
+// parked for half of an interval, and its answer has the other half for its way: a poll that
+// is late because of the one before would make the interval seem longer, and the next one
+// even later. The zero value is ready to use.
 type Intervals struct {
 	mu     sync.Mutex // guards all below and all that is in it
 	pages  map[Key]*list.Element
@@ -59,7 +61,7 @@ func (s *Intervals) Next(page, url Key) (limit time.Duration, ok bool) {
 	defer s.mu.Unlock()
 	p := s.find(page)
 	p.note(url, now)
-	return cmp.Or(p.interval, firstInterval) * 8 / 10, p.atOnce < maxAtOnce
+	return cmp.Or(p.interval, firstInterval) / 2, p.atOnce < maxAtOnce
 }
 
 // Answered notes that the poll has ended.

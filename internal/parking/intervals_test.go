@@ -31,7 +31,7 @@ func TestIntervalsNextIsBeforeTheNextPoll(t *testing.T) {
 				t.Errorf("a poll of a page that polls every %v may be parked for %v", interval, next)
 			}
 		}
-		if next := s.poll(page, KeyOf("after=2")); next < 2*time.Second {
+		if next := s.poll(page, KeyOf("after=2")); next < time.Second {
 			t.Errorf("with another cursor, a poll may be parked for %v only", next)
 		}
 		time.Sleep(time.Minute) // hidden
@@ -59,6 +59,27 @@ func TestIntervalsNextLetsPollsThatWaitedInTheBrowserCatchUp(t *testing.T) {
 			s.poll(KeyOf("page"), KeyOf("url"))
 		}
 	})
+}
+
+// An answer and the next poll take a while, and the browser sends the next one only after that.
+func TestIntervalsNextLeavesTimeForTheWay(t *testing.T) {
+	for _, interval := range []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second} {
+		for _, way := range []time.Duration{interval / 8, interval / 4, interval * 2 / 5} {
+			synctest.Test(t, func(t *testing.T) {
+				var s Intervals
+				begun := time.Now()
+				for sent := range 300 {
+					due := begun.Add(time.Duration(sent) * interval)
+					time.Sleep(time.Until(due)) // 0 if it is late
+					if late := time.Since(due); sent > 100 && late > 0 {
+						t.Fatalf("with an interval of %v and %v for the way, poll %d was %v late", interval, way, sent, late)
+					}
+					s.poll(KeyOf("page"), KeyOf("url"))
+					time.Sleep(way)
+				}
+			})
+		}
+	}
 }
 
 func TestIntervalsNextHasNoLimitForPagesThatWait(t *testing.T) {
