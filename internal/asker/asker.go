@@ -45,6 +45,7 @@ type Asker struct {
 	asked  *coalesce.Group // the group of the last ask
 	varies []string        // fields by which answers varied that did not match, sorted
 	whole  bool            // an answer was for other values that do not count at first
+	parted parted          // what it has left for that
 	listed bool            // the group knows that the request is parked
 
 	freed  atomic.Bool // an event has freed the request from a replay that hung
@@ -192,7 +193,7 @@ func (a *Asker) Connect(space *parking.Space, client Client) {
 // Enter makes the request a member of its group. [Asker.Exit] must follow.
 func (a *Asker) Enter() {
 	a.group = a.config.Groups.Enter(a.key(), a.Channels)
-	if !a.whole && a.group.Apart() {
+	if !a.whole && a.group.Apart(a.space.Address()) {
 		a.whole = true
 		a.regroup()
 	}

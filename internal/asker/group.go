@@ -87,11 +87,30 @@ func (a *Asker) separate(r *coalesce.Result) {
 			a.varies = slices.Insert(a.varies, at, name)
 		}
 	}
-	a.whole = a.whole || !r.MatchesTarget(a.target()) || !a.hasBodyOf(r)
-	if r.Padded {
-		a.group.SetApart()
+	if whole := !r.MatchesTarget(a.target()) || !a.hasBodyOf(r); whole && !a.whole {
+		a.whole, a.parted = true, parted{a.group, r}
 	}
 	a.regroup()
+}
+
+// parted is what a request has left because an answer was not for it. It is the zero value if
+// it has left nothing.
+type parted struct {
+	group  *coalesce.Group
+	answer *coalesce.Result
+}
+
+// part makes the client ask alone from now on if its own answer could not be another's,
+// either. Otherwise another client, whose answers are unusual, would decide that.
+func (a *Asker) part(own *coalesce.Result) {
+	other := a.parted.answer
+	if other == nil || own.Answer == nil || len(own.Answer.Body) == 0 || own.Answer.Status >= http.StatusBadRequest {
+		return
+	}
+	differs := !bytes.Equal(own.Body, other.Body)
+	if own.Padded && other.Padded || differs && !a.config.Rules.Repeats(own.Answer.Header, own.Answer.Body, own.Body, other.Body) {
+		a.parted.group.SetApart(a.space.Address())
+	}
 }
 
 // regroup makes the request a member of the group for what it is now.

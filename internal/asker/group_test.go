@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-parker/parker/internal/coalesce"
 	"github.com/caddy-parker/parker/internal/lot"
 	"github.com/caddy-parker/parker/internal/nothingnew"
+	"github.com/caddy-parker/parker/internal/parking"
 )
 
 type uncounted struct{}
@@ -40,6 +41,7 @@ func TestAskerEnterLeavesRequestThatCanBeDiscarded(t *testing.T) {
 		}
 		config := &Config{Rules: rules, Groups: coalesce.New(lot.New(), coalesce.Options{Count: uncounted{}})}
 		a := config.New(Exchange{HTTP: r, Request: kept}, time.Time{})
+		a.Connect(new(parking.Space), nil)
 		a.Enter()
 		a.Exit()
 		if kept.Discard(); kept.Field("User-Agent") != nil {

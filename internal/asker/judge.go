@@ -43,6 +43,7 @@ func (a *Asker) judge(result ask.Result, t *attempt) (Reply, *coalesce.Result) {
 	personal := a.sharesPersonal(kept.Header)
 	a.revalidate(kept)
 	finished := a.sharable(kept, nothingNew, personal) // before the request takes over its cookies
+	a.part(finished)
 	reply := a.took(kept, nothingNew)
 	hold(reply, finished)
 	return reply, finished

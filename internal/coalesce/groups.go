@@ -26,7 +26,7 @@ type Groups struct {
 
 	mu     sync.Mutex // guards all below and all that is in it
 	groups map[Key]*Group
-	apart  map[Key]time.Time    // until when each member of a group asks alone
+	apart  map[loner]time.Time  // until when they ask alone
 	looks  map[lot.Moment]*look // by the event
 	vain   int                  // events in a row for which looks found nothing
 }
@@ -103,30 +103,37 @@ func (s *Groups) Enter(key Key, channels []string) *Group {
 	return g
 }
 
-// The memory of groups whose answers were padded.
+// loner is a client whose requests in a group are not answered by others' answers. It has its
+// address, so that no client decides for all others how they ask.
+type loner struct {
+	group   Key
+	address string
+}
+
+// The memory of loners.
 const (
 	apartFor = 10 * time.Minute
-	maxApart = 1000
+	maxApart = 10_000
 )
 
-// Apart reports whether the members of the group should not wait for each other's answers,
-// because these were padded a while ago: see [Result.Padded].
-func (g *Group) Apart() bool {
+// Apart reports whether requests from an address should not wait for the answers to other
+// members of the group, because a while ago none of these were for them.
+func (g *Group) Apart(address string) bool {
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Now().Before(s.apart[g.key])
+	return len(s.apart) > 0 && time.Now().Before(s.apart[loner{g.key, address}])
 }
 
 // SetApart makes Apart true for a while.
-func (g *Group) SetApart() {
+func (g *Group) SetApart(address string) {
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.apart == nil || len(s.apart) == maxApart {
-		s.apart = make(map[Key]time.Time)
+		s.apart = make(map[loner]time.Time)
 	}
-	s.apart[g.key] = time.Now().Add(apartFor)
+	s.apart[loner{g.key, address}] = time.Now().Add(apartFor)
 }
 
 // Exit ends a membership.

@@ -30,7 +30,7 @@ type Result struct {
 	Target Target
 
 	// Padded is true if the answer is a call of a function that an ignored parameter names,
-	// so that no request of the group will ever get the answer of another one.
+	// so that it is not for requests with another name.
 	Padded bool
 
 	// Body is the body of the leader's request. The answer to another one must be made for

@@ -129,3 +129,46 @@ func TestIgnoreQueryAsksAtOnceForEachJSONPClient(t *testing.T) {
 	expect(t, "/**/a2([1])", "none", a)
 	expect(t, "/**/b2([1])", "none", b)
 }
+
+func TestShareAsksAtOnceForCallsWhoseAnswersAreTheirOwn(t *testing.T) {
+	t.Parallel()
+	caddy, backend := startScripted(t, calls("share public"))
+	answer := func(ask *caddytest.Ask) { ask.Answer(200, `{"result":[1]}`, `ETag: "x"`) }
+	first := call(t, caddy, 1)
+	ask := backend.Next(t)
+	second := call(t, caddy, 2)
+	awaitJoined(t, caddy, 1)
+	answer(ask)
+	answer(backend.Next(t))
+	expect(t, `{"result":[1]}`, "none", first, second)
+	first, second = call(t, caddy, 3), call(t, caddy, 4)
+	asks := []*caddytest.Ask{backend.Next(t), backend.Next(t)} // neither waits for the other
+	answer(asks[0])
+	answer(asks[1])
+	expect(t, `{"result":[1]}`, "none", first, second)
+}
+
+// A client chooses parameters with which an answer looks like JSONP.
+func TestIgnoreQueryLetsNoClientDecideHowOthersAsk(t *testing.T) {
+	t.Parallel()
+	backend := caddytest.NewScripted(t)
+	caddy := caddytest.Start(t, withHook("parker {\nshare public\nignore_query _\n}\nreverse_proxy {$BACKEND}", "servers {\ntrusted_proxies static 127.0.0.1/32\n}"), backend.Address)
+	poll := func(value, address string) <-chan caddytest.Answer {
+		return caddytest.Get(t.Context(), "http://"+caddy.Site+"/feed?_="+value, "X-Forwarded-For: "+address)
+	}
+	const script = "draw([1])"
+	hostile := poll("draw", "192.0.2.1")
+	ask := backend.Next(t)
+	other := poll("w", "192.0.2.1")
+	awaitJoined(t, caddy, 1)
+	ask.Answer(200, script)
+	backend.Next(t).Answer(200, script)
+	expect(t, script, "none", hostile, other)
+
+	first := poll("1700000000", "192.0.2.3")
+	ask = backend.Next(t)
+	second := poll("1700000001", "192.0.2.4")
+	awaitJoined(t, caddy, 1)
+	ask.Answer(200, script)
+	expect(t, script, "none", first, second)
+}

@@ -9,11 +9,13 @@ import (
 	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
 
-// CallBody is RequestBody for requests that share answers: only of a JSON body are parts left
-// out. The answer to one such request serves another one by [Rules.AnswerFor].
+// CallBody is RequestBody for requests that share answers: only of a body that is one JSON
+// object are parts left out. The answer to one such request serves another one by [Rules.AnswerFor].
 func (r *Rules) CallBody(header http.Header, body []byte) []byte {
-	if rest, ok := r.callBody(header, body); ok {
-		return rest
+	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte{'{'}) {
+		if rest, ok := r.callBody(header, body); ok {
+			return rest
+		}
 	}
 	return body
 }
@@ -44,13 +46,39 @@ func (r *Rules) AnswerFor(header http.Header, answer, from, to []byte) (body []b
 		if !was && !is || was && is && bytes.Equal(old.value, new.value) {
 			continue
 		}
-		repeated, ok := valueAt(p, answer)
-		if !was || !is || !ok || !isScalar(old.value) || !isScalar(new.value) || !bytes.Equal(repeated.value, old.value) || repeated.isElsewhere(header) {
+		repeated, ok := repeatedAt(p, old, answer, header)
+		if !was || !is || !ok || !isScalar(new.value) {
 			return nil, false
 		}
 		from, answer = old.replacedBy(new.value), repeated.replacedBy(new.value)
 	}
 	return answer, bytes.Equal(from, to)
+}
+
+// Repeats reports whether the answer to a call repeats, at the same place, all in which the
+// call differs from another one. from and other are the bodies of the two requests.
+func (r *Rules) Repeats(header http.Header, answer, from, other []byte) bool {
+	answer, err := Decode(header, answer, r.maxBody)
+	if err != nil || describesBytes(header) {
+		return false
+	}
+	for _, p := range r.except {
+		old, was := valueAt(p, from)
+		if new, is := valueAt(p, other); !was || is && bytes.Equal(old.value, new.value) {
+			continue
+		}
+		if _, ok := repeatedAt(p, old, answer, header); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// repeatedAt returns where an answer repeats what is at the same place in its call. ok is
+// false if it does not, or may contain it elsewhere, too.
+func repeatedAt(p jsonvalue.Pointer, called place, answer []byte, header http.Header) (at place, ok bool) {
+	at, ok = valueAt(p, answer)
+	return at, ok && isScalar(called.value) && bytes.Equal(at.value, called.value) && !at.isElsewhere(header)
 }
 
 // place is where a value is in a text.

@@ -49,3 +49,39 @@ func TestRulesAnswerForRepeatsWhatTheRequestHas(t *testing.T) {
 		}
 	}
 }
+
+func TestRulesRepeatsGoesByTheAnswer(t *testing.T) {
+	rules := provisioned(t, &Rules{Unchanged: &Unchanged{Except: []string{"/id", "/version"}}})
+	for _, test := range []struct {
+		header              http.Header
+		from, other, answer string
+		want                bool
+	}{
+		{nil, `{"id":7,"version":2}`, `{"id":8,"version":2}`, `{"id":7}`, true},
+		{nil, `{"id":7}`, `{"id":[8]}`, `{"id":7}`, true}, // that the other id is unusual does not matter
+		{nil, `{"id":7}`, `{}`, `{"id":7}`, true},
+		{nil, `{"id":7}`, `{"id":8}`, `{"result":7}`, false},
+		{nil, `{"id":7,"version":2}`, `{"id":8,"version":3}`, `{"id":7}`, false},
+		{nil, `{"id":[7]}`, `{"id":8}`, `{"id":[7]}`, false},
+		{nil, `{"id":"a7"}`, `{"id":"a8"}`, `{"id":"a7","log":"a7"}`, false},
+		{http.Header{"Etag": {`"7"`}}, `{"id":7}`, `{"id":8}`, `{"id":7}`, false},
+		{encoding("gzip"), `{"id":7}`, `{"id":8}`, `{"id":7}`, false},
+	} {
+		if got := rules.Repeats(test.header, []byte(test.answer), []byte(test.from), []byte(test.other)); got != test.want {
+			t.Errorf("%s to %s, beside %s: got %t", test.answer, test.from, test.other, got)
+		}
+	}
+}
+
+func TestRulesCallBodyIsWholeIfNoAnswerCanServeAnotherCall(t *testing.T) {
+	rules := provisioned(t, &Rules{Unchanged: &Unchanged{Except: []string{"/*/id", "/id"}}})
+	for body, want := range map[string]string{
+		` {"method":"x","id":7}`:           `{"method":"x"}`,
+		`[{"method":"x","id":7}]`:          `[{"method":"x","id":7}]`,
+		"\ufeff" + `{"method":"x","id":7}`: "\ufeff" + `{"method":"x","id":7}`,
+	} {
+		if got := rules.CallBody(nil, []byte(body)); string(got) != want {
+			t.Errorf("%q: got %q, want %q", body, got, want)
+		}
+	}
+}

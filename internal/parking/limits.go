@@ -136,6 +136,9 @@ func (s *Space) Supersede() {
 	}
 }
 
+// Address returns the client's address: see [Client].
+func (s *Space) Address() string { return s.client.Address }
+
 // EndBeforeNext makes a poll that came now end before the next one of its page.
 func (s *Space) EndBeforeNext(now time.Time) {
 	if s.client.Page == (Key{}) {
