@@ -23,7 +23,7 @@ type Intervals struct {
 type pagePolls struct {
 	key      Key
 	interval time.Duration   // 0: not known
-	atOnce   int             // how many polls in a row came as soon as the one before was answered
+	waited   int             // how many polls in a row came as soon as the one before was answered
 	polls    [maxTimers]poll // the newest of each URL, in any order
 }
 
@@ -38,15 +38,15 @@ const (
 	// firstInterval is taken for the interval of pages that have not polled twice.
 	firstInterval = time.Second
 
-	// leastInterval is the shortest that is learned. Polls that have waited in the browser
-	// come one after another.
+	// leastInterval is the shortest that is learned. Several tabs poll in any rhythm.
 	leastInterval = 250 * time.Millisecond
 
-	// soon is how long after an answer a poll comes that has waited in the browser. If more
-	// than maxAtOnce come so, they have not waited: the page polls again as soon as it is
-	// answered, so its polls need not be short.
+	// soon is how long after an answer a poll comes that has waited in the browser. It is
+	// not parked, so that the others which wait come soon. If very many come so, they have
+	// not waited: the page polls again as soon as it is answered, and has a rest.
 	soon      = 40 * time.Millisecond
-	maxAtOnce = 40
+	maxWaited = 200
+	rest      = 5 * time.Second
 
 	maxTimers = 4 // of one page
 	maxPages  = 10_000
@@ -54,14 +54,20 @@ const (
 
 // Next returns how long a poll that comes now may be parked, so that it is answered before
 // the page's next one. page stands for the polls of one browser on one path, and url for
-// those for one URL. [Intervals.Answered] must follow. ok is false if there is no limit.
-func (s *Intervals) Next(page, url Key) (limit time.Duration, ok bool) {
+// those for one URL. [Intervals.Answered] must follow.
+func (s *Intervals) Next(page, url Key) time.Duration {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.find(page)
 	p.note(url, now)
-	return cmp.Or(p.interval, firstInterval) / 2, p.atOnce < maxAtOnce
+	switch {
+	case p.waited == maxWaited:
+		return rest
+	case p.waited > 0:
+		return 0
+	}
+	return cmp.Or(p.interval, firstInterval) / 2
 }
 
 // Answered notes that the poll has ended.
@@ -116,15 +122,13 @@ func (p *pagePolls) note(url Key, now time.Time) {
 		return
 	}
 	if !before.answered.IsZero() && now.Sub(before.answered) <= soon {
-		p.atOnce = min(p.atOnce+1, maxAtOnce)
-	} else {
-		p.atOnce = 0
+		p.waited = min(p.waited+1, maxWaited)
+		return
 	}
-	if p.atOnce < maxAtOnce {
-		interval := max(now.Sub(before.at), leastInterval)
-		if p.interval > 0 {
-			interval = min(interval, p.interval*9/8)
-		}
-		p.interval = interval
+	p.waited = 0
+	interval := max(now.Sub(before.at), leastInterval)
+	if p.interval > 0 {
+		interval = min(interval, p.interval*9/8)
 	}
+	p.interval = interval
 }

@@ -8,10 +8,7 @@ import (
 
 // poll polls, is parked for as long as it may, and returns how long that was.
 func (s *Intervals) poll(page, url Key) time.Duration {
-	next, ok := s.Next(page, url)
-	if !ok {
-		next = time.Minute
-	}
+	next := s.Next(page, url)
 	time.Sleep(next)
 	s.Answered(page, url)
 	return next
@@ -61,6 +58,28 @@ func TestIntervalsNextLetsPollsThatWaitedInTheBrowserCatchUp(t *testing.T) {
 	})
 }
 
+// Several tabs of a browser poll for one URL.
+func TestIntervalsNextLetsPollsOfSeveralTabsCatchUp(t *testing.T) {
+	const interval, way = 500 * time.Millisecond, 5 * time.Millisecond
+	for _, tabs := range []int{2, 3, 5, 10} {
+		for _, apart := range []time.Duration{time.Millisecond, interval / time.Duration(tabs)} {
+			synctest.Test(t, func(t *testing.T) {
+				var s Intervals
+				begun := time.Now()
+				for sent := range 200 * tabs {
+					due := begun.Add(time.Duration(sent/tabs)*interval + time.Duration(sent%tabs)*apart)
+					time.Sleep(time.Until(due)) // 0 if it is late
+					if late := time.Since(due); sent > 100 && late > interval {
+						t.Fatalf("with %d tabs that poll %v after each other, poll %d was %v late", tabs, apart, sent, late)
+					}
+					s.poll(KeyOf("page"), KeyOf("url"))
+					time.Sleep(way)
+				}
+			})
+		}
+	}
+}
+
 // An answer and the next poll take a while, and the browser sends the next one only after that.
 func TestIntervalsNextLeavesTimeForTheWay(t *testing.T) {
 	for _, interval := range []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second} {
@@ -82,16 +101,16 @@ func TestIntervalsNextLeavesTimeForTheWay(t *testing.T) {
 	}
 }
 
-func TestIntervalsNextHasNoLimitForPagesThatWait(t *testing.T) {
+func TestIntervalsNextGivesPagesThatWaitARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Intervals
 		begun := time.Now()
-		for range 100 {
+		for range 300 {
 			s.poll(KeyOf("page"), KeyOf("url"))
 			time.Sleep(time.Millisecond)
 		}
-		if held := time.Since(begun); held < 50*time.Minute {
-			t.Errorf("a hundred polls in a row were held for %v together", held)
+		if held := time.Since(begun); held < 5*time.Minute {
+			t.Errorf("three hundred polls in a row were held for %v together", held)
 		}
 	})
 }

@@ -144,8 +144,7 @@ func (s *Space) EndBeforeNext(now time.Time) {
 	if s.client.Page == (Key{}) {
 		return
 	}
-	limit, ok := s.config.Limits.Intervals.Next(s.client.Page, s.client.Supersede)
-	if next := now.Add(limit); ok && next.Before(s.Deadline) {
+	if next := now.Add(s.config.Limits.Intervals.Next(s.client.Page, s.client.Supersede)); next.Before(s.Deadline) {
 		s.Deadline = next
 	}
 }
