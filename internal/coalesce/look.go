@@ -168,9 +168,9 @@ func (s *Groups) choose(e *look, count int) (chosen []*lot.Waiter) {
 		if g.call != nil && !g.call.overdue || s.lot.LatestWakeUp(g.channels, s.interest) != e.event {
 			continue
 		}
+		g.last = nil // the member must ask, whatever the last answer was, or else the next one that comes
 		for w := range g.parked {
 			chosen = append(chosen, w)
-			g.last = nil // the member must ask, whatever the last answer was
 			e.asked = true
 			break
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/ask"
 	"github.com/caddy-parker/parker/internal/lot"
 )
 
@@ -188,4 +189,41 @@ func TestGroupParkedLooksAgainAfterFirstAskNearEvent(t *testing.T) {
 			t.Error("it does not look again, though it began to ask 1 s after an event")
 		}
 	})
+}
+
+// Pages that poll by a timer do not always have a poll that is parked.
+func TestGroupDoesNotReuseAnswerAfterTickOrLookWithoutParkedMember(t *testing.T) {
+	for name, test := range map[string]struct {
+		options Options
+		why     Parking
+		after   time.Duration
+	}{
+		"a tick": {Options{Watch: 5 * time.Second}, Anew, 5 * time.Second},
+		"a look": {Options{LookAgain: []time.Duration{200 * time.Millisecond}}, InVain, 200 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := lot.New()
+			test.options.Reuse, test.options.Interest, test.options.Count = time.Minute, lot.WakeUps, new(gauge)
+			g := New(l, test.options).Enter(Key{}, channels)
+			defer g.Exit()
+			l.Release(brokers.Event{Channel: "a"})
+			_, _, lead := g.JoinOrLead(false, time.Time{}, func() {})
+			lead.Finish(&Result{Answer: new(ask.Answer), NothingNew: true})
+			w := l.Register(channels, lot.WakeUps)
+			defer w.Close()
+			g.Parked(w, test.why, time.Now())
+			g.Unparked(w)
+			time.Sleep(test.after - time.Millisecond)
+			if _, ready, _ := g.JoinOrLead(false, time.Time{}, func() {}); ready == nil {
+				t.Errorf("before %s, the answer is not reused", name)
+			}
+			time.Sleep(2 * time.Millisecond)
+			_, ready, lead := g.JoinOrLead(false, time.Time{}, func() {})
+			if ready != nil {
+				t.Fatalf("after %s, the answer is reused", name)
+			}
+			lead.Finish(Alone)
+			time.Sleep(2 * time.Minute) // for what is held
+		})
+	}
 }

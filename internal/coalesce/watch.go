@@ -83,8 +83,8 @@ func (g *Group) tick(lot.Outcome) {
 			break
 		}
 	}
-	if chosen != nil {
-		g.last = nil // the member must ask, whatever the last answer was
+	if g.call == nil || g.call.overdue {
+		g.last = nil // the member must ask, whatever the last answer was, or else the next one that comes
 	}
 	if len(g.parked) > 0 {
 		g.tickLater()
