@@ -103,13 +103,14 @@ type parted struct {
 // part makes the client ask alone from now on if its own answer could not be another's,
 // either. Otherwise another client, whose answers are unusual, would decide that.
 func (a *Asker) part(own *coalesce.Result) {
-	other := a.parted.answer
+	group, other := a.parted.group, a.parted.answer
+	a.parted = parted{} // which would keep the answer
 	if other == nil || own.Answer == nil || len(own.Answer.Body) == 0 || own.Answer.Status >= http.StatusBadRequest {
 		return
 	}
 	differs := !bytes.Equal(own.Body, other.Body)
 	if own.Padded && other.Padded || differs && !a.config.Rules.Repeats(own.Answer.Header, own.Answer.Body, own.Body, other.Body) {
-		a.parted.group.SetApart(a.space.Address())
+		group.SetApart(a.space.Address())
 	}
 }
 

@@ -26,9 +26,9 @@ type Groups struct {
 
 	mu     sync.Mutex // guards all below and all that is in it
 	groups map[Key]*Group
-	apart  map[loner]time.Time  // until when they ask alone
-	looks  map[lot.Moment]*look // by the event
-	vain   int                  // events in a row for which looks found nothing
+	apart  map[requester]time.Time // until when they ask alone
+	looks  map[lot.Moment]*look    // by the event
+	vain   int                     // events in a row for which looks found nothing
 }
 
 // Group holds the requests of one key. It exists as long as it has members.
@@ -103,14 +103,14 @@ func (s *Groups) Enter(key Key, channels []string) *Group {
 	return g
 }
 
-// loner is a client whose requests in a group are not answered by others' answers. It has its
-// address, so that no client decides for all others how they ask.
-type loner struct {
+// requester stands for the clients at one address that ask for the same as a group. They decide
+// for themselves whether they ask alone, and not for others.
+type requester struct {
 	group   Key
 	address string
 }
 
-// The memory of loners.
+// How long they ask alone, and how many are remembered.
 const (
 	apartFor = 10 * time.Minute
 	maxApart = 10_000
@@ -122,7 +122,7 @@ func (g *Group) Apart(address string) bool {
 	s := g.groups
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.apart) > 0 && time.Now().Before(s.apart[loner{g.key, address}])
+	return len(s.apart) > 0 && time.Now().Before(s.apart[requester{g.key, address}])
 }
 
 // SetApart makes Apart true for a while.
@@ -131,9 +131,9 @@ func (g *Group) SetApart(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.apart == nil || len(s.apart) == maxApart {
-		s.apart = make(map[loner]time.Time)
+		s.apart = make(map[requester]time.Time)
 	}
-	s.apart[loner{g.key, address}] = time.Now().Add(apartFor)
+	s.apart[requester{g.key, address}] = time.Now().Add(apartFor)
 }
 
 // Exit ends a membership.
