@@ -119,7 +119,7 @@ const (
 
 	// Visits wait most of the time, so many are made at once. What they measure would be
 	// that of a busy machine if more of them did something at once.
-	visitsAtOnce = 16
+	visitsAtOnce = 10
 	stepsAtOnce  = 2
 )
 

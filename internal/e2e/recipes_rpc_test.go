@@ -43,6 +43,7 @@ func TestRecipeForJSONRPCHoldsPollsOfAria2(t *testing.T) {
 	gid, _, _ = strings.Cut(gid, `"`)
 	isPassed(t, added, `"result":"`+gid+`"`)
 
+	pollByTimer(200*time.Millisecond, poll) // for a moment after the change, polls pass
 	before, last := aria2.with("tellActive"), n
 	polls := pollByTimer(200*time.Millisecond, poll)
 	fewReach(t, "aria2", aria2.with("tellActive")-before)
@@ -84,6 +85,7 @@ func TestRecipeForJSONRPCHoldsPollsOfTransmission(t *testing.T) {
 	isPassed(t, <-call(`{"method":"torrent-add","arguments":{"paused":true,"filename":"`+magnet+`"}}`), `"torrent-added"`)
 	isReleased(t, answerIn(t, waiting), `"id":1`)
 
+	pollByTimer(200*time.Millisecond, poll) // for a moment after the change, polls pass
 	before := transmission.with("recently-active")
 	polls := pollByTimer(200*time.Millisecond, poll)
 	fewReach(t, "Transmission", transmission.with("recently-active")-before)
@@ -123,6 +125,7 @@ func TestRecipeForJSONRPCHoldsPollsOfDeluge(t *testing.T) {
 	isPassed(t, <-call("core.add_torrent_magnet", `["`+magnet+`",{"add_paused":true}]`), `"result": "0123456789`)
 	isReleased(t, answerIn(t, waiting), `"state": "Paused"`)
 
+	pollByTimer(200*time.Millisecond, poll) // for a moment after the change, polls pass
 	before, last := deluge.with("update_ui"), n
 	polls := pollByTimer(200*time.Millisecond, poll)
 	fewReach(t, "Deluge", deluge.with("update_ui")-before)

@@ -133,6 +133,7 @@ func TestTimerKeepsOnePollOfBrowserParked(t *testing.T) {
 	pages.Put("/state", state(`{"jobs":1}`))
 	caddy := caddytest.Start(t, withHook("parker_notify\nparker /state {\ntimer\nlook_again off\nnothing_new {\nunchanged\nremember\n}\n}\nreverse_proxy {$BACKEND}"), pages.Address)
 	page := newTab(t, caddy, "id=1")
+	page.own = append(page.own, "Cache-Control: no-cache") // the polls do not wait for each other in the browser
 	page.polls("/state", `{"jobs":1}`, "unknown client")
 	older := page.poll("/state")
 	caddy.AwaitWaiting(t, "state", 1)

@@ -9,7 +9,7 @@ import (
 // The pages of a browser poll for one URL. It sends their polls in turn, so they come like
 // those of one page, and the answers travel for a while.
 func TestPollsThatWaitedInBrowserFollowNewAnswer(t *testing.T) {
-	const travel = 200 * time.Millisecond
+	const travel = 100 * time.Millisecond
 	for name, newest := range map[string]bool{"loops": false, "timers": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -38,8 +38,13 @@ const (
 	// answer for all of them. So a new answer may be followed by the polls of pages that do
 	// not have it, though their browser does: each comes soon after the one before was
 	// answered. So many at most, because those of a page that does not pause come soon, too.
-	followSoon = 2 * time.Second
+	followSoon = time.Second
 	maxFollows = 8
+
+	// A poll that may as well be the next one of the page which got the answer comes after a
+	// pause. So it follows only within this time, or if only one page seems to poll, before
+	// seven tenths of the usual pause.
+	followAtOnce = 500 * time.Millisecond
 
 	// longestPause is how long memories are kept to find out the usual pause, and as long
 	// as it is not known.
@@ -126,14 +131,17 @@ type given struct {
 func (s *series) life() time.Duration { return min(max(pauses*s.usual, leastLife), mostLife) }
 
 // followed reports whether a poll may have waited in its browser for the answer to another
-// one, which was new. If it may be the next one of the page that got the answer, because only
-// one page seems to poll or pages poll by a timer, the time does not begin anew with each.
-func (s *series) followed(now time.Time, next bool) bool {
-	since := now.Sub(s.answered)
-	if next {
-		since = now.Sub(s.changed)
+// one, which was new. It may be the next one of the page that got the answer if only one page
+// seems to poll, or if pages poll by a timer: then the time does not begin anew with each.
+func (s *series) followed(now time.Time, alone, newest bool) bool {
+	since, soon := now.Sub(s.answered), followSoon
+	switch {
+	case newest:
+		since, soon = now.Sub(s.changed), followAtOnce
+	case alone:
+		soon = min(max(followAtOnce, s.usual*7/10), followSoon)
 	}
-	if since > followSoon {
+	if since > soon {
 		s.follows = 0
 	}
 	if s.follows == 0 {

@@ -92,10 +92,10 @@ func (p *Poll) use(now time.Time, newest bool) {
 	s, of := p.store, p.series
 	alone := of.isAlone(now, newest)
 	usual, life := of.usual, of.life() // without the pause before this poll: perhaps the page has ended meanwhile
-	p.follows = of.followed(now, alone || newest)
+	p.follows = of.followed(now, alone, newest)
 	if p.loaded.IsZero() {
 		of.fresh = 0
-		if !p.follows {
+		if !p.follows || now.Sub(of.answered) > followAtOnce {
 			of.learn(now)
 		}
 	}
