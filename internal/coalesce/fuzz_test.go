@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzVaried checks that an answer suits nobody who differs from the one it was
+// FuzzVaried checks that an answer matches no request that differs from the one it was
 // made for in a field that its Vary names, however that is written.
 func FuzzVaried(f *testing.F) {
 	f.Add("Accept-Language", "de", "en")

@@ -9,6 +9,7 @@ package coalesce
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/lot"
@@ -23,6 +24,8 @@ type Groups struct {
 
 	lookAgain []time.Duration // when, after a wake-up that found nothing new
 	interest  lot.Interest
+
+	someApart atomic.Bool // apart is not empty: most handlers need not look into it
 
 	mu     sync.Mutex // guards all below and all that is in it
 	groups map[Key]*Group
@@ -120,9 +123,12 @@ const (
 // members of the group, because a while ago none of these were for them.
 func (g *Group) Apart(address string) bool {
 	s := g.groups
+	if !s.someApart.Load() {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.apart) > 0 && time.Now().Before(s.apart[requester{g.key, address}])
+	return time.Now().Before(s.apart[requester{g.key, address}])
 }
 
 // SetApart makes Apart true for a while.
@@ -134,6 +140,7 @@ func (g *Group) SetApart(address string) {
 		s.apart = make(map[requester]time.Time)
 	}
 	s.apart[requester{g.key, address}] = time.Now().Add(apartFor)
+	s.someApart.Store(true)
 }
 
 // Exit ends a membership.

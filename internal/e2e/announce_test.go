@@ -148,7 +148,7 @@ func offset(t *testing.T, caddy *caddytest.Secure) int {
 }
 
 // A nothing-new answer whose header names several channels wakes the polls on the other
-// channels. It must not wake the poll that it answers, which would repeat for ever.
+// channels. It must not wake the poll that it answers, which would repeat without end.
 func TestNotifyHoldsPollThatPublishesOnOwnChannel(t *testing.T) {
 	t.Parallel()
 	pages := caddytest.NewPages(t)

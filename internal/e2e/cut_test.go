@@ -77,7 +77,7 @@ func TestRetryRepeatsAskCutByAnotherClient(t *testing.T) {
 	}
 }
 
-// An ask that is always cut is not retried for ever.
+// An ask that is always cut is not retried without end.
 func TestRetryGivesUpOnAskThatIsAlwaysCut(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"answer", "error"} {
