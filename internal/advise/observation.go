@@ -1,0 +1,39 @@
+// Package advise finds the polls in the traffic of an application, and says how parker
+// should be configured for them. It knows nothing of HTTP servers: it is fed with
+// observations, which come from a running Caddy, from logs or from HAR files.
+package advise
+
+import (
+	"net/http"
+	"time"
+)
+
+// Observation is one request and its answer. What is not known is the zero value: a log has
+// no bodies, and often no header fields.
+type Observation struct {
+	Begun time.Time     // when the request came
+	Took  time.Duration // until its answer had ended
+
+	// Client stands for who has sent the request: a digest with a random key, of the
+	// address, the User-Agent and the cookies. It never contains any of them.
+	Client string
+
+	// Host is the host that was asked for, without a port.
+	Host string
+
+	Method string
+	Path   string // as it was sent, escaped
+	Query  string // as it was sent, without the question mark
+
+	Request http.Header // only the fields that matter here; no value of a secret is kept from them
+	Body    []byte      // of the request, if it is known and short
+
+	Status int
+	Answer http.Header
+	Text   []byte // the decoded body of the answer, if it is known and short
+
+	// Sum is a digest of the decoded body of the answer, and Length its length. Length is
+	// -1 if the body is not known: then Sum is empty, and Text is nil.
+	Sum    string
+	Length int64
+}

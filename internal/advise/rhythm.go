@@ -1,0 +1,161 @@
+package advise
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// minPolls is how many requests at regular intervals make a poll.
+const minPolls = 6
+
+// Limits of what counts as a poll.
+const (
+	shortestInterval = 100 * time.Millisecond
+	longestInterval  = 2 * time.Minute
+	heldFor          = 5 * time.Second // an answer that takes longer was held by the backend
+)
+
+// Waiting says whether a page polls again only after the answer.
+type Waiting string
+
+const (
+	ByTimer        Waiting = "timer" // it does not wait for the answer
+	AfterAnswer    Waiting = "waits"
+	WaitingUnknown Waiting = "" // nothing seen that distinguishes the two
+)
+
+// thread is what one client asks for one thing, in order of time.
+type thread struct {
+	client uint64
+	key    string // of the thing: the values of its fields that tell rooms or users apart
+	asks   []*record
+}
+
+// threadsOf sorts the requests of a route by client and by what they ask for.
+func threadsOf(r *route) []thread {
+	type id struct {
+		client uint64
+		key    string
+	}
+	index := make(map[id]int)
+	var threads []thread
+	names := r.fieldsOf(KeyRole)
+	for i := range r.records {
+		it := &r.records[i]
+		at := id{it.client, keyOf(it, names)}
+		position, found := index[at]
+		if !found {
+			position = len(threads)
+			index[at] = position
+			threads = append(threads, thread{client: at.client, key: at.key})
+		}
+		threads[position].asks = append(threads[position].asks, it)
+	}
+	return threads
+}
+
+// keyOf returns the values of fields of a request as one text.
+func keyOf(it *record, names []fieldName) string {
+	key := ""
+	for _, name := range names {
+		value, _ := it.field(name)
+		key += value + "\x00"
+	}
+	return key
+}
+
+// rhythm is how the clients of a route ask.
+type rhythm struct {
+	asks    int // by clients that ask regularly
+	clients int
+	every   time.Duration // between the beginnings of two requests, usually
+	took    time.Duration // usually
+	waiting Waiting
+	overlap int // requests that came before the answer to the last one
+	active  time.Duration
+}
+
+func rhythmOf(threads []thread) rhythm {
+	var all rhythm
+	var intervals, tooks []time.Duration
+	var offTimer, offAnswer float64
+	clients := make(map[uint64]bool)
+	for _, t := range threads {
+		own, ok := regular(t)
+		if !ok {
+			continue
+		}
+		clients[t.client] = true
+		all.asks += len(t.asks)
+		all.active += time.Duration(t.asks[len(t.asks)-1].begun - t.asks[0].begun)
+		intervals = append(intervals, own.intervals...)
+		tooks = append(tooks, own.tooks...)
+		offTimer += own.offTimer
+		offAnswer += own.offAnswer
+		all.overlap += own.overlap
+	}
+	all.clients = len(clients)
+	if len(intervals) == 0 {
+		return all
+	}
+	all.every, all.took = median(intervals), median(tooks)
+	switch {
+	case all.overlap*20 > len(intervals) && offTimer < offAnswer:
+		all.waiting = ByTimer
+	case offTimer+offAnswer < float64(time.Millisecond)*float64(len(intervals)):
+	case offTimer*2 < offAnswer:
+		all.waiting = ByTimer
+	case offAnswer*2 < offTimer:
+		all.waiting = AfterAnswer
+	}
+	return all
+}
+
+// steps of one client: offTimer and offAnswer are by how much the intervals between the
+// beginnings, and the pauses after the answers, are off their median, in all.
+type steps struct {
+	intervals, tooks    []time.Duration
+	offTimer, offAnswer float64
+	overlap             int
+}
+
+// regular reports whether a client asks at regular intervals, or regularly after each
+// answer.
+func regular(t thread) (steps, bool) {
+	if len(t.asks) < 4 {
+		return steps{}, false
+	}
+	var own steps
+	var pauses []time.Duration
+	for i := 1; i < len(t.asks); i++ {
+		last, next := t.asks[i-1], t.asks[i]
+		own.intervals = append(own.intervals, time.Duration(next.begun-last.begun))
+		own.tooks = append(own.tooks, last.took)
+		pauses = append(pauses, time.Duration(next.begun-last.end()))
+		if next.begun < last.end() {
+			own.overlap++
+		}
+	}
+	every, pause := median(own.intervals), median(pauses)
+	if every < shortestInterval || every > longestInterval {
+		return steps{}, false
+	}
+	near := 0
+	for i := range own.intervals {
+		timer, answer := off(own.intervals[i], every), off(pauses[i], pause)
+		if min(timer, answer) <= float64(every)/5 {
+			near++
+			own.offTimer += timer
+			own.offAnswer += answer
+		}
+	}
+	return own, near*10 >= len(own.intervals)*7
+}
+
+func off(value, usual time.Duration) float64 { return math.Abs(float64(value - usual)) }
+
+func median(values []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}

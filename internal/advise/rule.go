@@ -1,0 +1,226 @@
+package advise
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// rule says which answers of a poll have nothing new. A rule without is and unchanged holds
+// none.
+type rule struct {
+	lines     []string // of the block nothing_new; none stand for parker's default
+	is        func(it *answer) bool
+	unchanged bool
+	remember  bool
+	except    []string
+	excepted  map[string]bool
+	reason    string // why it is this rule, or why there is none
+	danger    string
+}
+
+// exists reports whether the rule holds anything.
+func (u *rule) exists() bool { return u.is != nil || u.unchanged }
+
+// held reports whether parker would hold the answer of a step.
+func (u *rule) held(s step) bool {
+	if u.is != nil && u.is(s.now.answer) {
+		return true
+	}
+	return u.unchanged && (s.now.answer.status == http.StatusNotModified ||
+		s.now.answer.succeeded() && s.last.answer.canonical(u.excepted) == s.now.answer.canonical(u.excepted))
+}
+
+// ruleOf returns the narrowest rule that holds the answers with nothing new of a poll, and
+// none with news.
+func ruleOf(r *route) *rule {
+	except := slices.DeleteFunc(selfChanging(r.pairs()), func(pointer string) bool { return !isPrintable(pointer) })
+	found := &rule{except: except, excepted: make(map[string]bool)}
+	for _, pointer := range except {
+		found.excepted[pointer] = true
+	}
+	answers := classify(r, found.excepted)
+	if answers.same*10 < answers.steps*3 {
+		found.reason = fmt.Sprintf("%d of %d answers differed from the one before: there is little to hold.", answers.steps-answers.same, answers.steps)
+		return found
+	}
+	if refused := answers.refused(); refused != "" {
+		found.reason = refused
+		return found
+	}
+	if answers.comeBack && found.fromIdle(answers) {
+		found.countDangers(r)
+		return found
+	}
+	if answers.statusUntil(found) {
+		return found
+	}
+	if !answers.known {
+		found.reason = "The bodies of its answers are not known. Look at one: "
+		return found
+	}
+	found.compare(r)
+	return found
+}
+
+// compare makes it a rule that compares the answer with what the client has.
+func (u *rule) compare(r *route) {
+	u.unchanged = true
+	conditional := 0
+	for i := range r.records {
+		if r.records[i].facts.conditional {
+			conditional++
+		}
+	}
+	u.remember = conditional*10 < len(r.records)*8
+	line := "unchanged"
+	except := u.except
+	for _, name := range r.fieldsOf(CounterRole) {
+		if name.in == inJSON && u.remember && !slices.Contains(except, name.name) {
+			except = append(except, name.name)
+		}
+	}
+	slices.Sort(except)
+	u.except = except
+	if len(except) > 0 {
+		line += " except " + strings.Join(except, " ")
+	}
+	u.lines = []string{line}
+	u.reason = "Each answer is the whole state, the same as before until there is a change."
+	if len(except) > 0 {
+		u.reason += " By itself changes only " + strings.Join(except, ", ") + "."
+	}
+	if u.remember {
+		u.lines = append(u.lines, "remember")
+		u.reason += " The clients do not say what they have."
+	}
+}
+
+// countDangers counts answers that would be held although they differ from the one before,
+// which would have been held as well.
+func (u *rule) countDangers(r *route) {
+	n := 0
+	for _, s := range r.steps() {
+		last, now := s.last.answer, s.now.answer
+		if u.is(last) && u.is(now) && last.canonical(u.excepted) != now.canonical(u.excepted) {
+			n++
+		}
+	}
+	if n > 0 {
+		u.danger = fmt.Sprintf("%d answers would be held although they differ from the one before. Look at them before you use this.", n)
+	}
+}
+
+// isPrintable reports whether a JSON pointer consists of names.
+func isPrintable(pointer string) bool {
+	tokens := strings.Split(pointer, "/")
+	for _, token := range tokens[1:] {
+		if token != "*" && !isName(token) {
+			return false
+		}
+	}
+	return pointer != "" && tokens[len(tokens)-1] != "*"
+}
+
+// answers says which of the answers of a poll mean nothing new.
+type answers struct {
+	steps, same int
+	known       bool // bodies are known
+	comeBack    bool // after news, the client gets an answer with nothing new again
+	idle, news  []*answer
+	total       map[int]int // by status
+}
+
+// followed counts what comes after an answer.
+type followed struct {
+	sample      *answer
+	itself, not int
+	seen        int
+}
+
+func classify(r *route, except map[string]bool) answers {
+	it := answers{total: make(map[int]int)}
+	uses := make(map[uint64]*followed)
+	use := func(a *answer) *followed {
+		sum := a.canonical(except)
+		if uses[sum] == nil {
+			uses[sum] = &followed{sample: a}
+		}
+		return uses[sum]
+	}
+	for i := range r.records {
+		a := r.records[i].answer
+		use(a).seen++
+		it.total[a.status]++
+		it.known = it.known || a.known && !hasNoBody(a.status)
+	}
+	for _, s := range r.steps() {
+		it.steps++
+		last := use(s.last.answer)
+		if use(s.now.answer) == last {
+			last.itself++
+			it.same++
+		} else {
+			last.not++
+		}
+	}
+	repeated, once, left := 0, 0, 0
+	most := 0
+	for _, u := range uses {
+		most = max(most, u.seen)
+	}
+	for _, u := range uses {
+		if u.itself >= u.not && u.seen >= 3 && u.itself > 0 {
+			it.idle = append(it.idle, u.sample)
+		} else {
+			it.news = append(it.news, u.sample)
+		}
+		if u.seen < most {
+			repeated += u.itself
+			once += u.not
+		} else {
+			left += u.not
+		}
+	}
+	order := func(x, y *answer) int { return uses[y.canonical(except)].seen - uses[x.canonical(except)].seen }
+	slices.SortStableFunc(it.idle, order)
+	if len(it.idle) > 0 {
+		allDefault := !slices.ContainsFunc(it.idle, func(a *answer) bool { return !a.isDefault() })
+		it.comeBack = once > 0 && repeated*3 < once || allDefault && repeated == 0 || len(r.fieldsOf(CursorRole)) > 0 && once > 0
+	}
+	return it
+}
+
+// refused returns why nothing should be held if most answers are refusals or failures.
+func (it *answers) refused() string {
+	all, bad := 0, 0
+	for status, n := range it.total {
+		all += n
+		if status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusTooManyRequests || status >= 500 {
+			bad += n
+		}
+	}
+	if bad*2 > all {
+		return fmt.Sprintf("%d of %d answers were refusals or failures.", bad, all)
+	}
+	return ""
+}
+
+// statusUntil finds a status that comes until there is something, such as 404.
+func (it *answers) statusUntil(u *rule) bool {
+	all, most := 0, 0
+	for status, n := range it.total {
+		all += n
+		if n > it.total[most] {
+			most = status
+		}
+	}
+	if most < 400 || most >= 500 || it.total[most] == all {
+		return false
+	}
+	u.lines = []string{fmt.Sprintf("status %d", most)}
+	u.is = func(a *answer) bool { return a.status == most }
+	u.reason = fmt.Sprintf("%d of %d answers had the status %d, the others had news.", it.total[most], all, most)
+	return true
+}
