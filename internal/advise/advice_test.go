@@ -54,6 +54,7 @@ func TestAdviceForWholeStateWithClock(t *testing.T) {
 	tr.want(
 		"parker_notify /take.php queue",
 		"parker /queue.php queue {",
+		"	share public",
 		"	nothing_new {",
 		"		unchanged except /now",
 		"		remember",
@@ -189,6 +190,7 @@ func TestAdviceForJSONRPC(t *testing.T) {
 		"parker @poll1 status {",
 		"	methods POST",
 		"	timer",
+		"	share public",
 		"	nothing_new {",
 		"		unchanged except /id",
 		"		remember",

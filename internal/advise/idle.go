@@ -93,6 +93,7 @@ func byEmptyMembers(u *rule, idle, news []*answer) bool {
 	if len(chosen) == 0 {
 		return false
 	}
+	slices.Sort(chosen)
 	for _, pointer := range chosen {
 		u.lines = append(u.lines, "json "+pointer)
 	}

@@ -49,7 +49,7 @@ func judge(r *route, others []*route) Poll {
 		return p
 	}
 	explain(&p, r, changes, others)
-	shareOf(&p, r, changes)
+	shareOf(&p, r, u, changes)
 	p.Gain = gainOf(&p, r, changes)
 	p.warn()
 	return p

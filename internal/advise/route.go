@@ -62,10 +62,16 @@ func (r *route) prepare() {
 	r.rhythm = rhythmOf(r.threads)
 }
 
+// pollMethods are the methods of polls: OPTIONS and HEAD come with other requests.
+var pollMethods = []string{"GET", "POST", "PROPFIND", "REPORT"}
+
 // isPoll reports whether most requests of a route come again and again from the same
 // clients, for the same thing.
 func (r *route) isPoll() bool {
-	if r.streams() {
+	switch {
+	case !slices.Contains(pollMethods, r.key.method) || r.key.path == otherPath:
+		return false
+	case r.streams():
 		return true
 	}
 	if r.rhythm.asks < minPolls || r.rhythm.asks*5 < len(r.records)*2 {

@@ -19,6 +19,9 @@ const (
 	maxNameLength = 64
 )
 
+// otherPath is the shape of all paths that are too long to be looked at.
+const otherPath = "*"
+
 // place says where in a request a field is.
 type place string
 
@@ -104,7 +107,7 @@ func limited(text string, limit int) string {
 // pathShape returns a path with a * in place of each segment that looks like a value.
 func pathShape(path string) (shape string, fields []field) {
 	if len(path) > maxPath || strings.Count(path, "/") > maxSegments || !strings.HasPrefix(path, "/") {
-		return "*", nil
+		return otherPath, nil
 	}
 	segments := strings.Split(path[1:], "/")
 	for i, segment := range segments {

@@ -5,7 +5,7 @@ const minShared = 3
 
 // shareOf finds out whether clients that ask for the same get the same news. Answers with
 // nothing new say little about it: the inboxes of all users are empty in the same way.
-func shareOf(p *Poll, r *route, changes []step) {
+func shareOf(p *Poll, r *route, u *rule, changes []step) {
 	for i := range r.records {
 		it := r.records[i].facts
 		p.Sharing.SetCookie = p.Sharing.SetCookie || it.setCookie
@@ -20,13 +20,14 @@ func shareOf(p *Poll, r *route, changes []step) {
 	}
 	near := int64(r.rhythm.every) * 3 / 2
 	for _, s := range changes {
+		news := s.now.answer.canonical(u.excepted)
 		same, others := make(map[uint64]bool), make(map[uint64]bool)
 		for _, other := range byURL[keyOf(s.now, names)] {
 			if other.client == s.now.client || other.begun < s.now.begun-near || other.begun > s.now.begun+near {
 				continue
 			}
 			others[other.client] = true
-			if other.answer == s.now.answer || other.answer.sum == s.now.answer.sum {
+			if other.answer.canonical(u.excepted) == news {
 				same[other.client] = true
 			}
 		}

@@ -1,0 +1,148 @@
+package advise
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// idleAndNews adds a client whose polls get idle, and each tenth time news.
+func (tr *traffic) idleAndNews(path, idle string, news ...string) {
+	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(_ time.Duration, number int) exchange {
+		e := exchange{path: path, text: idle}
+		if number%10 == 9 {
+			e.text = strings.ReplaceAll(news[number/10%len(news)], "NUMBER", fmt.Sprint(number))
+		}
+		return e
+	})
+}
+
+func TestNothingNewIsTheNarrowestRule(t *testing.T) {
+	for _, test := range []struct {
+		idle string
+		news []string
+		want []string
+	}{
+		{"null", []string{"[NUMBER]"}, nil},
+		{"0", []string{"NUMBER"}, []string{"body 0"}},
+		{"OK", []string{"new: NUMBER"}, []string{"body OK"}},
+		{`{"tickets":[],"unread":0}`, []string{`{"tickets":[NUMBER],"unread":0}`}, []string{"json /tickets"}},
+		{`{"tickets":[],"closed":[]}`, []string{`{"tickets":[NUMBER],"closed":[]}`, `{"tickets":[],"closed":[NUMBER]}`},
+			[]string{"all {", "\tjson /closed", "\tjson /tickets", "}"}},
+		{`{"state":"waiting"}`, []string{`{"state":"NUMBER"}`}, []string{"json /state waiting"}},
+		{`{"version":3}`, []string{`{"version":3,"ticket":{"id":NUMBER}}`}, []string{"json /ticket absent"}},
+		{`{"data":{"list":[],"size":5}}`, []string{`{"data":{"list":[NUMBER],"size":5}}`}, []string{"json /data/list"}},
+		{"<title>No new entries</title><p>Hello Ada</p>", []string{"<title>NUMBER</title><p>Hello Ada</p>"}, []string{`match "No new entries"`}},
+	} {
+		t.Run(test.idle, func(t *testing.T) {
+			tr := newTraffic(t)
+			tr.idleAndNews("/updates", test.idle, test.news...)
+			polls := tr.report().Polls
+			if len(polls) != 1 || !polls[0].Hold || !slices.Equal(polls[0].NothingNew, test.want) {
+				t.Errorf("got %+v, want the rule %q", polls, test.want)
+			}
+			tr.site()
+		})
+	}
+}
+
+func TestWritesAtRandomPublishNothing(t *testing.T) {
+	for seed := range uint64(20) {
+		tr := newTraffic(t)
+		for range seed {
+			tr.random.Uint64()
+		}
+		news := tr.writes(0, 30*minute, minute)
+		tr.poll("page", 0, 30*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+			return exchange{path: "/updates", text: fmt.Sprintf(`{"n":%d}`, before(news, at))}
+		})
+		for _, at := range tr.writes(0, 30*minute, 20*second) {
+			tr.at(at, tr.took(), exchange{client: "other", method: "POST", path: "/save", status: 302})
+		}
+		if polls := tr.report().Polls; len(polls) != 1 || len(polls[0].Publishers) > 0 {
+			t.Errorf("seed %d: %+v", seed, polls)
+		}
+	}
+}
+
+func TestSharingNeedsTheSameNews(t *testing.T) {
+	tr := newTraffic(t)
+	for i := range 3 {
+		tr.poll(fmt.Sprint("user ", i), 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {
+			e := exchange{path: "/inbox", text: "[]"}
+			if number%10 == 9 {
+				e.text = fmt.Sprintf(`["%d for %d"]`, number, i)
+			}
+			return e
+		})
+	}
+	if polls := tr.report().Polls; len(polls) != 1 || polls[0].Public {
+		t.Errorf("polls: %+v", polls)
+	}
+}
+
+func TestPollOfLogWithoutBodiesIsFoundAndNotHeld(t *testing.T) {
+	tr := newTraffic(t)
+	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(time.Duration, int) exchange {
+		return exchange{path: "/updates", query: "key=1", text: "[]", unknown: true}
+	})
+	polls := tr.report().Polls
+	if len(polls) != 1 || polls[0].Hold || !strings.Contains(polls[0].Reason, "curl") || strings.Contains(polls[0].Reason, "key") {
+		t.Errorf("polls: %+v", polls)
+	}
+}
+
+func TestPollThatBackendHoldsIsNotHeld(t *testing.T) {
+	tr := newTraffic(t)
+	for i := range 20 {
+		tr.at(time.Duration(i)*20*second, 19900*time.Millisecond, exchange{client: "page", path: "/wait", status: 204})
+	}
+	if polls := tr.report().Polls; len(polls) != 1 || polls[0].Hold || !polls[0].Held {
+		t.Errorf("polls: %+v", polls)
+	}
+}
+
+func TestStreamsAreReported(t *testing.T) {
+	tr := newTraffic(t)
+	tr.at(0, minute, exchange{client: "page", path: "/events", answer: http.Header{"Content-Type": {"text/event-stream"}}, unknown: true})
+	if polls := tr.report().Polls; len(polls) != 1 || polls[0].Hold || !polls[0].Streams {
+		t.Errorf("polls: %+v", polls)
+	}
+}
+
+func TestWriteByTimerIsNotHeld(t *testing.T) {
+	tr := newTraffic(t)
+	tr.poll("page", 0, 10*minute, 5*second, ByTimer, func(at time.Duration, number int) exchange {
+		return exchange{method: "POST", path: "/position", body: fmt.Sprintf(`{"x":%d}`, number%7), status: 204}
+	})
+	for _, p := range tr.report().Polls {
+		if p.Hold {
+			t.Errorf("held: %+v", p)
+		}
+	}
+}
+
+func TestRefusalsAreNotHeld(t *testing.T) {
+	tr := newTraffic(t)
+	tr.poll("page", 0, 10*minute, 5*second, ByTimer, func(time.Duration, int) exchange {
+		return exchange{path: "/updates", status: 401}
+	})
+	for _, p := range tr.report().Polls {
+		if p.Hold {
+			t.Errorf("held: %+v", p)
+		}
+	}
+}
+
+func TestReportIsJSON(t *testing.T) {
+	tr := newTraffic(t)
+	tr.idleAndNews("/updates", "[]", "[NUMBER]")
+	text, err := json.Marshal(tr.report())
+	if err != nil || !strings.Contains(string(text), `"path":"/updates"`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
