@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -103,5 +104,29 @@ func BenchmarkAdd(b *testing.B) {
 				a.Add(o)
 			}
 		})
+	}
+}
+
+func TestAnalysisReportsWhileItIsFed(t *testing.T) {
+	a := New()
+	start := time.Unix(1_800_000_000, 0)
+	var group sync.WaitGroup
+	for feeder := range 3 {
+		group.Go(func() {
+			for i := range 3000 {
+				o := hostile(i, start)
+				if i%2 == 0 {
+					o = Observation{Begun: o.Begun, Client: fmt.Sprint(feeder), Method: "GET", Path: "/messages", Status: 200, Length: 2, Text: []byte("[]"), Sum: "empty"}
+				}
+				a.Add(o)
+			}
+		})
+	}
+	for range 5 {
+		a.Report()
+	}
+	group.Wait()
+	if got := a.Report().Requests; got != 9000 {
+		t.Errorf("%d requests", got)
 	}
 }

@@ -146,3 +146,30 @@ func TestReportIsJSON(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 }
+
+func TestChannelIsNoTokenOfAClient(t *testing.T) {
+	tr := newTraffic(t)
+	for i := range 3 {
+		tr.poll(fmt.Sprint("user ", i), 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+			return exchange{path: "/inbox", query: fmt.Sprintf("session=secret%d&lang=en", i), text: fmt.Sprintf(`{"n":%d}`, at/minute)}
+		})
+	}
+	if site := tr.site(); strings.Contains(site, "session") || strings.Contains(site, "secret") {
+		t.Error(site)
+	}
+}
+
+func TestChannelIsTheFieldThatWritesName(t *testing.T) {
+	tr := newTraffic(t)
+	tr.rooms([]string{"hall", "garden", "attic", "cellar"},
+		func(room string) exchange {
+			return exchange{path: "/updates", query: fmt.Sprintf("area=%d&room=%s", len(room), room)}
+		},
+		func(room string) exchange { return exchange{method: "POST", path: "/messages", query: "room=" + room} })
+	tr.want(
+		"parker_notify /messages updates/{query.room}",
+		"parker /updates updates/{query.room} {",
+		"	share public",
+		"}",
+	)
+}

@@ -34,7 +34,7 @@ type candidate struct {
 // what is left. Each must do so more often than chance would.
 func explain(p *Poll, r *route, changes []step, others []*route) {
 	window := max(shortestWindow, r.rhythm.every*3/2)
-	key, keyed := roomOf(r)
+	key, keyed := roomOf(r, others)
 	left := changes
 	for len(left) > 0 {
 		var best *candidate
@@ -75,17 +75,51 @@ func (c *candidate) channels() []string {
 	return []string{placeholder(*c.room)}
 }
 
-// roomOf returns the field that tells the rooms or users of a poll apart.
-func roomOf(r *route) (name fieldName, ok bool) {
-	for _, name := range r.fieldsOf(KeyRole) {
-		if name.in == inPath || name.in == inQuery {
-			return name, true
+// roomOf returns the field that tells the rooms or users of a poll apart, as far as a
+// publisher can know it: the one that most kinds of writes name, or else one whose values
+// several clients have in common. What only one client knows may be a secret.
+func roomOf(r *route, others []*route) (best fieldName, ok bool) {
+	names := r.fieldsOf(KeyRole)
+	for _, name := range r.fieldsOf(FixedRole) {
+		if name.in == inPath {
+			names = append(names, name) // the only room that was seen
 		}
 	}
-	if names := r.fieldsOf(FixedRole); len(names) > 0 && names[len(names)-1].in == inPath {
-		return names[len(names)-1], true // the only room that was seen
+	most := 0
+	for _, name := range names {
+		if name.in != inPath && name.in != inQuery {
+			continue
+		}
+		n := 0
+		for _, other := range others {
+			if other.key.isWrite() && sameRoom(r, other, name) != nil {
+				n += 2
+			}
+		}
+		if name.in == inPath || isShared(r, name) {
+			n++
+		}
+		if n > most {
+			best, most = name, n
+		}
 	}
-	return fieldName{}, false
+	return best, most > 0
+}
+
+// isShared reports whether two clients had the same value of a field.
+func isShared(r *route, name fieldName) bool {
+	owners := make(map[string]uint64)
+	for i := range r.records {
+		value, ok := r.records[i].field(name)
+		if !ok {
+			continue
+		}
+		if owner, known := owners[value]; known && owner != r.records[i].client {
+			return true
+		}
+		owners[value] = r.records[i].client
+	}
+	return false
 }
 
 // measure returns how often a write of a route is followed by a change. It is nil if that
