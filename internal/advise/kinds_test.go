@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-parker/parker/internal/nothingnew"
 )
 
 // idleAndNews adds a client whose polls get idle, and each tenth time news.
@@ -46,8 +50,39 @@ func TestNothingNewIsTheNarrowestRule(t *testing.T) {
 				t.Errorf("got %+v, want the rule %q", polls, test.want)
 			}
 			tr.site()
+			rules := parkersRules(t, test.want)
+			if !holds(rules, test.idle) {
+				t.Error("parker would not hold the answer with nothing new")
+			}
+			for _, news := range test.news {
+				if news = strings.ReplaceAll(news, "NUMBER", "9"); holds(rules, news) {
+					t.Errorf("parker would hold %s", news)
+				}
+			}
 		})
 	}
+}
+
+// parkersRules reads the lines of a block nothing_new as parker does.
+func parkersRules(t *testing.T, lines []string) *nothingnew.Rules {
+	t.Helper()
+	rules := nothingnew.Default()
+	if len(lines) > 0 {
+		rules = new(nothingnew.Rules)
+		d := caddyfile.NewTestDispenser("nothing_new {\n" + strings.Join(lines, "\n") + "\n}")
+		d.Next()
+		if err := rules.Read(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rules.Provision(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+func holds(rules *nothingnew.Rules, text string) bool {
+	return rules.Met(nil, http.StatusOK, http.Header{}, []byte(text))
 }
 
 func TestWritesAtRandomPublishNothing(t *testing.T) {
