@@ -162,10 +162,14 @@ func wordAt(text, pointer string) (string, bool) {
 	}
 	word := ""
 	p.Any(document, func(part any) bool {
-		if _, number := part.(json.Number); number {
-			return false
+		switch part := part.(type) {
+		case bool:
+			word = fmt.Sprint(part)
+		case string:
+			if !json.Valid([]byte(part)) { // parker would read it as a value, not as a text
+				word = part
+			}
 		}
-		word = fmt.Sprint(part)
 		return true
 	})
 	return word, isWord(word) && word != "absent"
