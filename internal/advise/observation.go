@@ -14,6 +14,10 @@ type Observation struct {
 	Begun time.Time     // when the request came
 	Took  time.Duration // until its answer had ended
 
+	// Step is the step of the clock that Begun was read from: a second in many logs. Times
+	// that are closer than that may be in any order. It is 0 if Begun is exact.
+	Step time.Duration
+
 	// Client stands for who has sent the request: a digest with a random key, of the
 	// address, the User-Agent and the cookies. It never contains any of them.
 	Client string
@@ -36,4 +40,8 @@ type Observation struct {
 	// -1 if the body is not known: then Sum is empty, and Text is nil.
 	Sum    string
 	Length int64
+
+	// Sent is the length of the answer as a log counts it: of the body with its content
+	// coding, and with some servers of the header, too. It is also 0 if it is not known.
+	Sent int64
 }

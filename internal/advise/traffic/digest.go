@@ -1,0 +1,118 @@
+package traffic
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// key makes digests that nobody can compare with those of guessed values.
+type key [sha256.Size]byte
+
+func newKey() (k key) {
+	rand.Read(k[:])
+	return k
+}
+
+// digest returns a digest of the values, which depends on where one ends and the next begins.
+func (k *key) digest(values ...string) string {
+	text := make([]byte, 0, 512)
+	text = append(text, k[:]...)
+	for _, value := range values {
+		text = binary.AppendUvarint(text, uint64(len(value)))
+		text = append(text, value...)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// keptRequest and keptAnswer are the header fields whose values are kept: polls are
+// recognised by them, and none has a secret.
+var (
+	keptRequest = fieldNames("Accept", "Cache-Control", "Connection", "Content-Type", "If-Match", "If-Modified-Since", "If-None-Match",
+		"Last-Event-Id", "Prefer", "Range", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Upgrade", "X-Requested-With")
+	keptAnswer = fieldNames("Age", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Etag", "Expires",
+		"Last-Modified", "Pragma", "Retry-After", "Upgrade", "Vary", "X-Accel-Buffering")
+)
+
+func fieldNames(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// redacted is what Caddy logs in place of a secret.
+const redacted = "REDACTED"
+
+// fields returns the fields of a header that matter. Cookies and credentials are replaced by
+// digests, as name=digest and scheme digest. It returns nil if nothing is left.
+func (k *key) fields(header http.Header, kept map[string]bool) http.Header {
+	var result http.Header
+	for name, values := range header {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case kept[name]:
+			values = slices.Clone(values)
+		case slices.Equal(values, []string{redacted}) && secret(name):
+			values = []string{redacted}
+		case name == "Cookie":
+			values = k.cookies(strings.Split(strings.Join(values, ";"), ";"))
+		case name == "Set-Cookie":
+			values = k.cookies(values)
+		case name == "Authorization":
+			values = k.credentials(values)
+		default:
+			continue
+		}
+		if result == nil {
+			result = make(http.Header)
+		}
+		result[name] = append(result[name], values...)
+	}
+	return result
+}
+
+func secret(name string) bool {
+	return name == "Cookie" || name == "Set-Cookie" || name == "Authorization"
+}
+
+// maxCookies limits the work for a header with very many cookies.
+const maxCookies = 100
+
+// cookies returns name=digest for each cookie, without its attributes. A cookie without a
+// name may be a secret as a whole.
+func (k *key) cookies(pairs []string) []string {
+	var result []string
+	for _, pair := range pairs[:min(len(pairs), maxCookies)] {
+		pair, _, _ = strings.Cut(pair, ";")
+		name, value, named := strings.Cut(strings.TrimSpace(pair), "=")
+		switch {
+		case named:
+			result = append(result, name+"="+k.digest("cookie", name, value))
+		case name != "":
+			result = append(result, k.digest("cookie", name))
+		}
+	}
+	return result
+}
+
+// credentials returns the scheme and a digest of each value of Authorization. A value without
+// a scheme may be a secret as a whole.
+func (k *key) credentials(values []string) []string {
+	result := make([]string, 0, len(values))
+	for _, value := range values {
+		if scheme, _, found := strings.Cut(value, " "); found {
+			result = append(result, scheme+" "+k.digest("credentials", value))
+		} else {
+			result = append(result, k.digest("credentials", value))
+		}
+	}
+	return result
+}

@@ -1,0 +1,137 @@
+// Package traffic reads recorded traffic for package advise: the JSON access logs of Caddy,
+// the common and combined formats of nginx and Apache, and HAR files saved from a browser.
+//
+// A file may be compressed with gzip. Its kind is recognised by its content, and so is that
+// of each line, because a log may contain lines of several formats.
+//
+// What a log says of a request differs:
+//   - Only a HAR file has bodies.
+//   - The common and combined formats have no header fields, the time in full seconds, and
+//     the host only if it is the first column. How long the answer took is read from a column
+//     after the User-Agent: a decimal number is nginx's $request_time in seconds, a single
+//     integer is Apache's %D in microseconds.
+//   - Caddy writes REDACTED for the values of Cookie, Set-Cookie and Authorization, unless its
+//     option log_credentials is set. Numbers for durations are read as seconds, Caddy's
+//     default, or as nanoseconds if they are integers from 10,000.
+package traffic
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"regexp"
+
+	"github.com/caddy-parker/parker/internal/advise"
+)
+
+// MaxBody is the length in bytes up to which bodies are kept. Of a longer one of an answer
+// only the digest and the length are known, and of a request nothing.
+const MaxBody = 64 << 10
+
+// Why says why a line of a log, or an entry of a HAR file, gives no observation.
+type Why string
+
+// The reasons to skip a line or an entry.
+const (
+	Unknown    Why = "it is in no known format"
+	TooLong    Why = "it is longer than 1 MiB"
+	NotAccess  Why = "it is not about the answer to a request"
+	NotRequest Why = "it has no HTTP request"
+	NotHTTP    Why = "its URL is not for HTTP"
+	FromCache  Why = "the browser's cache has answered it"
+	NotSent    Why = "the browser has not sent it"
+)
+
+// Skipped is a line or an entry that gives no observation.
+type Skipped struct {
+	Number int64 // of the line in a log, or of the entry in a HAR file, from 1
+	Why    Why
+}
+
+// Reader reads recorded traffic. Observations from all files of one Reader can be compared:
+// the same client, cookie or body has the same digest.
+type Reader struct {
+	key key
+}
+
+// New returns a Reader with a random key for its digests.
+func New() *Reader { return &Reader{key: newKey()} }
+
+// Read returns the observations of one file. They are in order of Begun, except those of
+// requests that took longer than 5 minutes, and of logs that are not in order themselves:
+// these come late. Memory is bounded, however long the file is.
+//
+// skipped is called for each line or entry that gives no observation. An error comes last,
+// after all observations: that the file cannot be read, or that none of it was understood.
+func (r *Reader) Read(file io.Reader, skipped func(Skipped)) iter.Seq2[advise.Observation, error] {
+	return func(yield func(advise.Observation, error) bool) {
+		t := &reading{key: r.key, skipped: skipped}
+		t.order.yield = func(o advise.Observation) bool { return yield(o, nil) }
+		err := t.read(file)
+		if !t.order.flush() {
+			return
+		}
+		if err == nil && !t.understood {
+			err = errNotUnderstood
+		}
+		if err != nil {
+			yield(advise.Observation{}, err)
+		}
+	}
+}
+
+var errNotUnderstood = errors.New("nothing in the file is understood: expected an access log of Caddy (JSON), nginx or Apache (combined or common format), or a HAR file with entries")
+
+// reading is the state of reading one file.
+type reading struct {
+	key        key
+	skipped    func(Skipped)
+	order      order
+	understood bool // there was at least one request
+
+	clock clock // of logs in the combined format
+}
+
+// take hands over an observation, and reports whether more are wanted.
+func (t *reading) take(o advise.Observation, ended bool) bool {
+	t.understood = true
+	if ended {
+		o.Begun = o.Begun.Add(-o.Took)
+	}
+	return t.order.add(o)
+}
+
+func (t *reading) skip(number int64, why Why) {
+	if t.skipped != nil {
+		t.skipped(Skipped{Number: number, Why: why})
+	}
+}
+
+var (
+	byteOrderMark = []byte("\xef\xbb\xbf")
+	gzipMagic     = []byte{0x1f, 0x8b}
+	harBegin      = regexp.MustCompile(`^\s*\{\s*"log"\s*:\s*\{`)
+)
+
+// read recognises the kind of the file and reads it.
+func (t *reading) read(file io.Reader) error {
+	source := bufio.NewReaderSize(file, 64<<10)
+	if head, _ := source.Peek(len(gzipMagic)); bytes.Equal(head, gzipMagic) {
+		unzipped, err := gzip.NewReader(source)
+		if err != nil {
+			return fmt.Errorf("reading gzip: %w", err)
+		}
+		source = bufio.NewReaderSize(unzipped, 64<<10)
+	}
+	if head, _ := source.Peek(len(byteOrderMark)); bytes.Equal(head, byteOrderMark) {
+		source.Discard(len(byteOrderMark))
+	}
+	if head, _ := source.Peek(1 << 10); harBegin.Match(head) {
+		return t.har(source)
+	}
+	return t.lines(source)
+}
