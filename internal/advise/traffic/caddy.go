@@ -142,7 +142,7 @@ var wallTimes = []string{"2006/01/02 15:04:05", time.RFC3339, "2006-01-02T15:04:
 func wallTime(text string) (logged time.Time, known bool) {
 	for _, layout := range wallTimes {
 		if logged, err := time.Parse(layout, text); err == nil {
-			return logged, true
+			return logged.UTC(), true
 		}
 	}
 	return time.Time{}, false

@@ -58,6 +58,8 @@ func (k *key) fields(header http.Header, kept map[string]bool) http.Header {
 	for name, values := range header {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		switch {
+		case len(values) == 0:
+			continue
 		case kept[name]:
 			values = slices.Clone(values)
 		case slices.Equal(values, []string{redacted}) && secret(name):

@@ -1,0 +1,68 @@
+package traffic
+
+import (
+	"strings"
+	"testing"
+)
+
+// harText is a HAR file with one entry.
+const harText = `{"log":{"version":"1.2","creator":{"name":"Firefox"},"pages":[{"id":"a"}],"entries":[{"startedDateTime":"2026-11-30T10:00:05.250Z","time":20,` +
+	`"timings":{"blocked":-1,"dns":2,"connect":3,"send":0,"wait":15,"receive":0},"cache":{},` +
+	`"request":{"method":"POST","url":"https://example.com:443/rpc?a=1#b","headers":[{"name":"cookie","value":"id=topsecret"}],"postData":{"mimeType":"application/json","text":"{}"}},` +
+	`"response":{"status":200,"headers":[{"name":"content-type","value":"application/json"}],"bodySize":9,"content":{"size":2,"text":"W10=","encoding":"base64"}}}]}}`
+
+// readsAny checks that any file is read to its end, in bounded memory and without a panic.
+func readsAny(f *testing.F, seeds ...string) {
+	for _, seed := range seeds {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, file string) {
+		failed := false
+		for o, err := range New().Read(strings.NewReader(file), func(Skipped) {}) {
+			if failed {
+				t.Fatal("the error is not the last")
+			}
+			if failed = err != nil; failed {
+				continue
+			}
+			if o.Method == "" || o.Path == "" || o.Client == "" || o.Took < 0 || (o.Length < 0) != (o.Sum == "") || len(o.Text) > MaxBody {
+				t.Errorf("read %+v", o)
+			}
+		}
+	})
+}
+
+func FuzzReadCombined(f *testing.F) {
+	readsAny(f, line(1, "/news?since=1", ""), line(1, `/\x22\"`, ` "192.0.2.1" rt=0.125`), "[::1]:80 "+line(1, "/", " 12 13"))
+}
+
+func FuzzReadCaddy(f *testing.F) {
+	readsAny(f, caddyLine(), "2026/11/30 10:00:05\tINFO\thttp.log.access\thandled request\t"+caddyLine())
+}
+
+func FuzzReadHAR(f *testing.F) { readsAny(f, harText) }
+
+func BenchmarkRead(b *testing.B) {
+	for name, text := range map[string]string{
+		"combined": strings.Repeat(line(1, "/news?since=1", " 0.125"), 10_000),
+		"caddy":    strings.Repeat(caddyLine()+"\n", 10_000),
+		"har":      strings.Replace(harText, `"entries":[`, `"entries":[`+strings.Repeat(harText[strings.Index(harText, `{"started`):len(harText)-3]+",", 10_000), 1),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				readFrom(b, strings.NewReader(text))
+			}
+		})
+	}
+}
+
+func TestReadTakesHAR(t *testing.T) {
+	observations, _ := readAll(t, harText)
+	o := observations[0]
+	if o.Host != "example.com" || o.Path != "/rpc" || o.Query != "a=1" || string(o.Body) != "{}" || string(o.Text) != "[]" || o.Length != 2 || o.Sum == "" ||
+		o.Begun.UnixMilli()%1000 != 255 || o.Took.Milliseconds() != 15 || o.Answer.Get("Content-Type") != "application/json" || strings.Contains(indented(t, o), "topsecret") {
+		t.Errorf("read %+v", o)
+	}
+}
