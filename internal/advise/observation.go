@@ -18,8 +18,9 @@ type Observation struct {
 	// that are closer than that may be in any order. It is 0 if Begun is exact.
 	Step time.Duration
 
-	// Client stands for who has sent the request: a digest with a random key, of the
-	// address, the User-Agent and the cookies. It never contains any of them.
+	// Client stands for who has sent the request: a digest with a random key, of the address
+	// and the User-Agent. What else tells clients apart, cookies and credentials, is in
+	// Request. Client never contains any of them.
 	Client string
 
 	// Host is the host that was asked for, without a port.
@@ -29,9 +30,12 @@ type Observation struct {
 	Path   string // as it was sent, escaped
 	Query  string // as it was sent, without the question mark
 
-	Request http.Header // only the fields that matter here; no value of a secret is kept from them
-	Body    []byte      // of the request, if it is known and short
+	// Request has the fields of the header that matter, nil if they are not known. Cookie has
+	// `name=digest` for each cookie, and Authorization the scheme and a digest.
+	Request http.Header
+	Body    []byte // of the request, if it is known and short
 
+	// Answer has the fields of the header that matter. Set-Cookie has `name=digest` for each.
 	Status int
 	Answer http.Header
 	Text   []byte // the decoded body of the answer, if it is known and short

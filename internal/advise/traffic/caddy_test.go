@@ -112,7 +112,7 @@ func TestReadTellsCaddysClientsApart(t *testing.T) {
 	observations, _ := readAll(t, strings.Join(append(lines, lines...), "\n"))
 	clients := make(map[string]bool)
 	for _, o := range observations {
-		clients[o.Client] = true
+		clients[o.Client+strings.Join(o.Request["Cookie"], ";")] = true
 	}
 	if len(clients) != len(lines) {
 		t.Errorf("%d clients, want %d", len(clients), len(lines))

@@ -48,7 +48,7 @@ func (t *reading) combined(line []byte) (o advise.Observation, ended bool, why W
 		Begun:  logged,
 		Step:   t.clock.step,
 		Took:   columns.took,
-		Client: t.key.digest("client", address, columns.forwarded, agent, user),
+		Client: t.key.Digest("client", address, columns.forwarded, agent, user),
 		Host:   hostOf(host),
 		Method: method,
 		Status: status,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/caddy-parker/parker/internal/advise/redact"
 )
 
 const (
@@ -24,7 +26,7 @@ var (
 // har reads a HAR 1.2 file, one entry at a time.
 func (t *reading) har(source io.Reader) error {
 	limited := &limitedReader{source: source}
-	file := &harFile{reading: t, limited: limited, decoder: json.NewDecoder(limited), nonce: newKey()}
+	file := &harFile{reading: t, limited: limited, decoder: json.NewDecoder(limited), nonce: redact.NewKey()}
 	file.decoder.UseNumber() // a number that is out of range is no error where it does not matter
 	if err := file.members(func(name string) error {
 		if name == "log" {
@@ -45,7 +47,7 @@ type harFile struct {
 	*reading
 	limited *limitedReader
 	decoder *json.Decoder
-	nonce   key // tells the browser of this file apart from those of others
+	nonce   redact.Key // tells the browser of this file apart from those of others
 	firefox bool
 }
 

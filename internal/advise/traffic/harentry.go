@@ -78,15 +78,15 @@ func (f *harFile) observation(entry *harEntry) (o advise.Observation, why Why) {
 	o = advise.Observation{
 		Begun:   begun.UTC(),
 		Took:    milliseconds(entry.Time),
-		Client:  f.key.digest("browser", string(f.nonce[:]), requestFields.Get("User-Agent")),
+		Client:  f.key.Digest("browser", string(f.nonce[:]), requestFields.Get("User-Agent")),
 		Host:    hostOf(target.Host),
 		Method:  request.Method,
 		Path:    target.EscapedPath(),
 		Query:   target.RawQuery,
-		Request: f.key.fields(requestFields, keptRequest),
+		Request: f.key.Request(requestFields),
 		Body:    request.Body.known(),
 		Status:  response.Status,
-		Answer:  f.key.fields(answerFields, keptAnswer),
+		Answer:  f.key.Answer(answerFields),
 		Length:  -1,
 		Sent:    max(response.Sent, 0),
 	}
@@ -99,7 +99,7 @@ func (f *harFile) observation(entry *harEntry) (o advise.Observation, why Why) {
 		o.Begun, o.Took = o.Begun.Add(delay), o.Took-delay
 	}
 	if text, known := entry.text(answerFields); known {
-		o.Length, o.Sum = int64(len(text)), f.key.digest("body", text)
+		o.Length, o.Sum = int64(len(text)), f.key.Digest("body", text)
 		if len(text) <= MaxBody {
 			o.Text = []byte(text)
 		}

@@ -26,6 +26,7 @@ import (
 	"regexp"
 
 	"github.com/caddy-parker/parker/internal/advise"
+	"github.com/caddy-parker/parker/internal/advise/redact"
 )
 
 // MaxBody is the length in bytes up to which bodies are kept. Of a longer one of an answer
@@ -55,11 +56,11 @@ type Skipped struct {
 // Reader reads recorded traffic. Observations from all files of one Reader can be compared:
 // the same client, cookie or body has the same digest.
 type Reader struct {
-	key key
+	key redact.Key
 }
 
 // New returns a Reader with a random key for its digests.
-func New() *Reader { return &Reader{key: newKey()} }
+func New() *Reader { return &Reader{key: redact.NewKey()} }
 
 // Read returns the observations of one file. They are in order of Begun, except those of
 // requests that took longer than 5 minutes, and of logs that are not in order themselves:
@@ -88,7 +89,7 @@ var errNotUnderstood = errors.New("nothing in the file is understood: expected a
 
 // reading is the state of reading one file.
 type reading struct {
-	key        key
+	key        redact.Key
 	skipped    func(Skipped)
 	order      order
 	understood bool // there was at least one request

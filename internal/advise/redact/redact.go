@@ -1,0 +1,128 @@
+// Package redact takes what is secret out of observed traffic: cookies and credentials become
+// digests with a random key, and only the header fields that matter for advice are kept.
+package redact
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// Key makes digests that nobody can compare with those of guessed values.
+type Key [sha256.Size]byte
+
+// NewKey returns a random key.
+func NewKey() (k Key) {
+	rand.Read(k[:])
+	return k
+}
+
+// Digest returns a digest of the values, which depends on where one ends and the next begins.
+func (k *Key) Digest(values ...string) string {
+	text := make([]byte, 0, 512)
+	text = append(text, k[:]...)
+	for _, value := range values {
+		text = binary.AppendUvarint(text, uint64(len(value)))
+		text = append(text, value...)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// The header fields whose values are kept: polls are recognized by them, and none is secret.
+var (
+	keptOfRequest = namesOf("Accept", "Cache-Control", "Connection", "Content-Type", "If-Match", "If-Modified-Since", "If-None-Match",
+		"Last-Event-Id", "Prefer", "Range", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Upgrade", "X-Requested-With")
+	keptOfAnswer = namesOf("Age", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Etag", "Expires",
+		"Last-Modified", "Parker-Status", "Pragma", "Retry-After", "Upgrade", "Vary", "X-Accel-Buffering")
+)
+
+func namesOf(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// Request returns the fields of a request's header that matter. Cookies become `name=digest`,
+// one value for each, and credentials become the scheme and a digest. It returns nil if
+// nothing is left.
+func (k *Key) Request(header http.Header) http.Header { return k.fields(header, keptOfRequest) }
+
+// Answer returns the fields of an answer's header that matter, in the form of [Key.Request].
+func (k *Key) Answer(header http.Header) http.Header { return k.fields(header, keptOfAnswer) }
+
+// logged is what Caddy logs in place of a secret.
+const logged = "REDACTED"
+
+func (k *Key) fields(header http.Header, kept map[string]bool) http.Header {
+	var result http.Header
+	for name, values := range header {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case len(values) == 0:
+			continue
+		case kept[name]:
+			values = slices.Clone(values)
+		case slices.Equal(values, []string{logged}) && secret(name):
+			values = []string{logged}
+		case name == "Cookie":
+			values = k.cookies(strings.Split(strings.Join(values, ";"), ";"))
+		case name == "Set-Cookie":
+			values = k.cookies(values)
+		case name == "Authorization":
+			values = k.credentials(values)
+		default:
+			continue
+		}
+		if result == nil {
+			result = make(http.Header)
+		}
+		result[name] = append(result[name], values...)
+	}
+	return result
+}
+
+func secret(name string) bool {
+	return name == "Cookie" || name == "Set-Cookie" || name == "Authorization"
+}
+
+// maxCookies limits the work for a header with very many cookies.
+const maxCookies = 100
+
+// cookies returns name=digest for each cookie, without its attributes. A cookie without a
+// name may be a secret as a whole.
+func (k *Key) cookies(pairs []string) []string {
+	var result []string
+	for _, pair := range pairs[:min(len(pairs), maxCookies)] {
+		pair, _, _ = strings.Cut(pair, ";")
+		name, value, named := strings.Cut(strings.TrimSpace(pair), "=")
+		switch {
+		case named:
+			result = append(result, name+"="+k.Digest("cookie", name, value))
+		case name != "":
+			result = append(result, k.Digest("cookie", name))
+		}
+	}
+	return result
+}
+
+// credentials returns the scheme and a digest of each value of Authorization. A value without
+// a scheme may be a secret as a whole.
+func (k *Key) credentials(values []string) []string {
+	result := make([]string, 0, len(values))
+	for _, value := range values {
+		if scheme, _, found := strings.Cut(value, " "); found {
+			result = append(result, scheme+" "+k.Digest("credentials", value))
+		} else {
+			result = append(result, k.Digest("credentials", value))
+		}
+	}
+	return result
+}
