@@ -2,57 +2,134 @@ package advise
 
 import (
 	"fmt"
+	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
+// Site is the site that a Caddyfile is for.
+type Site struct {
+	// Address is that of the site, as it stands in a Caddyfile. If it is empty, there is a
+	// site for each host that was polled, and :80 for those without a name.
+	Address string
+
+	// Upstreams are the addresses of the application, as they stand in a Caddyfile. If there
+	// are none, the sites have no reverse_proxy, and a comment says where it belongs.
+	Upstreams []string
+}
+
 // Caddyfile returns a Caddyfile for the polls of a report, with the evidence for each line
 // in comments. It is empty if there is nothing to hold.
-//
-// Upstream is the address of the application, and host that of the site, both as they
-// stand in a Caddyfile.
-func Caddyfile(report Report, upstream, host string) string {
-	polls := slices.DeleteFunc(slices.Clone(report.Polls), func(p Poll) bool { return !p.Hold })
-	if len(polls) == 0 {
-		return ""
+func Caddyfile(report Report, site Site) string {
+	w := &writer{upstreams: site.Upstreams}
+	var addresses []string
+	polls := make(map[string][]Poll)
+	for _, p := range report.Polls {
+		if !p.Hold {
+			continue
+		}
+		address := site.Address
+		if address == "" {
+			address = addressOf(p.Host)
+		}
+		if polls[address] == nil {
+			addresses = append(addresses, address)
+		}
+		if !slices.ContainsFunc(polls[address], func(other Poll) bool { return p.sameMatcher(&other) }) {
+			polls[address] = append(polls[address], p)
+		}
 	}
-	polls = ofOneHost(polls)
-	w := &writer{}
-	for i := range polls {
-		w.evidence(&polls[i])
+	hook := false
+	for i, address := range addresses {
+		if i > 0 {
+			w.line("")
+		}
+		w.site(address, polls[address], len(addresses) > 1)
+		hook = hook || slices.ContainsFunc(polls[address], func(p Poll) bool { return p.watch() > 0 })
 	}
-	w.line("%s {", host)
-	w.indent = "\t"
-	written := make(map[string]bool)
-	for i := range polls {
-		w.publishers(&polls[i], i, written)
-		w.poll(&polls[i], i)
-	}
-	w.line("reverse_proxy %s", upstream)
-	w.indent = ""
-	w.line("}")
-	if slices.ContainsFunc(polls, func(p Poll) bool { return p.watch() > 0 }) {
+	if hook {
 		w.line("")
 		w.comment("The hook, for what no write through Caddy explains. What publishes there makes watch unnecessary.")
 		w.line("http://127.0.0.1:9080 {")
 		w.line("\tparker_publish")
 		w.line("}")
 	}
-	for i := range polls {
-		w.gain(&polls[i])
+	for _, address := range addresses {
+		for i := range polls[address] {
+			w.gain(&polls[address][i])
+		}
 	}
 	return w.text.String()
 }
 
-// ofOneHost returns the polls of the host that was polled most.
-func ofOneHost(polls []Poll) []Poll {
-	return slices.DeleteFunc(slices.Clone(polls), func(p Poll) bool { return p.Host != polls[0].Host })
+// sameMatcher reports whether two polls cannot be distinguished in one site: their hosts
+// differ only.
+func (p *Poll) sameMatcher(other *Poll) bool {
+	return p.Method == other.Method && p.Path == other.Path && (p.Call == nil && other.Call == nil || p.Call != nil && other.Call != nil && *p.Call == *other.Call)
+}
+
+var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+
+// addressOf returns the address of the site for a host.
+func addressOf(host string) string {
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || len(host) > 253 || !hostName.MatchString(host) {
+		return ":80"
+	}
+	return host
+}
+
+// site writes the site with an address. If there are several, the channels of each have its
+// host in their names: otherwise a write at one would release the polls of another.
+func (w *writer) site(address string, polls []Poll, several bool) {
+	for i := range polls {
+		w.evidence(&polls[i])
+	}
+	w.line("%s {", address)
+	w.indent = "\t"
+	written := make(map[string]bool)
+	for i := range polls {
+		p := polls[i]
+		if several {
+			p = p.withHost()
+		}
+		w.publishers(&p, i, written)
+		w.poll(&p, i)
+	}
+	if len(w.upstreams) > 0 {
+		w.line("reverse_proxy %s", strings.Join(w.upstreams, " "))
+	} else {
+		w.comment("Here belongs what passes requests to the application, such as your reverse_proxy or php_fastcgi.")
+	}
+	w.indent = ""
+	w.line("}")
+}
+
+// withHost returns the poll with the host in the names of its channels.
+func (p Poll) withHost() Poll {
+	named := func(channels []string) []string {
+		if len(channels) == 0 {
+			return []string{"{host}{path}"}
+		}
+		var result []string
+		for _, channel := range channels {
+			result = append(result, "{host}/"+channel)
+		}
+		return result
+	}
+	p.Channels = named(p.Channels)
+	p.Publishers = slices.Clone(p.Publishers)
+	for i := range p.Publishers {
+		p.Publishers[i].Channels = named(p.Publishers[i].Channels)
+	}
+	return p
 }
 
 type writer struct {
-	text   strings.Builder
-	indent string
+	text      strings.Builder
+	indent    string
+	upstreams []string
 }
 
 func (w *writer) line(format string, values ...any) {
@@ -69,8 +146,8 @@ func (w *writer) comment(format string, values ...any) {
 
 // evidence writes what the advice for a poll is based on.
 func (w *writer) evidence(p *Poll) {
-	w.comment("%s: %s by %s, each every %s%s. %s of %s meant nothing new.", p.title(), count(p.Asks, "poll"), count(p.Clients, "client"),
-		rounded(p.Every), seldom(p.Asks), grouped(p.Same), grouped(p.Asks))
+	w.comment("%s: %s by %s, each every %s%s. %s of the last %s meant nothing new.", p.Title(), count(p.Asks, "poll"), count(p.Clients, "client"),
+		p.Every, seldom(p.Asks), grouped(p.Same), grouped(p.Gain.Asks))
 	w.comment("  %s", p.Reason)
 	for _, f := range p.Fields {
 		w.comment("  %s: %s.", f.describe(), f.Role)
@@ -82,8 +159,8 @@ func (w *writer) evidence(p *Poll) {
 		w.comment("  The page polls again after the answer.")
 	}
 	for _, publisher := range p.Publishers {
-		w.comment("  After %s there was a change: %d of %d times, usually seen within %s%s.", publisher.title(), publisher.Followed, publisher.Writes,
-			rounded(publisher.Within), seldom(publisher.Followed))
+		w.comment("  After %s there was a change: %d of %d times, usually seen within %s%s.", publisher.Title(), publisher.Followed, publisher.Writes,
+			publisher.Within, seldom(publisher.Followed))
 	}
 	switch {
 	case p.Changes == 0:
@@ -99,19 +176,27 @@ func (w *writer) evidence(p *Poll) {
 
 func (w *writer) sharing(p *Poll) {
 	s := p.Sharing
+	const how = " If you know that all get the same, use share public."
 	switch {
 	case p.Public:
-		w.comment("  Other clients got the same news %d times, and others %d times.", s.Same, s.Different)
+		w.comment("  Other clients got the same news %s, and never others%s.", count(s.Same, "time"), seldom(s.Same))
 		if s.NoStore {
-			w.comment("  Its answers say no-store or private: share public logs a warning about that.")
+			w.comment("  Its answers say no-store: share public logs a warning about that.")
 		}
-		if s.SetCookie {
-			w.comment("  Its answers set cookies, which share public takes out.")
-		}
+	case len(p.ShareBy) > 0:
+		w.comment("  Clients with the same %s got the same news, and others got others (%s).", strings.Join(p.ShareBy, " and "), count(s.Different, "time"))
+		w.comment("  Look whether nothing else tells people apart before you use share: they would see what is meant for others.")
 	case s.Different > 0:
-		w.comment("  Other clients got other news %d times, so nothing is shared.", s.Different)
-	case s.Same > 0:
-		w.comment("  Other clients got the same news, but only %s: see share public.", count(s.Same, "time"))
+		w.comment("  Other clients did not get the same news %s, so nothing is shared.", count(s.Different, "time"))
+	case s.Same == 0:
+	case s.Private:
+		w.comment("  Other clients got the same news %s, but its answers say that they are private, so nothing is shared.", count(s.Same, "time"))
+	case s.Varies:
+		w.comment("  Other clients got the same news %s, but its answers depend on cookies, as Vary says, so nothing is shared.", count(s.Same, "time"))
+	case s.SetCookie:
+		w.comment("  Other clients got the same news %s, but its answers set cookies that differ, so nothing is shared.", count(s.Same, "time"))
+	default:
+		w.comment("  Other clients got the same news %s%s, which is not enough to share.%s", count(s.Same, "time"), seldom(s.Same), how)
 	}
 }
 
@@ -166,8 +251,11 @@ func (p *Poll) options() []string {
 	if watch := p.watch(); watch > 0 {
 		lines = append(lines, "watch "+watch.String())
 	}
-	if p.Public {
+	switch {
+	case p.Public:
 		lines = append(lines, "share public")
+	case len(p.ShareBy) > 0:
+		lines = append(lines, "share "+strings.Join(p.ShareBy, " "))
 	}
 	var ignored []string
 	for _, f := range p.Fields {
@@ -192,7 +280,7 @@ func (p *Poll) watch() time.Duration {
 	if p.Changes > 0 && p.Unknown*10 <= p.Changes {
 		return 0
 	}
-	return min(max(p.Every.Round(100*time.Millisecond), 100*time.Millisecond), 50*time.Second)
+	return min(max(p.Every.Duration().Round(100*time.Millisecond), 100*time.Millisecond), 50*time.Second)
 }
 
 // matcher writes a named matcher for a path and a call.
@@ -237,12 +325,12 @@ func needsExpression(path string) bool {
 // gain writes what parker would have brought.
 func (w *writer) gain(p *Poll) {
 	g := p.Gain
-	text := fmt.Sprintf("%s: parker would have spared the application about %s of %s asks", p.title(), grouped(g.Spared), grouped(g.Asks))
-	if g.Time >= time.Millisecond {
-		text += fmt.Sprintf(" (%s of its time)", rounded(g.Time))
+	text := fmt.Sprintf("%s: parker would have spared the application about %s of %s asks", p.Title(), grouped(g.Spared), grouped(g.Asks))
+	if g.Time.Duration() >= time.Millisecond {
+		text += fmt.Sprintf(" (%s of its time)", g.Time)
 	}
 	if g.Sooner > 0 {
-		text += fmt.Sprintf(", and news would have come %s sooner on average", rounded(g.Sooner))
+		text += fmt.Sprintf(", and news would have come %s sooner on average%s", g.Sooner, seldom(p.Changes-p.Unknown))
 	}
-	w.comment("%s. It costs up to %s at once.", text, count(g.Parked, "held request"))
+	w.comment("%s. It costs up to %s at once, about %s of memory.", text, count(g.Parked, "held request"), size(g.Memory))
 }

@@ -6,11 +6,11 @@ type step struct {
 	last, now *record
 }
 
-// steps returns the requests of all threads that follow another, thread by thread.
-func (r *route) steps() []step {
+// stepsOf returns the requests of all threads that follow another, thread by thread.
+func stepsOf(threads []thread) []step {
 	var all []step
-	for i := range r.threads {
-		t := &r.threads[i]
+	for i := range threads {
+		t := &threads[i]
 		for j := 1; j < len(t.asks); j++ {
 			all = append(all, step{t, t.asks[j-1], t.asks[j]})
 		}
@@ -18,22 +18,13 @@ func (r *route) steps() []step {
 	return all
 }
 
-// pairs returns the answers to successive requests.
-func (r *route) pairs() [][2]*answer {
-	var pairs [][2]*answer
-	for _, s := range r.steps() {
-		pairs = append(pairs, [2]*answer{s.last.answer, s.now.answer})
-	}
-	return pairs
-}
-
 // changes returns the steps at which a client got something new: an answer that is neither
 // held by the rule nor the one that it had.
 func (r *route) changes(rule *rule) []step {
 	var changes []step
-	for _, s := range r.steps() {
+	for _, s := range r.steps {
 		now := s.now.answer
-		if !rule.held(s) && now.succeeded() && now.status != 304 && now.canonical(rule.excepted) != s.last.answer.canonical(rule.excepted) {
+		if !rule.held(s) && now.succeeded() && now.status != 304 && rule.sum(now) != rule.sum(s.last.answer) {
 			changes = append(changes, s)
 		}
 	}

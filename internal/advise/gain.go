@@ -11,50 +11,41 @@ import (
 // 55 seconds, which is shortened by up to a tenth.
 const heldTime = 52 * time.Second
 
+// heldBytes is the memory that a held request takes over HTTP/1.1: see "Sizing" in the
+// operations guide.
+const heldBytes = 40_000
+
 // gainOf says what parker would have brought. It errs on the side of less: each write costs a
 // replay for each client that it releases, also if they share, and each change the next poll.
 func gainOf(p *Poll, r *route, changes []step) Gain {
-	g := Gain{Asks: len(r.records), Parked: mostAtOnce(r)}
+	g := Gain{Asks: len(r.records), Parked: mostAtOnce(r), Sooner: Seconds(p.sooner)}
+	g.Memory = g.Parked * heldBytes
 	needed := len(changes)
+	watch := p.watch()
 	for _, t := range r.threads {
 		lasted := time.Duration(t.asks[len(t.asks)-1].begun - t.asks[0].begun)
 		needed += 1 + int(lasted/heldTime)
-		if watch := p.watch(); watch > 0 && !p.Public {
+		if watch > 0 && !p.Public {
 			needed += int(lasted / watch)
 		}
 	}
-	if watch := p.watch(); watch > 0 && p.Public {
+	if watch > 0 && p.Public {
 		needed += int(time.Duration(r.lastSeen()-r.records[0].begun) / watch)
 	}
-	for _, publisher := range p.Publishers {
-		needed += publisher.Writes * max(len(r.threads)/publisher.rooms(r), 1)
-	}
-	g.Spared = max(g.Asks-needed, 0)
-	g.Time = time.Duration(g.Spared) * r.rhythm.took
-	g.Sooner = p.sooner(changes)
-	return g
-}
-
-// rooms returns among how many rooms the clients of a poll are divided, of which a write
-// releases one.
-func (p *Publisher) rooms(r *route) int {
-	if len(p.Channels) > 0 && !strings.Contains(p.Channels[0], "{") {
-		return 1
-	}
-	rooms := make(map[string]bool)
+	rooms := make(map[uint64]bool)
 	for _, t := range r.threads {
 		rooms[t.key] = true
 	}
-	return max(len(rooms), 1)
-}
-
-// sooner returns how long after the write news came to each client, on average. Where no
-// write explains them, and parker finds them by asking, they come no sooner.
-func (p *Poll) sooner(changes []step) time.Duration {
-	if len(p.Publishers) == 0 || len(changes) == 0 {
-		return 0
+	for _, publisher := range p.Publishers {
+		released := len(r.threads)
+		if len(publisher.Channels) == 0 || strings.Contains(publisher.Channels[0], "{") {
+			released /= max(len(rooms), 1) // a write releases one room
+		}
+		needed += publisher.Writes * max(released, 1)
 	}
-	return p.Every / 2 * time.Duration(p.Changes-p.Unknown) / time.Duration(p.Changes)
+	g.Spared = max(g.Asks-needed, 0)
+	g.Time = Seconds(time.Duration(g.Spared) * r.rhythm.took)
+	return g
 }
 
 // mostAtOnce returns how many threads were active at the same time, at most: each would be a

@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -11,7 +12,7 @@ import (
 )
 
 // fromIdle finds a rule for answers that come again after each news.
-func (u *rule) fromIdle(it answers) bool {
+func (u *rule) fromIdle(r *route, it answers) bool {
 	rest := slices.DeleteFunc(slices.Clone(it.idle), (*answer).isDefault)
 	newsLikeDefault := slices.ContainsFunc(it.news, (*answer).isDefault)
 	if len(rest) == 0 && !newsLikeDefault {
@@ -19,15 +20,15 @@ func (u *rule) fromIdle(it answers) bool {
 		u.reason = "While nothing happens, the answer is what parker holds by default: " + formOf(it.idle[0]) + "."
 		return true
 	}
-	idle := it.idle
-	for _, find := range []func(u *rule, idle, news []*answer) bool{
-		byStatus, byEmptyMembers, byAbsentMember, byWord, byBody, byPhrase,
-	} {
-		if find(u, idle, it.news) {
-			return true
-		}
+	if u.byStatus(it.idle, it.news) || u.byEmptyMembers(r, it.idle, it.news) || u.byAbsentMember(r, it.idle, it.news) {
+		return true
 	}
-	return false
+	// What follows prints words of an answer. If a single client got them, they could be
+	// about it, unless they came again and again after different news.
+	if it.clients < 2 && it.returns < 2 {
+		return false
+	}
+	return u.byWord(r, it.idle, it.news) || u.byBody(it.idle, it.news) || u.byPhrase(it.idle, it.news, it.clients)
 }
 
 // formOf says what an answer with nothing new is, by its form.
@@ -41,7 +42,7 @@ func formOf(it *answer) string {
 	return it.text // [], {} or null
 }
 
-func byStatus(u *rule, idle, news []*answer) bool {
+func (u *rule) byStatus(idle, news []*answer) bool {
 	var statuses []string
 	codes := make(map[int]bool)
 	for _, a := range idle {
@@ -62,30 +63,35 @@ func byStatus(u *rule, idle, news []*answer) bool {
 
 // byEmptyMembers finds the fewest members that are empty in each answer with nothing new,
 // and of which at least one is not in each answer with news.
-func byEmptyMembers(u *rule, idle, news []*answer) bool {
-	candidates := pointersWhere(idle[0], func(m member) bool {
-		return m.nothing && !u.excepted[m.pointer] && all(idle, func(a *answer) bool { return isNothing(a, m.pointer) })
+func (u *rule) byEmptyMembers(r *route, idle, news []*answer) bool {
+	candidates := r.pointersWhere(idle[0], func(m member) bool {
+		return m.nothing && !u.excepted[m.pointer] && all(idle, func(a *answer) bool { return isNothing(a, int(m.pointer)) })
 	})
-	var chosen []string
-	left := news
-	for len(left) > 0 {
-		best, most := "", 0
-		for _, pointer := range candidates {
+	filled := make([]uint64, len(news)) // for each answer, a bit for each candidate
+	for i, a := range news {
+		for j, pointer := range candidates {
+			if !isNothing(a, pointer) {
+				filled[i] |= 1 << j
+			}
+		}
+	}
+	var chosen []int
+	for len(filled) > 0 {
+		best, most := 0, 0
+		for j := range candidates {
 			n := 0
-			for _, a := range left {
-				if !isNothing(a, pointer) {
-					n++
-				}
+			for _, bits := range filled {
+				n += int(bits >> j & 1)
 			}
 			if n > most {
-				best, most = pointer, n
+				best, most = j, n
 			}
 		}
 		if most == 0 {
 			return false
 		}
-		chosen = append(chosen, best)
-		left = slices.DeleteFunc(slices.Clone(left), func(a *answer) bool { return !isNothing(a, best) })
+		chosen = append(chosen, candidates[best])
+		filled = slices.DeleteFunc(filled, func(bits uint64) bool { return bits>>best&1 == 1 })
 	}
 	if len(news) == 0 {
 		chosen = candidates
@@ -93,57 +99,67 @@ func byEmptyMembers(u *rule, idle, news []*answer) bool {
 	if len(chosen) == 0 {
 		return false
 	}
-	slices.Sort(chosen)
-	for _, pointer := range chosen {
-		u.lines = append(u.lines, "json "+pointer)
-	}
-	if len(chosen) > 1 {
-		u.lines = slices.Concat([]string{"all {"}, indented(u.lines), []string{"}"})
-	}
-	u.is = func(a *answer) bool {
-		return all(chosen, func(pointer string) bool { return isNothing(a, pointer) })
-	}
-	u.reason = fmt.Sprintf("While nothing happens, %s is empty, and in no answer with news.", strings.Join(chosen, " and "))
+	u.holdEmpty(r, chosen)
 	return true
 }
 
-func byAbsentMember(u *rule, idle, news []*answer) bool {
+// holdEmpty makes it a rule for answers in which the members with the pointers are empty.
+func (u *rule) holdEmpty(r *route, pointers []int) {
+	var names []string
+	for _, pointer := range pointers {
+		names = append(names, r.pointers[pointer])
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		u.lines = append(u.lines, "json "+name)
+	}
+	if len(names) > 1 {
+		u.lines = slices.Concat([]string{"all {"}, indented(u.lines), []string{"}"})
+	}
+	u.is = func(a *answer) bool {
+		return all(pointers, func(pointer int) bool { return isNothing(a, pointer) })
+	}
+	u.reason = fmt.Sprintf("While nothing happens, %s is empty, and in no answer with news.", strings.Join(names, " and "))
+}
+
+func (u *rule) byAbsentMember(r *route, idle, news []*answer) bool {
 	if len(news) == 0 || len(idle[0].members) == 0 {
 		return false
 	}
-	candidates := pointersWhere(news[0], func(m member) bool {
-		has := func(a *answer) bool { _, ok := a.member(m.pointer); return ok }
-		return all(news, has) && !slices.ContainsFunc(idle, has) && !strings.Contains(m.pointer, "*")
+	candidates := r.pointersWhere(news[0], func(m member) bool {
+		has := func(a *answer) bool { _, ok := a.member(int(m.pointer)); return ok }
+		return !slices.ContainsFunc(idle, has) && all(news, has)
 	})
 	if len(candidates) == 0 {
 		return false
 	}
 	pointer := candidates[0]
-	u.lines = []string{"json " + pointer + " absent"}
+	u.lines = []string{"json " + r.pointers[pointer] + " absent"}
 	u.is = func(a *answer) bool {
 		_, ok := a.member(pointer)
 		return a.members != nil && !ok
 	}
-	u.reason = "Only answers with news have " + pointer + "."
+	u.reason = "Only answers with news have " + r.pointers[pointer] + "."
 	return true
 }
 
 // byWord finds a member that is one word in all answers with nothing new.
-func byWord(u *rule, idle, news []*answer) bool {
+func (u *rule) byWord(r *route, idle, news []*answer) bool {
 	first := idle[0]
-	candidates := pointersWhere(first, func(m member) bool {
-		same := func(a *answer) bool { other, ok := a.member(m.pointer); return ok && other.sum == m.sum }
+	candidates := r.pointersWhere(first, func(m member) bool {
+		same := func(a *answer) bool { other, ok := a.member(int(m.pointer)); return ok && other.sum == m.sum }
 		return !u.excepted[m.pointer] && all(idle, same) && len(news) > 0 && !slices.ContainsFunc(news, same)
 	})
 	for _, pointer := range candidates {
-		word, ok := wordAt(first.text, pointer)
+		name := r.pointers[pointer]
+		word, ok := wordAt(first.text, name)
 		if !ok {
 			continue
 		}
 		value, _ := first.member(pointer)
-		u.lines = []string{"json " + pointer + " " + word}
+		u.lines = []string{"json " + name + " " + word}
 		u.is = func(a *answer) bool { m, ok := a.member(pointer); return ok && m.sum == value.sum }
-		u.reason = fmt.Sprintf("While nothing happens, %s is %s, and in no answer with news.", pointer, word)
+		u.reason = fmt.Sprintf("While nothing happens, %s is %s, and in no answer with news.", name, word)
 		return true
 	}
 	return false
@@ -180,7 +196,7 @@ var word = regexp.MustCompile(`^[A-Za-z_-]{1,20}$`)
 // isWord reports whether a text can be printed: it is too short for a secret.
 func isWord(text string) bool { return word.MatchString(text) }
 
-func byBody(u *rule, idle, news []*answer) bool {
+func (u *rule) byBody(idle, news []*answer) bool {
 	var bodies []string
 	for _, a := range idle {
 		if !isWord(a.text) && !(len(a.text) == 1 && a.text >= "0" && a.text <= "9") || a.status != 200 {
@@ -204,44 +220,52 @@ var phrase = regexp.MustCompile(`^[\p{L}][\p{L} ,.!'’-]{3,59}$`)
 var denial = regexp.MustCompile(`(?i)\b(no|none|nothing|not|empty|kein\w*|nichts|aucun\w*|rien|ning[uú]n\w*|nada)\b`)
 
 // byPhrase finds a sentence that is in all answers with nothing new and in none with news.
-// Sentences that deny something are preferred; without news to compare with, only they will
-// do.
-func byPhrase(u *rule, idle, news []*answer) bool {
-	var found []string
+// Sentences that deny something are preferred. Only they will do without news to compare
+// with, and from a single client, whose name could be in others.
+func (u *rule) byPhrase(idle, news []*answer, clients int) bool {
+	found, looked := "", 0
+	for _, a := range news {
+		if a.text != "" {
+			looked++
+		}
+	}
 	for _, text := range strings.FieldsFunc(idle[0].text, func(c rune) bool { return c == '<' || c == '>' || c == '\n' }) {
 		text = strings.TrimSpace(text)
 		contains := func(a *answer) bool { return strings.Contains(a.text, text) }
-		if phrase.MatchString(text) && all(idle, contains) && !slices.ContainsFunc(news, contains) && (len(news) > 0 || denial.MatchString(text)) {
-			found = append(found, text)
+		denies := denial.MatchString(text)
+		if !phrase.MatchString(text) || !all(idle, contains) || slices.ContainsFunc(news, contains) ||
+			!denies && (looked == 0 || clients < 2) || clients < 2 && strings.Contains(text, ",") {
+			continue
+		}
+		if found == "" || denies && !denial.MatchString(found) {
+			found = text
 		}
 	}
-	if len(found) == 0 {
+	if found == "" {
 		return false
 	}
-	sentence := found[0]
-	if i := slices.IndexFunc(found, denial.MatchString); i >= 0 {
-		sentence = found[i]
-	}
-	u.lines = []string{`match "` + regexp.QuoteMeta(sentence) + `"`}
-	u.is = func(a *answer) bool { return strings.Contains(a.text, sentence) }
-	u.reason = "This sentence is in each answer with nothing new, and in none with news."
+	u.lines = []string{`match "` + regexp.QuoteMeta(found) + `"`}
+	u.is = func(a *answer) bool { return strings.Contains(a.text, found) }
+	u.reason = fmt.Sprintf("This sentence is in each answer with nothing new, and in none with news (%s looked at).", count(looked, "answer"))
 	return true
 }
 
 // pointersWhere returns the pointers of members that can be named and for which holds is
 // true, those of few tokens first.
-func pointersWhere(a *answer, holds func(m member) bool) []string {
-	var pointers []string
+func (r *route) pointersWhere(a *answer, holds func(m member) bool) []int {
+	var pointers []int
 	for _, m := range a.members {
-		if isPrintable(m.pointer) && !strings.Contains(m.pointer, "*") && holds(m) {
-			pointers = append(pointers, m.pointer)
+		if pointer := r.pointers[m.pointer]; isPrintable(pointer) && !strings.Contains(pointer, "*") && holds(m) {
+			pointers = append(pointers, int(m.pointer))
 		}
 	}
-	slices.SortStableFunc(pointers, func(x, y string) int { return strings.Count(x, "/") - strings.Count(y, "/") })
+	slices.SortStableFunc(pointers, func(x, y int) int {
+		return cmp.Or(cmp.Compare(strings.Count(r.pointers[x], "/"), strings.Count(r.pointers[y], "/")), strings.Compare(r.pointers[x], r.pointers[y]))
+	})
 	return pointers
 }
 
-func isNothing(a *answer, pointer string) bool {
+func isNothing(a *answer, pointer int) bool {
 	m, ok := a.member(pointer)
 	return ok && m.nothing
 }

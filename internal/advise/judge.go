@@ -2,45 +2,55 @@ package advise
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// judge says what is known of a poll. The others are routes that are no polls.
+// judge says what is known of a poll. The others are routes that may write.
 func judge(r *route, others []*route) Poll {
 	p := Poll{
 		Method: r.key.method, Host: r.key.host, Path: r.key.path, Call: reportedCall(r.key.call),
-		Clients: r.rhythm.clients, Every: r.rhythm.every, Waiting: r.rhythm.waiting, Asks: r.seen,
-		Streams: r.streams(), Held: r.rhythm.took > heldFor,
+		Clients: r.rhythm.clients, Every: Seconds(r.rhythm.every), Waiting: r.rhythm.waiting, Asks: r.seen,
+		Streams: r.streams(), Already: r.isHandled(), Held: r.rhythm.took > heldFor && !r.isHandled(),
+		Certainty: Never,
 	}
+	p.Sharing.Certainty = Never
 	for _, role := range []Role{KeyRole, CursorRole, ClockRole, CounterRole, BusterRole, UnknownRole} {
-		for _, name := range r.fieldsOf(role) {
-			p.Fields = append(p.Fields, Field{string(name.in), name.name, role})
+		for _, i := range r.fieldsOf(role) {
+			p.Fields = append(p.Fields, Field{string(r.names[i].in), r.names[i].name, role})
 		}
 	}
-	if p.Streams {
+	switch {
+	case p.Already:
+		p.Reason = "parker handles it already."
+		return p
+	case p.Streams:
 		p.Reason = "The backend already sends an event stream. parker passes it on, without buffers and time limits."
 		return p
 	}
-	u := ruleOf(r)
+	u := r.ruleOf()
 	p.Hold, p.NothingNew, p.Reason = u.exists(), u.lines, u.reason
 	p.cookies = hasCookies(r)
+	p.HeldThoughDifferent = u.different
 	if p.Held {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("The backend already holds this request, usually for %s. parker would hold it without a thread of the backend, if the backend can be told not to wait.", rounded(r.rhythm.took)))
 		p.Hold = false
 	}
-	if u.danger != "" {
-		p.Warnings = append(p.Warnings, u.danger)
-	}
-	for _, s := range r.steps() {
+	for _, s := range r.steps {
 		if u.held(s) {
 			p.Same++
 		}
 	}
 	changes := r.changes(u)
-	p.Changes = len(changes)
+	p.Changes, p.Certainty = len(changes), certaintyOf(len(changes))
 	if p.Hold && r.mayWrite() {
 		p.Hold = false
 		p.Reason = "It is a " + r.key.method + " whose answer never changed, and could be a write. parker sends what it holds again, so use it only if you know that it reads."
+	}
+	if p.Hold && strings.Contains(p.Path, "*") && strings.Trim(p.Path, "/*") == "" {
+		p.Hold = false
+		p.Reason = "It would be held, but its path has no name to recognize it by. Add parker for it by hand."
 	}
 	if !p.Hold {
 		if !u.exists() && u.reason != "" && !knowsBodies(r) {
@@ -50,17 +60,53 @@ func judge(r *route, others []*route) Poll {
 	}
 	explain(&p, r, changes, others)
 	shareOf(&p, r, u, changes)
+	p.nameCookies(r)
 	p.Gain = gainOf(&p, r, changes)
 	p.warn()
 	return p
 }
 
+// nameCookies names the cookies that stay, where others change by themselves: remember and
+// timer recognize a browser by all of them otherwise.
+func (p *Poll) nameCookies(r *route) {
+	all := make(map[uint64]bool)
+	with := make(map[uint64]int)
+	for i := range r.records {
+		for _, c := range r.records[i].sender.credentials {
+			all[c.name] = true
+			with[c.name]++
+		}
+	}
+	if len(all) == len(r.steady) || !p.needsClient() && p.Waiting != ByTimer {
+		return
+	}
+	var names []string
+	for _, name := range r.steady {
+		if text := r.shared.names[name]; text != "" && with[name]*20 >= len(r.records)*19 {
+			names = append(names, credentialPlaceholder(text))
+		}
+	}
+	slices.Sort(names)
+	switch {
+	case !p.needsClient():
+		p.Warnings = append(p.Warnings, "Some of its cookies change by themselves, so timer may not recognize a browser.")
+	case len(names) == 0:
+		p.Warnings = append(p.Warnings, "Its cookies change by themselves, so remember holds nothing. Give each browser one that stays.")
+	default:
+		p.NothingNew = append(slices.Clone(p.NothingNew[:len(p.NothingNew)-1]), "remember "+strings.Join(names, " "))
+		p.Warnings = append(p.Warnings, "Some of its cookies change by themselves, so remember names those that stay.")
+	}
+}
+
 // warn adds what the operator must know before using the advice.
 func (p *Poll) warn() {
+	if n := p.HeldThoughDifferent; n > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("DANGER: %s would be held although they differ from the one before. Look at them before you use this.", count(n, "answer")))
+	}
 	if !p.cookies && (p.needsClient() || p.Waiting == ByTimer) {
 		p.Warnings = append(p.Warnings, "Its requests have no cookie, so browsers cannot be told apart, and remember and timer hold none of them. Give each browser one: see \"Pages that get the whole state\" in the recipes.")
 	}
-	if p.needsClient() && p.Every > time.Minute {
+	if p.needsClient() && p.Every.Duration() > time.Minute {
 		p.Warnings = append(p.Warnings, "It polls less than once a minute, which is too seldom for remember.")
 	}
 	if p.Waiting == WaitingUnknown {
@@ -76,7 +122,7 @@ func (p *Poll) warn() {
 // needsClient reports whether parker must know what it gave to the client.
 func (p *Poll) needsClient() bool {
 	n := len(p.NothingNew)
-	return n > 0 && p.NothingNew[n-1] == "remember"
+	return n > 0 && strings.HasPrefix(p.NothingNew[n-1], "remember")
 }
 
 func hasCookies(r *route) bool {

@@ -28,15 +28,14 @@ const (
 // thread is what one client asks for one thing, in order of time.
 type thread struct {
 	client uint64
-	key    string // of the thing: the values of its fields that tell rooms or users apart
+	key    uint64 // of the thing: the values of its fields that tell rooms or users apart
 	asks   []*record
 }
 
 // threadsOf sorts the requests of a route by client and by what they ask for.
 func threadsOf(r *route) []thread {
 	type id struct {
-		client uint64
-		key    string
+		client, key uint64
 	}
 	index := make(map[id]int)
 	var threads []thread
@@ -55,12 +54,12 @@ func threadsOf(r *route) []thread {
 	return threads
 }
 
-// keyOf returns the values of fields of a request as one text.
-func keyOf(it *record, names []fieldName) string {
-	key := ""
+// keyOf returns a digest of the values of fields of a request.
+func keyOf(it *record, names []int) uint64 {
+	key := uint64(0)
 	for _, name := range names {
 		value, _ := it.field(name)
-		key += value + "\x00"
+		key = mix(key, value)
 	}
 	return key
 }
@@ -112,9 +111,9 @@ func rhythmOf(threads []thread) rhythm {
 	return all
 }
 
-// steps of one client: offTimer and offAnswer are by how much the intervals between the
+// pace is that of one client: offTimer and offAnswer are by how much the intervals between the
 // beginnings, and the pauses after the answers, are off their median, in all.
-type steps struct {
+type pace struct {
 	intervals, tooks    []time.Duration
 	offTimer, offAnswer float64
 	overlap             int
@@ -122,11 +121,11 @@ type steps struct {
 
 // regular reports whether a client asks at regular intervals, or regularly after each
 // answer.
-func regular(t thread) (steps, bool) {
+func regular(t thread) (pace, bool) {
 	if len(t.asks) < 4 {
-		return steps{}, false
+		return pace{}, false
 	}
-	var own steps
+	var own pace
 	var pauses []time.Duration
 	for i := 1; i < len(t.asks); i++ {
 		last, next := t.asks[i-1], t.asks[i]
@@ -139,7 +138,7 @@ func regular(t thread) (steps, bool) {
 	}
 	every, pause := median(own.intervals), median(pauses)
 	if every < shortestInterval || every > longestInterval {
-		return steps{}, false
+		return pace{}, false
 	}
 	near := 0
 	for i := range own.intervals {

@@ -1,9 +1,6 @@
 package advise
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // Role says what a parameter, a member of a body or a segment of a path is for.
 type Role string
@@ -29,104 +26,89 @@ var cursorNames = []string{"since", "after", "last", "from", "start", "until", "
 
 // fieldUse counts how the values of a field follow one another.
 type fieldUse struct {
-	asks, steps   int             // requests with the field, and those after another of the same client
-	changed       int             // steps to another value
-	back          int             // steps to a value that the client had before the last one
-	plusOne, grew int             // steps to the next number, and to a greater one
-	clock         int             // values that are the time of the request
-	afterNews     int             // changes after an answer that differed from the one before
-	values        map[string]bool // distinct ones, up to maxDistinct
+	asks, steps   int    // requests with the field, and those after another of the same client
+	changed       int    // steps to another value
+	back          int    // steps to a value that the client had before the last one
+	plusOne, grew int    // steps to the next number, and to a greater one
+	clock         int    // values that are the time of the request
+	afterNews     int    // changes after an answer that differed from the one before
+	distinct      int    // values, up to 2
+	first         uint64 // value
 	perClient     map[uint64]*clientUse
+	before        map[clientValue]bool
 }
 
+type clientValue struct{ client, value uint64 }
+
 type clientUse struct {
-	last   string
-	before map[string]bool
+	last   field
 	answer *answer
 	news   bool
 }
 
-const maxDistinct = 4096
-
-// rolesOf returns the roles of all fields of a route, whose records are in order of time.
-func rolesOf(records []record) map[fieldName]Role {
-	uses := make(map[fieldName]*fieldUse)
-	for i := range records {
-		it := &records[i]
+// rolesOfFields returns the roles of all fields of a route, whose records are in order of
+// time.
+func (r *route) rolesOfFields() []Role {
+	uses := make([]*fieldUse, len(r.names))
+	for i := range r.records {
+		it := &r.records[i]
 		for _, f := range it.fields {
-			use := uses[f.name]
-			if use == nil {
-				if len(uses) >= 4*maxFields {
-					continue
-				}
-				use = &fieldUse{values: make(map[string]bool), perClient: make(map[uint64]*clientUse)}
-				uses[f.name] = use
+			if uses[f.name] == nil {
+				uses[f.name] = &fieldUse{first: f.value, distinct: 1, perClient: make(map[uint64]*clientUse), before: make(map[clientValue]bool)}
 			}
-			use.note(it, f.value)
+			uses[f.name].note(it, f)
 		}
 	}
-	roles := make(map[fieldName]Role, len(uses))
-	for name, use := range uses {
-		roles[name] = use.role(name)
+	roles := make([]Role, len(uses))
+	for i, use := range uses {
+		roles[i] = UnknownRole
+		if use != nil {
+			roles[i] = use.role(r.names[i])
+		}
 	}
 	return roles
 }
 
-func (u *fieldUse) note(it *record, value string) {
+func (u *fieldUse) note(it *record, f field) {
 	u.asks++
-	if len(u.values) < maxDistinct {
-		u.values[value] = true
+	if f.value != u.first {
+		u.distinct = 2
 	}
-	number, err := strconv.ParseInt(value, 10, 64)
-	if err == nil && isTime(number, it.begun) {
+	if f.number && isTime(int64(f.value), it.begun) {
 		u.clock++
 	}
 	client := u.perClient[it.client]
 	if client == nil {
-		u.perClient[it.client] = &clientUse{last: value, before: map[string]bool{value: true}, answer: it.answer}
+		u.perClient[it.client] = &clientUse{last: f, answer: it.answer}
+		u.before[clientValue{it.client, f.value}] = true
 		return
 	}
 	u.steps++
-	if value != client.last {
+	if f.value != client.last.value {
 		u.changed++
-		if client.before[value] {
+		if u.before[clientValue{it.client, f.value}] {
 			u.back++
 		}
 		if client.news {
 			u.afterNews++
 		}
-		if last, err2 := strconv.ParseInt(client.last, 10, 64); err == nil && err2 == nil && number > last {
+		if f.number && client.last.number && int64(f.value) > int64(client.last.value) {
 			u.grew++
-			if number == last+1 {
+			if f.value == client.last.value+1 {
 				u.plusOne++
 			}
 		}
-		if len(client.before) < maxDistinct {
-			client.before[value] = true
-		}
-		client.last = value
+		u.before[clientValue{it.client, f.value}] = true
+		client.last = f
 	}
 	client.news = client.answer != it.answer
 	client.answer = it.answer
 }
 
-// isTime reports whether a number is about the time of a request, in seconds, milliseconds
-// or microseconds since 1970.
-func isTime(number, begun int64) bool {
-	const day = 24 * 3600
-	seconds := begun / 1e9
-	for _, unit := range []int64{1, 1e3, 1e6} {
-		if d := number/unit - seconds; d > -day && d < day {
-			return true
-		}
-	}
-	return false
-}
-
 func (u *fieldUse) role(name fieldName) Role {
 	most := func(n int) bool { return n*5 >= u.steps*4 }
 	switch {
-	case len(u.values) == 1:
+	case u.distinct == 1:
 		return FixedRole
 	case u.steps >= 5 && most(u.changed) && u.back*10 <= u.changed:
 		return u.roleOfChanging(name, most)

@@ -2,25 +2,44 @@ package advise
 
 import (
 	"cmp"
+	"hash/maphash"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // route is what is kept of the requests of one shape.
 type route struct {
-	key       routeKey
-	seen      int // also those whose records are forgotten
-	records   []record
-	answers   map[uint64]*answer
-	texts     int // bytes
-	textCount int
+	key     routeKey
+	seed    maphash.Seed
+	seen    int // also those whose records are forgotten
+	records []record
+	bytes   int // what it takes on the heap, about
+
+	names          []fieldName
+	pointers       []string // of members of the answers; that at 0 stands for those without room
+	pointerIndexes map[string]int
+	namesBytes     int
+	answers        map[uint64]*answer
+	senders        map[uint64]*sender
+	textCount      int
+
+	shared *shared
 
 	// What prepare finds out.
-	roles   map[fieldName]Role
-	threads []thread
-	rhythm  rhythm
+	prepared bool
+	steady   []uint64 // credentials that tell clients apart
+	roles    []Role   // of the fields, by the place of their names
+	threads  []thread
+	steps    []step
+	rhythm   rhythm
+	rule     *rule
+}
+
+// shared is what the routes of a report have in common.
+type shared struct {
+	names   map[uint64]string // of credentials
+	renewed map[uint64]bool   // credentials that answers renew again and again
 }
 
 func (r *route) lastSeen() int64 {
@@ -30,35 +49,25 @@ func (r *route) lastSeen() int64 {
 	return r.records[len(r.records)-1].begun
 }
 
-// forgetAnswers forgets the answers that no record has, and returns how many bytes of texts
-// they had.
-func (r *route) forgetAnswers() (texts int) {
-	used := make(map[*answer]bool)
-	for i := range r.records {
-		used[r.records[i].answer] = true
-	}
-	before := r.texts
-	r.texts, r.textCount = 0, 0
-	for it := range used {
-		if it.text != "" {
-			r.texts += len(it.text)
-			r.textCount++
-		}
-	}
-	maps.DeleteFunc(r.answers, func(_ uint64, it *answer) bool { return !used[it] })
-	return before - r.texts
-}
-
 // copied returns a copy for a report, so that observations can be added meanwhile.
 func (r *route) copied() *route {
-	return &route{key: r.key, seen: r.seen, records: slices.Clone(r.records)}
+	return &route{
+		key: r.key, seed: r.seed, seen: r.seen, records: slices.Clone(r.records),
+		names: slices.Clone(r.names), pointers: slices.Clone(r.pointers), pointerIndexes: maps.Clone(r.pointerIndexes),
+	}
 }
 
 // prepare finds out how the clients of a route ask, and what its fields are for.
 func (r *route) prepare() {
+	if r.prepared {
+		return
+	}
+	r.prepared = true
 	slices.SortStableFunc(r.records, func(x, y record) int { return cmp.Compare(x.begun, y.begun) })
-	r.roles = rolesOf(r.records)
+	r.setClients()
+	r.roles = r.rolesOfFields()
 	r.threads = threadsOf(r)
+	r.steps = stepsOf(r.threads)
 	r.rhythm = rhythmOf(r.threads)
 }
 
@@ -69,9 +78,9 @@ var pollMethods = []string{"GET", "POST", "PROPFIND", "REPORT"}
 // clients, for the same thing.
 func (r *route) isPoll() bool {
 	switch {
-	case !slices.Contains(pollMethods, r.key.method) || r.key.path == otherPath:
+	case !slices.Contains(pollMethods, r.key.method) || r.key.path == otherPath || len(r.records) == 0:
 		return false
-	case r.streams():
+	case r.streams() || r.isHandled() && len(r.records) >= minPolls/2:
 		return true
 	}
 	if r.rhythm.asks < minPolls || r.rhythm.asks*5 < len(r.records)*2 {
@@ -83,23 +92,22 @@ func (r *route) isPoll() bool {
 // mayWrite reports whether requests of a route could be writes: with the method of one, and
 // an answer that never showed anything new.
 func (r *route) mayWrite() bool {
-	return r.key.isWrite() && len(r.changes(ruleOf(r))) == 0
+	return r.key.isWrite() && len(r.changes(r.ruleOf())) == 0
 }
 
 // isCrawl reports whether a client asks for one thing after the other.
 func (r *route) isCrawl() bool {
-	same, pairs := 0, 0
-	for _, pair := range r.pairs() {
-		pairs++
-		if pair[0].sum == pair[1].sum {
+	same := 0
+	for _, s := range r.steps {
+		if s.last.answer.sum == s.now.answer.sum {
 			same++
 		}
 	}
-	for name, role := range r.roles {
+	for i, role := range r.roles {
 		if !role.changesEachTime() {
 			continue
 		}
-		if name.in == inPath || name.in == inQuery && same*5 < pairs {
+		if in := r.names[i].in; in == inPath || in == inQuery && same*5 < len(r.steps) {
 			return true
 		}
 	}
@@ -110,87 +118,23 @@ func (r *route) streams() bool {
 	return slices.ContainsFunc(r.records, func(it record) bool { return it.facts.stream })
 }
 
-// fieldsOf returns the names of the fields with a role, in the order of their names.
-func (r *route) fieldsOf(role Role) []fieldName {
-	var names []fieldName
-	for name, it := range r.roles {
-		if it == role {
-			names = append(names, name)
+// isHandled reports whether parker handles the route already.
+func (r *route) isHandled() bool {
+	return slices.ContainsFunc(r.records, func(it record) bool { return it.facts.parker })
+}
+
+// fieldsOf returns the places of the fields with one of the roles, in the order of their
+// names.
+func (r *route) fieldsOf(roles ...Role) []int {
+	var fields []int
+	for i := range r.roles {
+		if slices.Contains(roles, r.roles[i]) {
+			fields = append(fields, i)
 		}
 	}
-	slices.SortFunc(names, func(x, y fieldName) int {
-		return cmp.Or(strings.Compare(string(x.in), string(y.in)), strings.Compare(x.name, y.name))
+	slices.SortFunc(fields, func(x, y int) int {
+		a, b := r.names[x], r.names[y]
+		return cmp.Or(strings.Compare(string(a.in), string(b.in)), strings.Compare(a.name, b.name))
 	})
-	return names
-}
-
-// minSiblings is how many polls must differ in one segment of their paths only to be taken
-// for one poll with a name in its path.
-const minSiblings = 3
-
-// mergeNamed makes one route of those whose paths differ in one segment, if the segment is
-// a name such as that of a room: no client asks for two of them at a time.
-func mergeNamed(routes []*route) []*route {
-	groups := make(map[routeKey][]*route) // by the path with one segment cut out
-	for _, r := range routes {
-		segments := strings.Split(r.key.path, "/")
-		for i := 1; i < len(segments); i++ {
-			if segments[i] != "*" && segments[i] != "" {
-				key := r.key
-				key.path = strings.Join(slices.Concat(segments[:i], []string{"<name>"}, segments[i+1:]), "/")
-				groups[key] = append(groups[key], r)
-			}
-		}
-	}
-	merged := make(map[*route]bool)
-	keys := slices.SortedFunc(maps.Keys(groups), routeKey.compare)
-	for _, key := range keys {
-		siblings := slices.DeleteFunc(groups[key], func(r *route) bool { return merged[r] })
-		if len(siblings) < minSiblings || !areRooms(siblings) {
-			continue
-		}
-		before, _, _ := strings.Cut(key.path, "<name>")
-		index := strconv.Itoa(strings.Count(before, "/") - 1)
-		one := &route{key: key}
-		one.key.path = strings.Replace(key.path, "<name>", "*", 1)
-		for _, r := range siblings {
-			merged[r] = true
-			one.seen += r.seen
-			name := strings.Split(r.key.path, "/")[strings.Count(before, "/")]
-			for _, it := range r.records {
-				it.fields = append(slices.Clone(it.fields), field{fieldName{inPath, index}, name})
-				one.records = append(one.records, it)
-			}
-		}
-		routes = append(routes, one)
-	}
-	return slices.DeleteFunc(routes, func(r *route) bool { return merged[r] })
-}
-
-// areRooms reports whether routes are the same for different rooms. For polls, hardly any
-// client asks for more than one. Writes have the name of a room in their path if the rooms
-// are written to in turn, which nothing but their number shows.
-func areRooms(routes []*route) bool {
-	clients, twice := make(map[uint64]bool), 0
-	total := 0
-	for _, r := range routes {
-		if !r.key.isWrite() {
-			r.prepare()
-			if !r.isPoll() {
-				return false
-			}
-		}
-		own := make(map[uint64]bool)
-		for i := range r.records {
-			own[r.records[i].client] = true
-		}
-		for client := range own {
-			total++
-			if clients[client] {
-				twice++
-			}
-			clients[client] = true
-		}
-	}
-	return routes[0].key.isWrite() && len(routes) > 2*minSiblings || twice*10 <= total
+	return fields
 }

@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,9 +16,10 @@ type rule struct {
 	unchanged bool
 	remember  bool
 	except    []string
-	excepted  map[string]bool
-	reason    string // why it is this rule, or why there is none
-	danger    string
+	excepted  []bool             // members that change by themselves, by their pointers
+	sums      map[*answer]uint64 // without these members
+	different int                // answers that would be held although they differ from the one before
+	reason    string             // why it is this rule, or why there is none
 }
 
 // exists reports whether the rule holds anything.
@@ -29,18 +31,45 @@ func (u *rule) held(s step) bool {
 		return true
 	}
 	return u.unchanged && (s.now.answer.status == http.StatusNotModified ||
-		s.now.answer.succeeded() && s.last.answer.canonical(u.excepted) == s.now.answer.canonical(u.excepted))
+		s.now.answer.succeeded() && u.sum(s.last.answer) == u.sum(s.now.answer))
+}
+
+// sum returns a digest of an answer without the members that change by themselves.
+func (u *rule) sum(it *answer) uint64 {
+	if len(u.except) == 0 || it.members == nil {
+		return it.sum
+	}
+	sum, known := u.sums[it]
+	if !known {
+		sum = uint64(it.status)
+		for _, m := range it.members {
+			if !u.excepted[m.pointer] {
+				sum = mix(sum, m.sum^uint64(m.pointer)<<48)
+			}
+		}
+		u.sums[it] = sum
+	}
+	return sum
 }
 
 // ruleOf returns the narrowest rule that holds the answers with nothing new of a poll, and
 // none with news.
-func ruleOf(r *route) *rule {
-	except := slices.DeleteFunc(selfChanging(r.pairs()), func(pointer string) bool { return !isPrintable(pointer) })
-	found := &rule{except: except, excepted: make(map[string]bool)}
-	for _, pointer := range except {
-		found.excepted[pointer] = true
+func (r *route) ruleOf() *rule {
+	if r.rule == nil {
+		r.rule = r.findRule()
 	}
-	answers := classify(r, found.excepted)
+	return r.rule
+}
+
+func (r *route) findRule() *rule {
+	found := &rule{excepted: make([]bool, len(r.pointers)), sums: make(map[*answer]uint64)}
+	for _, pointer := range r.selfChanging() {
+		if isPrintable(r.pointers[pointer]) {
+			found.except = append(found.except, r.pointers[pointer])
+			found.excepted[pointer] = true
+		}
+	}
+	answers := classify(r, found)
 	if answers.same*10 < answers.steps*3 {
 		found.reason = fmt.Sprintf("%d of %d answers differed from the one before: there is little to hold.", answers.steps-answers.same, answers.steps)
 		return found
@@ -49,11 +78,12 @@ func ruleOf(r *route) *rule {
 		found.reason = refused
 		return found
 	}
-	if answers.comeBack && found.fromIdle(answers) {
-		found.countDangers(r)
+	if answers.comeBack && found.fromIdle(r, answers) {
+		found.countDifferent(r)
 		return found
 	}
 	if answers.statusUntil(found) {
+		found.countDifferent(r)
 		return found
 	}
 	if !answers.known {
@@ -76,8 +106,8 @@ func (u *rule) compare(r *route) {
 	u.remember = conditional*10 < len(r.records)*8
 	line := "unchanged"
 	except := u.except
-	for _, name := range r.fieldsOf(CounterRole) {
-		if name.in == inJSON && u.remember && !slices.Contains(except, name.name) {
+	for _, i := range r.fieldsOf(CounterRole) {
+		if name := r.names[i]; name.in == inJSON && u.remember && !slices.Contains(except, name.name) {
 			except = append(except, name.name)
 		}
 	}
@@ -97,26 +127,23 @@ func (u *rule) compare(r *route) {
 	}
 }
 
-// countDangers counts answers that would be held although they differ from the one before,
+// countDifferent counts answers that would be held although they differ from the one before,
 // which would have been held as well.
-func (u *rule) countDangers(r *route) {
-	n := 0
-	for _, s := range r.steps() {
+func (u *rule) countDifferent(r *route) {
+	for _, s := range r.steps {
 		last, now := s.last.answer, s.now.answer
-		if u.is(last) && u.is(now) && last.canonical(u.excepted) != now.canonical(u.excepted) {
-			n++
+		if u.is(last) && u.is(now) && u.sum(last) != u.sum(now) {
+			u.different++
 		}
-	}
-	if n > 0 {
-		u.danger = fmt.Sprintf("%d answers would be held although they differ from the one before. Look at them before you use this.", n)
 	}
 }
 
-// isPrintable reports whether a JSON pointer consists of names.
+// isPrintable reports whether a JSON pointer consists of names, none of which could be that
+// of a person.
 func isPrintable(pointer string) bool {
 	tokens := strings.Split(pointer, "/")
-	for _, token := range tokens[1:] {
-		if token != "*" && !isName(token) {
+	for i, token := range tokens[1:] {
+		if token != "*" && (!isName(token) || i > 0 && ofPeople(tokens[i]) && !isCommon(token)) {
 			return false
 		}
 	}
@@ -129,6 +156,8 @@ type answers struct {
 	known       bool // bodies are known
 	comeBack    bool // after news, the client gets an answer with nothing new again
 	idle, news  []*answer
+	returns     int         // to an answer with nothing new, after another news than before
+	clients     int         // that got such answers
 	total       map[int]int // by status
 }
 
@@ -139,11 +168,11 @@ type followed struct {
 	seen        int
 }
 
-func classify(r *route, except map[string]bool) answers {
+func classify(r *route, rule *rule) answers {
 	it := answers{total: make(map[int]int)}
 	uses := make(map[uint64]*followed)
 	use := func(a *answer) *followed {
-		sum := a.canonical(except)
+		sum := rule.sum(a)
 		if uses[sum] == nil {
 			uses[sum] = &followed{sample: a}
 		}
@@ -155,7 +184,7 @@ func classify(r *route, except map[string]bool) answers {
 		it.total[a.status]++
 		it.known = it.known || a.known && !hasNoBody(a.status)
 	}
-	for _, s := range r.steps() {
+	for _, s := range r.steps {
 		it.steps++
 		last := use(s.last.answer)
 		if use(s.now.answer) == last {
@@ -165,8 +194,7 @@ func classify(r *route, except map[string]bool) answers {
 			last.not++
 		}
 	}
-	repeated, once, left := 0, 0, 0
-	most := 0
+	repeated, once, most := 0, 0, 0
 	for _, u := range uses {
 		most = max(most, u.seen)
 	}
@@ -179,17 +207,40 @@ func classify(r *route, except map[string]bool) answers {
 		if u.seen < most {
 			repeated += u.itself
 			once += u.not
-		} else {
-			left += u.not
 		}
 	}
-	order := func(x, y *answer) int { return uses[y.canonical(except)].seen - uses[x.canonical(except)].seen }
-	slices.SortStableFunc(it.idle, order)
+	order := func(x, y *answer) int {
+		return cmp.Or(uses[rule.sum(y)].seen-uses[rule.sum(x)].seen, cmp.Compare(x.sum, y.sum))
+	}
+	slices.SortFunc(it.idle, order)
+	slices.SortFunc(it.news, order)
+	it.countWitnesses(r, rule)
 	if len(it.idle) > 0 {
 		allDefault := !slices.ContainsFunc(it.idle, func(a *answer) bool { return !a.isDefault() })
 		it.comeBack = once > 0 && repeated*3 < once || allDefault && repeated == 0 || len(r.fieldsOf(CursorRole)) > 0 && once > 0
 	}
 	return it
+}
+
+// countWitnesses counts the clients that got answers with nothing new, and how often such an
+// answer came back after news.
+func (it *answers) countWitnesses(r *route, rule *rule) {
+	idle := make(map[uint64]bool)
+	for _, a := range it.idle {
+		idle[rule.sum(a)] = true
+	}
+	clients, after := make(map[uint64]bool), make(map[uint64]bool)
+	for i := range r.records {
+		if idle[rule.sum(r.records[i].answer)] {
+			clients[r.records[i].client] = true
+		}
+	}
+	for _, s := range r.steps {
+		if last := rule.sum(s.last.answer); !idle[last] && idle[rule.sum(s.now.answer)] {
+			after[last] = true
+		}
+	}
+	it.clients, it.returns = len(clients), len(after)
 }
 
 // refused returns why nothing should be held if most answers are refusals or failures.

@@ -1,8 +1,10 @@
 package advise
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"hash/maphash"
 	"net/url"
 	"strconv"
 	"strings"
@@ -39,9 +41,70 @@ type fieldName struct {
 	name string
 }
 
-type field struct {
+// rawField is a field as it was sent.
+type rawField struct {
 	name  fieldName
 	value string
+}
+
+// field is what is kept of one: its name by its place in the table of the route, and its
+// value as a number, or else as a digest.
+type field struct {
+	value  uint64
+	name   uint16
+	number bool
+}
+
+// maxNames is how many names of fields, and pointers of members, a route knows.
+const maxNames = 96
+
+// keptFields returns what is kept of fields.
+func (r *route) keptFields(raw []rawField) []field {
+	if len(raw) == 0 {
+		return nil
+	}
+	fields := make([]field, 0, len(raw))
+	for i := range raw {
+		name, ok := r.nameIndex(raw[i].name)
+		if !ok {
+			continue
+		}
+		kept := field{name: uint16(name)}
+		if kept.value, kept.number = plainNumber(raw[i].value); !kept.number {
+			kept.value = maphash.String(r.seed, raw[i].value)
+		}
+		fields = append(fields, kept)
+	}
+	return fields
+}
+
+// nameIndex returns the place of a name in the table of the route, and adds it if there is
+// room.
+func (r *route) nameIndex(name fieldName) (index int, ok bool) {
+	for i := range r.names {
+		if r.names[i] == name {
+			return i, true
+		}
+	}
+	if len(r.names) >= maxNames {
+		return 0, false
+	}
+	r.names = append(r.names, fieldName{name.in, strings.Clone(name.name)})
+	r.namesBytes += nameBytes + len(name.name)
+	r.bytes += nameBytes + len(name.name)
+	return len(r.names) - 1, true
+}
+
+// plainNumber returns the value of a whole number that is written in the usual way.
+func plainNumber(text string) (uint64, bool) {
+	if text == "" || len(text) > 19 || text[0] == '+' || text[0] == '0' && len(text) > 1 || strings.HasPrefix(text, "-0") {
+		return 0, false
+	}
+	if text[0] != '-' && (text[0] < '0' || text[0] > '9') {
+		return 0, false
+	}
+	number, err := strconv.ParseInt(text, 10, 64)
+	return uint64(number), err == nil
 }
 
 // routeKey is the shape of a request: what must agree for two requests to be of one kind.
@@ -63,6 +126,17 @@ func (k routeKey) compare(other routeKey) int {
 		strings.Compare(k.call.where.name, other.call.where.name), strings.Compare(k.call.value, other.call.value))
 }
 
+// clone returns a key that keeps no longer text in memory.
+func (k routeKey) clone() routeKey {
+	k.method, k.host, k.path = strings.Clone(k.method), strings.Clone(k.host), strings.Clone(k.path)
+	k.call.where.name, k.call.value = strings.Clone(k.call.where.name), strings.Clone(k.call.value)
+	return k
+}
+
+func (k routeKey) size() int {
+	return len(k.method) + len(k.host) + len(k.path) + len(k.call.where.name) + len(k.call.value)
+}
+
 // isWrite reports whether requests of this method can be writes.
 func (k routeKey) isWrite() bool {
 	switch k.method {
@@ -76,21 +150,20 @@ func (k routeKey) isWrite() bool {
 // calls have one URL.
 var callNames = []string{"method", "action", "cmd", "command", "op"}
 
-// shapeOf returns the shape of a request, and the values of all that varies in it.
-func shapeOf(o *Observation) (routeKey, []field) {
+// shapeOf returns the shape of a request, and appends the values of all that varies in it.
+func shapeOf(o *Observation, fields []rawField) (routeKey, []rawField) {
 	key := routeKey{method: limited(o.Method, 16), host: limited(strings.ToLower(o.Host), 255)}
-	path, fields := pathShape(o.Path)
-	key.path = path
+	key.path, fields = pathShape(o.Path, fields)
 	if len(o.Query) <= maxQuery {
 		fields = appendForm(fields, inQuery, o.Query)
 	}
 	batch := false
-	switch body := strings.TrimSpace(limited(string(o.Body), maxParsed)); {
-	case body == "":
+	switch body := bytes.TrimSpace(o.Body); {
+	case len(body) == 0 || len(body) > maxParsed:
 	case body[0] == '{' || body[0] == '[':
 		fields, batch = appendJSON(fields, body)
-	case strings.HasPrefix(o.Request.Get("Content-Type"), "application/x-www-form-urlencoded") && len(body) <= maxQuery:
-		fields = appendForm(fields, inForm, body)
+	case len(body) <= maxQuery && hasPrefixFold(o.Request.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		fields = appendForm(fields, inForm, string(body))
 	}
 	key.call = callOf(fields)
 	key.call.batch = batch && key.call.value != ""
@@ -105,24 +178,39 @@ func limited(text string, limit int) string {
 }
 
 // pathShape returns a path with a * in place of each segment that looks like a value.
-func pathShape(path string) (shape string, fields []field) {
+func pathShape(path string, fields []rawField) (string, []rawField) {
 	if len(path) > maxPath || strings.Count(path, "/") > maxSegments || !strings.HasPrefix(path, "/") {
-		return otherPath, nil
+		return otherPath, fields
 	}
-	segments := strings.Split(path[1:], "/")
-	for i, segment := range segments {
-		if decoded, err := url.PathUnescape(segment); err != nil || looksLikeValue(decoded) {
-			fields = append(fields, field{fieldName{inPath, strconv.Itoa(i)}, limited(decoded, maxValue)})
-			segments[i] = "*"
+	var shape []byte
+	copied := 0 // of the path
+	for i, begin := 0, 1; begin <= len(path); i++ {
+		end := strings.IndexByte(path[begin:], '/')
+		if end < 0 {
+			end = len(path)
+		} else {
+			end += begin
 		}
+		if decoded, err := url.PathUnescape(path[begin:end]); err != nil || looksLikeValue(decoded) {
+			fields = append(fields, rawField{fieldName{inPath, strconv.Itoa(i)}, limited(decoded, maxValue)})
+			shape = append(append(shape, path[copied:begin]...), '*')
+			copied = end
+		}
+		begin = end + 1
 	}
-	return "/" + strings.Join(segments, "/"), fields
+	if copied == 0 {
+		return path, fields
+	}
+	return string(append(shape, path[copied:]...)), fields
 }
 
 // looksLikeValue reports whether a segment of a path is a number, an identifier or a token,
 // or has characters that a Caddyfile or a matcher would read in another way. It errs on the
 // side of yes: such segments are never printed.
 func looksLikeValue(segment string) bool {
+	if strings.HasPrefix(segment, "~") {
+		return true // the home of a person
+	}
 	digits, letters := 0, 0
 	for _, c := range segment {
 		switch {
@@ -137,7 +225,7 @@ func looksLikeValue(segment string) bool {
 	return digits > 0 && letters == 0 || digits > 3 && len(segment) >= 8 || len(segment) > 40
 }
 
-func appendForm(fields []field, in place, text string) []field {
+func appendForm(fields []rawField, in place, text string) []rawField {
 	for text != "" && len(fields) < maxFields {
 		var part string
 		part, text, _ = strings.Cut(text, "&")
@@ -147,7 +235,7 @@ func appendForm(fields []field, in place, text string) []field {
 			continue
 		}
 		if value, err = url.QueryUnescape(value); err == nil {
-			fields = append(fields, field{fieldName{in, name}, limited(value, maxValue)})
+			fields = append(fields, rawField{fieldName{in, name}, limited(value, maxValue)})
 		}
 	}
 	return fields
@@ -168,8 +256,8 @@ func isName(text string) bool {
 
 // appendJSON appends the members of a JSON body that are texts or numbers. A batch of calls
 // is taken for its first call.
-func appendJSON(fields []field, body string) (_ []field, batch bool) {
-	document, err := jsonvalue.Parse([]byte(body))
+func appendJSON(fields []rawField, body []byte) (_ []rawField, batch bool) {
+	document, err := jsonvalue.Parse(body)
 	if err != nil {
 		return fields, false
 	}
@@ -183,16 +271,16 @@ func appendJSON(fields []field, body string) (_ []field, batch bool) {
 		}
 		switch value := object[name].(type) {
 		case string:
-			fields = append(fields, field{fieldName{inJSON, "/" + name}, limited(value, maxValue)})
+			fields = append(fields, rawField{fieldName{inJSON, "/" + name}, limited(value, maxValue)})
 		case json.Number:
-			fields = append(fields, field{fieldName{inJSON, "/" + name}, limited(value.String(), maxValue)})
+			fields = append(fields, rawField{fieldName{inJSON, "/" + name}, limited(value.String(), maxValue)})
 		}
 	}
 	return fields, batch
 }
 
 // callOf returns the call that a request names.
-func callOf(fields []field) call {
+func callOf(fields []rawField) call {
 	for _, name := range callNames {
 		for _, f := range fields {
 			if f.name.in != inPath && strings.TrimPrefix(f.name.name, "/") == name && isName(f.value) {

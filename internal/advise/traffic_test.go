@@ -46,7 +46,7 @@ func (tr *traffic) at(begun, took time.Duration, e exchange) {
 		o.Status = 200
 	}
 	if o.Request == nil {
-		o.Request = http.Header{"Cookie": {"session"}}
+		o.Request = http.Header{"Cookie": {"session=" + e.client}}
 	}
 	if o.Answer == nil {
 		o.Answer = http.Header{}
@@ -129,7 +129,7 @@ func (tr *traffic) report() Report {
 
 // site returns the lines of the site in the advice, without comments.
 func (tr *traffic) site() string {
-	advice := Caddyfile(tr.report(), "127.0.0.1:8000", "desk.example.com")
+	advice := Caddyfile(tr.report(), Site{Upstreams: []string{"127.0.0.1:8000"}})
 	tr.t.Log("\n" + advice)
 	CheckLoads(tr.t, advice)
 	var lines []string

@@ -1,0 +1,164 @@
+package advise
+
+import (
+	"slices"
+	"time"
+)
+
+// A client is a browser or a program. It is recognized by its address, its User-Agent, and
+// the credentials that are steady: many people have one address. A cookie that changes by
+// itself would make many clients of one. It is recognized in two ways:
+//
+//   - An answer has set it to another value, which was then used, and most of its values came
+//     into use in this way.
+//   - Among the requests of one client, or of one value of another cookie, it has one value
+//     after the other, none comes back, and the requests go on as before. The cookies of two
+//     people at one address come in turn.
+
+// renewedCredentials returns the names of the cookies that answers renew again and again.
+func renewedCredentials(routes []*route) map[uint64]bool {
+	used, born := make(map[credential]bool), make(map[credential]bool)
+	for _, r := range routes {
+		for i := range r.records {
+			it := &r.records[i]
+			for _, c := range it.sender.credentials {
+				used[c] = true
+			}
+			for _, c := range it.renewed {
+				if had := it.sender.credential(c.name); had != 0 && had != c.value {
+					born[c] = true
+				}
+			}
+		}
+	}
+	values, renewals := make(map[uint64]int), make(map[uint64]int)
+	for c := range used {
+		values[c.name]++
+		if born[c] {
+			renewals[c.name]++
+		}
+	}
+	renewed := make(map[uint64]bool)
+	for name, n := range renewals {
+		if n >= 3 && n*2 >= values[name] {
+			renewed[name] = true
+		}
+	}
+	return renewed
+}
+
+// setClients sets the client of each record, in order of time.
+func (r *route) setClients() {
+	steady := r.steadyCredentials()
+	for i := range r.records {
+		it := &r.records[i]
+		it.client = it.sender.client
+		for _, name := range steady {
+			if value := it.sender.credential(name); value != 0 {
+				it.client = mix(it.client, name^value)
+			}
+		}
+	}
+	r.steady = steady
+}
+
+// maxExamined limits the credentials of one route that are examined.
+const maxExamined = 8
+
+// steadyCredentials returns the names of the credentials that tell the clients of a route
+// apart.
+func (r *route) steadyCredentials() []uint64 {
+	var names []uint64
+	values := make(map[credential]bool)
+	count := make(map[uint64]int)
+	for i := range r.records {
+		for _, c := range r.records[i].sender.credentials {
+			if !values[c] {
+				values[c] = true
+				count[c.name]++
+			}
+		}
+	}
+	for name := range count {
+		if !r.shared.renewed[name] {
+			names = append(names, name)
+		}
+	}
+	// Those with the fewest values come first: what depends on them is found after them.
+	slices.SortFunc(names, func(x, y uint64) int {
+		if count[x] != count[y] {
+			return count[x] - count[y]
+		}
+		return map[bool]int{true: -1, false: 1}[x < y]
+	})
+	var steady []uint64
+	for i, name := range names {
+		changing := false
+		if count[name] >= 4 && i < 2*maxExamined {
+			changing = r.changesByItself(name, 0)
+			for _, other := range steady[:min(len(steady), maxExamined)] {
+				changing = changing || r.changesByItself(name, other)
+			}
+		}
+		if !changing {
+			steady = append(steady, name)
+		}
+	}
+	return steady
+}
+
+// succession is how the values of a credential follow one another in a group of requests.
+type succession struct {
+	last     uint64
+	begun    int64
+	requests int
+}
+
+// changesByItself reports whether a credential has one value after the other within each
+// group of the requests that have a client and the value of another credential in common.
+func (r *route) changesByItself(name, other uint64) bool {
+	type use struct{ group, value uint64 }
+	groups := make(map[uint64]*succession)
+	used := make(map[use]bool)
+	new, back := 0, 0
+	var within, between []time.Duration
+	for i := range r.records {
+		it := &r.records[i]
+		value := it.sender.credential(name)
+		if value == 0 {
+			continue
+		}
+		key := it.sender.client
+		if other != 0 {
+			key = mix(key, it.sender.credential(other))
+		}
+		g := groups[key]
+		if g == nil {
+			groups[key] = &succession{value, it.begun, 1}
+			used[use{key, value}] = true
+			continue
+		}
+		pause := time.Duration(it.begun - g.begun)
+		switch {
+		case value == g.last:
+			within = append(within, pause)
+		case used[use{key, value}]:
+			back++
+		default:
+			new++
+			between = append(between, pause)
+			used[use{key, value}] = true
+		}
+		g.last, g.begun, g.requests = value, it.begun, g.requests+1
+	}
+	large := 0
+	for _, g := range groups {
+		if g.requests >= minPolls {
+			large++
+		}
+	}
+	if new < 3*large || new < 3 || back*10 > new {
+		return false
+	}
+	return len(within) < new || median(between) <= 2*median(within)
+}
