@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/brokers"
+	"github.com/caddy-parker/parker/internal/advise/observe"
 	"github.com/caddy-parker/parker/internal/hook"
 	"github.com/caddy-parker/parker/internal/hub"
 	"github.com/caddy-parker/parker/internal/mistakes"
@@ -27,6 +28,7 @@ import (
 func init() {
 	httpcaddyfile.RegisterGlobalOption("parker", hub.ParseOption)
 	httpcaddyfile.RegisterDirective("parker", parseParker)
+	httpcaddyfile.RegisterDirective("parker_observe", parseDirective[observe.Handler])
 	httpcaddyfile.RegisterDirective("parker_notify", parseDirective[Notify])
 	httpcaddyfile.RegisterDirective("parker_page_loads", parseDirective[pageload.Handler])
 	httpcaddyfile.RegisterDirective("parker_publish", parseDirective[hook.Handler])
@@ -35,7 +37,7 @@ func init() {
 	// Each is placed directly after request_header, so the last of them comes first:
 	// parker_notify wraps parker, both wrap encode, and requests for the status page
 	// are not parked.
-	for _, directive := range []string{"parker_publish", "parker", "parker_page_loads", "parker_notify", "parker_status"} {
+	for _, directive := range []string{"parker_publish", "parker", "parker_page_loads", "parker_notify", "parker_status", "parker_observe"} {
 		httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "request_header")
 	}
 }

@@ -33,6 +33,7 @@ func init() {
 //	GET    /parker/channels          lists the channels with waiting requests
 //	GET    /parker/channels/<name>   lists the waiting requests of a channel
 //	POST   /parker/channels/<name>   publishes on a channel, as the hook does
+//	GET    /parker/advice            says what parker_observe has seen, and how to configure parker for it
 //	DELETE /parker/channels/<name>   answers all parked requests of a channel as at the timeout
 //
 // Lists are paged: ?limit= is the size of a page (100 by default, at most 1000), and
@@ -58,6 +59,7 @@ func (a *API) Provision(ctx caddy.Context) error {
 func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/parker/", Handler: discarding(with(totals))},
+		{Pattern: "/parker/advice", Handler: discarding(advice)},
 		{Pattern: "/parker/status", Handler: discarding(a.stream)},
 		{Pattern: "/parker/channels", Handler: discarding(with(channels))},
 		{Pattern: "/parker/channels/", Handler: discarding(with(channel))},

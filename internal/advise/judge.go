@@ -13,7 +13,7 @@ func judge(r *route, others []*route) Poll {
 		Method: r.key.method, Host: r.key.host, Path: r.key.path, Call: reportedCall(r.key.call),
 		Clients: r.rhythm.clients, Every: Seconds(r.rhythm.every), Waiting: r.rhythm.waiting, Asks: r.seen,
 		Streams: r.streams(), Already: r.isHandled(), Held: r.rhythm.took > heldFor && !r.isHandled(),
-		Certainty: Never,
+		Certainty: Never, route: r,
 	}
 	p.Sharing.Certainty = Never
 	for _, role := range []Role{KeyRole, CursorRole, ClockRole, CounterRole, BusterRole, UnknownRole} {

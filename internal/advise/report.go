@@ -56,7 +56,8 @@ type Poll struct {
 	Sharing Sharing  `json:"sharing"`
 	Gain    Gain     `json:"gain"`
 
-	cookies bool // some polls have some, or it is not known
+	route   *route // that it was found in, or nil
+	cookies bool   // some polls have some, or it is not known
 	sooner  time.Duration
 }
 
@@ -111,6 +112,9 @@ type Call struct {
 	Value string `json:"value"`
 	Batch bool   `json:"batch,omitempty"` // it is one of the calls in a JSON array
 }
+
+// InBody reports whether the body of a request names the call.
+func (c *Call) InBody() bool { return place(c.In) == inForm || place(c.In) == inJSON }
 
 // Field is a parameter, a member of the body or a segment of the path, and what it is for.
 type Field struct {

@@ -41,13 +41,22 @@ func (u *rule) sum(it *answer) uint64 {
 	}
 	sum, known := u.sums[it]
 	if !known {
-		sum = uint64(it.status)
-		for _, m := range it.members {
-			if !u.excepted[m.pointer] {
-				sum = mix(sum, m.sum^uint64(m.pointer)<<48)
-			}
-		}
+		sum = u.sumWithout(it)
 		u.sums[it] = sum
+	}
+	return sum
+}
+
+// sumWithout is sum for an answer that is not kept.
+func (u *rule) sumWithout(it *answer) uint64 {
+	if len(u.except) == 0 || it.members == nil {
+		return it.sum
+	}
+	sum := uint64(it.status)
+	for _, m := range it.members {
+		if int(m.pointer) >= len(u.excepted) || !u.excepted[m.pointer] {
+			sum = mix(sum, m.sum^uint64(m.pointer)<<48)
+		}
 	}
 	return sum
 }

@@ -1,0 +1,76 @@
+package advise
+
+import (
+	"bytes"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddy-parker/parker/internal/jsonvalue"
+)
+
+// Comparer compares answers to a poll by the rules that are advised for it. It can be used by
+// several goroutines at once.
+type Comparer struct {
+	mutex sync.Mutex // guards route, which learns the names of members
+	route *route
+}
+
+// Comparer returns what compares answers to the poll. It is nil if the report was read from
+// JSON.
+func (p *Poll) Comparer() *Comparer {
+	if p.route == nil {
+		return nil
+	}
+	return &Comparer{route: p.route}
+}
+
+// Digest returns a digest of an answer that does not depend on what changes by itself. It is
+// 0 for all answers that mean nothing new to every client.
+func (c *Comparer) Digest(status int, body []byte) uint64 {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	text := bytes.TrimSpace(body)
+	it := &answer{status: status, known: true, length: int64(len(text)), text: string(text)}
+	it.sum = mix(uint64(status), maphash.Bytes(c.route.seed, text))
+	if len(text) > 0 && (text[0] == '{' || text[0] == '[') {
+		if document, err := jsonvalue.Parse(text); err == nil {
+			it.members = c.route.membersOf(document, time.Now())
+		}
+	}
+	rule := c.route.ruleOf()
+	if rule.is != nil && rule.is(it) {
+		return 0
+	}
+	return rule.sumWithout(it)
+}
+
+// Matches reports whether a request is one of the poll. Only the method, the path, the query,
+// the Content-Type and the body of the request are looked at.
+func (p *Poll) Matches(o *Observation) bool {
+	if p.Method != o.Method || !matchesPath(p.Path, o.Path) {
+		return false
+	}
+	if p.Call == nil {
+		return true
+	}
+	var buffer [maxFields]rawField
+	key, _ := shapeOf(o, buffer[:0])
+	called := reportedCall(key.call)
+	return called != nil && *p.Call == *called
+}
+
+// matchesPath reports whether a path fits a pattern in which * stands for any segment.
+func matchesPath(pattern, path string) bool {
+	expected, segments := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(expected) != len(segments) {
+		return false
+	}
+	for i, segment := range segments {
+		if expected[i] != "*" && expected[i] != segment {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,144 @@
+// Package observe is the handler parker_observe, which watches the traffic of a running Caddy
+// for package advise.
+//
+// The handler only copies, and never waits: a goroutine of its own decodes what was copied
+// and feeds the analysis. If that is too slow, requests are left out and counted.
+package observe
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-parker/parker/internal/advise"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler watches requests and their answers, so that `caddy parker advise` and
+// `GET /parker/advice` of the admin API can say which of them are polls and how parker should
+// be configured for them. Requests and answers pass unchanged.
+//
+// All handlers of a process feed one analysis, which ends when no configuration has such a
+// handler any more. Its memory is bounded. Cookies, credentials and addresses are replaced by
+// digests with a random key.
+type Handler struct {
+	watcher *watcher
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.parker_observe", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision joins the analysis of this process.
+func (h *Handler) Provision(caddy.Context) (err error) {
+	h.watcher, err = join()
+	return err
+}
+
+// Cleanup leaves the analysis.
+func (h *Handler) Cleanup() error {
+	if h.watcher == nil {
+		return nil
+	}
+	return leave()
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	parker_observe [<matcher>]
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.NextBlock(d.Nesting()) {
+		return d.Errf("parker_observe has no options, not even %s", d.Val())
+	}
+	return nil
+}
+
+// observed is the variable of a request that says that it is watched already.
+const observed = "parker_observed"
+
+// ServeHTTP passes the request on, and copies what the analysis needs.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if caddyhttp.GetVar(r.Context(), observed) != nil {
+		return next.ServeHTTP(w, r)
+	}
+	caddyhttp.SetVar(r.Context(), observed, true)
+	it := h.watcher.begin(r)
+	answer := &writer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, exchange: it}
+	sent := watchBody(r)
+	finished := false
+	defer func() {
+		if !finished { // a panic, with which Caddy aborts an answer
+			it.release()
+		}
+	}()
+	err := next.ServeHTTP(answer, r)
+	finished = true
+	if answer.ended {
+		return err
+	}
+	if answer.status == 0 {
+		answer.status = statusOf(err)
+	}
+	it.Body = sent.take()
+	it.complete = err == nil && r.Context().Err() == nil
+	answer.end()
+	return err
+}
+
+// statusOf returns the status of an answer that the route did not begin itself.
+func statusOf(err error) int {
+	var failed caddyhttp.HandlerError
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.As(err, &failed) && failed.StatusCode != 0:
+		return failed.StatusCode
+	}
+	return http.StatusInternalServerError
+}
+
+// begin returns what is known of a request when it comes.
+func (w *watcher) begin(r *http.Request) *exchange {
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return &exchange{
+		Observation: advise.Observation{
+			Begun:   time.Now(),
+			Client:  w.key.Digest("client", address, r.UserAgent()),
+			Host:    strings.ToLower(host),
+			Method:  r.Method,
+			Path:    r.URL.EscapedPath(),
+			Query:   r.URL.RawQuery,
+			Request: w.key.Request(r.Header),
+			Length:  -1,
+		},
+		watcher: w,
+		query:   r.URL.RawQuery != "",
+		partial: r.Method == http.MethodHead || r.Header.Get("Range") != "",
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyfile.Unmarshaler       = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
