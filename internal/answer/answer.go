@@ -104,6 +104,21 @@ func (s Report) Put(header http.Header) {
 	}
 }
 
+// ReleaseOf returns how the request was released that got an answer with this header. It is
+// empty if parker did not handle it.
+func ReleaseOf(header http.Header) Release {
+	said := header["Parker-Status"]
+	if len(said) == 0 {
+		return ""
+	}
+	for parameter := range strings.SplitSeq(said[len(said)-1], ";") {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(parameter), "release="); ok {
+			return Release(value)
+		}
+	}
+	return ""
+}
+
 // VaryByAccept adds Accept to the Vary field (RFC 9110, section 12.5.5), because polls and
 // streams have the same URL.
 func VaryByAccept(header http.Header) {

@@ -2,14 +2,24 @@ package caddytest
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 )
 
-// Command returns a command of the caddy binary, such as `caddy parker`. It is killed
-// when the test ends.
+// Command returns a command of the caddy binary, such as `caddy parker`, with the variables
+// of this Caddy. It is killed when the test ends.
 func (c *Caddy) Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	command := Command(t, args...)
+	command.Env = c.env
+	return command
+}
+
+// Command returns a command of the caddy binary with folders of its own. It is killed when
+// the test ends.
+func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -17,8 +27,9 @@ func (c *Caddy) Command(t testing.TB, args ...string) *exec.Cmd {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
+	dir := t.TempDir()
 	command := exec.CommandContext(ctx, path, args...)
-	command.Env = c.env
+	command.Env = append(os.Environ(), "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "HOME="+dir)
 	return command
 }
 

@@ -26,7 +26,9 @@ Commands for parker, which holds polls until there is news.
 The commands status and publish use the admin API of the running Caddy, by default at
 '` + caddy.DefaultAdminListen + `'. Set another address with --address, or with --config
 and the configuration file of the running Caddy. The command tail is a client of any URL.`,
-		CobraFunc: func(cmd *cobra.Command) { cmd.AddCommand(statusCommand(), publishCommand(), tailCommand()) },
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddCommand(adviseCommand(), statusCommand(), publishCommand(), tailCommand())
+		},
 	})
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddy-parker/parker/internal/answer"
@@ -137,16 +136,9 @@ func (t *tail) takeAnswer(header http.Header, status int, body []byte) (message 
 // isNothingNew reports whether the Parker-Status of an answer means that it is a
 // nothing-new answer.
 func isNothingNew(header http.Header) bool {
-	said := header.Values("Parker-Status")
-	if len(said) == 0 {
-		return false
-	}
-	for parameter := range strings.SplitSeq(said[len(said)-1], ";") {
-		value, _ := strings.CutPrefix(strings.TrimSpace(parameter), "release=")
-		switch answer.Release(value) {
-		case answer.Timeout, answer.Full, answer.Stop, answer.Error:
-			return true
-		}
+	switch answer.ReleaseOf(header) {
+	case answer.Timeout, answer.Full, answer.Stop, answer.Error:
+		return true
 	}
 	return false
 }

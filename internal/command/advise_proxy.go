@@ -1,0 +1,131 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"golang.org/x/term"
+
+	"github.com/caddy-parker/parker/internal/advise"
+	"github.com/caddy-parker/parker/internal/advise/observe"
+)
+
+// options returns the global options of the Caddy that this command starts. It must neither
+// take the admin address of another Caddy nor replace its saved configuration. Only this
+// machine reaches it, unless an address was given.
+func (a *advising) options() string {
+	bind := ""
+	if a.from == "" {
+		bind = "\tdefault_bind 127.0.0.1\n"
+	}
+	return "{\n\tadmin off\n\tpersist_config off\n\tgrace_period 1s\n" + bind + "\tlog {\n\t\tlevel ERROR\n\t}\n}\n"
+}
+
+// site returns the site that Caddy serves.
+func (a *advising) site() advise.Site {
+	site := advise.Site{Address: a.from, Upstreams: a.to}
+	if site.Address == "" {
+		site.Address = "http://:8080"
+	}
+	return site
+}
+
+// fromProxy watches the traffic of a Caddy that it starts, and prints the advice.
+func (a *advising) fromProxy() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	site := a.site()
+	config, err := adapted(a.options() + site.Address + " {\n\tparker_observe\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n")
+	if err != nil {
+		return err
+	}
+	if err := caddy.Load(config, true); err != nil {
+		return err
+	}
+	defer caddy.Stop()
+	analysis, _, ok := observe.Current()
+	if !ok {
+		return errors.New("Caddy does not watch the traffic")
+	}
+	head := fmt.Sprintf("Listening on %s, passing everything to %s. Use the application; %s.", a.listening(), strings.Join(a.to, ", "), a.limit())
+	fmt.Fprintln(os.Stderr, head)
+	a.watch(ctx, a.duration, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\n\n", head)
+		table(w, analysis.Report())
+	})
+	report := analysis.Report()
+	if err := a.print(report, site); err != nil || !a.apply || ctx.Err() != nil {
+		return err
+	}
+	return a.try(ctx, report, site)
+}
+
+// limit says how the watching ends.
+func (a *advising) limit() string {
+	if a.duration > 0 {
+		return fmt.Sprintf("this ends after %v, or by Ctrl-C", a.duration)
+	}
+	return "Ctrl-C when you have seen enough"
+}
+
+// listening returns the URL to open in a browser.
+func (a *advising) listening() string {
+	if a.from == "" {
+		return "http://localhost:8080"
+	}
+	address, err := httpcaddyfile.ParseAddress(a.from)
+	if err != nil {
+		return a.from
+	}
+	if address.Scheme == "" {
+		address.Scheme = "https"
+		if address.Host == "" || address.Port == "80" {
+			address.Scheme = "http"
+		}
+	}
+	if address.Host == "" {
+		address.Host = "localhost"
+	}
+	return strings.TrimSuffix(address.String(), "/")
+}
+
+// redrawn is how often a table is drawn.
+const redrawn = time.Second
+
+// watch draws on the terminal until Ctrl+C, until ctx is canceled, or until the duration has
+// passed, if it is not 0. If standard error is not a terminal, it only waits.
+func (a *advising) watch(ctx context.Context, duration time.Duration, write func(io.Writer)) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	if duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, duration)
+		defer cancel()
+	}
+	terminal := int(os.Stderr.Fd())
+	if !term.IsTerminal(terminal) {
+		<-ctx.Done()
+		return
+	}
+	screen := screen{terminal: terminal, out: os.Stderr}
+	defer screen.close()
+	ticks := time.NewTicker(redrawn)
+	defer ticks.Stop()
+	for {
+		screen.draw(write)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+	}
+}
