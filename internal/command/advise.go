@@ -66,6 +66,9 @@ type advising struct {
 	apply    bool
 	json     bool
 	output   string
+
+	stderr   *os.File
+	messages *messages // of Caddy, if stderr is a terminal on which a table is drawn
 }
 
 func runAdvise(fl caddycmd.Flags) (int, error) {
@@ -86,7 +89,7 @@ func runAdvise(fl caddycmd.Flags) (int, error) {
 
 // advisingOf reads and checks the flags.
 func advisingOf(fl caddycmd.Flags) (*advising, error) {
-	a := &advising{from: fl.String("from"), apply: fl.Bool("apply"), json: fl.Bool("json"), output: fl.String("output")}
+	a := &advising{from: fl.String("from"), apply: fl.Bool("apply"), json: fl.Bool("json"), output: fl.String("output"), stderr: os.Stderr}
 	var err error
 	if a.to, err = fl.GetStringSlice("to"); err != nil {
 		return nil, err

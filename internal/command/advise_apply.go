@@ -46,12 +46,12 @@ func (a *advising) try(ctx context.Context, report advise.Report, site advise.Si
 		return err
 	}
 	head := fmt.Sprintf("The advice is in force on %s. Go on using the application; Ctrl-C ends it.", a.listening())
-	fmt.Fprintln(os.Stderr, head)
+	fmt.Fprintln(a.stderr, head)
 	a.watch(ctx, 0, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\n\n", head)
 		comparison(w, comparing.Figures())
 	})
-	comparison(os.Stderr, comparing.Figures())
+	comparison(a.stderr, comparing.Figures())
 	return nil
 }
 

@@ -23,10 +23,10 @@ func (a *advising) print(report advise.Report, site advise.Site) error {
 		}
 	}
 	for _, note := range advise.Notes(report) {
-		fmt.Fprintln(os.Stderr, "No advice for", note)
+		fmt.Fprintln(a.stderr, "No advice for", note)
 	}
 	if len(report.Polls) == 0 {
-		fmt.Fprintf(os.Stderr, "No poll was found in %s requests.\n", comma(report.Requests))
+		fmt.Fprintf(a.stderr, "No poll was found in %s requests.\n", comma(report.Requests))
 	}
 	advice := []byte(text)
 	if a.json {
@@ -43,7 +43,7 @@ func (a *advising) print(report advise.Report, site advise.Site) error {
 	if err := writeNew(a.output, advice); err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}
-	fmt.Fprintf(os.Stderr, "The advice is in %s.\n", a.output)
+	fmt.Fprintf(a.stderr, "The advice is in %s.\n", a.output)
 	return nil
 }
 

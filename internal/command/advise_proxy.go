@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"golang.org/x/term"
 
 	"github.com/caddy-parker/parker/internal/advise"
 	"github.com/caddy-parker/parker/internal/advise/observe"
@@ -27,7 +26,7 @@ func (a *advising) options() string {
 	if a.from == "" {
 		bind = "\tdefault_bind 127.0.0.1\n"
 	}
-	return "{\n\tadmin off\n\tpersist_config off\n\tgrace_period 1s\n" + bind + "\tlog {\n\t\tlevel ERROR\n\t}\n}\n"
+	return "{\n\tadmin off\n\tpersist_config off\n\tgrace_period 1s\n" + bind + "\tlog {\n\t\tlevel ERROR\n\t\tformat console\n\t}\n}\n"
 }
 
 // site returns the site that Caddy serves.
@@ -43,12 +42,13 @@ func (a *advising) site() advise.Site {
 func (a *advising) fromProxy() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	site := a.site()
-	config, err := adapted(a.options() + site.Address + " {\n\tparker_observe\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n")
+	restore, err := a.divert()
 	if err != nil {
 		return err
 	}
-	if err := caddy.Load(config, true); err != nil {
+	defer restore()
+	site := a.site()
+	if err := start(a.options() + site.Address + " {\n\tparker_observe\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n"); err != nil {
 		return err
 	}
 	defer caddy.Stop()
@@ -57,7 +57,7 @@ func (a *advising) fromProxy() error {
 		return errors.New("Caddy does not watch the traffic")
 	}
 	head := fmt.Sprintf("Listening on %s, passing everything to %s. Use the application; %s.", a.listening(), strings.Join(a.to, ", "), a.limit())
-	fmt.Fprintln(os.Stderr, head)
+	fmt.Fprintln(a.stderr, head)
 	a.watch(ctx, a.duration, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\n\n", head)
 		table(w, analysis.Report())
@@ -67,6 +67,19 @@ func (a *advising) fromProxy() error {
 		return err
 	}
 	return a.try(ctx, report, site)
+}
+
+// start runs Caddy with a Caddyfile.
+func start(caddyfile string) error {
+	config, err := adapted(caddyfile)
+	if err != nil {
+		return err
+	}
+	err = caddy.Load(config, true)
+	if err != nil && strings.Contains(err.Error(), "address already in use") {
+		err = fmt.Errorf("%w; choose another address with --from", err)
+	}
+	return err
 }
 
 // limit says how the watching ends.
@@ -111,17 +124,19 @@ func (a *advising) watch(ctx context.Context, duration time.Duration, write func
 		ctx, cancel = context.WithTimeout(ctx, duration)
 		defer cancel()
 	}
-	terminal := int(os.Stderr.Fd())
-	if !term.IsTerminal(terminal) {
+	if a.messages == nil {
 		<-ctx.Done()
 		return
 	}
-	screen := screen{terminal: terminal, out: os.Stderr}
+	screen := screen{terminal: int(a.stderr.Fd()), out: a.stderr}
 	defer screen.close()
 	ticks := time.NewTicker(redrawn)
 	defer ticks.Stop()
 	for {
-		screen.draw(write)
+		screen.draw(func(w io.Writer) {
+			write(w)
+			a.messages.write(w)
+		})
 		select {
 		case <-ctx.Done():
 			return

@@ -1,0 +1,56 @@
+package command
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+)
+
+// messages takes what Caddy writes to standard error while a table is drawn there.
+type messages struct {
+	mutex sync.Mutex
+	last  string
+	count int
+}
+
+// divert puts a pipe in the place of standard error, from which it reads messages, if a table
+// is drawn there. The restore function undoes that, and writes the last message.
+func (a *advising) divert() (restore func(), err error) {
+	if !term.IsTerminal(int(a.stderr.Fd())) {
+		return func() {}, nil
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	a.messages = new(messages)
+	os.Stderr = write
+	go a.messages.follow(read)
+	return func() {
+		os.Stderr = a.stderr
+		a.messages.write(a.stderr)
+	}, nil
+}
+
+func (m *messages) follow(pipe io.Reader) {
+	for lines := bufio.NewScanner(pipe); lines.Scan(); {
+		m.mutex.Lock()
+		m.last, _, _ = strings.Cut(lines.Text(), "\t{") // the details are for a log
+		m.count++
+		m.mutex.Unlock()
+	}
+}
+
+// write writes the last message, if there is one.
+func (m *messages) write(w io.Writer) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.count > 0 {
+		fmt.Fprintf(w, "\nErrors reported by Caddy: %s, the last one:\n%s\n", comma(m.count), m.last)
+	}
+}
