@@ -20,28 +20,147 @@ func hostile(number int, start time.Time) Observation {
 	}
 }
 
+// extremes are kinds of traffic that are meant to take much memory.
+var extremes = map[string]struct {
+	requests    int
+	observation func(number int) Observation
+}{
+	"everything different": {100_000, func(i int) Observation { return hostile(i, time.Unix(1_800_000_000, 0)) }},
+	"a million paths": {1_000_000, func(i int) Observation {
+		return plain(i, "page", "GET", "/"+letters(i), "page")
+	}},
+	"a million clients": {1_000_000, func(i int) Observation {
+		return plain(i, fmt.Sprint("client ", i), "GET", "/updates", "[]")
+	}},
+	"long paths and hosts": {50_000, func(i int) Observation {
+		o := plain(i, "page", "POST", "/"+strings.Repeat(letters(i)+"/", 11)+strings.Repeat("x", 380), "")
+		o.Host = letters(i) + strings.Repeat("h", 240)
+		return o
+	}},
+	"many names": {25_000, func(i int) Observation {
+		o := plain(i, "page", "POST", "/"+letters(i%20_000), "")
+		for j := range 24 {
+			o.Query += fmt.Sprintf("&%s%s=%s", letters(i*24+j), strings.Repeat("n", 55), strings.Repeat("v", 20))
+		}
+		return o
+	}},
+	"many cookies": {25_000, func(i int) Observation {
+		o := plain(i, "page", "POST", "/updates", "")
+		for j := range 100 {
+			o.Request["Cookie"] = append(o.Request["Cookie"], fmt.Sprintf("%s%s=%d", letters(i*100+j), strings.Repeat("n", 50), i))
+			o.Answer["Set-Cookie"] = o.Request["Cookie"]
+		}
+		return o
+	}},
+	"large answers": {10_000, func(i int) Observation {
+		text := make([]string, 0, 200)
+		for j := range 200 {
+			text = append(text, fmt.Sprintf(`"%s":{"value":%d}`, letters(i*200+j), i))
+		}
+		return plain(i, "page", "GET", "/updates"+letters(i%100), "{"+strings.Join(text, ",")+"}")
+	}},
+	"long texts": {50_000, func(i int) Observation {
+		return plain(i, "page", "GET", "/updates"+letters(i%3000), fmt.Sprint(i, strings.Repeat("t", 4000)))
+	}},
+}
+
+// letters returns a number as letters, so that it looks like a name.
+func letters(number int) string {
+	text := ""
+	for ; number > 0; number /= 26 {
+		text += string(rune('a' + number%26))
+	}
+	return "a" + text
+}
+
 func TestAnalysisKeepsWithinItsMemory(t *testing.T) {
-	a := New()
-	start := time.Unix(1_800_000_000, 0)
-	for i := range 150_000 {
-		a.Add(hostile(i, start))
+	for name, extreme := range extremes {
+		t.Run(name, func(t *testing.T) {
+			before := inUse()
+			a := New()
+			for i := range extreme.requests {
+				a.Add(extreme.observation(i))
+			}
+			records, bytes := 0, 0
+			for _, r := range a.routes {
+				records += len(r.records)
+				bytes += r.bytes
+			}
+			if records != a.records || records > maxRecords || len(a.routes) > maxRoutes || bytes != a.bytes || bytes > maxBytes {
+				t.Errorf("%d records (counted %d), %d routes, %d bytes (counted %d)", records, a.records, len(a.routes), bytes, a.bytes)
+			}
+			kept := inUse() - before
+			t.Logf("%d KiB in use, %d counted, for %d records of %d routes", kept>>10, bytes>>10, records, len(a.routes))
+			if kept > 24<<20 {
+				t.Errorf("%d MiB are in use", kept>>20)
+			}
+			begun := time.Now()
+			a.Report()
+			if took := time.Since(begun); took > 5*time.Second {
+				t.Errorf("a report took %v", took)
+			}
+		})
 	}
-	records, bytes := 0, 0
-	for _, r := range a.routes {
-		records += len(r.records)
-		bytes += r.bytes
-	}
-	if records != a.records || records > maxRecords || len(a.routes) > maxRoutes || bytes != a.bytes || bytes > maxBytes {
-		t.Errorf("%d records (counted %d), %d routes, %d bytes (counted %d)", records, a.records, len(a.routes), bytes, a.bytes)
-	}
+}
+
+// inUse returns how much of the heap is in use after a garbage collection.
+func inUse() int {
+	runtime.GC()
 	runtime.GC()
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	if memory.HeapAlloc > 128<<20 {
-		t.Errorf("%d MiB in use", memory.HeapAlloc>>20)
+	return int(memory.HeapAlloc)
+}
+
+// busySite adds ten minutes of 300 requests a second for pages and files.
+func busySite(a *Analysis) {
+	for i := range 180_000 {
+		client := fmt.Sprint("visitor ", i/20)
+		o := plain(i*2/3, client, "GET", "/pages/"+letters(i*7919%5000), "page")
+		switch i % 4 {
+		case 0:
+			o.Path, o.Answer["Content-Type"] = fmt.Sprintf("/static/%s.js", letters(i%300)), []string{"text/javascript"}
+		case 1:
+			o.Path, o.Answer["Content-Type"] = "/images/"+letters(i%2000), []string{"image/webp"}
+		case 2:
+			o.Method, o.Path = "POST", "/collect"
+		}
+		a.Add(o)
 	}
-	a.Report()
-	runtime.KeepAlive(a)
+}
+
+func TestBusySiteWithoutPollsGetsNoAdvice(t *testing.T) {
+	a := New()
+	busySite(a)
+	if report := a.Report(); len(report.Polls) > 0 || report.Requests != 180_000 || Caddyfile(report, Site{}) != "" {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestBusySiteDoesNotPushOutItsPoll(t *testing.T) {
+	a := New()
+	tr := newTraffic(t)
+	tr.start = time.Unix(1_800_000_000, 0)
+	for i := range 5 {
+		tr.poll(fmt.Sprint("agent ", i), 0, 10*minute, 5*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+			return exchange{path: "/queue", text: fmt.Sprintf("[%d]", at/minute)}
+		})
+	}
+	tr.sort()
+	next := 0
+	add := func(until time.Time) {
+		for ; next < len(tr.observations) && tr.observations[next].Begun.Before(until); next++ {
+			a.Add(tr.observations[next])
+		}
+	}
+	for i := range 180_000 {
+		o := plain(i*2/3, fmt.Sprint("visitor ", i/20), "GET", "/pages/"+letters(i*7919%5000), "page")
+		add(o.Begun)
+		a.Add(o)
+	}
+	if report := a.Report(); len(report.Polls) != 1 || report.Polls[0].Path != "/queue" || !report.Polls[0].Public {
+		t.Errorf("%+v", report.Polls)
+	}
 }
 
 func TestAnalysisKeepsPollAmongManyURLs(t *testing.T) {

@@ -49,17 +49,20 @@ func renewedCredentials(routes []*route) map[uint64]bool {
 
 // setClients sets the client of each record, in order of time.
 func (r *route) setClients() {
-	steady := r.steadyCredentials()
+	r.steady = r.steadyCredentials()
+	steady := make(map[uint64]bool, len(r.steady))
+	for _, name := range r.steady {
+		steady[name] = true
+	}
 	for i := range r.records {
 		it := &r.records[i]
 		it.client = it.sender.client
-		for _, name := range steady {
-			if value := it.sender.credential(name); value != 0 {
-				it.client = mix(it.client, name^value)
+		for _, c := range it.sender.credentials {
+			if steady[c.name] {
+				it.client = mix(it.client, c.name^c.value)
 			}
 		}
 	}
-	r.steady = steady
 }
 
 // maxExamined limits the credentials of one route that are examined.

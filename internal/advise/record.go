@@ -22,12 +22,17 @@ func (r *record) end() int64 { return r.begun + int64(r.took) }
 
 // field returns the value of a field of a request.
 func (r *record) field(name int) (value uint64, ok bool) {
+	f, ok := r.whole(name)
+	return f.value, ok
+}
+
+func (r *record) whole(name int) (f field, ok bool) {
 	for i := range r.fields {
 		if int(r.fields[i].name) == name {
-			return r.fields[i].value, true
+			return r.fields[i], true
 		}
 	}
-	return 0, false
+	return field{}, false
 }
 
 // facts are what a request and the header of its answer say.

@@ -47,20 +47,21 @@ type clientUse struct {
 }
 
 // rolesOfFields returns the roles of all fields of a route, whose records are in order of
-// time.
+// time. It looks at one field after the other, which takes the least memory.
 func (r *route) rolesOfFields() []Role {
-	uses := make([]*fieldUse, len(r.names))
-	for i := range r.records {
-		it := &r.records[i]
-		for _, f := range it.fields {
-			if uses[f.name] == nil {
-				uses[f.name] = &fieldUse{first: f.value, distinct: 1, perClient: make(map[uint64]*clientUse), before: make(map[clientValue]bool)}
+	roles := make([]Role, len(r.names))
+	for i := range roles {
+		var use *fieldUse
+		for j := range r.records {
+			f, ok := r.records[j].whole(i)
+			if !ok {
+				continue
 			}
-			uses[f.name].note(it, f)
+			if use == nil {
+				use = &fieldUse{first: f.value, distinct: 1, perClient: make(map[uint64]*clientUse), before: make(map[clientValue]bool)}
+			}
+			use.note(&r.records[j], f)
 		}
-	}
-	roles := make([]Role, len(uses))
-	for i, use := range uses {
 		roles[i] = UnknownRole
 		if use != nil {
 			roles[i] = use.role(r.names[i])

@@ -16,6 +16,7 @@ const (
 	minOfOneValue  = 5 // clients, if all have the same value of a cookie
 	minWithoutHead = 3 // clients, if their cookies are not known
 	maxDifferent   = 200
+	maxCompared    = 32 // credentials; with more of them nothing is shared
 )
 
 // sharers finds out which clients get the same news. Answers with nothing new say little
@@ -51,6 +52,10 @@ type sharedBy struct {
 
 func shareOf(p *Poll, r *route, u *rule, changes []step) {
 	p.Sharing = sharingFacts(r)
+	if len(r.steady) > maxCompared {
+		p.Sharing.Certainty = Never
+		return
+	}
 	s := newSharers(r, u, changes)
 	changes = slices.Clone(changes)
 	slices.SortStableFunc(changes, func(x, y step) int { return cmp.Compare(x.now.begun, y.now.begun) })

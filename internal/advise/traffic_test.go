@@ -117,9 +117,13 @@ func (tr *traffic) noise(end time.Duration) {
 	}
 }
 
+func (tr *traffic) sort() {
+	slices.SortStableFunc(tr.observations, func(x, y Observation) int { return x.Begun.Compare(y.Begun) })
+}
+
 // report returns what an Analysis says about the traffic.
 func (tr *traffic) report() Report {
-	slices.SortStableFunc(tr.observations, func(x, y Observation) int { return x.Begun.Compare(y.Begun) })
+	tr.sort()
 	a := New()
 	for _, o := range tr.observations {
 		a.Add(o)
