@@ -108,7 +108,7 @@ func (a *Analysis) Report() Report {
 	a.mutex.Unlock()
 
 	slices.SortFunc(routes, func(x, y *route) int { return x.key.compare(y.key) })
-	shared := &shared{names: names, renewed: renewedCredentials(routes)}
+	shared := &shared{names: names, renewals: renewalsOf(routes)}
 	for _, r := range routes {
 		r.shared = shared
 	}

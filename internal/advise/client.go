@@ -6,18 +6,24 @@ import (
 )
 
 // A client is a browser or a program. It is recognized by its address, its User-Agent, and
-// the credentials that are steady: many people have one address. A cookie that changes by
-// itself would make many clients of one. It is recognized in two ways:
+// its credentials: many people have one address. A cookie that changes would make many
+// clients of one.
 //
-//   - An answer has set it to another value, which was then used, and most of its values came
-//     into use in this way.
-//   - Among the requests of one client, or of one value of another cookie, it has one value
-//     after the other, none comes back, and the requests go on as before. The cookies of two
-//     people at one address come in turn.
+//   - If answers set it to another value again and again, which is then used, all values that
+//     follow from one another stand for the first.
+//   - If, among the requests of one address, or of one value of another cookie, it has one
+//     value after the other, none comes back, and the requests go on as before, then it is
+//     ignored. The cookies of two people at one address come in turn.
 
-// renewedCredentials returns the names of the cookies that answers renew again and again.
-func renewedCredentials(routes []*route) map[uint64]bool {
-	used, born := make(map[credential]bool), make(map[credential]bool)
+// renewals are the cookies that answers renew again and again.
+type renewals struct {
+	names map[uint64]bool
+	from  map[credential]uint64 // the value from which a value follows
+}
+
+func renewalsOf(routes []*route) renewals {
+	used := make(map[credential]bool)
+	found := renewals{make(map[uint64]bool), make(map[credential]uint64)}
 	for _, r := range routes {
 		for i := range r.records {
 			it := &r.records[i]
@@ -26,25 +32,40 @@ func renewedCredentials(routes []*route) map[uint64]bool {
 			}
 			for _, c := range it.renewed {
 				if had := it.sender.credential(c.name); had != 0 && had != c.value {
-					born[c] = true
+					found.from[c] = had
 				}
 			}
 		}
 	}
-	values, renewals := make(map[uint64]int), make(map[uint64]int)
+	values, renewed := make(map[uint64]int), make(map[uint64]int)
 	for c := range used {
 		values[c.name]++
-		if born[c] {
-			renewals[c.name]++
+		if found.from[c] != 0 {
+			renewed[c.name]++
 		}
 	}
-	renewed := make(map[uint64]bool)
-	for name, n := range renewals {
+	for name, n := range renewed {
 		if n >= 3 && n*2 >= values[name] {
-			renewed[name] = true
+			found.names[name] = true
 		}
 	}
-	return renewed
+	return found
+}
+
+// origin returns the value from which that of a renewed cookie follows.
+func (r *renewals) origin(c credential) uint64 {
+	value := c.value
+	for range maxRecords {
+		before := r.from[credential{c.name, value}]
+		if before == 0 || before == c.value {
+			break
+		}
+		value = before
+	}
+	if value != c.value {
+		r.from[c] = value // the way is shorter the next time
+	}
+	return value
 }
 
 // setClients sets the client of each record, in order of time.
@@ -58,8 +79,11 @@ func (r *route) setClients() {
 		it := &r.records[i]
 		it.client = it.sender.client
 		for _, c := range it.sender.credentials {
-			if steady[c.name] {
+			switch {
+			case steady[c.name]:
 				it.client = mix(it.client, c.name^c.value)
+			case r.shared.renewals.names[c.name]:
+				it.client = mix(it.client, c.name^r.shared.renewals.origin(c))
 			}
 		}
 	}
@@ -68,8 +92,8 @@ func (r *route) setClients() {
 // maxExamined limits the credentials of one route that are examined.
 const maxExamined = 8
 
-// steadyCredentials returns the names of the credentials that tell the clients of a route
-// apart.
+// steadyCredentials returns the names of the credentials that keep their values in each client
+// of a route.
 func (r *route) steadyCredentials() []uint64 {
 	var names []uint64
 	values := make(map[credential]bool)
@@ -83,7 +107,7 @@ func (r *route) steadyCredentials() []uint64 {
 		}
 	}
 	for name := range count {
-		if !r.shared.renewed[name] {
+		if !r.shared.renewals.names[name] {
 			names = append(names, name)
 		}
 	}

@@ -38,8 +38,8 @@ type route struct {
 
 // shared is what the routes of a report have in common.
 type shared struct {
-	names   map[uint64]string // of credentials
-	renewed map[uint64]bool   // credentials that answers renew again and again
+	names    map[uint64]string // of credentials
+	renewals renewals
 }
 
 func (r *route) lastSeen() int64 {
