@@ -24,11 +24,13 @@ func (u *rule) fromIdle(r *route, it answers) bool {
 		return true
 	}
 	// What follows prints words of an answer. If a single client got them, they could be
-	// about it, unless they came again and again after different news.
-	if it.clients < 2 && it.returns < 2 {
+	// about it. So they must have come again and again after different news, and be words that
+	// applications use.
+	alone := it.clients < 2
+	if alone && it.returns < 2 {
 		return false
 	}
-	return u.byWord(r, it.idle, it.news) || u.byBody(it.idle, it.news) || u.byPhrase(it.idle, it.news, it.clients)
+	return u.byWord(r, it.idle, it.news, alone) || u.byBody(it.idle, it.news, alone) || u.byPhrase(it.idle, it.news, alone)
 }
 
 // formOf says what an answer with nothing new is, by its form.
@@ -144,7 +146,7 @@ func (u *rule) byAbsentMember(r *route, idle, news []*answer) bool {
 }
 
 // byWord finds a member that is one word in all answers with nothing new.
-func (u *rule) byWord(r *route, idle, news []*answer) bool {
+func (u *rule) byWord(r *route, idle, news []*answer, alone bool) bool {
 	first := idle[0]
 	candidates := r.pointersWhere(first, func(m member) bool {
 		same := func(a *answer) bool { other, ok := a.member(int(m.pointer)); return ok && other.sum == m.sum }
@@ -153,7 +155,7 @@ func (u *rule) byWord(r *route, idle, news []*answer) bool {
 	for _, pointer := range candidates {
 		name := r.pointers[pointer]
 		word, ok := wordAt(first.text, name)
-		if !ok {
+		if !ok || alone && !isCommon(word) {
 			continue
 		}
 		value, _ := first.member(pointer)
@@ -196,10 +198,13 @@ var word = regexp.MustCompile(`^[A-Za-z_-]{1,20}$`)
 // isWord reports whether a text can be printed: it is too short for a secret.
 func isWord(text string) bool { return word.MatchString(text) }
 
-func (u *rule) byBody(idle, news []*answer) bool {
+func (u *rule) byBody(idle, news []*answer, alone bool) bool {
 	var bodies []string
 	for _, a := range idle {
 		if !isWord(a.text) && !(len(a.text) == 1 && a.text >= "0" && a.text <= "9") || a.status != 200 {
+			return false
+		}
+		if alone && len(a.text) > 1 && !isCommon(a.text) {
 			return false
 		}
 		if slices.ContainsFunc(news, func(other *answer) bool { return other.text == a.text }) {
@@ -217,12 +222,16 @@ func (u *rule) byBody(idle, news []*answer) bool {
 // in regular expressions or Caddyfiles, but the dot.
 var phrase = regexp.MustCompile(`^[\p{L}][\p{L} ,.!'’-]{3,59}$`)
 
+// namesInside finds what could be a name in a sentence, or before it.
+var namesInside = regexp.MustCompile(`,|!|\s\p{Lu}`)
+
 var denial = regexp.MustCompile(`(?i)\b(no|none|nothing|not|empty|kein\w*|nichts|aucun\w*|rien|ning[uú]n\w*|nada)\b`)
 
 // byPhrase finds a sentence that is in all answers with nothing new and in none with news.
 // Sentences that deny something are preferred. Only they will do without news to compare
-// with, and from a single client, whose name could be in others.
-func (u *rule) byPhrase(idle, news []*answer, clients int) bool {
+// with. If a single client got it, its name could be in it: then it must deny something, and
+// have no word in the middle that looks like a name.
+func (u *rule) byPhrase(idle, news []*answer, alone bool) bool {
 	found, looked := "", 0
 	for _, a := range news {
 		if a.text != "" {
@@ -234,7 +243,7 @@ func (u *rule) byPhrase(idle, news []*answer, clients int) bool {
 		contains := func(a *answer) bool { return strings.Contains(a.text, text) }
 		denies := denial.MatchString(text)
 		if !phrase.MatchString(text) || !all(idle, contains) || slices.ContainsFunc(news, contains) ||
-			!denies && (looked == 0 || clients < 2) || clients < 2 && strings.Contains(text, ",") {
+			!denies && looked == 0 || alone && (!denies || namesInside.MatchString(text)) {
 			continue
 		}
 		if found == "" || denies && !denial.MatchString(found) {

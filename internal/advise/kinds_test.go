@@ -1,7 +1,6 @@
 package advise
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -170,15 +169,6 @@ func TestRefusalsAreNotHeld(t *testing.T) {
 		if p.Hold {
 			t.Errorf("held: %+v", p)
 		}
-	}
-}
-
-func TestReportIsJSON(t *testing.T) {
-	tr := newTraffic(t)
-	tr.idleAndNews("/updates", "[]", "[NUMBER]")
-	text, err := json.Marshal(tr.report())
-	if err != nil || !strings.Contains(string(text), `"path":"/updates"`) {
-		t.Errorf("%s, %v", text, err)
 	}
 }
 

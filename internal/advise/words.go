@@ -128,7 +128,9 @@ var commonWords = func() map[string]bool {
 		release reload remove reply report reports reset resolve response restart result results resume review room rooms rpc run save scores search select
 		self send server servers session sessions set settings show start stat state stats status stop stream subscribe summary sync system table task tasks
 		test thread threads ticket tickets time today toggle token topic topics track typing undo unread update updates upload v vote votes wait waiting watch
-		write xml`) {
+		write xml
+		ok none nothing empty idle false true yes no null pending unchanged same inactive offline free running stopped unknown up down
+		locked unlocked paused finished failed started accepted rejected ringing missed`) {
 		words[word] = true
 	}
 	return words
