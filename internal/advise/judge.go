@@ -103,6 +103,9 @@ func (p *Poll) warn() {
 	if n := p.HeldThoughDifferent; n > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("DANGER: %s would be held although they differ from the one before. Look at them before you use this.", count(n, "answer")))
 	}
+	if p.Changes > 0 && p.Certainty == Seldom {
+		p.Warnings = append(p.Warnings, "News came so seldom that the rule for nothing new, and who publishes, may be wrong. Watch the traffic for longer.")
+	}
 	if !p.cookies && (p.needsClient() || p.Waiting == ByTimer) {
 		p.Warnings = append(p.Warnings, "Its requests have no cookie, so browsers cannot be told apart, and remember and timer hold none of them. Give each browser one: see \"Pages that get the whole state\" in the recipes.")
 	}

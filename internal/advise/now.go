@@ -46,11 +46,12 @@ func isNow(text string, at time.Time) bool {
 			return value.Sub(at).Abs() < nearNow
 		}
 	}
-	const quarter = 15 * time.Minute
+	const quarter = 15 * 60 // seconds
+	const near = int64(nearNow / time.Second)
 	for _, layout := range withoutZone {
 		if value, err := time.Parse(layout, text); err == nil {
-			off := time.Duration(((value.UnixNano()-at.UnixNano())%int64(quarter) + int64(quarter)) % int64(quarter))
-			return off < nearNow || off > quarter-nearNow
+			off := ((value.Unix()-at.Unix())%quarter + quarter) % quarter
+			return off < near || off > quarter-near
 		}
 	}
 	return false

@@ -54,24 +54,19 @@ func explain(p *Poll, r *route, changes []step, others []*route) {
 		if best == nil {
 			break
 		}
-		explained := 0
+		explained := len(left)
 		left = slices.DeleteFunc(slices.Clone(left), func(s step) bool {
-			delay, ok := best.writes.before(e, best, s)
-			if ok {
-				sooner += delay
-				explained++
-			}
+			delay, ok := best[0].writes.before(e, best[0], s)
+			sooner += delay
 			return ok
 		})
-		if explained == 0 {
+		if explained == len(left) {
 			break
 		}
-		p.Publishers = append(p.Publishers, Publisher{
-			Method: best.route.key.method, Path: best.route.key.path, Call: reportedCall(best.route.key.call),
-			Writes: best.writes.count, Followed: best.hits, Within: Seconds(best.soon), Certainty: certaintyOf(best.hits),
-			Channels: e.channels(best),
-		})
-		e.candidates = slices.DeleteFunc(e.candidates, func(c *candidate) bool { return c == best })
+		for _, c := range best[:min(len(best), maxPublishers-len(p.Publishers))] {
+			p.Publishers = append(p.Publishers, e.publisher(c))
+		}
+		e.candidates = slices.DeleteFunc(e.candidates, func(c *candidate) bool { return slices.Contains(best, c) })
 	}
 	p.Unknown = len(left)
 	p.Apart = Seconds(apart(left))
@@ -113,10 +108,11 @@ func newExplanation(r *route, others []*route) *explanation {
 	return e
 }
 
-// best returns the kind of write that explains most of the changes. It is nil if what the
-// others explain could be chance.
-func (e *explanation) best(changes []step) *candidate {
-	var best *candidate
+// best returns the kind of write that explains most of the changes, and those that do so
+// equally well, as nothing shows which of them it is. It returns nil if what the others
+// explain could be chance.
+func (e *explanation) best(changes []step) []*candidate {
+	var best []*candidate
 	indexes := make(map[bool]changeIndex) // with rooms, and without
 	e.candidates = slices.DeleteFunc(e.candidates, func(c *candidate) bool {
 		index, ok := indexes[c.room >= 0]
@@ -128,13 +124,35 @@ func (e *explanation) best(changes []step) *candidate {
 		if c.hits == 0 {
 			return true // nor will it explain anything of what is left later
 		}
-		if c.rate >= 0.2 && tail(c.writes.count, c.hits, index.rate) <= c.limit &&
-			(best == nil || cmp.Or(cmp.Compare(c.hits, best.hits), cmp.Compare(c.rate, best.rate)) > 0) {
-			best = c
+		if c.rate < 0.2 || tail(c.writes.count, c.hits, index.rate) > c.limit {
+			return false
+		}
+		switch order := c.compare(best); {
+		case order > 0:
+			best = []*candidate{c}
+		case order == 0:
+			best = append(best, c)
 		}
 		return false
 	})
 	return best
+}
+
+// compare reports whether a kind of write is a better explanation than the best so far. Of
+// equally good ones, that with a name in its path is better which the poll has, too.
+func (c *candidate) compare(best []*candidate) int {
+	if len(best) == 0 {
+		return 1
+	}
+	return cmp.Or(cmp.Compare(c.hits, best[0].hits), cmp.Compare(c.rate, best[0].rate), cmp.Compare(c.limit, best[0].limit))
+}
+
+func (e *explanation) publisher(c *candidate) Publisher {
+	key := c.route.key
+	return Publisher{
+		Method: key.method, Path: key.path, Call: reportedCall(key.call), Writes: c.writes.count, Followed: c.hits,
+		Within: Seconds(c.soon), Certainty: certaintyOf(c.hits), Channels: e.channels(c),
+	}
 }
 
 // channels returns where the write names the room, to be completed by nameChannels.
