@@ -1,6 +1,3 @@
-// Package advise finds the polls in the traffic of an application, and says how parker
-// should be configured for them. It knows nothing of HTTP servers: it is fed with
-// observations, which come from a running Caddy, from logs or from HAR files.
 package advise
 
 import (
