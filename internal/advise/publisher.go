@@ -35,7 +35,8 @@ type explanation struct {
 	poll       *route
 	room       int // the field that tells rooms apart, or -1
 	rooms      map[uint64]bool
-	window     time.Duration
+	windows    []time.Duration // that are tried, the shorter one first
+	window     time.Duration   // the one that is tried
 	from, to   int64
 	candidates []*candidate
 }
@@ -81,7 +82,10 @@ func explain(p *Poll, r *route, changes []step, others []*route) {
 }
 
 func newExplanation(r *route, others []*route) *explanation {
-	e := &explanation{poll: r, window: max(shortestWindow, r.rhythm.every*3/2), from: r.records[0].begun, to: r.lastSeen()}
+	// The shorter window serves where writes follow each other closely: all of the time would
+	// be within two seconds of one.
+	short := r.rhythm.every * 3 / 2
+	e := &explanation{poll: r, windows: slices.Compact([]time.Duration{short, max(shortestWindow, short)}), from: r.records[0].begun, to: r.lastSeen()}
 	var writing []*route
 	for _, other := range others {
 		if other.key.host == r.key.host && other != r {
@@ -112,6 +116,16 @@ func newExplanation(r *route, others []*route) *explanation {
 // equally well, as nothing shows which of them it is. It returns nil if what the others
 // explain could be chance.
 func (e *explanation) best(changes []step) []*candidate {
+	for _, e.window = range e.windows {
+		if best := e.bestWithin(changes); best != nil {
+			return best
+		}
+	}
+	return nil
+}
+
+func (e *explanation) bestWithin(changes []step) []*candidate {
+	longest := e.window == e.windows[len(e.windows)-1]
 	var best []*candidate
 	indexes := make(map[bool]changeIndex) // with rooms, and without
 	e.candidates = slices.DeleteFunc(e.candidates, func(c *candidate) bool {
@@ -122,9 +136,9 @@ func (e *explanation) best(changes []step) []*candidate {
 		}
 		c.measure(index, e.window)
 		if c.hits == 0 {
-			return true // nor will it explain anything of what is left later
+			return longest // then it will not explain anything of what is left later
 		}
-		if c.rate < 0.2 || tail(c.writes.count, c.hits, index.rate) > c.limit {
+		if c.rate < 0.2 || tail(c.writes.count, c.hits, index.rate) > c.limit/float64(len(e.windows)) {
 			return false
 		}
 		switch order := c.compare(best); {

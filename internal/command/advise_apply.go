@@ -51,6 +51,10 @@ func (a *advising) try(ctx context.Context, report advise.Report, site advise.Si
 		fmt.Fprintf(w, "%s\n\n", head)
 		comparison(w, comparing.Figures())
 	})
+	if err := caddy.Stop(); err != nil {
+		return err
+	}
+	comparing.Wait()
 	comparison(a.stderr, comparing.Figures())
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 // POST /tickets/reply adds one.
 type desk struct {
 	address string
+	asks    atomic.Int32
 
 	mutex   sync.Mutex
 	tickets []string
@@ -41,6 +43,7 @@ func (d *desk) serve(w http.ResponseWriter, r *http.Request) {
 		d.tickets = append(d.tickets, r.FormValue("text"))
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	case "/tickets/updates":
+		d.asks.Add(1)
 		since, _ := strconv.Atoi(r.FormValue("since"))
 		json.NewEncoder(w).Encode(append([]string{}, d.tickets[min(since, len(d.tickets)):]...))
 	default:
@@ -189,22 +192,18 @@ func TestAdviseTellsWhereClientsGetNewsLater(t *testing.T) {
 	a := startAdviser(t, d.address, "--for", "8s", "--apply")
 	d.use(t, a.site, 6, 1100*time.Millisecond)
 	caddytest.Await(t, "the advice is in force", func() bool { return strings.Contains(a.stderr.String(), "The advice is in force") })
-	ctx, leave := context.WithCancel(t.Context())
-	var pages sync.WaitGroup
-	pages.Go(func() { d.page(ctx, t, a.site, "secret1") })
-	go func() {
-		for ctx.Err() == nil {
-			caddytest.Do(ctx, http.MethodPost, "http://"+d.address+"/tickets/reply?text=past", "") // past Caddy
-			select {
-			case <-ctx.Done():
-			case <-time.After(3 * time.Second):
-			}
-		}
-	}()
-	time.AfterFunc(8*time.Second, leave)
-	pages.Wait()
+	before := d.asks.Load()
+	held := caddytest.Get(t.Context(), a.site+"/tickets/updates?since=6&_=1", "Cookie: desk=secret1")
+	asked := func(n int32) func() bool { return func() bool { return d.asks.Load() >= before+n } }
+	caddytest.Await(t, "the poll is held and compared", asked(3))
+	caddytest.Do(t.Context(), http.MethodPost, "http://"+d.address+"/tickets/reply", "text=past", "Content-Type: application/x-www-form-urlencoded") // past Caddy
+	caddytest.Await(t, "the page would have got it", asked(6))
 	a.interrupt(t)
+	if answer := <-held; answer.Release() != "stop" {
+		t.Errorf("the poll got %+v", answer)
+	}
 	a.wait(t)
+	contains(t, a.stderr.String(), "; 1 LATER than without parker, by up to")
 }
 
 func TestAdviseReadsLogs(t *testing.T) {

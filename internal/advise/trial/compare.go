@@ -28,7 +28,7 @@ type comparison struct {
 	poll  *poll
 	stop  context.CancelFunc
 	ended chan struct{}
-	seen  []seen
+	seen  []seen // guarded by the mutex of poll
 }
 
 // seen is what the page would have got from one of its polls.
@@ -39,15 +39,18 @@ type seen struct {
 
 // compare begins a comparison with a poll, unless one of its kind is being compared.
 func (p *poll) compare(r *http.Request) *comparison {
-	p.mutex.Lock()
-	busy := p.comparing
-	p.comparing = true
-	p.mutex.Unlock()
-	if busy {
-		return nil
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	c := &comparison{poll: p, stop: stop, ended: make(chan struct{})}
+	p.mutex.Lock()
+	busy := p.comparing != nil
+	if !busy {
+		p.comparing = c
+	}
+	p.mutex.Unlock()
+	if busy {
+		stop()
+		return nil
+	}
 	body, err := requestbody.Read(r, maxBody)
 	if err != nil {
 		close(c.ended)
@@ -66,7 +69,9 @@ func (c *comparison) run(r *http.Request, body []byte) {
 	for {
 		next := time.NewTimer(c.poll.Every.Duration())
 		if digest, ok := c.ask(r, body); ok {
+			c.poll.mutex.Lock()
 			c.seen = append(c.seen, seen{time.Now(), digest})
+			c.poll.mutex.Unlock()
 		}
 		select {
 		case <-r.Context().Done():
@@ -84,7 +89,7 @@ func (c *comparison) ask(r *http.Request, body []byte) (digest uint64, ok bool) 
 	defer cancel()
 	r = r.WithContext(ctx)
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	reply, err := c.poll.direct.RoundTrip(r)
+	reply, err := c.poll.trial.direct.RoundTrip(r)
 	if err != nil {
 		return 0, false
 	}
@@ -100,11 +105,25 @@ func (c *comparison) ask(r *http.Request, body []byte) (digest uint64, ok bool) 
 func (c *comparison) end(got *recorder, answered bool) {
 	now := time.Now()
 	c.stop()
-	go func() {
+	c.poll.trial.ending.Go(func() {
 		<-c.ended
 		body, err := nothingnew.Decode(got.Header(), got.body, maxBody)
 		c.poll.compared(c.seen, now, c.poll.answers.Digest(got.status, body), answer.ReleaseOf(got.Header()), answered && err == nil)
-	}()
+	})
+}
+
+// overdue returns for how long the page would have had what the compared poll has not got. The
+// mutex of the poll must be held.
+func (c *comparison) overdue(now time.Time) time.Duration {
+	if c == nil {
+		return 0
+	}
+	for _, s := range c.seen {
+		if s.digest != c.seen[0].digest {
+			return now.Sub(s.at)
+		}
+	}
+	return 0
 }
 
 // compared takes the result of a comparison: what the page would have seen, and when and how
@@ -112,7 +131,7 @@ func (c *comparison) end(got *recorder, answered bool) {
 func (p *poll) compared(saw []seen, at time.Time, digest uint64, release answer.Release, answered bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.comparing = false
+	p.comparing = nil
 	if !answered || len(saw) == 0 || release == answer.None || release == "" {
 		return
 	}

@@ -34,13 +34,13 @@ func TestComparedCountsNewsAndLateness(t *testing.T) {
 		"polls that parker did not hold":     {[]uint64{7}, 0, answer.None, 10 * time.Millisecond, 0, 0, 0, 0},
 		"polls without an answer to compare": {nil, 7, answer.Replay, time.Second, 0, 0, 0, 0},
 	} {
-		p := &poll{Poll: advise.Poll{Every: advise.Seconds(time.Second)}, comparing: true}
+		p := &poll{Poll: advise.Poll{Every: advise.Seconds(time.Second)}, comparing: new(comparison)}
 		var saw []seen
 		for i, digest := range c.saw {
 			saw = append(saw, seen{epoch.Add(time.Duration(i) * time.Second), digest})
 		}
 		p.compared(saw, epoch.Add(c.after), c.got, c.release, true)
-		if p.news != c.news || p.later != c.later || p.sooner != c.sooner || p.latest != c.latest || p.comparing {
+		if p.news != c.news || p.later != c.later || p.sooner != c.sooner || p.latest != c.latest || p.comparing != nil {
 			t.Errorf("%s: news %d, later %d, sooner %v, latest %v", name, p.news, p.later, p.sooner, p.latest)
 		}
 	}

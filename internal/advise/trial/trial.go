@@ -26,7 +26,7 @@ type Figures struct {
 	Asks     int           // asks that the application got
 	News     int           // compared polls that were answered with news
 	Sooner   time.Duration // that they were answered before the page's next poll without parker, on average
-	Later    int           // compared polls that were answered later than their news was there
+	Later    int           // compared polls that were answered later than their news was there, or are not yet
 	Latest   time.Duration // how much later, at most
 }
 
@@ -34,6 +34,7 @@ type Figures struct {
 type Trial struct {
 	polls  []*poll
 	direct http.RoundTripper // leads to the application past parker
+	ending sync.WaitGroup    // for comparisons that end
 }
 
 // New returns a trial of the polls of a report for which there is advice. Requests that are
@@ -42,7 +43,7 @@ func New(report advise.Report, direct http.RoundTripper) *Trial {
 	t := &Trial{direct: direct}
 	for _, p := range report.Polls {
 		if p.Hold {
-			t.polls = append(t.polls, &poll{Poll: p, answers: p.Comparer(), direct: direct})
+			t.polls = append(t.polls, &poll{Poll: p, trial: t, answers: p.Comparer()})
 		}
 	}
 	return t
@@ -64,6 +65,9 @@ func (t *Trial) Figures() []Figures {
 	return all
 }
 
+// Wait returns when all polls that have been answered are compared.
+func (t *Trial) Wait() { t.ending.Wait() }
+
 // pollOf returns the poll that a request is, or nil.
 func (t *Trial) pollOf(r *http.Request) *poll {
 	o := advise.Observation{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Request: http.Header{"Content-Type": r.Header["Content-Type"]}}
@@ -84,15 +88,15 @@ func (t *Trial) pollOf(r *http.Request) *poll {
 // poll counts the polls of one kind.
 type poll struct {
 	advise.Poll
+	trial   *Trial
 	answers *advise.Comparer
-	direct  http.RoundTripper
 
 	mutex     sync.Mutex
 	asks      int
 	expected  float64
 	open      int
 	openSince time.Duration // the sum of when the open ones came, counted from epoch
-	comparing bool
+	comparing *comparison
 	news      int
 	sooner    time.Duration
 	later     int
@@ -138,6 +142,10 @@ func (p *poll) figures(now time.Time) Figures {
 	f := Figures{
 		Poll: p.Title(), Parked: p.open, Asks: p.asks, Expected: int(p.expected + float64(p.open) + p.missed(open)),
 		News: p.news, Later: p.later, Latest: p.latest,
+	}
+	if late := p.comparing.overdue(now); late > tolerated {
+		f.Later++
+		f.Latest = max(f.Latest, late)
 	}
 	if sooner := p.news - p.later; sooner > 0 {
 		f.Sooner = p.sooner / time.Duration(sooner)
