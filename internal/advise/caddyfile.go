@@ -189,6 +189,8 @@ func (w *writer) sharing(p *Poll) {
 	case s.Different > 0:
 		w.comment("  Other clients did not get the same news %s, so nothing is shared.", count(s.Different, "time"))
 	case s.Same == 0:
+	case s.Unknown:
+		w.comment("  Other clients got the same news %s, but their cookies are not known, so nothing is shared.", count(s.Same, "time"))
 	case s.Private:
 		w.comment("  Other clients got the same news %s, but its answers say that they are private, so nothing is shared.", count(s.Same, "time"))
 	case s.Varies:

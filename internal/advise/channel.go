@@ -1,13 +1,23 @@
 package advise
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // placeholder returns what stands for a field in a Caddyfile.
-func placeholder(name fieldName) string {
-	return "{" + string(name.in) + "." + name.name + "}"
+func placeholder(name fieldName) string { return placeholderOf(string(name.in), name.name) }
+
+var shortName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// placeholderOf returns a placeholder in the short form of Caddyfiles, if there is one: names
+// with other characters have none, and would be no placeholders.
+func placeholderOf(kind, name string) string {
+	if shortName.MatchString(name) {
+		return "{" + kind + "." + name + "}"
+	}
+	return map[string]string{"query": "{http.request.uri.query.", "cookie": "{http.request.cookie."}[kind] + name + "}"
 }
 
 // nameChannels names the channels of a poll and of its publishers.

@@ -145,6 +145,12 @@ func TestSharingIsByTheCookieThatAnswersDependOn(t *testing.T) {
 		"cookie that divides the people in the same way by chance": {4, func(person, _ int) http.Header {
 			return http.Header{"Cookie": {fmt.Sprintf("account=%d", person), fmt.Sprintf("theme=%d", person)}}
 		}, []string{"{cookie.account}", "{cookie.theme}"}},
+		"cookie whose name has a dot": {5, func(person, _ int) http.Header {
+			return http.Header{"Cookie": {fmt.Sprintf("desk.account=%d", person)}}
+		}, []string{"{http.request.cookie.desk.account}"}},
+		"cookies that a log has not": {5, func(person, _ int) http.Header {
+			return http.Header{"Cookie": {"REDACTED"}, "Authorization": {"REDACTED"}}
+		}, nil},
 		"too few people": {2, func(person, _ int) http.Header {
 			return http.Header{"Cookie": {fmt.Sprintf("account=%d", person)}}
 		}, nil},
@@ -172,16 +178,23 @@ func TestSharingIsByTheCookieThatAnswersDependOn(t *testing.T) {
 
 func TestSharingIsNotPublicWhereAnswersForbidIt(t *testing.T) {
 	for name, answer := range map[string]func(i, number int) http.Header{
-		"private":     func(int, int) http.Header { return http.Header{"Cache-Control": {"max-age=0, private"}} },
-		"Vary":        func(int, int) http.Header { return http.Header{"Vary": {"Accept-Encoding, Cookie"}} },
-		"set cookies": func(i, number int) http.Header { return http.Header{"Set-Cookie": {fmt.Sprintf("token=%d", i)}} },
+		"private":          func(int, int) http.Header { return http.Header{"Cache-Control": {"max-age=0, private"}} },
+		"Vary":             func(int, int) http.Header { return http.Header{"Vary": {"Accept-Encoding, Cookie"}} },
+		"Cookie: REDACTED": nil,
+		"set cookies":      func(i, number int) http.Header { return http.Header{"Set-Cookie": {fmt.Sprintf("token=%d", i)}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := newTraffic(t)
 			writes := tr.writes(0, 10*minute, 30*second)
 			for i := range 3 {
 				tr.poll(fmt.Sprint("page ", i), 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {
-					return exchange{path: "/updates", text: listOf(writes, at), answer: answer(i, number)}
+					e := exchange{path: "/updates", text: listOf(writes, at)}
+					if answer == nil {
+						e.request = http.Header{"Cookie": {"REDACTED"}}
+					} else {
+						e.answer = answer(i, number)
+					}
+					return e
 				})
 			}
 			if p := tr.onePoll(); p.Public || len(p.ShareBy) > 0 || p.Sharing.Same < 20 {

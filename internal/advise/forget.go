@@ -66,11 +66,11 @@ func (r *route) weight() float64 {
 }
 
 // forgetSingle forgets the older half of the reads whose client has sent fewer than three to
-// the route.
+// the route. If its cookies change, its address has not sent many, either.
 func (a *Analysis) forgetSingle() {
 	type reader struct {
 		route  *route
-		client uint64
+		sender uint64
 	}
 	counts := make(map[reader]int)
 	var begun []int64
@@ -79,10 +79,16 @@ func (a *Analysis) forgetSingle() {
 			continue
 		}
 		for i := range r.records {
-			counts[reader{r, r.records[i].sender.all}]++
+			from := r.records[i].sender
+			counts[reader{r, from.all}]++
+			if from.client != from.all {
+				counts[reader{r, from.client}]++
+			}
 		}
 	}
-	single := func(r *route, it *record) bool { return counts[reader{r, it.sender.all}] < 3 }
+	single := func(r *route, it *record) bool {
+		return counts[reader{r, it.sender.all}] < 3 && counts[reader{r, it.sender.client}] < minPolls
+	}
 	for _, r := range a.routes {
 		for i := range r.records {
 			if !r.key.isWrite() && single(r, &r.records[i]) {

@@ -198,3 +198,18 @@ func TestChannelIsTheFieldThatWritesName(t *testing.T) {
 		"}",
 	)
 }
+
+func TestChannelOfParameterWithADotIsAPlaceholder(t *testing.T) {
+	tr := newTraffic(t)
+	tr.rooms([]string{"hall", "garden", "attic", "cellar"},
+		func(room string) exchange { return exchange{path: "/updates", query: "room.name=" + room} },
+		func(room string) exchange {
+			return exchange{method: "POST", path: "/messages", query: "to.room=" + room}
+		})
+	tr.want(
+		"parker_notify /messages updates/{http.request.uri.query.to.room}",
+		"parker /updates updates/{http.request.uri.query.room.name} {",
+		"	share public",
+		"}",
+	)
+}

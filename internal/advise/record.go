@@ -2,6 +2,7 @@ package advise
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,7 +38,7 @@ func (r *record) whole(name int) (f field, ok bool) {
 
 // facts are what a request and the header of its answer say.
 type facts struct {
-	header      bool // the header of the request is known
+	header      bool // the header of the request is known, with its credentials
 	cookie      bool
 	conditional bool
 	private     bool
@@ -49,7 +50,7 @@ type facts struct {
 
 func factsOf(o *Observation) facts {
 	it := facts{
-		header:      o.Request != nil,
+		header:      o.Request != nil && !isRedacted(o.Request["Cookie"]) && !isRedacted(o.Request["Authorization"]),
 		cookie:      len(o.Request["Cookie"]) > 0,
 		conditional: len(o.Request["If-None-Match"])+len(o.Request["If-Modified-Since"]) > 0,
 		parker:      len(o.Answer["Parker-Status"]) > 0,
@@ -66,6 +67,10 @@ func factsOf(o *Observation) facts {
 	}
 	return it
 }
+
+// isRedacted reports whether a log has something else in place of a secret. What says who has
+// sent a request has an equals sign or a scheme.
+func isRedacted(values []string) bool { return slices.Contains(values, "REDACTED") }
 
 func hasPrefixFold(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)

@@ -144,9 +144,8 @@ type Sharing struct {
 	SetCookie bool      `json:"set_cookie"` // answers set cookies that differ
 	NoStore   bool      `json:"no_store"`
 	Private   bool      `json:"private"`
-	Varies    bool      `json:"varies"` // by cookies or credentials
-
-	header bool // of the requests is known
+	Varies    bool      `json:"varies"`  // by cookies or credentials
+	Unknown   bool      `json:"unknown"` // the cookies of the requests, so nothing is shared
 }
 
 // Gain says what parker would have brought, for the requests that are kept.

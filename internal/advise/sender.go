@@ -52,8 +52,8 @@ func (s *senders) copiedNames() map[uint64]string { return maps.Clone(s.names) }
 func (s *senders) of(r *route, o *Observation) *sender {
 	var buffer [maxCredentials]credential
 	credentials := s.append(buffer[:0], o.Request["Cookie"], maxCredentials-1)
-	for _, value := range o.Request["Authorization"][:min(1, len(o.Request["Authorization"]))] {
-		credentials = append(credentials, credential{s.nameOf(authorization), maphash.String(s.seed, value)})
+	if values := o.Request["Authorization"]; len(values) > 0 && !isRedacted(values) {
+		credentials = append(credentials, credential{s.nameOf(authorization), maphash.String(s.seed, values[0])})
 	}
 	client := maphash.String(s.seed, o.Client)
 	all := client

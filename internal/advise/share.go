@@ -9,14 +9,13 @@ import (
 // How much must have been seen before sharing is advised: where it is wrong, people see what
 // is meant for others.
 const (
-	minShared      = 3 // times that a client got the same news as another one
-	minSharedBy    = 5 // times that one with the same cookie did
-	minGroups      = 3 // values of the cookie that two clients had at least
-	minOthers      = 3 // times that one with another cookie did not
-	minOfOneValue  = 5 // clients, if all have the same value of a cookie
-	minWithoutHead = 3 // clients, if their cookies are not known
-	maxDifferent   = 200
-	maxCompared    = 32 // credentials; with more of them nothing is shared
+	minShared     = 3 // times that a client got the same news as another one
+	minSharedBy   = 5 // times that one with the same cookie did
+	minGroups     = 3 // values of the cookie that two clients had at least
+	minOthers     = 3 // times that one with another cookie did not
+	minOfOneValue = 5 // clients, if all have the same value of a cookie
+	maxDifferent  = 200
+	maxCompared   = 32 // credentials; with more of them nothing is shared
 )
 
 // sharers finds out which clients get the same news. Answers with nothing new say little
@@ -34,7 +33,6 @@ type sharers struct {
 	joined  map[uint64]int64     // when a client asked for the first time
 	changes map[uint64][]int64   // when a client got news
 	by      []sharedBy           // for each credential that tells clients apart
-	clients map[uint64]bool      // that got the same as another one
 
 	same, different, doubtful int
 }
@@ -76,7 +74,7 @@ func shareOf(p *Poll, r *route, u *rule, changes []step) {
 	p.Sharing.Same, p.Sharing.Different, p.Sharing.Doubtful = s.same, s.different, s.doubtful
 	p.Sharing.Certainty = certaintyOf(s.same)
 	p.Public = s.isPublic(&p.Sharing)
-	if !p.Public && !p.Sharing.SetCookie {
+	if !p.Public && !p.Sharing.SetCookie && !p.Sharing.Unknown {
 		p.ShareBy = s.credentials()
 	}
 }
@@ -84,7 +82,7 @@ func shareOf(p *Poll, r *route, u *rule, changes []step) {
 func newSharers(r *route, u *rule, changes []step) *sharers {
 	s := &sharers{
 		route: r, rule: u, near: int64(r.rhythm.every) * 3 / 2, asks: make(map[uint64][]*record),
-		joined: make(map[uint64]int64), changes: make(map[uint64][]int64), clients: make(map[uint64]bool),
+		joined: make(map[uint64]int64), changes: make(map[uint64][]int64),
 	}
 	for _, name := range r.steady {
 		s.by = append(s.by, sharedBy{name: name, groups: make(map[uint64]bool), values: make(map[uint64]bool), owners: make(map[uint64]bool)})
@@ -134,11 +132,6 @@ func (s *sharers) look(first *record, asks []*record, sum uint64) {
 		}
 	}
 	s.same += len(got) - 1
-	if len(got) > 1 {
-		for client := range got {
-			s.clients[client] = true
-		}
-	}
 	have := make([]map[uint64]int, len(s.by))
 	for i := range s.by {
 		have[i] = s.by[i].count(got)
@@ -198,10 +191,7 @@ func (b *sharedBy) countWithout(ofGroup, doubtful bool) {
 
 // isPublic reports whether all clients get the same, whatever their cookies are.
 func (s *sharers) isPublic(facts *Sharing) bool {
-	if s.same < minShared || s.different > 0 || s.doubtful*4 > s.same || facts.Varies || facts.Private || facts.SetCookie {
-		return false
-	}
-	if !facts.header && len(s.clients) < minWithoutHead {
+	if s.same < minShared || s.different > 0 || s.doubtful*4 > s.same || facts.Varies || facts.Private || facts.SetCookie || facts.Unknown {
 		return false
 	}
 	for _, by := range s.by {
@@ -234,18 +224,21 @@ func credentialPlaceholder(name string) string {
 	if name == authorization {
 		return "{header.Authorization}"
 	}
-	return "{cookie." + name + "}"
+	return placeholderOf("cookie", name)
 }
 
 // sharingFacts returns what the header of the answers says about sharing.
 func sharingFacts(r *route) (s Sharing) {
 	set := make(map[uint64]uint64)
+	unknown := 0
 	for i := range r.records {
 		it := &r.records[i]
 		s.NoStore = s.NoStore || it.facts.noStore
 		s.Private = s.Private || it.facts.private
 		s.Varies = s.Varies || it.facts.varies
-		s.header = s.header || it.facts.header
+		if !it.facts.header {
+			unknown++
+		}
 		for _, c := range it.renewed {
 			if value, known := set[c.name]; known && value != c.value {
 				s.SetCookie = true
@@ -253,6 +246,7 @@ func sharingFacts(r *route) (s Sharing) {
 			set[c.name] = c.value
 		}
 	}
+	s.Unknown = unknown*20 > len(r.records)
 	return s
 }
 
