@@ -279,7 +279,7 @@ func (p *Poll) options() []string {
 // watch returns at what interval parker must ask, so that no client gets news later than
 // without it. It is 0 if writes explain all changes.
 func (p *Poll) watch() time.Duration {
-	if p.Changes > 0 && p.Unknown*10 <= p.Changes {
+	if p.Changes > 0 && (p.Unknown*100 <= p.Changes || p.Unknown == 1 && p.Changes >= 20) {
 		return 0
 	}
 	return min(max(p.Every.Duration().Round(100*time.Millisecond), 100*time.Millisecond), 50*time.Second)
