@@ -20,12 +20,13 @@
 //   - Names of people in paths are hidden (words.go), and routes that differ in the name of a
 //     room are made one (rooms.go).
 //   - Clients are told apart by address, User-Agent and cookies, but not by cookies that
-//     change (client.go).
-//   - Each field gets a role, from how its values follow one another within a client: one that
+//     change (client.go). Tabs of one browser have the same cookies: they are told apart by
+//     when they poll (tabs.go).
+//   - Each field gets a role, from how its values follow one another within a tab: one that
 //     has another value each time is a cache buster, a clock or a counter; one that changes
 //     after news, and never back, is a cursor; one that keeps its value is a room or user
 //     (role.go).
-//   - A thread is what one client asks for one room. It is regular if most of its intervals, or
+//   - A thread is what one tab asks for one room. It is regular if most of its intervals, or
 //     of the pauses after its answers, are alike; the one that is steadier says whether the page
 //     has a timer or waits for its answer (rhythm.go). A route with enough regular requests is
 //     a poll, unless it asks for one thing after the other (route.go).

@@ -17,6 +17,7 @@ type record struct {
 	answer  *answer
 	facts   facts
 	client  uint64 // of a report only: see setClients
+	tab     uint64 // of a report only: see setTabs
 }
 
 func (r *record) end() int64 { return r.begun + int64(r.took) }

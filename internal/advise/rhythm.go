@@ -25,29 +25,29 @@ const (
 	WaitingUnknown Waiting = "" // nothing seen that distinguishes the two
 )
 
-// thread is what one client asks for one thing, in order of time.
+// thread is what one tab of a client asks for one thing, in order of time.
 type thread struct {
 	client uint64
 	key    uint64 // of the thing: the values of its fields that tell rooms or users apart
 	asks   []*record
 }
 
-// threadsOf sorts the requests of a route by client and by what they ask for.
+// threadsOf sorts the requests of a route by tab and by what they ask for.
 func threadsOf(r *route) []thread {
 	type id struct {
-		client, key uint64
+		tab, key uint64
 	}
 	index := make(map[id]int)
 	var threads []thread
 	names := r.fieldsOf(KeyRole)
 	for i := range r.records {
 		it := &r.records[i]
-		at := id{it.client, keyOf(it, names)}
+		at := id{it.tab, keyOf(it, names)}
 		position, found := index[at]
 		if !found {
 			position = len(threads)
 			index[at] = position
-			threads = append(threads, thread{client: at.client, key: at.key})
+			threads = append(threads, thread{client: it.client, key: at.key})
 		}
 		threads[position].asks = append(threads[position].asks, it)
 	}

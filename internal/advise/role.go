@@ -26,21 +26,21 @@ var cursorNames = []string{"since", "after", "last", "from", "start", "until", "
 
 // fieldUse counts how the values of a field follow one another.
 type fieldUse struct {
-	asks, steps   int    // requests with the field, and those after another of the same client
+	asks, steps   int    // requests with the field, and those after another of the same tab
 	changed       int    // steps to another value
-	back          int    // steps to a value that the client had before the last one
+	back          int    // steps to a value that the tab had before the last one
 	plusOne, grew int    // steps to the next number, and to a greater one
 	clock         int    // values that are the time of the request
 	afterNews     int    // changes after an answer that differed from the one before
 	distinct      int    // values, up to 2
 	first         uint64 // value
-	perClient     map[uint64]*clientUse
-	before        map[clientValue]bool
+	perTab        map[uint64]*tabUse
+	before        map[tabValue]bool
 }
 
-type clientValue struct{ client, value uint64 }
+type tabValue struct{ tab, value uint64 }
 
-type clientUse struct {
+type tabUse struct {
 	last   field
 	answer *answer
 	news   bool
@@ -58,7 +58,7 @@ func (r *route) rolesOfFields() []Role {
 				continue
 			}
 			if use == nil {
-				use = &fieldUse{first: f.value, distinct: 1, perClient: make(map[uint64]*clientUse), before: make(map[clientValue]bool)}
+				use = &fieldUse{first: f.value, distinct: 1, perTab: make(map[uint64]*tabUse), before: make(map[tabValue]bool)}
 			}
 			use.note(&r.records[j], f)
 		}
@@ -78,32 +78,32 @@ func (u *fieldUse) note(it *record, f field) {
 	if f.number && isTime(int64(f.value), it.begun) {
 		u.clock++
 	}
-	client := u.perClient[it.client]
-	if client == nil {
-		u.perClient[it.client] = &clientUse{last: f, answer: it.answer}
-		u.before[clientValue{it.client, f.value}] = true
+	tab := u.perTab[it.tab]
+	if tab == nil {
+		u.perTab[it.tab] = &tabUse{last: f, answer: it.answer}
+		u.before[tabValue{it.tab, f.value}] = true
 		return
 	}
 	u.steps++
-	if f.value != client.last.value {
+	if f.value != tab.last.value {
 		u.changed++
-		if u.before[clientValue{it.client, f.value}] {
+		if u.before[tabValue{it.tab, f.value}] {
 			u.back++
 		}
-		if client.news {
+		if tab.news {
 			u.afterNews++
 		}
-		if f.number && client.last.number && int64(f.value) > int64(client.last.value) {
+		if f.number && tab.last.number && int64(f.value) > int64(tab.last.value) {
 			u.grew++
-			if f.value == client.last.value+1 {
+			if f.value == tab.last.value+1 {
 				u.plusOne++
 			}
 		}
-		u.before[clientValue{it.client, f.value}] = true
-		client.last = f
+		u.before[tabValue{it.tab, f.value}] = true
+		tab.last = f
 	}
-	client.news = client.answer != it.answer
-	client.answer = it.answer
+	tab.news = tab.answer != it.answer
+	tab.answer = it.answer
 }
 
 func (u *fieldUse) role(name fieldName) Role {

@@ -65,6 +65,7 @@ func (r *route) prepare() {
 	r.prepared = true
 	slices.SortStableFunc(r.records, func(x, y record) int { return cmp.Compare(x.begun, y.begun) })
 	r.setClients()
+	r.setTabs()
 	r.roles = r.rolesOfFields()
 	r.threads = threadsOf(r)
 	r.steps = stepsOf(r.threads)
