@@ -68,6 +68,7 @@ func (a *Analysis) Add(o Observation) {
 	it.sender = a.senders.of(r, &o)
 	it.renewed = a.senders.renewedBy(&o)
 	it.answer = r.answerOf(&o)
+	r.noteTarget(&o)
 	r.bytes += recordBytes + len(it.fields)*fieldBytes + len(it.renewed)*credentialBytes
 	r.records = append(r.records, it)
 	a.records++
@@ -129,8 +130,16 @@ func (a *Analysis) Report() Report {
 		report.HeldThoughDifferent += p.HeldThoughDifferent
 		report.Polls = append(report.Polls, p)
 	}
+	report.Polls = slices.DeleteFunc(slices.Clone(report.Polls), report.publishes)
 	slices.SortStableFunc(report.Polls, func(x, y Poll) int { return y.Asks - x.Asks })
 	return report
+}
+
+// publishes reports whether what looked like a poll is a write that comes regularly.
+func (r *Report) publishes(p Poll) bool {
+	return !p.Hold && slices.ContainsFunc(r.Polls, func(other Poll) bool {
+		return slices.ContainsFunc(other.Publishers, func(w Publisher) bool { return other.Host == p.Host && w.Title() == p.Title() })
+	})
 }
 
 // canMatter reports whether a request can be a poll or a write. The files that make up a page

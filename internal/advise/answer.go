@@ -3,6 +3,7 @@ package advise
 import (
 	"bytes"
 	"hash/maphash"
+	"strconv"
 
 	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
@@ -31,8 +32,11 @@ func (r *route) answerOf(o *Observation) *answer {
 		return known
 	}
 	it := &answer{status: o.Status, sum: sum, known: o.Length >= 0 || hasNoBody(o.Status), length: o.Length}
-	if o.Length < 0 && it.known {
+	switch {
+	case hasNoBody(o.Status):
 		it.length = 0
+	case o.Length < 0:
+		it.length = lengthSent(o)
 	}
 	text := bytes.TrimSpace(o.Text)
 	if len(text) <= maxText && len(text) > 0 && r.textCount < maxRouteTexts {
@@ -65,8 +69,16 @@ func (r *route) noteAnswer(it *answer) *answer {
 	return it
 }
 
+// lengthSent returns the length of a body that is not known.
+func lengthSent(o *Observation) int64 {
+	if length, err := strconv.ParseInt(o.Answer.Get("Content-Length"), 10, 64); err == nil {
+		return length
+	}
+	return o.Sent
+}
+
 // sumOf returns a digest of the status and the body. Where the body is not known, it is of
-// the length that the answer has declared.
+// its length.
 func (r *route) sumOf(o *Observation) uint64 {
 	sum := mix(1, uint64(o.Status))
 	switch {
@@ -74,7 +86,7 @@ func (r *route) sumOf(o *Observation) uint64 {
 	case o.Length >= 0:
 		sum = mix(sum, maphash.String(r.seed, o.Sum))
 	default:
-		sum = mix(sum, maphash.String(r.seed, o.Answer.Get("Content-Length")))
+		sum = mix(sum, uint64(lengthSent(o)))
 	}
 	return sum
 }
@@ -89,13 +101,21 @@ func (it *answer) member(pointer int) (m member, ok bool) {
 	return member{}, false
 }
 
-// isDefault reports whether parker holds the answer if it is told nothing else.
+// maxShort is the length of the longest body that parker holds by default: null and a line
+// break.
+const maxShort = 5
+
+// isDefault reports whether parker holds the answer if it is told nothing else. A body that is
+// not known is assumed to be one of these if it is as short.
 func (it *answer) isDefault() bool {
 	if hasNoBody(it.status) {
 		return true
 	}
-	if it.status < 200 || it.status > 299 || !it.known {
+	if it.status < 200 || it.status > 299 {
 		return false
+	}
+	if !it.known {
+		return it.length <= maxShort
 	}
 	switch it.text {
 	case "[]", "{}", "null":

@@ -131,7 +131,7 @@ func (a *Analysis) keep(r *route, records []record) {
 
 // count forgets the answers and senders that no record has, and counts the bytes anew.
 func (r *route) count() {
-	r.bytes = routeBytes + r.key.size() + r.namesBytes
+	r.bytes = routeBytes + r.key.size() + len(r.target) + r.namesBytes
 	r.answers, r.senders = nil, nil
 	r.textCount = 0
 	for i := range r.records {

@@ -18,6 +18,10 @@ func (u *rule) fromIdle(r *route, it answers) bool {
 	if len(rest) == 0 && !newsLikeDefault {
 		u.is = (*answer).isDefault
 		u.reason = "While nothing happens, the answer is what parker holds by default: " + formOf(it.idle[0]) + "."
+		if !it.idle[0].known {
+			u.reason = fmt.Sprintf("While nothing happens, the answer has %s. It is ASSUMED to be what parker holds by default, such as []. See whether it is: %s",
+				count(int(it.idle[0].length), "byte"), r.curl())
+		}
 		return true
 	}
 	if u.byStatus(it.idle, it.news) || u.byEmptyMembers(r, it.idle, it.news) || u.byAbsentMember(r, it.idle, it.news) {

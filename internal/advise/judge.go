@@ -53,9 +53,6 @@ func judge(r *route, others []*route) Poll {
 		p.Reason = "It would be held, but its path has no name to recognize it by. Add parker for it by hand."
 	}
 	if !p.Hold {
-		if !u.exists() && u.reason != "" && !knowsBodies(r) {
-			p.Reason += fmt.Sprintf("curl -si '<address of the application>%s'", r.key.path)
-		}
 		return p
 	}
 	explain(&p, r, changes, others)
@@ -139,15 +136,6 @@ func hasCookies(r *route) bool {
 		}
 	}
 	return known == 0 || cookies*2 > known
-}
-
-func knowsBodies(r *route) bool {
-	for i := range r.records {
-		if r.records[i].answer.known && !hasNoBody(r.records[i].answer.status) {
-			return true
-		}
-	}
-	return false
 }
 
 func reportedCall(c call) *Call {

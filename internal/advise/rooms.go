@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"cmp"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -59,6 +60,7 @@ func joined(key routeKey, segment int, routes []*route) *route {
 	one := &route{key: key, seed: routes[0].seed, shared: routes[0].shared}
 	for _, r := range routes {
 		one.seen += r.seen
+		one.target = cmp.Or(one.target, r.target)
 		names := make([]int, len(r.names))
 		for i, name := range r.names {
 			names[i] = one.addName(name)

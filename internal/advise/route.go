@@ -12,7 +12,8 @@ import (
 type route struct {
 	key     routeKey
 	seed    maphash.Seed
-	seen    int // also those whose records are forgotten
+	seen    int    // also those whose records are forgotten
+	target  string // the path and query of the last request, if it can show what is not known
 	records []record
 	bytes   int // what it takes on the heap, about
 
@@ -52,7 +53,7 @@ func (r *route) lastSeen() int64 {
 // copied returns a copy for a report, so that observations can be added meanwhile.
 func (r *route) copied() *route {
 	return &route{
-		key: r.key, seed: r.seed, seen: r.seen, records: slices.Clone(r.records),
+		key: r.key, seed: r.seed, seen: r.seen, target: r.target, records: slices.Clone(r.records),
 		names: slices.Clone(r.names), pointers: slices.Clone(r.pointers), pointerIndexes: maps.Clone(r.pointerIndexes),
 	}
 }
@@ -81,6 +82,8 @@ func (r *route) isPoll() bool {
 	switch {
 	case !slices.Contains(pollMethods, r.key.method) || r.key.path == otherPath || len(r.records) == 0:
 		return false
+	case r.key.isWrite() && !slices.ContainsFunc(r.records, func(it record) bool { return it.answer.succeeded() }):
+		return false // such as a form that redirects
 	case r.streams() || r.isHandled() && len(r.records) >= minPolls/2:
 		return true
 	}

@@ -96,7 +96,7 @@ func (r *route) findRule() *rule {
 		return found
 	}
 	if !answers.known {
-		found.reason = "The bodies of its answers are not known. Look at one: "
+		found.reason = answers.unknown(r)
 		return found
 	}
 	found.compare(r)
@@ -251,6 +251,18 @@ func (it *answers) countWitnesses(r *route, rule *rule) {
 	}
 	it.clients, it.returns = len(clients), len(after)
 }
+
+// unknown says what is known of answers whose bodies are not.
+func (it *answers) unknown(r *route) string {
+	text := "The bodies of its answers are not known."
+	if len(it.idle) > 0 {
+		text += fmt.Sprintf(" Most often the answer has status %d and %s.", it.idle[0].status, count(int(it.idle[0].length), "byte"))
+	}
+	return text + " See whether it means nothing new: " + r.curl()
+}
+
+// curl returns the command that shows an answer.
+func (r *route) curl() string { return "curl -si '<address of the application>" + r.key.path + "'" }
 
 // refused returns why nothing should be held if most answers are refusals or failures.
 func (it *answers) refused() string {

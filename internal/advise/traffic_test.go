@@ -122,13 +122,15 @@ func (tr *traffic) sort() {
 }
 
 // report returns what an Analysis says about the traffic.
-func (tr *traffic) report() Report {
+func (tr *traffic) report() Report { return tr.analysis().Report() }
+
+func (tr *traffic) analysis() *Analysis {
 	tr.sort()
 	a := New()
 	for _, o := range tr.observations {
 		a.Add(o)
 	}
-	return a.Report()
+	return a
 }
 
 // site returns the lines of the site in the advice, without comments.

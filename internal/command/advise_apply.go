@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,23 +20,19 @@ func (a *advising) try(ctx context.Context, report advise.Report, site advise.Si
 	if advice == "" {
 		return nil
 	}
-	folder, err := os.MkdirTemp("", "parker")
+	direct, err := a.directly()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
-	socket := filepath.Join(folder, "direct")
-	direct := "http://:1 {\n\tbind unix/" + socket + "\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n"
-	config, err := adapted(a.options() + advice + direct)
+	defer direct.remove()
+	config, err := adapted(a.options() + advice + direct.site)
 	if err != nil {
 		return err
 	}
-	if config, err = withTrial(config, socket); err != nil {
+	if config, err = withTrial(config, direct.socket); err != nil {
 		return err
 	}
-	comparing := trial.New(report, &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}})
+	comparing := trial.New(report, direct)
 	comparing.Begin()
 	if err := caddy.Load(config, true); err != nil {
 		return err

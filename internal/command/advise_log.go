@@ -28,6 +28,9 @@ func (a *advising) fromLogs() error {
 			return err
 		}
 	}
+	if err := a.ask(ctx, analysis); err != nil {
+		return err
+	}
 	return a.print(analysis.Report(), advise.Site{Upstreams: a.to})
 }
 
