@@ -144,33 +144,38 @@ func (w *writer) comment(format string, values ...any) {
 	w.line("# %s", strings.Join(strings.Fields(fmt.Sprintf(format, values...)), " "))
 }
 
+// detail writes a comment that belongs to the one before.
+func (w *writer) detail(format string, values ...any) {
+	w.line("#   %s", strings.Join(strings.Fields(fmt.Sprintf(format, values...)), " "))
+}
+
 // evidence writes what the advice for a poll is based on.
 func (w *writer) evidence(p *Poll) {
 	w.comment("%s: %s by %s, each every %s%s. %s of the last %s meant nothing new.", p.Title(), count(p.Asks, "poll"), count(p.Clients, "client"),
 		p.Every, seldom(p.Asks), grouped(p.Same), grouped(p.Gain.Asks))
-	w.comment("  %s", p.Reason)
+	w.detail("%s", p.Reason)
 	for _, f := range p.Fields {
-		w.comment("  %s: %s.", f.describe(), f.Role)
+		w.detail("%s: %s.", f.describe(), f.Role)
 	}
 	switch p.Waiting {
 	case ByTimer:
-		w.comment("  The page polls by a timer and does not wait for its answer.")
+		w.detail("The page polls by a timer and does not wait for its answer.")
 	case AfterAnswer:
-		w.comment("  The page polls again after the answer.")
+		w.detail("The page polls again after the answer.")
 	}
 	for _, publisher := range p.Publishers {
-		w.comment("  After %s there was a change: %d of %d times, usually seen within %s%s.", publisher.Title(), publisher.Followed, publisher.Writes,
+		w.detail("After %s there was a change: %d of %d times, usually seen within %s%s.", publisher.Title(), publisher.Followed, publisher.Writes,
 			publisher.Within, seldom(publisher.Followed))
 	}
 	switch {
 	case p.Changes == 0:
-		w.comment("  No change was seen, so it is not known who publishes: see the hook below. Until then, watch finds changes.")
+		w.detail("No change was seen, so it is not known who publishes: see the hook below. Until then, watch finds changes.")
 	case p.Unknown > 0:
-		w.comment("  No write explains %d of %d changes%s. They need a source, the hook below, or watch.", p.Unknown, p.Changes, p.apart())
+		w.detail("No write explains %d of %d changes%s. They need a source, the hook below, or watch.", p.Unknown, p.Changes, p.apart())
 	}
 	w.sharing(p)
 	for _, warning := range p.Warnings {
-		w.comment("  Note: %s", warning)
+		w.detail("Note: %s", warning)
 	}
 }
 
@@ -179,26 +184,26 @@ func (w *writer) sharing(p *Poll) {
 	const how = " If you know that all get the same, use share public."
 	switch {
 	case p.Public:
-		w.comment("  Other clients got the same news %s, and never others%s.", count(s.Same, "time"), seldom(s.Same))
+		w.detail("Other clients got the same news %s, and never others%s.", count(s.Same, "time"), seldom(s.Same))
 		if s.NoStore {
-			w.comment("  Its answers say no-store: share public logs a warning about that.")
+			w.detail("Its answers say no-store: share public logs a warning about that.")
 		}
 	case len(p.ShareBy) > 0:
-		w.comment("  Clients with the same %s got the same news, and others got others (%s).", strings.Join(p.ShareBy, " and "), count(s.Different, "time"))
-		w.comment("  Look whether nothing else tells people apart before you use share: they would see what is meant for others.")
+		w.detail("Clients with the same %s got the same news, and others got others (%s).", strings.Join(p.ShareBy, " and "), count(s.Different, "time"))
+		w.detail("Look whether nothing else tells people apart before you use share: they would see what is meant for others.")
 	case s.Different > 0:
-		w.comment("  Other clients did not get the same news %s, so nothing is shared.", count(s.Different, "time"))
+		w.detail("Other clients did not get the same news %s, so nothing is shared.", count(s.Different, "time"))
 	case s.Same == 0:
 	case s.Unknown:
-		w.comment("  Other clients got the same news %s, but their cookies are not known, so nothing is shared.", count(s.Same, "time"))
+		w.detail("Other clients got the same news %s, but their cookies are not known, so nothing is shared.", count(s.Same, "time"))
 	case s.Private:
-		w.comment("  Other clients got the same news %s, but its answers say that they are private, so nothing is shared.", count(s.Same, "time"))
+		w.detail("Other clients got the same news %s, but its answers say that they are private, so nothing is shared.", count(s.Same, "time"))
 	case s.Varies:
-		w.comment("  Other clients got the same news %s, but its answers depend on cookies, as Vary says, so nothing is shared.", count(s.Same, "time"))
+		w.detail("Other clients got the same news %s, but its answers depend on cookies, as Vary says, so nothing is shared.", count(s.Same, "time"))
 	case s.SetCookie:
-		w.comment("  Other clients got the same news %s, but its answers set cookies that differ, so nothing is shared.", count(s.Same, "time"))
+		w.detail("Other clients got the same news %s, but its answers set cookies that differ, so nothing is shared.", count(s.Same, "time"))
 	default:
-		w.comment("  Other clients got the same news %s%s, which is not enough to share.%s", count(s.Same, "time"), seldom(s.Same), how)
+		w.detail("Other clients got the same news %s%s, which is not enough to share.%s", count(s.Same, "time"), seldom(s.Same), how)
 	}
 }
 
@@ -333,6 +338,9 @@ func (w *writer) gain(p *Poll) {
 	}
 	if g.Sooner > 0 {
 		text += fmt.Sprintf(", and news would have come %s sooner on average%s", g.Sooner, seldom(p.Changes-p.Unknown))
+	}
+	if p.watch() > 0 {
+		text += ". Until something publishes, watch asks as often as a page does"
 	}
 	w.comment("%s. It costs up to %s at once, about %s of memory.", text, count(g.Parked, "held request"), size(g.Memory))
 }

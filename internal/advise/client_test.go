@@ -168,6 +168,9 @@ func TestSharingIsByTheCookieThatAnswersDependOn(t *testing.T) {
 			if p.Public || !slices.Equal(p.ShareBy, test.want) {
 				t.Errorf("public %v, by %q, %+v", p.Public, p.ShareBy, p.Sharing)
 			}
+			if len(test.want) > 0 && p.Gain.Spared < p.Gain.Asks/3 {
+				t.Errorf("%+v", p.Gain)
+			}
 			site := tr.site()
 			if want := "share " + strings.Join(test.want, " "); len(test.want) > 0 && !strings.Contains(site, want+"\n") || strings.Contains(site, "share public") {
 				t.Error(site)

@@ -21,16 +21,12 @@ func gainOf(p *Poll, r *route, changes []step) Gain {
 	g := Gain{Asks: len(r.records), Parked: mostAtOnce(r), Sooner: Seconds(p.sooner)}
 	g.Memory = g.Parked * heldBytes
 	needed := len(changes)
-	watch := p.watch()
 	for _, t := range r.threads {
 		lasted := time.Duration(t.asks[len(t.asks)-1].begun - t.asks[0].begun)
 		needed += 1 + int(lasted/heldTime)
-		if watch > 0 && !p.Public {
-			needed += int(lasted / watch)
-		}
 	}
-	if watch > 0 && p.Public {
-		needed += int(time.Duration(r.lastSeen()-r.records[0].begun) / watch)
+	if watch := p.watch(); watch > 0 {
+		needed += int(p.watched(r) / watch)
 	}
 	rooms := make(map[uint64]bool)
 	for _, t := range r.threads {
@@ -46,6 +42,31 @@ func gainOf(p *Poll, r *route, changes []step) Gain {
 	g.Spared = max(g.Asks-needed, 0)
 	g.Time = Seconds(time.Duration(g.Spared) * r.rhythm.took)
 	return g
+}
+
+// watched returns for how long parker would have watched, once for all requests that share.
+func (p *Poll) watched(r *route) (total time.Duration) {
+	groups := make(map[uint64]span)
+	for i, t := range r.threads {
+		key := mix(t.key, uint64(i))
+		if p.Public {
+			key = t.key
+		} else if len(p.shared) > 0 {
+			key = t.key
+			for _, name := range p.shared {
+				key = mix(key, t.asks[0].sender.credential(name))
+			}
+		}
+		from, to := t.asks[0].begun, t.asks[len(t.asks)-1].begun
+		if known, ok := groups[key]; ok {
+			from, to = min(from, known.from), max(to, known.to)
+		}
+		groups[key] = span{from, to}
+	}
+	for _, g := range groups {
+		total += time.Duration(g.to - g.from)
+	}
+	return total
 }
 
 // mostAtOnce returns how many threads were active at the same time, at most: each would be a

@@ -59,6 +59,7 @@ type Poll struct {
 	route   *route // that it was found in, or nil
 	cookies bool   // some polls have some, or it is not known
 	sooner  time.Duration
+	shared  []uint64 // names of the credentials in ShareBy
 }
 
 // Certainty says how often something was seen that a piece of advice depends on.

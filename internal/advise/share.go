@@ -75,7 +75,7 @@ func shareOf(p *Poll, r *route, u *rule, changes []step) {
 	p.Sharing.Certainty = certaintyOf(s.same)
 	p.Public = s.isPublic(&p.Sharing)
 	if !p.Public && !p.Sharing.SetCookie && !p.Sharing.Unknown {
-		p.ShareBy = s.credentials()
+		p.ShareBy, p.shared = s.credentials()
 	}
 }
 
@@ -203,11 +203,10 @@ func (s *sharers) isPublic(facts *Sharing) bool {
 	return true
 }
 
-// credentials returns the placeholders of the credentials by which answers differ. Sharing by
+// credentials returns the credentials by which answers differ, as placeholders and names. Sharing by
 // all of them is stricter than by one: a cookie that only by chance divides the clients in the
 // same way does no harm.
-func (s *sharers) credentials() []string {
-	var placeholders []string
+func (s *sharers) credentials() (placeholders []string, names []uint64) {
 	for _, by := range s.by {
 		name := s.route.shared.names[by.name]
 		enough := by.same >= minSharedBy && len(by.groups) >= minGroups && by.othersDifferent >= minOthers
@@ -215,9 +214,10 @@ func (s *sharers) credentials() []string {
 			continue
 		}
 		placeholders = append(placeholders, credentialPlaceholder(name))
+		names = append(names, by.name)
 	}
 	slices.Sort(placeholders)
-	return placeholders
+	return placeholders, names
 }
 
 func credentialPlaceholder(name string) string {
