@@ -30,13 +30,6 @@ func judge(r *route, others []*route) Poll {
 		return p
 	}
 	u := r.ruleOf()
-	p.Hold, p.NothingNew, p.Reason = u.exists(), u.lines, u.reason
-	p.cookies = hasCookies(r)
-	p.HeldThoughDifferent = u.different
-	if p.Held {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("The backend already holds this request, usually for %s. parker would hold it without a thread of the backend, if the backend can be told not to wait.", rounded(r.rhythm.took)))
-		p.Hold = false
-	}
 	for _, s := range r.steps {
 		if u.held(s) {
 			p.Same++
@@ -44,6 +37,27 @@ func judge(r *route, others []*route) Poll {
 	}
 	changes := r.changes(u)
 	p.Changes, p.Certainty = len(changes), certaintyOf(len(changes))
+	p.cookies = hasCookies(r)
+	p.decide(r, u)
+	if !p.Hold {
+		return p
+	}
+	p.HeldThoughDifferent = u.different
+	explain(&p, r, changes, others)
+	shareOf(&p, r, u, changes)
+	p.nameCookies(r)
+	p.Gain = gainOf(&p, r, changes)
+	p.warn()
+	return p
+}
+
+// decide says whether to hold the poll, by which rule, and why.
+func (p *Poll) decide(r *route, u *rule) {
+	p.Hold, p.NothingNew, p.Reason = u.exists(), u.lines, u.reason
+	if p.Held {
+		p.Hold = false
+		p.Warnings = append(p.Warnings, fmt.Sprintf("The backend already holds this request, usually for %s. parker would hold it without a thread of the backend, if the backend can be told not to wait.", rounded(r.rhythm.took)))
+	}
 	if p.Hold && r.mayWrite() {
 		p.Hold = false
 		p.Reason = "It is a " + r.key.method + " whose answer never changed, and could be a write. parker sends what it holds again, so use it only if you know that it reads."
@@ -52,15 +66,6 @@ func judge(r *route, others []*route) Poll {
 		p.Hold = false
 		p.Reason = "It would be held, but its path has no name to recognize it by. Add parker for it by hand."
 	}
-	if !p.Hold {
-		return p
-	}
-	explain(&p, r, changes, others)
-	shareOf(&p, r, u, changes)
-	p.nameCookies(r)
-	p.Gain = gainOf(&p, r, changes)
-	p.warn()
-	return p
 }
 
 // nameCookies names the cookies that stay, where others change by themselves: remember and
