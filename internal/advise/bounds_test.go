@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"strings"
@@ -181,22 +182,32 @@ func TestAnalysisKeepsPollAmongManyURLs(t *testing.T) {
 }
 
 func FuzzAnalysis(f *testing.F) {
-	f.Add("GET", "/rooms/7", "after=1&_=2", `{"method":"status","id":1}`, `{"now":1,"list":[]}`, 200)
-	f.Add("POST", "//%zz/*", ";=&&a", `[`, "\xff{", 0)
-	f.Fuzz(func(t *testing.T, method, path, query, body, text string, status int) {
+	f.Add("GET", "desk.example.com", "/rooms/7", "after=1&_=2", "session", `{"method":"status","id":1}`, `{"now":1,"list":[]}`, 200)
+	f.Add("POST", "[::1", "//%zz/*", ";=&&a", "a b;c=", `[`, "\xff{", 0)
+	f.Add("GET", "a.b {", "/users/ada/inbox", "room.x=1&to:y={z}", "{env.HOME}", "", "<p>No news here.</p>", 200)
+	f.Fuzz(func(t *testing.T, method, host, path, query, cookie, body, text string, status int) {
 		a := New()
-		for i := range 20 {
+		for i := range 240 {
+			at := time.Unix(1_800_000_000, 0).Add(time.Duration(i) * 250 * time.Millisecond)
+			person := i % 8 / 2 // two clients each
 			answer := text
-			if i%5 == 4 {
-				answer += "x"
+			if n := i / 8 % 5; n == 4 {
+				answer += fmt.Sprint(person, i/8)
 			}
 			a.Add(Observation{
-				Begun: time.Unix(1_800_000_000+int64(i), 0), Took: time.Millisecond, Client: "client", Method: method, Path: path, Query: query,
-				Body: []byte(body), Status: status, Text: []byte(answer), Length: int64(len(answer)), Sum: answer,
+				Begun: at, Took: time.Millisecond, Client: fmt.Sprint("client ", i%8), Host: host, Method: method, Path: path, Query: query,
+				Request: map[string][]string{"Cookie": {cookie + "=" + fmt.Sprint(person)}}, Body: []byte(body),
+				Status: status, Text: []byte(answer), Length: int64(len(answer)), Sum: answer,
 			})
 		}
-		if advice := Caddyfile(a.Report(), Site{}); advice != "" {
-			CheckLoads(t, advice)
+		report := a.Report()
+		if _, err := json.Marshal(report); err != nil {
+			t.Error(err)
+		}
+		for _, site := range []Site{{}, {Address: "http://:8080", Upstreams: []string{"127.0.0.1:8000"}}} {
+			if advice := Caddyfile(report, site); advice != "" {
+				CheckLoads(t, advice)
+			}
 		}
 	})
 }
