@@ -26,7 +26,7 @@ var extremes = map[string]struct {
 	requests    int
 	observation func(number int) Observation
 }{
-	"everything different": {100_000, func(i int) Observation { return hostile(i, time.Unix(1_800_000_000, 0)) }},
+	"everything different": {50_000, func(i int) Observation { return hostile(i, time.Unix(1_800_000_000, 0)) }},
 	"a million paths": {1_000_000, func(i int) Observation {
 		return plain(i, "page", "GET", "/"+letters(i), "page")
 	}},
@@ -38,14 +38,14 @@ var extremes = map[string]struct {
 		o.Host = letters(i) + strings.Repeat("h", 240)
 		return o
 	}},
-	"many names": {25_000, func(i int) Observation {
+	"many names": {12_000, func(i int) Observation {
 		o := plain(i, "page", "POST", "/"+letters(i%20_000), "")
 		for j := range 24 {
 			o.Query += fmt.Sprintf("&%s%s=%s", letters(i*24+j), strings.Repeat("n", 55), strings.Repeat("v", 20))
 		}
 		return o
 	}},
-	"many cookies": {25_000, func(i int) Observation {
+	"many cookies": {12_000, func(i int) Observation {
 		o := plain(i, "page", "POST", "/updates", "")
 		for j := range 100 {
 			o.Request["Cookie"] = append(o.Request["Cookie"], fmt.Sprintf("%s%s=%d", letters(i*100+j), strings.Repeat("n", 50), i))
@@ -53,17 +53,34 @@ var extremes = map[string]struct {
 		}
 		return o
 	}},
-	"large answers": {10_000, func(i int) Observation {
-		text := make([]string, 0, 200)
-		for j := range 200 {
-			text = append(text, fmt.Sprintf(`"%s":{"value":%d}`, letters(i*200+j), i))
+	"large answers": {15_000, func(i int) Observation {
+		return plain(i, "page", "GET", "/updates"+letters(i%100), strings.ReplaceAll(largeAnswers[i%100], "VALUE", fmt.Sprint(i)))
+	}},
+	"everything in few routes": {15_000, func(i int) Observation {
+		o := plain(i, fmt.Sprint("page ", i), "POST", "/updates"+letters(i%5), strings.ReplaceAll(largeAnswers[i%5], "VALUE", fmt.Sprint(i)))
+		for j := range 24 {
+			o.Query += fmt.Sprintf("&%s=%d", letters(j), i*j)
+			o.Request["Cookie"] = append(o.Request["Cookie"], fmt.Sprintf("cookie%s=%d", letters(j), i))
 		}
-		return plain(i, "page", "GET", "/updates"+letters(i%100), "{"+strings.Join(text, ",")+"}")
+		o.Answer["Set-Cookie"] = o.Request["Cookie"]
+		return o
 	}},
 	"long texts": {50_000, func(i int) Observation {
 		return plain(i, "page", "GET", "/updates"+letters(i%3000), fmt.Sprint(i, strings.Repeat("t", 4000)))
 	}},
 }
+
+// largeAnswers have 60 members each.
+var largeAnswers = func() (texts [100]string) {
+	for i := range texts {
+		var members []string
+		for j := range 60 {
+			members = append(members, fmt.Sprintf(`"%s":{"value":VALUE}`, letters(i*60+j)))
+		}
+		texts[i] = "{" + strings.Join(members, ",") + "}"
+	}
+	return texts
+}()
 
 // letters returns a number as letters, so that it looks like a name.
 func letters(number int) string {
