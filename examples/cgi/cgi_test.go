@@ -23,6 +23,9 @@ const (
 	nothing = "<title>No new entries</title>"
 )
 
+// channel is what readers wait on.
+var channel = "guestbook"
+
 // example is the example, and what a test does with it.
 type example struct {
 	*runtest.Example
@@ -65,7 +68,7 @@ func (e *example) held(readers, after int) []<-chan caddytest.Answer {
 	for i := range answered {
 		answered[i] = caddytest.Get(e.t.Context(), e.Address+script+"?after="+strconv.Itoa(after))
 	}
-	caddytest.AwaitWaiting(e.t, "http://127.0.0.1:"+e.HookPort+"/guestbook", readers)
+	caddytest.AwaitWaiting(e.t, "http://127.0.0.1:"+e.HookPort+"/"+channel, readers)
 	return answered
 }
 

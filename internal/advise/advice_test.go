@@ -247,7 +247,7 @@ func TestAdviceForSentenceInHTML(t *testing.T) {
 		"parker_notify /tickets fragment",
 		"parker /fragment/tickets fragment {",
 		"	nothing_new {",
-		`		match "No new tickets\."`,
+		`		match "<p>No new tickets\.</p>"`,
 		"	}",
 		"}",
 	)

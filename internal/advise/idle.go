@@ -257,10 +257,25 @@ func (u *rule) byPhrase(idle, news []*answer, alone bool) bool {
 	if found == "" {
 		return false
 	}
+	// What people write cannot contain a tag, in an application that escapes it.
+	if element := elementOf(idle[0].text, found); all(idle, func(a *answer) bool { return strings.Contains(a.text, element) }) {
+		found = element
+	}
 	u.lines = []string{`match "` + regexp.QuoteMeta(found) + `"`}
 	u.is = func(a *answer) bool { return strings.Contains(a.text, found) }
 	u.reason = fmt.Sprintf("This sentence is in each answer with nothing new, and in none with news (%s looked at).", count(looked, "answer"))
 	return true
+}
+
+var (
+	openingTag = regexp.MustCompile(`<[a-zA-Z][a-zA-Z0-9]{0,15}>$`)
+	closingTag = regexp.MustCompile(`^</[a-zA-Z][a-zA-Z0-9]{0,15}>`)
+)
+
+// elementOf returns a phrase with the tags around it, as far as they have no attributes.
+func elementOf(text, phrase string) string {
+	before, after, _ := strings.Cut(text, phrase)
+	return openingTag.FindString(before) + phrase + closingTag.FindString(after)
 }
 
 // pointersWhere returns the pointers of members that can be named and for which holds is

@@ -39,7 +39,7 @@ func TestNothingNewIsTheNarrowestRule(t *testing.T) {
 		{`{"state":"waiting"}`, []string{`{"state":"NUMBER"}`}, []string{"json /state waiting"}},
 		{`{"version":3}`, []string{`{"version":3,"ticket":{"id":NUMBER}}`}, []string{"json /ticket absent"}},
 		{`{"data":{"list":[],"size":5}}`, []string{`{"data":{"list":[NUMBER],"size":5}}`}, []string{"json /data/list"}},
-		{"<title>No new entries</title><p>Hello Ada</p>", []string{"<title>NUMBER</title><p>Hello Ada</p>"}, []string{`match "No new entries"`}},
+		{"<title>No new entries</title><p>Hello Ada</p>", []string{"<title>NUMBER</title><p>Hello Ada</p>"}, []string{`match "<title>No new entries</title>"`}},
 	} {
 		t.Run(test.idle, func(t *testing.T) {
 			tr := newTraffic(t)
@@ -174,6 +174,29 @@ func TestPollOfLogWithLongAnswersIsFoundAndNotHeldUntilOneIsShown(t *testing.T) 
 	}
 	if lines := strings.Join(report.Polls[0].NothingNew, "\n"); !strings.Contains(lines, "json /") {
 		t.Errorf("nothing new: %s", lines)
+	}
+}
+
+func TestPollOfWhatChangesInEachAnswerIsNotHeld(t *testing.T) {
+	tr := newTraffic(t)
+	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {
+		return exchange{path: "/position", text: fmt.Sprintf(`{"latitude":%d.5,"longitude":%d.25,"time":%d}`, number, number*2, tr.start.Add(at).Unix())}
+	})
+	if p := tr.onePoll(); p.Hold || !strings.Contains(p.Reason, "there is little to hold") {
+		t.Errorf("poll: %+v", p)
+	}
+}
+
+func TestPollWithAMemberThatChangesInEachAnswerIsADanger(t *testing.T) {
+	for member, danger := range map[string]bool{"load": true, "uptime": false} {
+		tr := newTraffic(t)
+		tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {
+			return exchange{path: "/desk", text: fmt.Sprintf(`{"tickets":[%d],%q:%d}`, at/(2*minute), member, number*7)}
+		})
+		p := tr.onePoll()
+		if !p.Hold || p.HeldThoughDifferent > 0 != danger || strings.Contains(strings.Join(p.Warnings, "\n"), "DANGER") != danger {
+			t.Errorf("with %s: poll %+v", member, p)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -72,12 +73,7 @@ func (r *route) ruleOf() *rule {
 
 func (r *route) findRule() *rule {
 	found := &rule{excepted: make([]bool, len(r.pointers)), sums: make(map[*answer]uint64)}
-	for _, pointer := range r.selfChanging() {
-		if isPrintable(r.pointers[pointer]) {
-			found.except = append(found.except, r.pointers[pointer])
-			found.excepted[pointer] = true
-		}
-	}
+	found.exceptChanging(r)
 	answers := classify(r, found)
 	if answers.same*10 < answers.steps*3 {
 		found.reason = fmt.Sprintf("%d of %d answers differed from the one before: there is little to hold.", answers.steps-answers.same, answers.steps)
@@ -100,7 +96,50 @@ func (r *route) findRule() *rule {
 		return found
 	}
 	found.compare(r)
+	found.countDoubtful(r)
 	return found
+}
+
+// exceptChanging leaves out of the comparison what changes by itself, unless nothing else would
+// be compared: then each answer is news, such as the position of something that moves.
+func (u *rule) exceptChanging(r *route) {
+	excepted := make([]bool, len(r.pointers))
+	var except []string
+	for _, pointer := range r.selfChanging() {
+		if isPrintable(r.pointers[pointer]) {
+			except = append(except, r.pointers[pointer])
+			excepted[pointer] = true
+		}
+	}
+	for i := range r.records {
+		for _, m := range r.records[i].answer.members {
+			if m.pointer != beyond && !excepted[m.pointer] {
+				u.except, u.excepted = except, excepted
+				return
+			}
+		}
+	}
+}
+
+// timeNames are names of members that change with the time of the answer, or with its number.
+var timeNames = regexp.MustCompile(`(?i)(now|time|date|clock|uptime|elapsed|age|seen|seconds|nonce|id|counter|generated)$`)
+
+// countDoubtful counts answers that would be held although something differs that is neither
+// a time nor the number of the answer.
+func (u *rule) countDoubtful(r *route) {
+	clocks := r.clocks()
+	for _, s := range r.steps {
+		if !u.held(s) || s.now.answer.status == http.StatusNotModified {
+			continue
+		}
+		for _, m := range s.now.answer.members {
+			before, ok := s.last.answer.member(int(m.pointer))
+			if u.excepted[m.pointer] && !clocks[m.pointer] && !timeNames.MatchString(r.pointers[m.pointer]) && (!ok || before.sum != m.sum) {
+				u.different++
+				break
+			}
+		}
+	}
 }
 
 // compare makes it a rule that compares the answer with what the client has.

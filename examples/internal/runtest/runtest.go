@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-parker/parker/examples/internal/run"
 	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
@@ -23,10 +24,13 @@ const isExample = "PARKER_TEST_IS_EXAMPLE"
 // Main runs the tests, or the example if isExample is set. Call it from TestMain.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(isExample) != "" {
+		if folder := os.Getenv(caddyfiles); folder != "" {
+			run.Replaced = os.DirFS(folder)
+		}
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	caddytest.Main(m)
 }
 
 // Example is a running example.

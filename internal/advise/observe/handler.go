@@ -90,6 +90,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if answer.ended {
 		return err
 	}
+	if r.Method == http.MethodGet && r.Context().Err() != nil {
+		it.release() // what the client would have got is not known
+		return err
+	}
 	if answer.status == 0 {
 		answer.status = statusOf(err)
 	}
@@ -118,6 +122,10 @@ func (w *watcher) begin(r *http.Request) *exchange {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
+	header := w.key.Request(r.Header)
+	if header == nil {
+		header = make(http.Header) // it is known that nothing of interest is there
+	}
 	return &exchange{
 		Observation: advise.Observation{
 			Begun:   time.Now(),
@@ -126,7 +134,7 @@ func (w *watcher) begin(r *http.Request) *exchange {
 			Method:  r.Method,
 			Path:    r.URL.EscapedPath(),
 			Query:   r.URL.RawQuery,
-			Request: w.key.Request(r.Header),
+			Request: header,
 			Length:  -1,
 		},
 		watcher: w,
