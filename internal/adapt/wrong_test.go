@@ -236,6 +236,8 @@ var wrongUses = []struct {
 	{inPublish, "deny 10.0.0.0/8", 1, "unrecognized subdirective 'deny'"},
 
 	{inSite, "\nparker_publish messages", 2, "wrong argument count or unexpected line ending after 'messages'"},
+	{inSite, "parker_observe polls", 1, "wrong argument count or unexpected line ending after 'polls'"},
+	{inSite, "parker_observe /polls {\n\tmax_body 1KB\n}", 2, "unrecognized subdirective 'max_body': parker_observe has none"},
 	{inSite, "parker /messages messages {\n\tacross_sites\n}", 2, "across_sites cannot be combined with named channels, which all sites share anyway"},
 	{inSite, "parker_notify /messages messages {\n\tacross_sites\n}", 2, "across_sites cannot be combined with named channels, which all sites share anyway"},
 	{inSite, "handle /api/* {\n\tparker /api/state {\n\t\tnothing_new {\n\t\t\tunchanged\n\t\t\tremember\n\t\t}\n\t}\n}", 8, "parsing caddyfile tokens for 'parker': remember must see all page loads of the site, but not all of them enter handle (site.caddyfile:"},

@@ -33,8 +33,8 @@ func init() {
 //	GET    /parker/channels          lists the channels with waiting requests
 //	GET    /parker/channels/<name>   lists the waiting requests of a channel
 //	POST   /parker/channels/<name>   publishes on a channel, as the hook does
-//	GET    /parker/advice            says what parker_observe has seen, and how to configure parker for it
 //	DELETE /parker/channels/<name>   answers all parked requests of a channel as at the timeout
+//	GET    /parker/advice            says what parker_observe has seen, and how to configure parker for it
 //
 // Lists are paged: ?limit= is the size of a page (100 by default, at most 1000), and
 // ?after= takes the value of `next` of the page before. ?prefix= filters channels. A

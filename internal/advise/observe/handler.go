@@ -62,7 +62,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	if d.NextBlock(d.Nesting()) {
-		return d.Errf("parker_observe has no options, not even %s", d.Val())
+		return d.Errf("unrecognized subdirective '%s': parker_observe has none", d.Val())
 	}
 	return nil
 }
