@@ -71,7 +71,7 @@ func factsOf(o *Observation) facts {
 
 // isRedacted reports whether a log has something else in place of a secret. What says who has
 // sent a request has an equals sign or a scheme.
-func isRedacted(values []string) bool { return slices.Contains(values, "REDACTED") }
+func isRedacted(logged []string) bool { return slices.Contains(logged, "REDACTED") }
 
 func hasPrefixFold(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)

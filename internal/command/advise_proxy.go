@@ -54,7 +54,7 @@ func (a *advising) fromProxy() error {
 	defer caddy.Stop()
 	analysis, _, ok := observe.Current()
 	if !ok {
-		return errors.New("Caddy does not watch the traffic")
+		return errors.New("the traffic is not watched")
 	}
 	head := fmt.Sprintf("Listening on %s, passing everything to %s. Use the application; %s.", a.listening(), strings.Join(a.to, ", "), a.limit())
 	fmt.Fprintln(a.stderr, head)
