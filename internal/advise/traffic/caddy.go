@@ -17,6 +17,7 @@ import (
 // default settings of its JSON encoder write it.
 type caddyEntry struct {
 	Time    json.RawMessage `json:"ts"`
+	Level   string          `json:"level"`
 	Logger  string          `json:"logger"`
 	Request *struct {
 		RemoteIP string      `json:"remote_ip"`
@@ -38,10 +39,14 @@ type caddyEntry struct {
 const accessLogger = "http.log.access"
 
 // consoleLine splits a line of Caddy's console format, which has columns before the JSON
-// object. In the JSON format there are none. found is false for a line of another kind.
+// object. In the JSON format there are none, but what collects logs, such as the journal of
+// systemd, may have added some. found is false for a line of another kind.
 func consoleLine(line []byte) (columns []string, object []byte, found bool) {
 	if line[0] == '{' {
 		return nil, line, true
+	}
+	if i := bytes.Index(line, []byte(`{"level":`)); i > 0 && (line[i-1] == ' ' || line[i-1] == '\t') {
+		return nil, line[i:], true
 	}
 	before, after, found := bytes.Cut(line, []byte("\t{"))
 	if !found {
@@ -64,11 +69,13 @@ func (t *reading) caddy(columns []string, object []byte) (o advise.Observation, 
 		logged, known = wallTime(columns[0])
 	}
 	if len(columns) > 2 {
-		entry.Logger = columns[2]
+		entry.Level, entry.Logger = columns[1], columns[2]
 	}
 	request := entry.Request
 	other := entry.Logger != "" && entry.Logger != accessLogger && !strings.HasPrefix(entry.Logger, accessLogger+".")
 	switch {
+	case entry.Logger == "" && entry.Level == "" && (request == nil || entry.Status == nil):
+		return o, OtherJSON
 	case other || request == nil || entry.Status == nil:
 		return o, NotAccess
 	case !known:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,28 +30,23 @@ func (t *reading) combined(line []byte) (o advise.Observation, ended bool, why W
 	if !closed || !found {
 		return o, false, Unknown
 	}
-	var agent string
-	referred := false
-	if rest = bytes.TrimLeft(rest, " "); len(rest) > 0 && rest[0] == '"' {
-		if _, rest, referred = quoted(rest); !referred {
-			return o, false, Unknown
-		}
-		if rest = bytes.TrimLeft(rest, " "); len(rest) > 0 && rest[0] == '"' {
-			agent, rest, _ = quoted(rest)
-		}
+	before, rest = beforeReferrer(rest)
+	agent, rest, found := agentOf(rest)
+	if !found {
+		return o, false, Unknown
 	}
 	method, target, found := requestLine(request)
 	if !found {
 		return o, false, NotRequest
 	}
-	columns := readColumns(rest)
+	columns := readColumns(slices.Concat(before, rest))
 	o = advise.Observation{
 		Begun:  logged,
 		Step:   t.clock.step,
 		Took:   columns.took,
 		Client: t.key.Digest("client", address, columns.forwarded, agent, user),
 		Host:   hostOf(host),
-		Method: method,
+		Method: strings.Clone(method),
 		Status: status,
 		Length: -1,
 		Sent:   size,
@@ -59,13 +55,37 @@ func (t *reading) combined(line []byte) (o advise.Observation, ended bool, why W
 	return o, columns.ended, ""
 }
 
+// beforeReferrer splits off the columns that some logs have between the size and the Referer.
+func beforeReferrer(text []byte) (columns, rest []byte) {
+	if i := bytes.IndexByte(text, '"'); i > 0 && text[i-1] == ' ' {
+		return text[:i], text[i:]
+	}
+	return nil, text
+}
+
+// agentOf reads the Referer and the User-Agent, if the line has them. found is false if the
+// line is cut.
+func agentOf(text []byte) (agent string, rest []byte, found bool) {
+	rest = bytes.TrimLeft(text, " ")
+	if len(rest) == 0 || rest[0] != '"' {
+		return "", rest, true
+	}
+	if _, rest, found = quoted(rest); !found {
+		return "", nil, false
+	}
+	if rest = bytes.TrimLeft(rest, " "); len(rest) > 0 && rest[0] == '"' {
+		agent, rest, _ = quoted(rest)
+	}
+	return agent, rest, true
+}
+
 // sender splits what stands before the time: the virtual host, if there is one, the address,
 // the identity that nobody uses, and the user, whose name may contain spaces.
 func sender(text string) (host, address, user string, found bool) {
 	words := strings.Fields(text)
-	for len(words) > 1 && strings.HasSuffix(words[0], ",") { // X-Forwarded-For instead of the address
-		words[1] = words[0] + words[1]
-		words = words[1:]
+	if list := addressesIn(words); list > 1 {
+		words[list-1] = strings.Join(words[:list], "")
+		words = words[list-1:]
 	}
 	if len(words) < 3 {
 		return "", "", "", false
@@ -74,6 +94,17 @@ func sender(text string) (host, address, user string, found bool) {
 		host, words = words[0], words[1:]
 	}
 	return host, words[0], strings.Join(words[2:], " "), true
+}
+
+// addressesIn counts the first words that are X-Forwarded-For, which some logs have instead
+// of the address: all but the last of them end with a comma.
+func addressesIn(words []string) int {
+	for i, word := range words {
+		if !strings.HasSuffix(word, ",") {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 func isAddress(text string) bool {

@@ -25,7 +25,8 @@ func readsAny(f *testing.F, seeds ...string) {
 			if failed = err != nil; failed {
 				continue
 			}
-			if o.Method == "" || o.Path == "" || o.Client == "" || o.Took < 0 || (o.Length < 0) != (o.Sum == "") || len(o.Text) > MaxBody {
+			if o.Method == "" || o.Path == "" || o.Client == "" || o.Took < 0 || (o.Length < 0) != (o.Sum == "") || len(o.Text) > MaxBody ||
+				o.Begun.Year() < 1989 || o.Begun.Year() > 2201 || o.Status < 0 || o.Status > 999 || o.Sent < 0 {
 				t.Errorf("read %+v", o)
 			}
 		}
@@ -33,14 +34,17 @@ func readsAny(f *testing.F, seeds ...string) {
 }
 
 func FuzzReadCombined(f *testing.F) {
-	readsAny(f, line(1, "/news?since=1", ""), line(1, `/\x22\"`, ` "192.0.2.1" rt=0.125`), "[::1]:80 "+line(1, "/", " 12 13"))
+	readsAny(f, line(1, "/news?since=1", ""), line(1, `/\x22\"`, ` "192.0.2.1" rt=0.125`), "[::1]:80 "+line(1, "/", " 12 13"),
+		"203.0.113.1, 10.0.0.1 - mary ann [2026-11-30T11:00:05+01:00] \"GET http://a:80/\\xC3?b#c HTTP/2.0\" - - 1.5 \"-\" \"\\\\\" \"1.1.1.1\"\r\n\x00",
+		string(zipped(f, line(1, "/", "")))+string(zipped(f, line(2, "/", ""))))
 }
 
 func FuzzReadCaddy(f *testing.F) {
-	readsAny(f, caddyLine(), "2026/11/30 10:00:05\tINFO\thttp.log.access\thandled request\t"+caddyLine())
+	readsAny(f, caddyLine(), "2026/11/30 10:00:05\tINFO\thttp.log.access\thandled request\t"+caddyLine(),
+		"web caddy[1]: "+caddyLine("1796032805.25", `"9999/11/30 10:00:05.5"`), caddyLine("1.25,", `"-1h",`, `["REDACTED"]`, "3")[:400])
 }
 
-func FuzzReadHAR(f *testing.F) { readsAny(f, harText) }
+func FuzzReadHAR(f *testing.F) { readsAny(f, harText, harText[:400]) }
 
 func BenchmarkRead(b *testing.B) {
 	for name, text := range map[string]string{

@@ -11,8 +11,8 @@ import (
 
 const (
 	// maxEntry is the length of the longest entry of a HAR file, with its body, that is
-	// read.
-	maxEntry = 128 << 20
+	// read. Reading it takes several times as much memory.
+	maxEntry = 64 << 20
 
 	// maxDepth limits how deep values may be nested that are passed over.
 	maxDepth = 1000
@@ -104,6 +104,9 @@ func (f *harFile) entries() error {
 			return err
 		}
 		o, why := f.observation(&entry)
+		if why == "" {
+			why = implausible(&o)
+		}
 		if why != "" {
 			f.skip(number, why)
 		} else if !f.take(o, false) {

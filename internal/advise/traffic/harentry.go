@@ -13,7 +13,8 @@ import (
 )
 
 // harEntry is an entry of a HAR file: http://www.softwareishard.com/blog/har-12-spec/#entries.
-// Names with an underscore are Chromium's. The messages of a WebSocket are left out.
+// Names with an underscore are Chromium's, and _fetchType is Safari's. The messages of a
+// WebSocket are left out.
 type harEntry struct {
 	Started string  `json:"startedDateTime"`
 	Time    float64 `json:"time"` // in milliseconds, like all of Timings
@@ -38,6 +39,8 @@ type harEntry struct {
 	} `json:"response"`
 	Cache     map[string]json.RawMessage `json:"cache"`
 	FromCache json.RawMessage            `json:"_fromCache"`
+	FetchType string                     `json:"_fetchType"`
+	ByWorker  bool                       `json:"_fetchedViaServiceWorker"` // whose own request is another entry
 }
 
 // harField is a header field, a cookie or a parameter.
@@ -81,8 +84,8 @@ func (f *harFile) observation(entry *harEntry) (o advise.Observation, why Why) {
 		Client:  f.key.Digest("browser", string(f.nonce[:]), requestFields.Get("User-Agent")),
 		Host:    hostOf(target.Host),
 		Method:  request.Method,
-		Path:    target.EscapedPath(),
-		Query:   target.RawQuery,
+		Path:    strings.Clone(target.EscapedPath()),
+		Query:   strings.Clone(target.RawQuery),
 		Request: f.key.Request(requestFields),
 		Body:    request.Body.known(),
 		Status:  response.Status,
@@ -116,8 +119,10 @@ func (f *harFile) unsent(entry *harEntry, target *url.URL) Why {
 		return NotHTTP
 	case fromCache != "" && fromCache != "null" && fromCache != "false" && fromCache != `""`:
 		return FromCache
-	case cached && f.firefox:
+	case cached && f.firefox || strings.HasSuffix(entry.FetchType, " Cache"):
 		return FromCache
+	case entry.ByWorker || entry.FetchType == "Service Worker":
+		return FromWorker
 	case strings.HasPrefix(entry.Response.Error, "net::ERR_BLOCKED"):
 		return NotSent
 	}
@@ -129,12 +134,12 @@ func (f *harFile) unsent(entry *harEntry, target *url.URL) Why {
 func (e *harEntry) text(answer http.Header) (text string, known bool) {
 	content, status := &e.Response.Content, e.Response.Status
 	switch {
-	case status == 0 || status == http.StatusSwitchingProtocols || strings.HasPrefix(answer.Get("Content-Type"), "text/event-stream"):
+	case status == 0 || e.Response.Error != "" || status == http.StatusSwitchingProtocols || strings.HasPrefix(answer.Get("Content-Type"), "text/event-stream"):
 		return "", false // it has not ended by itself
 	case status == http.StatusNotModified || status == http.StatusNoContent || e.Request.Method == http.MethodHead:
 		return "", true // a browser gives here what it has in its cache
 	case content.Text == nil || *content.Text == "":
-		return "", content.Size == 0
+		return "", content.Size == 0 && e.sentNothing(answer)
 	}
 	text = *content.Text
 	if content.Encoding == "base64" {
@@ -149,6 +154,14 @@ func (e *harEntry) text(answer http.Header) (text string, known bool) {
 	// Size is that of the original charset, in which a text is at most twice as long as in
 	// UTF-8, unless it was cut.
 	return text, content.Size <= 2*int64(len(text))+2
+}
+
+// sentNothing reports whether the body of an answer can be empty. A browser may have dropped
+// it. The end of a chunked body counts as part of it.
+func (e *harEntry) sentNothing(answer http.Header) bool {
+	const chunkedEnd = len("0\r\n\r\n")
+	declared := answer.Get("Content-Length")
+	return e.Response.Sent <= int64(chunkedEnd) && (declared == "" || declared == "0")
 }
 
 // known returns the body of a request, if it is known and short.

@@ -22,12 +22,12 @@ func (t *reading) lines(source *bufio.Reader) error {
 	for number := int64(1); ; number++ {
 		line, long, err := nextLine(source, buffer[:0])
 		buffer = line[:0]
-		line = bytes.TrimSpace(line)
+		line = bytes.Trim(line, "\x00 \t\r\n") // a system that has crashed leaves zeros
 		switch {
 		case long:
 			t.skip(number, TooLong)
 		case len(line) > 0:
-			if !t.line(number, line) {
+			if !t.line(number, line, err != nil) {
 				return nil
 			}
 		}
@@ -55,8 +55,9 @@ func nextLine(source *bufio.Reader, buffer []byte) (line []byte, long bool, err 
 	}
 }
 
-// line reads one line of a log, and reports whether more are wanted.
-func (t *reading) line(number int64, line []byte) bool {
+// line reads one line of a log, and reports whether more are wanted. unended is true if the
+// file ends within the line.
+func (t *reading) line(number int64, line []byte, unended bool) bool {
 	var o advise.Observation
 	var ended bool // Begun is when the answer had ended
 	var why Why
@@ -66,11 +67,29 @@ func (t *reading) line(number int64, line []byte) bool {
 	} else {
 		o, ended, why = t.combined(line)
 	}
+	if why == "" {
+		why = implausible(&o)
+	}
+	if why == Unknown && unended {
+		why = CutOff
+	}
 	if why != "" {
 		t.skip(number, why)
 		return true
 	}
 	return t.take(o, ended)
+}
+
+// implausible says why no server can have logged an observation. Analyses count with times in
+// nanoseconds since 1970, which end in the year 2262.
+func implausible(o *advise.Observation) Why {
+	switch {
+	case o.Begun.Year() < 1990 || o.Begun.Year() > 2200:
+		return WrongTime
+	case o.Status < 0 || o.Status > 999:
+		return Unknown
+	}
+	return ""
 }
 
 // setTarget sets the host, if the target names one, the path and the query from the target of
@@ -87,6 +106,7 @@ func setTarget(o *advise.Observation, target string) {
 		}
 	}
 	target, _, _ = strings.Cut(target, "#")
+	target = strings.Clone(target) // the text that it was in may be long
 	o.Path, o.Query, _ = strings.Cut(target, "?")
 }
 
@@ -99,7 +119,7 @@ func hostOf(host string) string {
 	if host == "-" || host == "_" {
 		return ""
 	}
-	return host
+	return strings.Clone(host) // the text that it was in may be long
 }
 
 // isToken reports whether the text can be a method (RFC 9110, section 5.6.2). Servers log

@@ -12,6 +12,10 @@ const (
 	// its place. It is longer than nearly all long polls last.
 	window = 5 * time.Minute
 
+	// turnedBack is by how much a request ends before the latest one if that one's time was
+	// wrong, or if logs were joined in another order. All others would come late otherwise.
+	turnedBack = 24 * time.Hour
+
 	// maxPending and maxPendingBytes limit the memory for observations that wait for older
 	// ones.
 	maxPending      = 1 << 16
@@ -40,7 +44,7 @@ func (o *order) add(observation advise.Observation) bool {
 	next := &placed{Observation: observation, number: o.count}
 	o.bytes += next.size()
 	heap.Push(&o.pending, next)
-	if ended := observation.Begun.Add(observation.Took); ended.After(o.newest) {
+	if ended := observation.Begun.Add(observation.Took); ended.After(o.newest) || o.newest.Sub(ended) > turnedBack {
 		o.newest = ended
 	}
 	for len(o.pending) > 0 && !o.stopped && o.due() {

@@ -39,11 +39,15 @@ type Why string
 // The reasons to skip a line or an entry.
 const (
 	Unknown    Why = "it is in no known format"
+	OtherJSON  Why = "it is JSON, but not an entry of Caddy's access log. For nginx, use the format combined"
+	CutOff     Why = "the file ends within it"
+	WrongTime  Why = "its time is before 1990 or after 2200"
 	TooLong    Why = "it is longer than 1 MiB"
 	NotAccess  Why = "it is not about the answer to a request"
 	NotRequest Why = "it has no HTTP request"
 	NotHTTP    Why = "its URL is not for HTTP"
 	FromCache  Why = "the browser's cache has answered it"
+	FromWorker Why = "a service worker has answered it"
 	NotSent    Why = "the browser has not sent it"
 )
 
@@ -78,6 +82,9 @@ func (r *Reader) Read(file io.Reader, skipped func(Skipped)) iter.Seq2[advise.Ob
 		}
 		if err == nil && !t.understood {
 			err = errNotUnderstood
+			if t.first.Why != "" {
+				err = fmt.Errorf("%w. Line or entry %d: %s", err, t.first.Number, t.first.Why)
+			}
 		}
 		if err != nil {
 			yield(advise.Observation{}, err)
@@ -93,6 +100,7 @@ type reading struct {
 	skipped    func(Skipped)
 	order      order
 	understood bool // there was at least one request
+	first      Skipped
 
 	clock clock // of logs in the combined format
 }
@@ -107,6 +115,9 @@ func (t *reading) take(o advise.Observation, ended bool) bool {
 }
 
 func (t *reading) skip(number int64, why Why) {
+	if t.first.Why == "" {
+		t.first = Skipped{Number: number, Why: why}
+	}
 	if t.skipped != nil {
 		t.skipped(Skipped{Number: number, Why: why})
 	}
@@ -128,6 +139,9 @@ func (t *reading) read(file io.Reader) error {
 		}
 		source = bufio.NewReaderSize(unzipped, 64<<10)
 	}
+	if err := foreign(source); err != nil {
+		return err
+	}
 	if head, _ := source.Peek(len(byteOrderMark)); bytes.Equal(head, byteOrderMark) {
 		source.Discard(len(byteOrderMark))
 	}
@@ -135,4 +149,25 @@ func (t *reading) read(file io.Reader) error {
 		return t.har(source)
 	}
 	return t.lines(source)
+}
+
+// foreignMagic are the beginnings of files that logs may be in, but that are not read.
+var foreignMagic = map[string]string{
+	"\x28\xb5\x2f\xfd": "the file is compressed with zstd: decompress it first",
+	"\xfd7zXZ":         "the file is compressed with xz: decompress it first",
+	"BZh":              "the file is compressed with bzip2: decompress it first",
+	"PK\x03\x04":       "the file is a ZIP archive: extract it first",
+	"\xff\xfe":         "the file is in UTF-16, which PowerShell writes: convert it to UTF-8 first",
+	"\xfe\xff":         "the file is in UTF-16: convert it to UTF-8 first",
+}
+
+// foreign returns an error that says how to make the file readable, if it is of a kind that
+// is not read.
+func foreign(source *bufio.Reader) error {
+	for magic, message := range foreignMagic {
+		if head, _ := source.Peek(len(magic)); string(head) == magic {
+			return errors.New(message)
+		}
+	}
+	return nil
 }
