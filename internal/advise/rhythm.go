@@ -103,12 +103,47 @@ func rhythmOf(threads []thread) rhythm {
 	case all.overlap*20 > len(intervals) && offTimer < offAnswer:
 		all.waiting = ByTimer
 	case offTimer+offAnswer < float64(time.Millisecond)*float64(len(intervals)):
+		if len(intervals) >= enoughIntervals && exact(threads) {
+			all.waiting = byInterval(all.every, all.took)
+		}
 	case offTimer*2 < offAnswer:
 		all.waiting = ByTimer
 	case offAnswer*2 < offTimer:
 		all.waiting = AfterAnswer
 	}
 	return all
+}
+
+const (
+	enoughIntervals = 20
+	timerStep       = 50 * time.Millisecond // the intervals of timers are multiples of it
+)
+
+// byInterval says whether a page waits for its answer, if the answer always takes about the
+// same time. The timers of browsers do not drift, so the usual interval of a page that does not
+// wait is that of the timer, and that of a page that waits is longer by at least the answer.
+func byInterval(every, took time.Duration) Waiting {
+	longer := every - every.Round(timerStep)
+	switch {
+	case took < 2*time.Millisecond:
+	case longer.Abs() <= 400*time.Microsecond:
+		return ByTimer
+	case longer >= took*7/10 && longer <= took+timerStep/4:
+		return AfterAnswer
+	}
+	return WaitingUnknown
+}
+
+// exact reports whether the times are not those of a log with full milliseconds or seconds.
+func exact(threads []thread) bool {
+	for _, t := range threads {
+		for _, it := range t.asks {
+			if it.begun%int64(time.Millisecond) != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pace is that of one client: offTimer and offAnswer are by how much the intervals between the
