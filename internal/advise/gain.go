@@ -15,12 +15,16 @@ const heldTime = 52 * time.Second
 // operations guide.
 const heldBytes = 40_000
 
-// gainOf says what parker would have brought. It errs on the side of less: each write costs a
-// replay for each client that it releases, also if they share, and each change the next poll.
+// gainOf says what parker would have brought. Each write costs a replay for each client that it
+// releases, and each change the next poll. Where all share, a write costs one replay, and the
+// next polls come together: most of them join the ask of another.
 func gainOf(p *Poll, r *route, changes []step) Gain {
 	g := Gain{Asks: len(r.records), Parked: mostAtOnce(r), Sooner: Seconds(p.sooner)}
 	g.Memory = g.Parked * heldBytes
 	needed := len(changes)
+	if p.Public {
+		needed = 2 * len(changes) / len(r.threads)
+	}
 	for _, t := range r.threads {
 		lasted := time.Duration(t.asks[len(t.asks)-1].begun - t.asks[0].begun)
 		needed += 1 + int(lasted/heldTime)
@@ -36,6 +40,9 @@ func gainOf(p *Poll, r *route, changes []step) Gain {
 		released := len(r.threads)
 		if len(publisher.Channels) == 0 || strings.Contains(publisher.Channels[0], "{") {
 			released /= max(len(rooms), 1) // a write releases one room
+		}
+		if p.Public {
+			released = 1
 		}
 		needed += publisher.Writes * max(released, 1)
 	}
