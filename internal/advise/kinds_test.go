@@ -177,6 +177,17 @@ func TestPollOfLogWithLongAnswersIsFoundAndNotHeldUntilOneIsShown(t *testing.T) 
 	}
 }
 
+func TestPollWithAClockAndACacheBusterIsNoCrawl(t *testing.T) {
+	tr := newTraffic(t)
+	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {
+		now := tr.start.Add(at)
+		return exchange{path: "/inbox", query: fmt.Sprint("_=", now.UnixMilli()), text: fmt.Sprintf(`{"unread":%d,"server_time":%d}`, at/minute, now.Unix())}
+	})
+	if p := tr.onePoll(); !p.Hold || fmt.Sprint(p.NothingNew) != "[unchanged except /server_time remember]" {
+		t.Errorf("poll: %+v", p)
+	}
+}
+
 func TestPollOfWhatChangesInEachAnswerIsNotHeld(t *testing.T) {
 	tr := newTraffic(t)
 	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {
