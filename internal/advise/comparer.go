@@ -3,6 +3,7 @@ package advise
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,12 @@ func (p *Poll) Comparer() *Comparer {
 		return nil
 	}
 	return &Comparer{route: p.route}
+}
+
+// SetsCookies reports whether answers to the poll set cookies. Then each request can end the
+// session of another with the same cookies.
+func (p *Poll) SetsCookies() bool {
+	return p.route == nil || slices.ContainsFunc(p.route.records, func(it record) bool { return len(it.renewed) > 0 })
 }
 
 // Digest returns a digest of an answer that does not depend on what changes by itself. It is

@@ -105,6 +105,9 @@ func comparison(w io.Writer, figures []trial.Figures) {
 
 // newsOf says how soon news came to the compared polls.
 func newsOf(f trial.Figures) string {
+	if !f.Compared {
+		return "not compared, as the answers set cookies"
+	}
 	if f.News+f.Later == 0 {
 		return "none compared yet"
 	}

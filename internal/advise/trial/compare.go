@@ -37,8 +37,12 @@ type seen struct {
 	digest uint64
 }
 
-// compare begins a comparison with a poll, unless one of its kind is being compared.
+// compare begins a comparison with a poll, unless one of its kind is being compared, or none
+// may be.
 func (p *poll) compare(r *http.Request) *comparison {
+	if !p.compares {
+		return nil
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	c := &comparison{poll: p, stop: stop, ended: make(chan struct{})}
 	p.mutex.Lock()

@@ -5,7 +5,8 @@
 // the application. While a poll is parked, requests like it are sent to the application past
 // parker, at the interval at which the page would have sent them. So it is known when the
 // news was there, and when the page would have seen it. One poll of each kind is compared at
-// a time, which costs the application as much as one client without parker.
+// a time, which costs the application as much as one client without parker. If the answers to
+// a poll set cookies, it is not compared: a request could end the session of the client.
 package trial
 
 import (
@@ -24,6 +25,7 @@ type Figures struct {
 	Parked   int           // polls that are not answered yet
 	Expected int           // asks that the application would have got without parker
 	Asks     int           // asks that the application got
+	Compared bool          // whether polls are compared: not if their answers set cookies
 	News     int           // compared polls that were answered with news
 	Sooner   time.Duration // that they were answered before the page's next poll without parker, on average
 	Later    int           // compared polls that were answered later than their news was there, or are not yet
@@ -43,7 +45,7 @@ func New(report advise.Report, direct http.RoundTripper) *Trial {
 	t := &Trial{direct: direct}
 	for _, p := range report.Polls {
 		if p.Hold {
-			t.polls = append(t.polls, &poll{Poll: p, trial: t, answers: p.Comparer()})
+			t.polls = append(t.polls, &poll{Poll: p, trial: t, answers: p.Comparer(), compares: !p.SetsCookies()})
 		}
 	}
 	return t
@@ -88,8 +90,9 @@ func (t *Trial) pollOf(r *http.Request) *poll {
 // poll counts the polls of one kind.
 type poll struct {
 	advise.Poll
-	trial   *Trial
-	answers *advise.Comparer
+	trial    *Trial
+	answers  *advise.Comparer
+	compares bool
 
 	mutex     sync.Mutex
 	asks      int
@@ -141,7 +144,7 @@ func (p *poll) figures(now time.Time) Figures {
 	open := time.Duration(p.open)*now.Sub(epoch) - p.openSince
 	f := Figures{
 		Poll: p.Title(), Parked: p.open, Asks: p.asks, Expected: int(p.expected + float64(p.open) + p.missed(open)),
-		News: p.news, Later: p.later, Latest: p.latest,
+		Compared: p.compares, News: p.news, Later: p.later, Latest: p.latest,
 	}
 	if late := p.comparing.overdue(now); late > tolerated {
 		f.Later++
