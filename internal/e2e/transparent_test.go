@@ -26,6 +26,11 @@ http://{$SITE}, https://{$TLS_SITE} {
 		parker
 		reverse_proxy {$BACKEND}
 	}
+	handle_path /observed/* {
+		parker_observe
+		parker_observe /*
+		reverse_proxy {$BACKEND}
+	}
 	handle_path /polls/* {
 		parker {
 			methods GET POST PUT
@@ -73,15 +78,15 @@ func eachTrial(t *testing.T, trials func() []trial, routes ...string) {
 }
 
 func TestTransparentNewsPassesUnchanged(t *testing.T) {
-	eachTrial(t, newsTrials, "/parker", "/both")
+	eachTrial(t, newsTrials, "/parker", "/both", "/observed")
 }
 
 func TestTransparentRequestBodiesPassUnchanged(t *testing.T) {
-	eachTrial(t, uploadTrials, "/parker", "/both", "/polls")
+	eachTrial(t, uploadTrials, "/parker", "/both", "/polls", "/observed")
 }
 
 func TestTransparentWriteAnswersAreNotHeld(t *testing.T) {
-	eachTrial(t, writeTrials, "/parker", "/both")
+	eachTrial(t, writeTrials, "/parker", "/both", "/observed")
 }
 
 func TestTransparentNothingNewPassesWithWaitZero(t *testing.T) {

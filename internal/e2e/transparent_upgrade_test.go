@@ -28,7 +28,7 @@ func TestTransparentWebSocketPassesUnchanged(t *testing.T) {
 		}
 	})
 	caddy := caddytest.StartSecure(t, transparentSite, caddytest.Serve(t, backend.ServeHTTP))
-	for _, route := range []string{"/plain", "/parker", "/both"} {
+	for _, route := range []string{"/plain", "/parker", "/both", "/observed"} {
 		conn, err := websocket.Dial("ws://"+caddy.Site+route+"/chat", "", "http://"+caddy.Site)
 		if err != nil {
 			t.Fatalf("on %s: %v", route, err)
@@ -63,7 +63,7 @@ func TestTransparentErrorWithoutBackendIsUnchanged(t *testing.T) {
 				if !strings.Contains(want, " 502\n") {
 					t.Errorf("without parker, by %s:\n%s", protocol, want)
 				}
-				for _, route := range []string{"/parker", "/both", "/polls"} {
+				for _, route := range []string{"/parker", "/both", "/polls", "/observed"} {
 					if got := x.make(t.Context(), t, client, route+"/x"); got != want {
 						t.Errorf("on %s, by %s:\n%s\nwithout parker:\n%s", route, protocol, got, want)
 					}

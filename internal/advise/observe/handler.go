@@ -76,37 +76,41 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	caddyhttp.SetVar(r.Context(), observed, true)
-	it := h.watcher.begin(r)
-	answer := &writer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, exchange: it}
-	sent := watchBody(r)
-	finished := false
+	e := h.watcher.begin(r)
+	answer := &writer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, exchange: e, sent: watchBody(r, h.watcher)}
+	returned := false
 	defer func() {
-		if !finished { // a panic, with which Caddy aborts an answer
-			it.release()
+		switch {
+		case returned || answer.over:
+		case answer.status == 0:
+			answer.drop()
+		default: // a panic is how Caddy aborts an answer, which may be that to a write
+			answer.end(false)
 		}
 	}()
 	err := next.ServeHTTP(answer, r)
-	finished = true
-	if answer.ended {
+	returned = true
+	if answer.over {
 		return err
 	}
 	if r.Method == http.MethodGet && r.Context().Err() != nil {
-		it.release() // what the client would have got is not known
+		answer.drop() // what the client would have got is not known
 		return err
 	}
 	if answer.status == 0 {
-		answer.status = statusOf(err)
+		answer.status, answer.header = statusOf(r, err), answer.Header()
+		answer.copies = err == nil && !e.partial // an empty body
 	}
-	it.Body = sent.take()
-	it.complete = err == nil && r.Context().Err() == nil
-	answer.end()
+	answer.end(err == nil && r.Context().Err() == nil)
 	return err
 }
 
 // statusOf returns the status of an answer that the route did not begin itself.
-func statusOf(err error) int {
+func statusOf(r *http.Request, err error) int {
 	var failed caddyhttp.HandlerError
 	switch {
+	case err == nil && r.Header.Get("Upgrade") != "":
+		return http.StatusSwitchingProtocols // written to the connection
 	case err == nil:
 		return http.StatusOK
 	case errors.As(err, &failed) && failed.StatusCode != 0:
@@ -126,6 +130,7 @@ func (w *watcher) begin(r *http.Request) *exchange {
 	if header == nil {
 		header = make(http.Header) // it is known that nothing of interest is there
 	}
+	document := r.Header.Get("Sec-Fetch-Dest") == "document" // a page in a tab of its own
 	return &exchange{
 		Observation: advise.Observation{
 			Begun:   time.Now(),
@@ -138,8 +143,8 @@ func (w *watcher) begin(r *http.Request) *exchange {
 			Length:  -1,
 		},
 		watcher: w,
-		query:   r.URL.RawQuery != "",
-		partial: r.Method == http.MethodHead || r.Header.Get("Range") != "",
+		partial: document || r.Method == http.MethodHead || r.Header.Get("Range") != "",
+		body:    text{watcher: w},
 	}
 }
 

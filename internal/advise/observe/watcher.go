@@ -1,14 +1,16 @@
 package observe
 
 import (
+	"fmt"
 	"net/http"
-	"sync"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-parker/parker/internal/advise"
 	"github.com/caddy-parker/parker/internal/advise/redact"
+	"github.com/caddy-parker/parker/internal/logging"
 	"github.com/caddy-parker/parker/internal/nothingnew"
 )
 
@@ -16,9 +18,10 @@ const (
 	// maxBody is the length in bytes up to which bodies are copied.
 	maxBody = 64 << 10
 
-	// maxQueued and maxQueuedBytes limit what waits for the analysis.
-	maxQueued      = 1024
-	maxQueuedBytes = 8 << 20
+	// maxQueued limits how many requests wait for the analysis, and maxBytes the memory that
+	// they take, and the bodies that are being copied.
+	maxQueued = 1024
+	maxBytes  = 16 << 20
 )
 
 // watcher feeds the analysis of this process.
@@ -26,56 +29,73 @@ type watcher struct {
 	key      redact.Key
 	analysis *advise.Analysis
 	queue    chan *exchange
-	queued   atomic.Int64 // bytes of bodies in the queue
+	bytes    atomic.Int64 // see maxBytes
 	dropped  atomic.Int64
 	stopped  chan struct{}
+	failures logging.Rarely
 }
 
 // exchange is a request and its answer.
 type exchange struct {
 	advise.Observation
 
-	watcher  *watcher
-	query    bool   // the URL has a query
-	partial  bool   // only a part of the answer's body was asked for
-	complete bool   // the answer has ended well
-	known    bool   // body is the whole body
-	body     []byte // of the answer, encoded, from buffers
+	watcher *watcher
+	partial bool // the answer's body is not the whole one, or cannot be that of a poll
+	known   bool // body is the whole body
+	body    text // of the answer, encoded
+	coding  []string
+	sent    text // has the bytes of Body
+	queued  int  // bytes that are counted while it is in the queue
 }
 
-// buffer is room for the body of an answer.
-type buffer struct{ bytes []byte }
-
-// buffers keeps buffers for reuse.
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 4<<10)} }}
-
-// release gives the buffer back.
-func (e *exchange) release() {
-	if e.body != nil {
-		buffers.Put(&buffer{e.body})
-		e.body = nil
+// reserve counts memory. It returns false if that would be too much.
+func (w *watcher) reserve(bytes int) bool {
+	if w.bytes.Add(int64(bytes)) <= maxBytes {
+		return true
 	}
-	e.known = false
+	w.free(bytes)
+	return false
+}
+
+func (w *watcher) free(bytes int) { w.bytes.Add(-int64(bytes)) }
+
+// release gives the memory back.
+func (e *exchange) release() {
+	e.body.release()
+	e.sent.release()
+	e.watcher.free(e.queued)
+	e.queued = 0
 }
 
 // hand gives the exchange to the goroutine that feeds the analysis, or drops it if that has
-// too much to do.
-func (e *exchange) hand(status int, header http.Header) {
-	e.Status, e.Answer = status, e.watcher.key.Answer(header)
+// too much to do. The exchange must not be used after this.
+func (e *exchange) hand() {
 	if !e.known {
-		e.release()
+		e.body.release()
 	}
-	size := int64(len(e.body) + len(e.Body))
-	if e.watcher.queued.Add(size) <= maxQueuedBytes {
+	if size := e.size(); e.watcher.reserve(size) {
+		e.queued = size
 		select {
 		case e.watcher.queue <- e:
 			return
 		default:
 		}
 	}
-	e.watcher.queued.Add(-size)
 	e.watcher.dropped.Add(1)
 	e.release()
+}
+
+// size returns the memory that the exchange takes, without its bodies.
+func (e *exchange) size() int {
+	size := 512 + len(e.Host) + len(e.Path) + len(e.Query)
+	for _, header := range []http.Header{e.Request, e.Answer} {
+		for _, values := range header {
+			for _, value := range values {
+				size += 64 + len(value)
+			}
+		}
+	}
+	return size
 }
 
 // run feeds the analysis until the watcher is stopped.
@@ -85,12 +105,22 @@ func (w *watcher) run() {
 		case <-w.stopped:
 			return
 		case e := <-w.queue:
-			w.queued.Add(-int64(len(e.body) + len(e.Body)))
-			e.decode()
-			w.analysis.Add(e.Observation)
-			e.release()
+			w.look(e)
 		}
 	}
+}
+
+// look adds an exchange to the analysis. A mistake there must not end Caddy.
+func (w *watcher) look(e *exchange) {
+	defer e.release()
+	defer func() {
+		if reason := recover(); reason != nil {
+			w.dropped.Add(1)
+			w.failures.Warn(caddy.Log().Named("http.handlers.parker_observe"), "a request could not be analyzed", fmt.Errorf("%v\n%s", reason, debug.Stack()))
+		}
+	}()
+	e.decode()
+	w.analysis.Add(e.Observation)
 }
 
 // decode sets what the observation says of the answer's body.
@@ -98,7 +128,7 @@ func (e *exchange) decode() {
 	if !e.known {
 		return
 	}
-	text, err := nothingnew.Decode(e.Answer, e.body, maxBody)
+	text, err := nothingnew.Decode(http.Header{"Content-Encoding": e.coding}, e.body.bytes, maxBody)
 	if err != nil {
 		return
 	}
