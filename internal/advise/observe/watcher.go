@@ -35,6 +35,10 @@ type watcher struct {
 	failures logging.Rarely
 }
 
+func newWatcher() *watcher {
+	return &watcher{key: redact.NewKey(), analysis: advise.New(), queue: make(chan *exchange, maxQueued), stopped: make(chan struct{})}
+}
+
 // exchange is a request and its answer.
 type exchange struct {
 	advise.Observation
@@ -147,7 +151,7 @@ const poolKey = "watcher"
 // join returns the watcher of this process. [leave] must follow.
 func join() (*watcher, error) {
 	joined, _, err := pool.LoadOrNew(poolKey, func() (caddy.Destructor, error) {
-		w := &watcher{key: redact.NewKey(), analysis: advise.New(), queue: make(chan *exchange, maxQueued), stopped: make(chan struct{})}
+		w := newWatcher()
 		go w.run()
 		current.Store(w)
 		return w, nil
