@@ -68,7 +68,7 @@ func TestBodyMayBeReadAfterTheAnswer(t *testing.T) {
 		body := r.Body
 		reading.Go(func() { io.CopyBuffer(struct{ io.Writer }{&read}, body, make([]byte, 100)) })
 	})
-	w.look(<-w.queue)
+	w.feed()
 	reading.Wait()
 	if read.String() != text {
 		t.Error("the body has changed")

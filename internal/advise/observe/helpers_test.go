@@ -30,18 +30,17 @@ func observe(t *testing.T, r *http.Request, route http.HandlerFunc) *exchange {
 // next takes an exchange out of the queue, and checks that all memory is given back.
 func next(t *testing.T, w *watcher) *exchange {
 	t.Helper()
-	select {
-	case e := <-w.queue:
-		e.decode()
-		kept := *e
-		kept.Text, kept.Body = append([]byte(nil), e.Text...), append([]byte(nil), e.Body...)
-		e.release()
-		checkFree(t, w)
-		return &kept
-	default:
-		t.Fatal("nothing was handed over")
-		return nil
+	all := w.queue.take()
+	if len(all) != 1 {
+		t.Fatalf("%d exchanges were handed over", len(all))
 	}
+	e := all[0]
+	e.decode()
+	kept := *e
+	kept.Text, kept.Body = append([]byte(nil), e.Text...), append([]byte(nil), e.Body...)
+	e.release()
+	checkFree(t, w)
+	return &kept
 }
 
 func checkFree(t *testing.T, w *watcher) {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -22,13 +24,18 @@ const (
 	// they take, and the bodies that are being copied.
 	maxQueued = 1024
 	maxBytes  = 16 << 20
+
+	// pause is how long requests wait for others, so that the goroutine that feeds the
+	// analysis need not be woken for each. It does not wait if a quarter of the queue is full.
+	pause = 50 * time.Millisecond
 )
 
 // watcher feeds the analysis of this process.
 type watcher struct {
 	key      redact.Key
 	analysis *advise.Analysis
-	queue    chan *exchange
+	queue    queue
+	feeding  sync.Mutex   // keeps exchanges in their order
 	bytes    atomic.Int64 // see maxBytes
 	dropped  atomic.Int64
 	stopped  chan struct{}
@@ -36,7 +43,7 @@ type watcher struct {
 }
 
 func newWatcher() *watcher {
-	return &watcher{key: redact.NewKey(), analysis: advise.New(), queue: make(chan *exchange, maxQueued), stopped: make(chan struct{})}
+	return &watcher{key: redact.NewKey(), analysis: advise.New(), queue: newQueue(), stopped: make(chan struct{})}
 }
 
 // exchange is a request and its answer.
@@ -79,10 +86,8 @@ func (e *exchange) hand() {
 	}
 	if size := e.size(); e.watcher.reserve(size) {
 		e.queued = size
-		select {
-		case e.watcher.queue <- e:
+		if e.watcher.queue.put(e) {
 			return
-		default:
 		}
 	}
 	e.watcher.dropped.Add(1)
@@ -108,9 +113,19 @@ func (w *watcher) run() {
 		select {
 		case <-w.stopped:
 			return
-		case e := <-w.queue:
-			w.look(e)
+		case <-w.queue.wake:
+		case <-w.queue.timer.C:
 		}
+		w.feed()
+	}
+}
+
+// feed adds all exchanges that wait to the analysis.
+func (w *watcher) feed() {
+	w.feeding.Lock()
+	defer w.feeding.Unlock()
+	for _, e := range w.queue.take() {
+		w.look(e)
 	}
 }
 
@@ -181,5 +196,6 @@ func Current() (analysis *advise.Analysis, dropped int64, ok bool) {
 	if w == nil {
 		return nil, 0, false
 	}
+	w.feed()
 	return w.analysis, w.dropped.Load(), true
 }

@@ -30,15 +30,13 @@ func TestWatcherDropsInsteadOfWaiting(t *testing.T) {
 			for range c.queued + further {
 				answerOnce(w, c.target, c.size)
 			}
-			if len(w.queue) < c.queued || len(w.queue)+int(w.dropped.Load()) != c.queued+further {
-				t.Errorf("%d are in the queue, %d were dropped", len(w.queue), w.dropped.Load())
+			if w.queue.len() < c.queued || w.queue.len()+int(w.dropped.Load()) != c.queued+further {
+				t.Errorf("%d are in the queue, %d were dropped", w.queue.len(), w.dropped.Load())
 			}
 			if bytes := w.bytes.Load(); bytes > maxBytes {
 				t.Errorf("they take %d bytes", bytes)
 			}
-			for len(w.queue) > 0 {
-				w.look(<-w.queue)
-			}
+			w.feed()
 			checkFree(t, w)
 		})
 	}
@@ -69,7 +67,7 @@ func TestWatcherGoesOnAfterFailure(t *testing.T) {
 	w := newWatcher()
 	w.analysis = nil // makes it panic
 	answerOnce(w, "/", 100)
-	w.look(<-w.queue)
+	w.feed()
 	if w.dropped.Load() != 1 {
 		t.Error("the request is not counted as left out")
 	}

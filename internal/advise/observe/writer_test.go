@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -159,8 +160,8 @@ func mustRequest(method string) *http.Request {
 func TestWriterPassesPanicsOn(t *testing.T) {
 	w := newWatcher()
 	reason := watch(w, &calls{header: make(http.Header)}, get("/"), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if reason != http.ErrAbortHandler || len(w.queue) != 0 {
-		t.Errorf("the panic is %v, %d are in the queue", reason, len(w.queue))
+	if reason != http.ErrAbortHandler || w.queue.len() != 0 {
+		t.Errorf("the panic is %v, %d are in the queue", reason, w.queue.len())
 	}
 	checkFree(t, w)
 }
@@ -183,7 +184,7 @@ func TestWriterHandsStreamsOverAtTheirHeader(t *testing.T) {
 			reason := watch(watcher, &calls{header: make(http.Header)}, r, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", c.kind)
 				w.WriteHeader(c.status)
-				if len(watcher.queue) != 1 {
+				if watcher.queue.len() != 1 {
 					t.Fatal("it is not handed over")
 				}
 				go watcher.run()
@@ -255,19 +256,19 @@ func TestWriterReusesBuffersOnlyAfterTheAnalysis(t *testing.T) {
 	}
 	ended := make(chan struct{})
 	go func() { clients.Wait(); close(ended) }()
-	for {
+	for all := false; !all; {
 		select {
-		case e := <-w.queue:
+		case <-ended:
+			all = true
+		default:
+			runtime.Gosched()
+		}
+		for _, e := range w.queue.take() {
 			e.decode()
 			if e.Length != -1 && string(e.Text) != strings.Repeat(e.Path, 3000) {
 				t.Errorf("the text of %s is of another", e.Path)
 			}
 			e.release()
-			continue
-		case <-ended:
-		}
-		if len(w.queue) == 0 {
-			break
 		}
 	}
 	checkFree(t, w)
