@@ -3,7 +3,6 @@ package advise
 import (
 	"bytes"
 	"hash/maphash"
-	"strconv"
 
 	"github.com/caddy-parker/parker/internal/jsonvalue"
 )
@@ -20,6 +19,7 @@ type answer struct {
 	status  int
 	sum     uint64
 	known   bool // the body is known, at least its digest
+	logged  bool // only the length of the body is known, as a log counts it
 	length  int64
 	text    string   // trimmed, if it is short and there is room
 	members []member // in the order of their pointers
@@ -35,8 +35,8 @@ func (r *route) answerOf(o *Observation) *answer {
 	switch {
 	case hasNoBody(o.Status):
 		it.length = 0
-	case o.Length < 0:
-		it.length = lengthSent(o)
+	case o.Logged && o.Length < 0:
+		it.logged, it.length = true, o.Sent
 	}
 	text := bytes.TrimSpace(o.Text)
 	if len(text) <= maxText && len(text) > 0 && r.textCount < maxRouteTexts {
@@ -69,24 +69,20 @@ func (r *route) noteAnswer(it *answer) *answer {
 	return it
 }
 
-// lengthSent returns the length of a body that is not known.
-func lengthSent(o *Observation) int64 {
-	if length, err := strconv.ParseInt(o.Answer.Get("Content-Length"), 10, 64); err == nil {
-		return length
-	}
-	return o.Sent
-}
-
 // sumOf returns a digest of the status and the body. Where the body is not known, it is of
-// its length.
+// the validator or the length that was logged, or of the length that the answer has declared.
 func (r *route) sumOf(o *Observation) uint64 {
 	sum := mix(1, uint64(o.Status))
 	switch {
 	case hasNoBody(o.Status):
 	case o.Length >= 0:
 		sum = mix(sum, maphash.String(r.seed, o.Sum))
+	case o.Logged && o.Answer.Get("Etag") != "":
+		sum = mix(sum, maphash.String(r.seed, o.Answer.Get("Etag")))
+	case o.Logged:
+		sum = mix(sum, uint64(o.Sent))
 	default:
-		sum = mix(sum, uint64(lengthSent(o)))
+		sum = mix(sum, maphash.String(r.seed, o.Answer.Get("Content-Length")))
 	}
 	return sum
 }
@@ -101,21 +97,16 @@ func (it *answer) member(pointer int) (m member, ok bool) {
 	return member{}, false
 }
 
-// maxShort is the length of the longest body that parker holds by default: null and a line
-// break.
-const maxShort = 5
-
-// isDefault reports whether parker holds the answer if it is told nothing else. A body that is
-// not known is assumed to be one of these if it is as short.
+// isDefault reports whether parker holds the answer if it is told nothing else.
 func (it *answer) isDefault() bool {
 	if hasNoBody(it.status) {
 		return true
 	}
-	if it.status < 200 || it.status > 299 {
+	if it.status < 200 || it.status > 299 || !it.known && !it.logged {
 		return false
 	}
-	if !it.known {
-		return it.length <= maxShort
+	if it.seemsEmpty() {
+		return true
 	}
 	switch it.text {
 	case "[]", "{}", "null":
@@ -123,5 +114,10 @@ func (it *answer) isDefault() bool {
 	}
 	return it.length == 0
 }
+
+// seemsEmpty reports whether the body is not known, but as short as [] or {}, with or without
+// a line break after it. It could also be a word such as ok: parker looks at the body itself,
+// and holds no other.
+func (it *answer) seemsEmpty() bool { return it.logged && (it.length == 2 || it.length == 3) }
 
 func (it *answer) succeeded() bool { return it.status >= 200 && it.status < 300 || it.status == 304 }

@@ -34,6 +34,9 @@
 //     of these, and none with news, is taken (idle.go). If there is none, or if answers stay
 //     as they are until there is news, they are the whole state, and compared: `unchanged`,
 //     without the members that change by themselves (rule.go).
+//   - A log has no bodies: its answers are told apart by status and length, which is enough to
+//     see when they change, but makes no rule that looks at a body, and shares nothing
+//     (logged.go).
 //   - A change is a request with which a client got news. A kind of write explains it if the
 //     client asked soon after the write, in the room that the write names, more often than
 //     chance would have it (publisher.go, span.go, room.go). Channels are named by what polls

@@ -18,10 +18,6 @@ func (u *rule) fromIdle(r *route, it answers) bool {
 	if len(rest) == 0 && !newsLikeDefault {
 		u.is = (*answer).isDefault
 		u.reason = "While nothing happens, the answer is what parker holds by default: " + formOf(it.idle[0]) + "."
-		if !it.idle[0].known {
-			u.reason = fmt.Sprintf("While nothing happens, the answer has %s. It is ASSUMED to be what parker holds by default, such as []. See whether it is: %s",
-				count(int(it.idle[0].length), "byte"), r.curl())
-		}
 		return true
 	}
 	if u.byStatus(it.idle, it.news) || u.byEmptyMembers(r, it.idle, it.news) || u.byAbsentMember(r, it.idle, it.news) {
@@ -42,6 +38,8 @@ func formOf(it *answer) string {
 	switch {
 	case hasNoBody(it.status):
 		return fmt.Sprintf("status %d", it.status)
+	case it.seemsEmpty():
+		return fmt.Sprintf("probably [] or {}, as it has %d bytes", it.length)
 	case it.text == "":
 		return "an empty body"
 	}

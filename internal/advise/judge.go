@@ -40,11 +40,19 @@ func judge(r *route, others []*route) Poll {
 	p.cookies = hasCookies(r)
 	p.decide(r, u)
 	if !p.Hold {
+		if u.usual != nil {
+			p.tellUsual(r, u.usual, others)
+		}
 		return p
 	}
 	p.HeldThoughDifferent = u.different
 	explain(&p, r, changes, others)
-	shareOf(&p, r, u, changes)
+	if r.isLogged() {
+		p.Sharing = sharingFacts(r) // answers of one length may differ
+		p.warnOfLength(r)
+	} else {
+		shareOf(&p, r, u, changes)
+	}
 	p.nameCookies(r)
 	p.Gain = gainOf(&p, r, changes)
 	p.warn()

@@ -119,64 +119,6 @@ func TestSharingNeedsTheSameNews(t *testing.T) {
 	}
 }
 
-// logged has what a log has of polls: an idle answer, and once a minute news after a write.
-func (tr *traffic) logged(idle string) {
-	for client := range 3 {
-		last := time.Duration(0)
-		tr.poll(fmt.Sprint("page", client), 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
-			text := idle
-			if at/minute > last/minute {
-				text = fmt.Sprintf(`{"tickets":["news of minute %d"],"more":true}`, at/minute)
-			}
-			last = at
-			return exchange{path: "/updates", query: fmt.Sprint("key=", int(at/minute)), text: text, unknown: true}
-		})
-	}
-	for i := range 9 {
-		tr.at(time.Duration(i+1)*minute-100*time.Millisecond, 20*time.Millisecond, exchange{client: "page1", method: "POST", path: "/reply", status: 303, unknown: true})
-	}
-}
-
-func TestPollOfLogWithShortAnswersIsAssumedToBeHeldByDefault(t *testing.T) {
-	tr := newTraffic(t)
-	tr.logged("[]")
-	polls := tr.report().Polls
-	if len(polls) != 1 || !polls[0].Hold || polls[0].NothingNew != nil || !strings.Contains(polls[0].Reason, "ASSUMED") || strings.Contains(polls[0].Reason, "key") {
-		t.Fatalf("polls: %+v", polls)
-	}
-	if len(polls[0].Publishers) != 1 || polls[0].Publishers[0].Path != "/reply" || polls[0].Unknown > 0 {
-		t.Errorf("publishers: %+v, %d unknown", polls[0].Publishers, polls[0].Unknown)
-	}
-}
-
-func TestPollOfLogWithLongAnswersIsFoundAndNotHeldUntilOneIsShown(t *testing.T) {
-	tr := newTraffic(t)
-	tr.logged(`{"tickets":[],"more":false}`)
-	a := tr.analysis()
-	report := a.Report()
-	if polls := report.Polls; len(polls) != 1 || polls[0].Hold || !strings.Contains(polls[0].Reason, "status 200 and 27 bytes") || !strings.Contains(polls[0].Reason, "curl") {
-		t.Fatalf("polls: %+v", polls)
-	}
-	unseen := report.Unseen()
-	if len(unseen) != 1 || unseen[0].Path != "/updates" || unseen[0].Query != "key=9" {
-		t.Fatalf("unseen: %+v", unseen)
-	}
-	shown := Observation{Begun: tr.start.Add(time.Hour), Method: "GET", Host: unseen[0].Host, Path: unseen[0].Path, Query: unseen[0].Query, Status: 200, Text: []byte(`{"tickets":[],"more":false}`)}
-	if n := a.Show(shown); n < 800 {
-		t.Errorf("%d answers were shown", n)
-	}
-	report = a.Report()
-	if polls := report.Polls; len(polls) != 1 || !polls[0].Hold || len(polls[0].Publishers) != 1 {
-		t.Fatalf("polls: %+v", polls)
-	}
-	if unseen := report.Unseen(); len(unseen) != 0 {
-		t.Errorf("it is shown, and yet unseen: %+v", unseen)
-	}
-	if lines := strings.Join(report.Polls[0].NothingNew, "\n"); !strings.Contains(lines, "json /") {
-		t.Errorf("nothing new: %s", lines)
-	}
-}
-
 func TestPollWithAClockAndACacheBusterIsNoCrawl(t *testing.T) {
 	tr := newTraffic(t)
 	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {

@@ -45,4 +45,8 @@ type Observation struct {
 	// Sent is the length of the answer as a log counts it: of the body with its content
 	// coding, and with some servers of the header, too. It is also 0 if it is not known.
 	Sent int64
+
+	// Logged is true if all that is known of the answer is its header, its status and Sent,
+	// because it comes from an access log.
+	Logged bool
 }

@@ -47,6 +47,7 @@ type facts struct {
 	varies      bool // by cookies or credentials
 	stream      bool
 	parker      bool // parker has handled the request
+	coarse      bool // the time is in steps that are longer than most answers take
 }
 
 func factsOf(o *Observation) facts {
@@ -54,6 +55,7 @@ func factsOf(o *Observation) facts {
 		header:      o.Request != nil && !isRedacted(o.Request["Cookie"]) && !isRedacted(o.Request["Authorization"]),
 		cookie:      len(o.Request["Cookie"]) > 0,
 		conditional: len(o.Request["If-None-Match"])+len(o.Request["If-Modified-Since"]) > 0,
+		coarse:      o.Step >= 100*time.Millisecond,
 		parker:      len(o.Answer["Parker-Status"]) > 0,
 		stream:      hasPrefixFold(o.Answer.Get("Content-Type"), "text/event-stream"),
 	}

@@ -100,6 +100,7 @@ func rhythmOf(threads []thread) rhythm {
 	}
 	all.every, all.took = median(intervals), median(tooks)
 	switch {
+	case slices.ContainsFunc(threads, func(t thread) bool { return t.asks[0].facts.coarse }):
 	case all.overlap*20 > len(intervals) && offTimer < offAnswer:
 		all.waiting = ByTimer
 	case offTimer+offAnswer < float64(time.Millisecond)*float64(len(intervals)):

@@ -19,6 +19,7 @@ type rule struct {
 	except    []string
 	excepted  []bool             // members that change by themselves, by their pointers
 	sums      map[*answer]uint64 // without these members
+	usual     *rule              // if bodies are not known: what meets the usual answers, to find changes
 	different int                // answers that would be held although they differ from the one before
 	reason    string             // why it is this rule, or why there is none
 }
@@ -92,7 +93,7 @@ func (r *route) findRule() *rule {
 		return found
 	}
 	if !answers.known {
-		found.reason = answers.unknown(r)
+		found.unread(r, answers)
 		return found
 	}
 	found.compare(r)
@@ -290,18 +291,6 @@ func (it *answers) countWitnesses(r *route, rule *rule) {
 	}
 	it.clients, it.returns = len(clients), len(after)
 }
-
-// unknown says what is known of answers whose bodies are not.
-func (it *answers) unknown(r *route) string {
-	text := "The bodies of its answers are not known."
-	if len(it.idle) > 0 {
-		text += fmt.Sprintf(" Most often the answer has status %d and %s.", it.idle[0].status, count(int(it.idle[0].length), "byte"))
-	}
-	return text + " See whether it means nothing new: " + r.curl()
-}
-
-// curl returns the command that shows an answer.
-func (r *route) curl() string { return "curl -si '<address of the application>" + r.key.path + "'" }
 
 // refused returns why nothing should be held if most answers are refusals or failures.
 func (it *answers) refused() string {

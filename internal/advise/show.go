@@ -28,7 +28,7 @@ func (r Report) Unseen() []Request {
 
 // noteTarget keeps the URL of a request whose answer is not known.
 func (r *route) noteTarget(o *Observation) {
-	if o.Method != "GET" || o.Length >= 0 || hasNoBody(o.Status) || len(o.Path)+len(o.Query) > maxQuery {
+	if o.Method != "GET" || !o.Logged || o.Length >= 0 || hasNoBody(o.Status) || len(o.Path)+len(o.Query) > maxQuery {
 		return
 	}
 	before := len(r.target)
@@ -52,7 +52,7 @@ func (a *Analysis) Show(o Observation) (answers int) {
 	shown := make(map[*answer]*answer)
 	for i := range r.records {
 		it := &r.records[i]
-		if it.answer.known || it.answer.status != o.Status || it.answer.length != int64(len(o.Text)) {
+		if !it.answer.logged || it.answer.status != o.Status || it.answer.length != int64(len(o.Text)) {
 			continue
 		}
 		if shown[it.answer] == nil {
@@ -74,7 +74,7 @@ func (a *Analysis) Show(o Observation) (answers int) {
 func (r *route) shown(it *answer, o *Observation) *answer {
 	known := *it
 	text := bytes.TrimSpace(o.Text)
-	known.known, known.length = true, int64(len(text))
+	known.known, known.logged, known.length = true, false, int64(len(text))
 	if len(text) <= maxText {
 		known.text = string(text)
 	}

@@ -208,12 +208,13 @@ func TestAdviseTellsWhereClientsGetNewsLater(t *testing.T) {
 
 func TestAdviseReadsLogs(t *testing.T) {
 	t.Parallel()
+	caddytest.SkipShort(t)
 	d := startDesk(t)
 	log := filepath.Join(t.TempDir(), "access.log")
 	caddy := caddytest.Start(t, "http://{$SITE} {\nlog {\noutput file "+log+"\n}\nreverse_proxy {$BACKEND}\n}", d.address)
 	d.use(t, "http://"+caddy.Site, 6, 1100*time.Millisecond)
 	for _, c := range []struct{ to, reason string }{
-		{"", "the answer has 3 bytes. It is ASSUMED to be what parker holds by default"},
+		{"", "probably [] or {}, as it has 3 bytes"},
 		{d.address, "the answer is what parker holds by default: []"},
 	} {
 		args := []string{"advise", "--log", log}

@@ -29,7 +29,7 @@ type caddyEntry struct {
 	} `json:"request"`
 	UserID   string          `json:"user_id"`
 	Duration json.RawMessage `json:"duration"`
-	Size     int64           `json:"size"`
+	Size     *int64          `json:"size"`
 	Status   *int            `json:"status"`
 	Answer   http.Header     `json:"resp_headers"`
 }
@@ -87,6 +87,10 @@ func (t *reading) caddy(columns []string, object []byte) (o advise.Observation, 
 	if address == "" {
 		address = request.RemoteIP
 	}
+	size := int64(0)
+	if entry.Size != nil {
+		size = *entry.Size
+	}
 	o = advise.Observation{
 		Begun:   logged,
 		Took:    caddyDuration(entry.Duration),
@@ -97,7 +101,8 @@ func (t *reading) caddy(columns []string, object []byte) (o advise.Observation, 
 		Status:  *entry.Status,
 		Answer:  t.key.Answer(entry.Answer),
 		Length:  -1,
-		Sent:    max(entry.Size, 0),
+		Sent:    max(size, 0),
+		Logged:  entry.Size != nil,
 	}
 	setTarget(&o, request.URI)
 	return o, ""

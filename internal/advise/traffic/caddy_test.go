@@ -23,7 +23,7 @@ func TestReadTakesFormatsOfCaddy(t *testing.T) {
 		Begun: ended.Add(-1250 * time.Millisecond), Took: 1250 * time.Millisecond,
 		Host: "example.com", Method: "GET", Path: "/news", Query: "since=1",
 		Request: http.Header{"Cookie": {"REDACTED"}, "Accept": {"application/json"}},
-		Status:  200, Length: -1, Sent: 2,
+		Status:  200, Length: -1, Sent: 2, Logged: true,
 		Answer: http.Header{"Content-Type": {"application/json"}, "Set-Cookie": {"REDACTED"}},
 	}
 	with := func(change func(o *advise.Observation)) advise.Observation {
@@ -61,6 +61,7 @@ func TestReadTakesFormatsOfCaddy(t *testing.T) {
 			o.Request, o.Answer = http.Header{"Cookie": {"REDACTED"}}, http.Header{"Set-Cookie": {"REDACTED"}}
 		})},
 		"no answer":  {caddyLine(`"size":2,"status":200`, `"size":0,"status":0`), with(func(o *advise.Observation) { o.Sent, o.Status = 0, 0 })},
+		"no size":    {caddyLine(`"size":2`, `"other":2`), with(func(o *advise.Observation) { o.Sent, o.Logged = 0, false })},
 		"lower case": {caddyLine("Accept", "accept", "Cookie", "cookie", "Content-Type", "content-type"), plain},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,6 +50,7 @@ func (t *reading) combined(line []byte) (o advise.Observation, ended bool, why W
 		Status: status,
 		Length: -1,
 		Sent:   size,
+		Logged: true,
 	}
 	setTarget(&o, target)
 	return o, columns.ended, ""

@@ -11,7 +11,7 @@ import (
 func TestReadTakesFormatsOfNginxAndApache(t *testing.T) {
 	begun := time.Date(2026, 11, 30, 10, 0, 5, 0, time.UTC)
 	const start = `192.0.2.1 - - [30/Nov/2026:11:00:05 +0100] `
-	plain := advise.Observation{Begun: begun, Step: time.Second, Method: "GET", Path: "/news", Query: "since=1&x=%20", Status: 200, Length: -1, Sent: 12}
+	plain := advise.Observation{Begun: begun, Step: time.Second, Method: "GET", Path: "/news", Query: "since=1&x=%20", Status: 200, Length: -1, Sent: 12, Logged: true}
 	const request = `"GET /news?since=1&x=%20 HTTP/1.1" 200 12`
 	with := func(change func(o *advise.Observation)) advise.Observation {
 		o := plain
