@@ -21,7 +21,7 @@
 //     room are made one (rooms.go).
 //   - Clients are told apart by address, User-Agent and cookies, but not by cookies that
 //     change (client.go). Tabs of one browser have the same cookies: they are told apart by
-//     when they poll (tabs.go).
+//     when they poll (tabs.go), and so are many people who look like one client (trains.go).
 //   - Each field gets a role, from how its values follow one another within a tab: one that
 //     has another value each time is a cache buster, a clock or a counter; one that changes
 //     after news, and never back, is a cursor; one that keeps its value is a room or user

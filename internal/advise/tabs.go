@@ -24,7 +24,13 @@ func (r *route) setTabs() {
 		if _, ok := regular(thread{asks: asks}); ok && !alternates(asks) {
 			continue
 		}
-		if tabs := tabsOf(asks); tabs != nil {
+		tabs := tabsOf(asks)
+		if tabs == nil {
+			if t, ok := trainOf(asks); ok {
+				tabs = t.assign(asks)
+			}
+		}
+		if tabs != nil {
 			for i, tab := range tabs {
 				asks[i].tab = mix(client, uint64(tab))
 			}
