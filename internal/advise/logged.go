@@ -73,6 +73,10 @@ func (p *Poll) tellUsual(r *route, usual *rule, others []*route) {
 		}
 	}
 	explain(p, r, changes, others)
+	if p.Changes == 0 && r.key.isWrite() {
+		p.Reason += fmt.Sprintf(" It is a %s whose answers never changed, and is probably a write.", p.Method)
+		return
+	}
 	p.Reason += fmt.Sprintf(" %s, each every %s.", count(p.Clients, "client")+" asked", p.Every)
 	switch {
 	case p.Changes == 0:
@@ -88,21 +92,20 @@ func (p *Poll) tellUsual(r *route, usual *rule, others []*route) {
 	default:
 		p.Reason += fmt.Sprintf(" No write explains its %s%s.", count(p.Changes, "change"), p.apart())
 	}
-	p.Reason += " Look at an answer while nothing happens, to write nothing_new for it: " + p.look()
+	p.Reason += " To write nothing_new for it, look at an answer while nothing happens" + p.look()
 }
 
 // warnOfLength says what is assumed if the usual answer is as short as an empty list.
 func (p *Poll) warnOfLength(r *route) {
 	if slices.ContainsFunc(r.records, func(it record) bool { return it.answer.seemsEmpty() }) {
-		p.Warnings = append(p.Warnings, "This was read from a log, which has no bodies: that the short answers are [] or {} is an assumption. parker holds no others, so if it is wrong, it holds nothing. Look at an answer while nothing happens: "+p.look())
+		p.Warnings = append(p.Warnings, "This was read from a log, which has no bodies: that the short answers are [] or {} is an assumption. parker holds no others, so if it is wrong, it holds nothing. Look at an answer while nothing happens"+p.look())
 	}
 }
 
-// look returns a command that shows an answer.
+// look says how to look at an answer, without sending again what could be a write.
 func (p *Poll) look() string {
-	method := ""
 	if p.Method != "GET" {
-		method = "-X " + p.Method + " "
+		return " in the network tab of a browser."
 	}
-	return fmt.Sprintf("curl -si %s'<address of the application>%s'", method, strings.ReplaceAll(p.Path, "'", "%27"))
+	return fmt.Sprintf(": curl -si '<address of the application>%s'", strings.ReplaceAll(p.Path, "'", "%27"))
 }

@@ -111,6 +111,21 @@ func TestLogShowsChangesOfWholeState(t *testing.T) {
 	}
 }
 
+func TestLogGivesNoCommandThatCouldWriteAgain(t *testing.T) {
+	tr := newTraffic(t)
+	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(_ time.Duration, number int) exchange {
+		return exchange{method: "POST", path: "/rpc", text: `{"result":"` + strings.Repeat("x", number/20) + `"}`}
+	})
+	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(time.Duration, int) exchange {
+		return exchange{method: "POST", path: "/beat", text: `{"result":"ok"}`}
+	})
+	tr.logged(true)
+	notes := strings.Join(Notes(tr.report()), "\n")
+	if strings.Contains(notes, "curl") || !strings.Contains(notes, "network tab") || !strings.Contains(notes, "probably a write") {
+		t.Error(notes)
+	}
+}
+
 func TestLogTellsAnswersOfOneLengthApartByTheirValidator(t *testing.T) {
 	tr := newTraffic(t)
 	writes := tr.writes(10*second, 20*minute, 40*second)

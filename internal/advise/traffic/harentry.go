@@ -134,6 +134,8 @@ func (f *harFile) unsent(entry *harEntry, target *url.URL) Why {
 func (e *harEntry) text(answer http.Header) (text string, known bool) {
 	content, status := &e.Response.Content, e.Response.Status
 	switch {
+	case status >= 200 && answer.Get("Content-Length") == "0":
+		return "", true // also if the page has not read it
 	case status == 0 || e.Response.Error != "" || status == http.StatusSwitchingProtocols || strings.HasPrefix(answer.Get("Content-Type"), "text/event-stream"):
 		return "", false // it has not ended by itself
 	case status == http.StatusNotModified || status == http.StatusNoContent || e.Request.Method == http.MethodHead:
