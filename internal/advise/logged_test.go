@@ -2,6 +2,7 @@ package advise
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -161,5 +162,38 @@ func TestLengthOfAnswerThatIsNotLoggedSaysNothing(t *testing.T) {
 	polls := tr.report().Polls
 	if slices.ContainsFunc(polls, func(p Poll) bool { return p.Hold }) {
 		t.Errorf("%+v", polls)
+	}
+}
+
+func TestClockInSecondsShowsAnyInterval(t *testing.T) {
+	for _, every := range []time.Duration{time.Second, 1500 * time.Millisecond, 2500 * time.Millisecond, 3300 * time.Millisecond, 7 * second} {
+		tr := newTraffic(t)
+		tr.poll("page", 0, 20*minute, every, AfterAnswer, func(_ time.Duration, number int) exchange {
+			return exchange{path: "/updates", text: []string{"[]", "[1]"}[min(number%20, 1)^1]}
+		})
+		tr.logged(false)
+		polls := tr.report().Polls
+		if len(polls) != 1 || abs(float64(polls[0].Every.Duration()-every)) > float64(every)/10 {
+			t.Errorf("every %s: %+v", every, polls)
+		}
+	}
+}
+
+func TestRequestsAtRandomByClockInSecondsAreNoPoll(t *testing.T) {
+	for seed := range 40 {
+		tr := newTraffic(t)
+		tr.random = rand.New(rand.NewPCG(uint64(seed), 3))
+		for at := time.Duration(0); at < 20*minute; {
+			tr.at(at, tr.took(), exchange{client: "browser", path: "/state", text: fmt.Sprint("[", at/minute, "]")})
+			if seed%2 == 0 {
+				at += tr.jitter(5 * second)
+			} else {
+				at += time.Duration(tr.random.ExpFloat64() * float64(2*second))
+			}
+		}
+		tr.logged(false)
+		if polls := tr.report().Polls; len(polls) > 0 {
+			t.Errorf("seed %d: every %s, %d asks", seed, polls[0].Every, polls[0].Asks)
+		}
 	}
 }

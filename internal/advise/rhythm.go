@@ -161,6 +161,11 @@ func regular(t thread) (pace, bool) {
 	if len(t.asks) < 4 {
 		return pace{}, false
 	}
+	if t.asks[0].facts.coarse && len(t.asks) > minOfCoarse {
+		if own, ok, is := regularInSteps(t); is {
+			return own, ok
+		}
+	}
 	var own pace
 	var pauses []time.Duration
 	for i := 1; i < len(t.asks); i++ {
@@ -186,6 +191,40 @@ func regular(t thread) (pace, bool) {
 		}
 	}
 	return own, near*10 >= len(own.intervals)*7
+}
+
+// minOfCoarse is how many requests are needed to see an interval through a clock with long
+// steps: many of them are looked at together.
+const minOfCoarse = 2 * coarseGroup
+
+const (
+	coarseGroup = 8
+	coarseStep  = time.Second // of the clocks of logs
+)
+
+// regularInSteps is regular for times in full seconds, where the intervals of two requests
+// differ by up to a second. It looks at how long several take. is is false if the intervals are
+// so long that this does not matter.
+func regularInSteps(t thread) (own pace, ok, is bool) {
+	groups := timesBetween(t.asks, coarseGroup)
+	every := median(groups) / coarseGroup
+	if every >= 5*coarseStep {
+		return pace{}, false, false
+	}
+	if every < coarseStep/2 {
+		return pace{}, false, true
+	}
+	near := 0
+	for _, group := range groups {
+		if off(group/coarseGroup, every) <= max(float64(every)/10, float64(coarseStep)/coarseGroup) {
+			near++
+		}
+	}
+	for i := 1; i < len(t.asks); i++ {
+		own.intervals = append(own.intervals, every)
+		own.tooks = append(own.tooks, t.asks[i-1].took)
+	}
+	return own, near*10 >= len(groups)*7, true
 }
 
 func off(value, usual time.Duration) float64 { return math.Abs(float64(value - usual)) }

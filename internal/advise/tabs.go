@@ -21,7 +21,7 @@ func (r *route) setTabs() {
 		if len(asks) < minOfTabs {
 			continue
 		}
-		if _, ok := regular(thread{asks: asks}); ok && !alternates(asks) {
+		if _, ok := regular(thread{asks: asks}); ok && (asks[0].facts.coarse || !alternates(asks)) {
 			continue
 		}
 		tabs := tabsOf(asks)
