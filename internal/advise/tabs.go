@@ -30,10 +30,8 @@ func (r *route) setTabs() {
 				tabs = t.assign(asks)
 			}
 		}
-		if tabs != nil {
-			for i, tab := range tabs {
-				asks[i].tab = mix(client, uint64(tab))
-			}
+		for i, tab := range tabs {
+			asks[i].tab = mix(client, uint64(tab))
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (t *reading) caddy(columns []string, object []byte) (o advise.Observation, 
 	request := entry.Request
 	other := entry.Logger != "" && entry.Logger != accessLogger && !strings.HasPrefix(entry.Logger, accessLogger+".")
 	switch {
-	case entry.Logger == "" && entry.Level == "" && (request == nil || entry.Status == nil):
+	case entry.Logger == "" && entry.Level == "" && (request == nil || request.Method == "" || entry.Status == nil):
 		return o, OtherJSON
 	case other || request == nil || entry.Status == nil:
 		return o, NotAccess

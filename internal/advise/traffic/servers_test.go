@@ -163,9 +163,10 @@ func TestReadTakesLogOfNginx(t *testing.T) {
 		format, host string
 		timed        bool
 	}{
-		"combined":   {`'$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'`, "", false},
-		"with time":  {`'$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for" $request_time'`, "", true},
-		"host first": {`'$host:$server_port $remote_addr - $remote_user [$time_iso8601] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" rt=$request_time urt="$upstream_response_time"'`, "example.com", true},
+		"combined":    {`'$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'`, "", false},
+		"with time":   {`'$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for" $request_time'`, "", true},
+		"time before": {`'$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent $request_time "$http_referer" "$http_user_agent" "$http_x_forwarded_for"'`, "", true},
+		"host first":  {`'$host:$server_port $remote_addr - $remote_user [$time_iso8601] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" rt=$request_time urt="$upstream_response_time"'`, "example.com", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "access.log")
@@ -173,6 +174,28 @@ func TestReadTakesLogOfNginx(t *testing.T) {
 			send(t, strings.TrimPrefix(nginx.URL, "http://"), garbage)
 			hasRequests(t, awaitLog(t, log), c.host, c.timed)
 		})
+	}
+}
+
+func TestReadSaysWhatToDoWithJSONOfNginx(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "access.log")
+	nginx := caddytest.StartNginxWith(t, `log_format test escape=json '{"time":"$time_iso8601","remote_addr":"$remote_addr","request":"$request","status":"$status","body_bytes_sent":"$body_bytes_sent"}';
+server {
+access_log `+log+` test;
+listen 80;
+location / {
+proxy_pass http://`+backend(t)+`;
+}
+}`)
+	exchange(t, strings.TrimPrefix(nginx.URL, "http://"), requests[4].text())
+	var text []byte
+	caddytest.Await(t, "the request is in the log", func() bool {
+		text, _ = os.ReadFile(log)
+		return strings.HasSuffix(string(text), "}\n")
+	})
+	if observed, err := errorOf(t, strings.NewReader(string(text))); observed != 0 || !strings.Contains(err.Error(), "For nginx, use the format combined") {
+		t.Errorf("%d observations of %s, and the error %v", observed, text, err)
 	}
 }
 
