@@ -19,6 +19,9 @@ const heldBytes = 40_000
 // releases, and each change the next poll. Where all share, a write costs one replay, and the
 // next polls come together: most of them join the ask of another.
 func gainOf(p *Poll, r *route, changes []step) Gain {
+	if p.idle {
+		return Gain{Asks: len(r.records)}
+	}
 	g := Gain{Asks: len(r.records), Parked: mostAtOnce(r), Sooner: Seconds(p.sooner)}
 	g.Memory = g.Parked * heldBytes
 	needed := len(changes)

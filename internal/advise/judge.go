@@ -54,6 +54,7 @@ func judge(r *route, others []*route) Poll {
 		shareOf(&p, r, u, changes)
 	}
 	p.nameCookies(r)
+	p.idle = p.idle || !p.cookies && (p.needsClient() || p.Waiting == ByTimer)
 	p.Gain = gainOf(&p, r, changes)
 	p.warn()
 	return p
@@ -101,6 +102,7 @@ func (p *Poll) nameCookies(r *route) {
 	case !p.needsClient():
 		p.Warnings = append(p.Warnings, "Some of its cookies change by themselves, so timer may not recognize a browser.")
 	case len(names) == 0:
+		p.idle = true
 		p.Warnings = append(p.Warnings, "Its cookies change by themselves, so remember holds nothing. Give each browser one that stays.")
 	default:
 		p.NothingNew = append(slices.Clone(p.NothingNew[:len(p.NothingNew)-1]), "remember "+strings.Join(names, " "))

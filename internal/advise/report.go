@@ -58,6 +58,7 @@ type Poll struct {
 
 	route   *route // that it was found in, or nil
 	cookies bool   // some polls have some, or it is not known
+	idle    bool   // nothing is held, as clients cannot be recognized
 	sooner  time.Duration
 	shared  []uint64 // names of the credentials in ShareBy
 }
