@@ -31,7 +31,9 @@ func (k *Key) Digest(values ...string) string {
 		text = append(text, value...)
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:16])
+	var digest [32]byte
+	hex.Encode(digest[:], sum[:len(digest)/2])
+	return string(digest[:])
 }
 
 // The header fields whose values are kept: polls are recognized by them, and none is secret.
@@ -63,17 +65,23 @@ const logged = "REDACTED"
 
 func (k *Key) fields(header http.Header, kept map[string]bool) http.Header {
 	var result http.Header
+	var copies []string // of the values, in one piece of memory
 	for name, values := range header {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case len(values) == 0:
 			continue
 		case kept[name]:
-			values = slices.Clone(values)
+			if copies == nil {
+				copies = make([]string, 0, len(header))
+			}
+			begin := len(copies)
+			copies = append(copies, values...)
+			values = copies[begin:len(copies):len(copies)]
 		case slices.Equal(values, []string{logged}) && secret(name):
 			values = []string{logged}
 		case name == "Cookie":
-			values = k.cookies(strings.Split(strings.Join(values, ";"), ";"))
+			values = k.cookies(strings.Split(join(values), ";"))
 		case name == "Set-Cookie":
 			values = k.cookies(values)
 		case name == "Authorization":
@@ -84,9 +92,20 @@ func (k *Key) fields(header http.Header, kept map[string]bool) http.Header {
 		if result == nil {
 			result = make(http.Header)
 		}
-		result[name] = append(result[name], values...)
+		if before, twice := result[name]; twice { // in another spelling
+			values = append(before, values...)
+		}
+		result[name] = values
 	}
 	return result
+}
+
+// join joins the lines of a Cookie field, which is mostly one.
+func join(values []string) string {
+	if len(values) == 1 {
+		return values[0]
+	}
+	return strings.Join(values, ";")
 }
 
 func secret(name string) bool {
