@@ -57,8 +57,13 @@ func readLog(ctx context.Context, reader *traffic.Reader, name string, analysis 
 		skipped[s.Why]++
 		first[s.Why] = cmp.Or(first[s.Why], s.Number)
 	}) {
-		if err != nil {
+		if err != nil && requests == 0 {
 			return fmt.Errorf("--log %s: %w", name, err)
+		}
+		if err != nil { // such as a file that was cut: what comes before it is good
+			bar.clear()
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			break
 		}
 		if ctx.Err() != nil {
 			return errors.New("interrupted")
