@@ -19,14 +19,30 @@ func stepsOf(threads []thread) []step {
 }
 
 // changes returns the steps at which a client got something new: an answer that is neither
-// held by the rule nor the one that it had.
+// held by the rule nor the one that it had. A page that was loaded again gets what is old.
 func (r *route) changes(rule *rule) []step {
 	var changes []step
+	cursors := r.fieldsOf(CursorRole)
 	for _, s := range r.steps {
+		if s.begins(cursors) {
+			continue
+		}
 		now := s.now.answer
 		if !rule.held(s) && now.succeeded() && now.status != 304 && rule.sum(now) != rule.sum(s.last.answer) {
 			changes = append(changes, s)
 		}
 	}
 	return changes
+}
+
+// begins reports whether a cursor goes back.
+func (s step) begins(cursors []int) bool {
+	for _, i := range cursors {
+		last, had := s.last.whole(i)
+		now, has := s.now.whole(i)
+		if had && !has || had && last.number && now.number && int64(now.value) < int64(last.value) {
+			return true
+		}
+	}
+	return false
 }

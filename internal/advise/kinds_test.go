@@ -119,6 +119,32 @@ func TestSharingNeedsTheSameNews(t *testing.T) {
 	}
 }
 
+func TestCursorOfPagesThatAreLoadedAgainStaysACursor(t *testing.T) {
+	tr := newTraffic(t)
+	writes := tr.writes(10*second, 20*minute, 20*second)
+	for page := range 3 {
+		last, loaded := 0, time.Duration(0)
+		tr.poll(fmt.Sprint("page ", page), 0, 20*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+			if at-loaded > 2*minute { // the person presses F5
+				last, loaded = 0, at
+			}
+			e := exchange{path: "/tickets/updates", query: fmt.Sprint("since=", last), text: "[]"}
+			if n := before(writes, at); n > last {
+				e.text = fmt.Sprintf("[%d]", n)
+				last = n
+			}
+			return e
+		})
+	}
+	for _, at := range writes {
+		tr.at(at, time.Millisecond, exchange{client: "writer", method: "POST", path: "/tickets/reply", status: 302})
+	}
+	tr.want("parker_notify /tickets/reply tickets", "parker /tickets/updates tickets {", "	share public", "}")
+	if p := tr.onePoll(); fmt.Sprint(p.Fields) != "[{query since cursor}]" {
+		t.Errorf("fields: %v", p.Fields)
+	}
+}
+
 func TestPollWithAClockAndACacheBusterIsNoCrawl(t *testing.T) {
 	tr := newTraffic(t)
 	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {

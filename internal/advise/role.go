@@ -26,14 +26,15 @@ var cursorNames = []string{"since", "after", "last", "from", "start", "until", "
 
 // fieldUse counts how the values of a field follow one another.
 type fieldUse struct {
-	asks, steps   int    // requests with the field, and those after another of the same tab
-	changed       int    // steps to another value
-	back          int    // steps to a value that the tab had before the last one
-	plusOne, grew int    // steps to the next number, and to a greater one
-	clock         int    // values that are the time of the request
-	afterNews     int    // changes after an answer that differed from the one before
-	distinct      int    // values, up to 2
-	first         uint64 // value
+	asks, steps   int             // requests with the field, and those after another of the same tab
+	changed       int             // steps to another value
+	back          int             // steps to a value that the tab had before the last one
+	plusOne, grew int             // steps to the next number, and to a greater one
+	clock         int             // values that are the time of the request
+	afterNews     int             // changes after an answer that differed from the one before
+	distinct      int             // values, up to 2
+	first         uint64          // value
+	starts        map[uint64]bool // the first values of pages, with which a page begins again that is loaded again
 	perTab        map[uint64]*tabUse
 	before        map[tabValue]bool
 }
@@ -44,7 +45,11 @@ type tabUse struct {
 	last   field
 	answer *answer
 	news   bool
+	loads  uint64 // of the page
 }
+
+// value returns what is remembered of a value: a page that is loaded again has none before.
+func (t *tabUse) value(it *record, f field) tabValue { return tabValue{mix(it.tab, t.loads), f.value} }
 
 // rolesOfFields returns the roles of all fields of a route, whose records are in order of
 // time. It looks at one field after the other, which takes the least memory.
@@ -58,7 +63,7 @@ func (r *route) rolesOfFields() []Role {
 				continue
 			}
 			if use == nil {
-				use = &fieldUse{first: f.value, distinct: 1, perTab: make(map[uint64]*tabUse), before: make(map[tabValue]bool)}
+				use = &fieldUse{first: f.value, distinct: 1, starts: make(map[uint64]bool), perTab: make(map[uint64]*tabUse), before: make(map[tabValue]bool)}
 			}
 			use.note(&r.records[j], f)
 		}
@@ -80,14 +85,21 @@ func (u *fieldUse) note(it *record, f field) {
 	}
 	tab := u.perTab[it.tab]
 	if tab == nil {
-		u.perTab[it.tab] = &tabUse{last: f, answer: it.answer}
-		u.before[tabValue{it.tab, f.value}] = true
+		u.starts[f.value] = true
+		tab = &tabUse{last: f, answer: it.answer}
+		u.perTab[it.tab] = tab
+		u.before[tab.value(it, f)] = true
 		return
 	}
 	u.steps++
-	if f.value != tab.last.value {
+	switch {
+	case f.value == tab.last.value:
+	case u.starts[f.value]:
+		tab.last = f
+		tab.loads++
+	default:
 		u.changed++
-		if u.before[tabValue{it.tab, f.value}] {
+		if u.before[tab.value(it, f)] {
 			u.back++
 		}
 		if tab.news {
@@ -99,7 +111,7 @@ func (u *fieldUse) note(it *record, f field) {
 				u.plusOne++
 			}
 		}
-		u.before[tabValue{it.tab, f.value}] = true
+		u.before[tab.value(it, f)] = true
 		tab.last = f
 	}
 	tab.news = tab.answer != it.answer
