@@ -18,6 +18,9 @@ type Site struct {
 	// Upstreams are the addresses of the application, as they stand in a Caddyfile. If there
 	// are none, the sites have no reverse_proxy, and a comment says where it belongs.
 	Upstreams []string
+
+	// WithoutHook leaves out the hook: another Caddy of this machine may have its address.
+	WithoutHook bool
 }
 
 // Caddyfile returns a Caddyfile for the polls of a report, with the evidence for each line
@@ -49,7 +52,7 @@ func Caddyfile(report Report, site Site) string {
 		w.site(address, polls[address], len(addresses) > 1)
 		hook = hook || slices.ContainsFunc(polls[address], func(p Poll) bool { return p.watch() > 0 })
 	}
-	if hook {
+	if hook && !site.WithoutHook {
 		w.line("")
 		w.comment("The hook, for what no write through Caddy explains. What publishes there makes watch unnecessary.")
 		w.line("http://127.0.0.1:9080 {")
@@ -211,6 +214,9 @@ func (w *writer) sharing(p *Poll) {
 func (w *writer) publishers(p *Poll, number int, written map[string]bool) {
 	for i, publisher := range p.Publishers {
 		line := strings.Join(append([]string{publisher.Path}, publisher.Channels...), " ")
+		if publisher.Method == "GET" {
+			line += " GET"
+		}
 		if publisher.Call != nil {
 			line += callText(publisher.Call)
 		}
@@ -223,7 +229,14 @@ func (w *writer) publishers(p *Poll, number int, written map[string]bool) {
 			matcher = fmt.Sprintf("@write%d_%d", number+1, i+1)
 			w.matcher(matcher, "", publisher.Path, publisher.Call)
 		}
-		w.line("%s", strings.Join(slices.Concat([]string{"parker_notify", matcher}, publisher.Channels), " "))
+		line = strings.Join(slices.Concat([]string{"parker_notify", matcher}, publisher.Channels), " ")
+		if publisher.Method != "GET" {
+			w.line("%s", line)
+			continue
+		}
+		w.line("%s {", line)
+		w.line("\tmethods GET")
+		w.line("}")
 	}
 }
 

@@ -39,12 +39,12 @@
 //     (logged.go).
 //   - A change is a request with which a client got news. A kind of write explains it if the
 //     client asked soon after the write, in the room that the write names, more often than
-//     chance would have it (publisher.go, span.go, room.go). Channels are named by what polls
+//     chance would have it (publisher.go, span.go, room.go). A GET needs far more evidence. Channels are named by what polls
 //     and writes have in common (channel.go).
 //   - Sharing is judged by news only, as the empty inboxes of all people are equal (share.go).
 //   - What parker would have brought errs on the low side (gain.go).
-//   - [Caddyfile] writes it down, with the evidence in comments. Where a tenth of the changes
-//     or more are not explained, it has `watch` at the interval of the page, so that no client
+//   - [Caddyfile] writes it down, with the evidence in comments. Where more than a
+//     hundredth of the changes is not explained, it has `watch` at the interval of the page, so that no client
 //     gets news later than without parker.
 //
 // # What it prints

@@ -71,10 +71,25 @@ func (p *Poll) decide(r *route, u *rule) {
 		p.Hold = false
 		p.Reason = "It is a " + r.key.method + " whose answer never changed, and could be a write. parker sends what it holds again, so use it only if you know that it reads."
 	}
+	if names := r.changingInBody(); p.Hold && r.key.isWrite() && len(names) > 0 {
+		p.Hold = false
+		p.Reason = fmt.Sprintf("It is a %s whose body differs each time (%s), and could be a write. parker sends what it holds again, so use it only if you know that it reads.", r.key.method, strings.Join(names, ", "))
+	}
 	if p.Hold && strings.Contains(p.Path, "*") && strings.Trim(p.Path, "/*") == "" {
 		p.Hold = false
 		p.Reason = "It would be held, but its path has no name to recognize it by. Add parker for it by hand."
 	}
+}
+
+// changingInBody returns the members and parameters of the body that change, other than
+// counters, clocks and cursors.
+func (r *route) changingInBody() (names []string) {
+	for _, i := range r.fieldsOf(BusterRole, UnknownRole) {
+		if name := r.names[i]; name.in == inJSON || name.in == inForm {
+			names = append(names, strings.TrimPrefix(name.name, "/"))
+		}
+	}
+	return names
 }
 
 // nameCookies names the cookies that stay, where others change by themselves: remember and
@@ -114,6 +129,9 @@ func (p *Poll) nameCookies(r *route) {
 func (p *Poll) warn() {
 	if n := p.HeldThoughDifferent; n > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("DANGER: %s would be held although they differ from the one before. Look at them before you use this.", count(n, "answer")))
+	}
+	if (routeKey{method: p.Method}).isWrite() {
+		p.Warnings = append(p.Warnings, "It is a "+p.Method+", which parker sends again after each wake-up. Use this only if you know that it reads.")
 	}
 	if p.Changes > 0 && p.Certainty == Seldom {
 		p.Warnings = append(p.Warnings, "News came so seldom that the rule for nothing new, and who publishes, may be wrong. Watch the traffic for longer.")

@@ -119,6 +119,41 @@ func TestSharingNeedsTheSameNews(t *testing.T) {
 	}
 }
 
+func TestWritesByGetPublish(t *testing.T) {
+	tr := newTraffic(t)
+	writes := tr.writes(10*second, 20*minute, 40*second)
+	for page := range 3 {
+		last := 0
+		tr.poll(fmt.Sprint("page ", page), 0, 20*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+			e := exchange{path: "/chat/new.php", query: fmt.Sprint("after=", last), text: "[]"}
+			if n := before(writes, at); n > last {
+				e.text = fmt.Sprintf("[%d]", n)
+				last = n
+			}
+			return e
+		})
+		for i := range 40 { // other requests with a query
+			at := time.Duration(i)*30*second + tr.jitter(20*second)
+			tr.at(at, tr.took(), exchange{client: fmt.Sprint("page ", page), path: "/chat/profile.php", query: fmt.Sprint("of=", i%5), text: "somebody"})
+		}
+	}
+	for i, at := range writes {
+		tr.at(at, time.Millisecond, exchange{client: "page 1", path: "/chat/say.php", query: fmt.Sprint("text=hello", i), text: "ok"})
+	}
+	tr.want("parker_notify /chat/say.php chat {", "	methods GET", "}", "parker /chat/new.php chat {", "	share public", "}")
+}
+
+func TestPostWithAnotherBodyEachTimeIsNotHeld(t *testing.T) {
+	tr := newTraffic(t)
+	writes := tr.writes(10*second, 20*minute, 40*second)
+	tr.poll("phone", 0, 20*minute, 5*second, ByTimer, func(at time.Duration, number int) exchange {
+		return exchange{method: "POST", path: "/where", body: fmt.Sprintf(`{"x":%d.5,"y":%d.25}`, number*7%50, number*3%40), text: fmt.Sprintf(`{"orders":%d}`, before(writes, at))}
+	})
+	if p := tr.onePoll(); p.Hold || !strings.Contains(p.Reason, "could be a write") {
+		t.Errorf("poll: %+v", p)
+	}
+}
+
 func TestCursorOfPagesThatAreLoadedAgainStaysACursor(t *testing.T) {
 	tr := newTraffic(t)
 	writes := tr.writes(10*second, 20*minute, 20*second)

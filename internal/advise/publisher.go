@@ -15,6 +15,11 @@ const (
 	chance       = 0.01
 	chanceShared = 0.15
 
+	// A GET is a write only if there is much evidence: most are not.
+	chanceGet = 0.0001
+	hitsOfGet = 5
+	rateOfGet = 0.8
+
 	maxPublishers = 12 // of one poll
 )
 
@@ -101,7 +106,10 @@ func newExplanation(r *route, others []*route) *explanation {
 		if e.room >= 0 {
 			c.room = sameRoom(r, other, e.room, e.rooms)
 		}
-		if sharesName(r.key.path, other.key.path) {
+		switch {
+		case !other.key.isWrite():
+			c.limit = chanceGet
+		case sharesName(r.key.path, other.key.path):
 			c.limit = chanceShared
 		}
 		c.writes = e.writesOf(c)
@@ -138,7 +146,7 @@ func (e *explanation) bestWithin(changes []step) []*candidate {
 		if c.hits == 0 {
 			return longest // then it will not explain anything of what is left later
 		}
-		if c.rate < 0.2 || tail(c.writes.count, c.hits, index.rate) > c.limit/float64(len(e.windows)) {
+		if c.rate < 0.2 || !c.route.key.isWrite() && (c.hits < hitsOfGet || c.rate < rateOfGet) || tail(c.writes.count, c.hits, index.rate) > c.limit/float64(len(e.windows)) {
 			return false
 		}
 		switch order := c.compare(best); {

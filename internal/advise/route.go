@@ -99,6 +99,12 @@ func (r *route) mayWrite() bool {
 	return r.key.isWrite() && len(r.changes(r.ruleOf())) == 0
 }
 
+// mayWriteByGet reports whether requests of a route could be writes by GET, as old applications
+// have them: then what is written is in the query.
+func (r *route) mayWriteByGet() bool {
+	return r.key.method == "GET" && slices.ContainsFunc(r.names, func(name fieldName) bool { return name.in == inQuery })
+}
+
 // isCrawl reports whether a client asks for one thing after the other.
 func (r *route) isCrawl() bool {
 	// What changes by itself, such as a clock, does not make another answer.

@@ -16,6 +16,7 @@ import (
 
 // try serves the site with the advice in force, and shows what that brings.
 func (a *advising) try(ctx context.Context, report advise.Report, site advise.Site) error {
+	site.WithoutHook = true
 	advice := advise.Caddyfile(report, site)
 	if advice == "" {
 		return nil

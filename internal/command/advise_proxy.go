@@ -1,10 +1,12 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -47,6 +49,9 @@ func (a *advising) fromProxy() error {
 		return err
 	}
 	defer restore()
+	if err := a.checkPort(); err != nil {
+		return err
+	}
 	site := a.site()
 	if err := start(a.options() + site.Address + " {\n\tparker_observe\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n"); err != nil {
 		return err
@@ -75,11 +80,28 @@ func start(caddyfile string) error {
 	if err != nil {
 		return err
 	}
-	err = caddy.Load(config, true)
-	if err != nil && strings.Contains(err.Error(), "address already in use") {
-		err = fmt.Errorf("%w; choose another address with --from", err)
+	return caddy.Load(config, true)
+}
+
+// checkPort returns an error if the port to listen on is in use. Caddy would share it with
+// another Caddy of the same user, and each would get a part of the requests.
+func (a *advising) checkPort() error {
+	host, port := "127.0.0.1", "8080"
+	if a.from != "" {
+		address, err := httpcaddyfile.ParseAddress(a.listening())
+		if err != nil {
+			return fmt.Errorf("--from %s: %w", a.from, err)
+		}
+		host, port = "", cmp.Or(address.Port, map[string]string{"http": "80"}[address.Scheme], "443")
 	}
-	return err
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %s is in use: choose another address with --from", port)
+	}
+	if err == nil { // Caddy says what else is wrong
+		listener.Close()
+	}
+	return nil
 }
 
 // limit says how the watching ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -236,7 +237,13 @@ func TestAdviseRefusesWrongArguments(t *testing.T) {
 	if err := os.WriteFile(existing, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	for args, want := range map[string]string{
+		"--to :1 --from http://" + taken.Addr().String(): "is in use: choose another address with --from",
 		"--for 5m":                        "--for needs --to",
 		"--apply --log x --to :1":         "--apply needs --to, and no --log",
 		"--to :1 --for tomorrow":          "--for tomorrow: not a duration",

@@ -107,12 +107,13 @@ func (c *comparison) ask(r *http.Request, body []byte) (digest uint64, ok bool) 
 
 // end ends the comparison with the answer that the client got, if it got one.
 func (c *comparison) end(got *recorder, answered bool) {
-	now := time.Now()
+	now, release := time.Now(), answer.ReleaseOf(got.Header())
+	coding := http.Header{"Content-Encoding": got.Header()["Content-Encoding"]} // the header is not ours any more when this returns
 	c.stop()
 	c.poll.trial.ending.Go(func() {
 		<-c.ended
-		body, err := nothingnew.Decode(got.Header(), got.body, maxBody)
-		c.poll.compared(c.seen, now, c.poll.answers.Digest(got.status, body), answer.ReleaseOf(got.Header()), answered && err == nil)
+		body, err := nothingnew.Decode(coding, got.body, maxBody)
+		c.poll.compared(c.seen, now, c.poll.answers.Digest(got.status, body), release, answered && err == nil)
 	})
 }
 

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -80,6 +81,11 @@ func (r *recorder) Write(b []byte) (int, error) {
 	}
 	r.body = append(r.body, b[:min(len(b), maxBody-len(r.body))]...)
 	return r.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom implements [io.ReaderFrom]. Without it, what is copied would not be kept.
+func (r *recorder) ReadFrom(source io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{r}, source)
 }
 
 // Interface guards
