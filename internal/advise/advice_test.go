@@ -306,7 +306,6 @@ func TestAdviceForTimerWithCacheBuster(t *testing.T) {
 		"parker_notify /tickets/reply tickets",
 		"parker /tickets/list tickets {",
 		"	timer",
-		"	share public",
 		"	ignore_query _",
 		"	nothing_new {",
 		"		unchanged",

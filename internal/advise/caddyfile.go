@@ -187,7 +187,7 @@ func (w *writer) sharing(p *Poll) {
 	const how = " If you know that all get the same, use share public."
 	switch {
 	case p.Public:
-		w.detail("Other clients got the same news %s, and never others%s.", count(s.Same, "time"), seldom(s.Same))
+		w.detail("Other clients got the same news %s, and never others%s. If an answer can ever be for one person, remove share public.", count(s.Same, "time"), seldom(s.Same))
 		if s.NoStore {
 			w.detail("Its answers say no-store: share public logs a warning about that.")
 		}

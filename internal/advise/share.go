@@ -16,6 +16,11 @@ const (
 	minOfOneValue = 5 // clients, if all have the same value of a cookie
 	maxDifferent  = 200
 	maxCompared   = 32 // credentials; with more of them nothing is shared
+
+	// Where cookies tell clients apart, an answer could be for one person only.
+	minSharedByAll = 10 // times that a client got the same as one with other cookies
+	minNewsByAll   = 5  // that several clients got
+	minClients     = 3
 )
 
 // sharers finds out which clients get the same news. Answers with nothing new say little
@@ -34,6 +39,7 @@ type sharers struct {
 	changes map[uint64][]int64   // when a client got news
 	by      []sharedBy           // for each credential that tells clients apart
 
+	news                      int // that several clients got
 	same, different, doubtful int
 }
 
@@ -132,6 +138,9 @@ func (s *sharers) look(first *record, asks []*record, sum uint64) {
 		}
 	}
 	s.same += len(got) - 1
+	if len(got) > 1 {
+		s.news++
+	}
 	have := make([]map[uint64]int, len(s.by))
 	for i := range s.by {
 		have[i] = s.by[i].count(got)
@@ -196,7 +205,10 @@ func (s *sharers) isPublic(facts *Sharing) bool {
 	}
 	for _, by := range s.by {
 		// Devices of one person have the same cookie, and so do all visitors of some sites.
-		if by.othersSame < minShared && (len(by.values) > 1 || len(by.owners) < minOfOneValue) {
+		if len(by.values) == 1 && len(by.owners) < minOfOneValue {
+			return false
+		}
+		if len(by.values) > 1 && (by.othersSame < minSharedByAll || len(by.values) < minClients || s.news < minNewsByAll) {
 			return false
 		}
 	}
