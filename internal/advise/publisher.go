@@ -60,6 +60,8 @@ func explain(p *Poll, r *route, changes []step, others []*route) {
 		if best == nil {
 			break
 		}
+		// What is known to publish also explains changes that were seen late.
+		e.window = e.windows[len(e.windows)-1]
 		explained := len(left)
 		left = slices.DeleteFunc(slices.Clone(left), func(s step) bool {
 			delay, ok := best[0].writes.before(e, best[0], s)
