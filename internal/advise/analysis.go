@@ -121,7 +121,7 @@ func (a *Analysis) Report() Report {
 		if poll {
 			polls = append(polls, r)
 		}
-		if r.key.isWrite() && (!poll || r.mayWrite()) || !poll && r.mayWriteByGet() {
+		if r.key.isWrite() && (!poll || r.mayWrite() || !r.ruleOf().exists()) || !poll && r.mayWriteByGet() {
 			others = append(others, r)
 		}
 	}

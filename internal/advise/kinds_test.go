@@ -119,6 +119,23 @@ func TestSharingNeedsTheSameNews(t *testing.T) {
 	}
 }
 
+func TestRegularWritesPublish(t *testing.T) {
+	tr := newTraffic(t)
+	last := 0
+	tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+		e := exchange{path: "/news", query: fmt.Sprint("after=", last), text: "[]"}
+		if n := int(at / (7 * second)); n > last {
+			e.text = fmt.Sprintf("[%d]", n)
+			last = n
+		}
+		return e
+	})
+	for i := range 85 { // as a machine does
+		tr.at(time.Duration(i+1)*7*second-10*time.Millisecond, time.Millisecond, exchange{client: "machine", method: "POST", path: "/news", status: 201, text: fmt.Sprintf(`{"id":%d}`, i)})
+	}
+	tr.want("parker_notify /news", "parker /news")
+}
+
 func TestWritesByGetPublish(t *testing.T) {
 	tr := newTraffic(t)
 	writes := tr.writes(10*second, 20*minute, 40*second)

@@ -83,25 +83,23 @@ func start(caddyfile string) error {
 	return caddy.Load(config, true)
 }
 
-// checkPort returns an error if the port to listen on is in use. Caddy would share it with
-// another Caddy of the same user, and each would get a part of the requests.
+// checkPort returns an error if something listens at the port. Caddy would share it with another
+// Caddy of the same user, and each would get a part of the requests.
 func (a *advising) checkPort() error {
-	host, port := "127.0.0.1", "8080"
+	port := "8080"
 	if a.from != "" {
 		address, err := httpcaddyfile.ParseAddress(a.listening())
 		if err != nil {
 			return fmt.Errorf("--from %s: %w", a.from, err)
 		}
-		host, port = "", cmp.Or(address.Port, map[string]string{"http": "80"}[address.Scheme], "443")
+		port = cmp.Or(address.Port, map[string]string{"http": "80"}[address.Scheme], "443")
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %s is in use: choose another address with --from", port)
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", port), time.Second)
+	if err != nil {
+		return nil
 	}
-	if err == nil { // Caddy says what else is wrong
-		listener.Close()
-	}
-	return nil
+	conn.Close()
+	return fmt.Errorf("port %s is in use: choose another address with --from", port)
 }
 
 // limit says how the watching ends.
