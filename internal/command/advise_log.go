@@ -50,13 +50,9 @@ func readLog(ctx context.Context, reader *traffic.Reader, name string, analysis 
 	}
 	bar := newBar(name, size)
 	defer bar.clear()
-	skipped := make(map[traffic.Why]int64) // the lines that were skipped, and the first of them
-	first := make(map[traffic.Why]int64)
+	left := leftOut{make(map[traffic.Why]int), make(map[traffic.Why]int64)}
 	requests := 0
-	for o, err := range reader.Read(counting{file, bar}, func(s traffic.Skipped) {
-		skipped[s.Why]++
-		first[s.Why] = cmp.Or(first[s.Why], s.Number)
-	}) {
+	for o, err := range reader.Read(counting{file, bar}, left.note) {
 		if err != nil && requests == 0 {
 			return fmt.Errorf("--log %s: %w", name, err)
 		}
@@ -73,10 +69,25 @@ func readLog(ctx context.Context, reader *traffic.Reader, name string, analysis 
 	}
 	bar.clear()
 	fmt.Fprintf(os.Stderr, "%s: %s requests\n", name, comma(requests))
-	for _, why := range slices.SortedFunc(maps.Keys(skipped), func(x, y traffic.Why) int { return cmp.Compare(first[x], first[y]) }) {
-		fmt.Fprintf(os.Stderr, "  left out %s, first line or entry %d: %s\n", comma(int(skipped[why])), first[why], why)
-	}
+	left.write(os.Stderr)
 	return nil
+}
+
+// leftOut counts the lines or entries of a file that say nothing about a request.
+type leftOut struct {
+	count map[traffic.Why]int
+	first map[traffic.Why]int64 // number of the first one
+}
+
+func (l *leftOut) note(s traffic.Skipped) {
+	l.count[s.Why]++
+	l.first[s.Why] = cmp.Or(l.first[s.Why], s.Number)
+}
+
+func (l *leftOut) write(w io.Writer) {
+	for _, why := range slices.SortedFunc(maps.Keys(l.first), func(x, y traffic.Why) int { return cmp.Compare(l.first[x], l.first[y]) }) {
+		fmt.Fprintf(w, "  left out %s, first line or entry %d: %s\n", comma(l.count[why]), l.first[why], why)
+	}
 }
 
 // bar shows on a terminal how much of a file was read.
