@@ -93,8 +93,14 @@ func TestAdviceForRoomsInPath(t *testing.T) {
 		func(room string) exchange { return exchange{path: "/rooms/" + room} },
 		func(room string) exchange { return exchange{method: "POST", path: "/rooms/" + room, status: 303} })
 	tr.want(
-		"parker_notify /rooms/*",
-		"parker /rooms/* {",
+		"@write1_1 {",
+		"	path_regexp ^/rooms/[^/]+$",
+		"}",
+		"parker_notify @write1_1",
+		"@poll1 {",
+		"	path_regexp ^/rooms/[^/]+$",
+		"}",
+		"parker @poll1 {",
 		"	share public",
 		"}",
 	)

@@ -173,6 +173,8 @@ func (w *writer) evidence(p *Poll) {
 	switch {
 	case p.Changes == 0:
 		w.detail("No change was seen, so it is not known who publishes: see the hook below. Until then, watch finds changes.")
+	case p.Unknown > 0 && p.watch() == 0:
+		w.detail("No write explains %d of %d changes%s. Such news would come at the timeout only. If they matter, use watch.", p.Unknown, p.Changes, p.apart())
 	case p.Unknown > 0:
 		w.detail("No write explains %d of %d changes%s. They need a source, the hook below, or watch.", p.Unknown, p.Changes, p.apart())
 	}
@@ -335,12 +337,9 @@ func callText(c *Call) string {
 	return " parker_body json " + pointer + " " + c.Value
 }
 
-// needsExpression reports whether Caddy's path matcher cannot express a path: a * at its end
-// also matches longer paths, which only matters if there is more after it.
-func needsExpression(path string) bool {
-	i := strings.Index(path, "*")
-	return i >= 0 && i < len(path)-1
-}
+// needsExpression reports whether Caddy's path matcher cannot express a path: a * in it also
+// matches longer paths, which are other requests.
+func needsExpression(path string) bool { return strings.Contains(path, "*") }
 
 // gain writes what parker would have brought.
 func (w *writer) gain(p *Poll) {

@@ -35,7 +35,7 @@ func nameChannels(p *Poll, key fieldName, keyed bool) {
 	}
 	perRoom := keyed && (unnamed < len(p.Publishers) || len(p.Publishers) == 0) && isPrintableField(key)
 	samePath := !slices.ContainsFunc(p.Publishers, func(publisher Publisher) bool { return publisher.Path != p.Path || publisher.Call != nil })
-	if samePath && p.Call == nil && (!perRoom || key.in == inPath && unnamed == 0) && (perRoom || !strings.Contains(p.Path, "*")) {
+	if samePath && p.Call == nil && (!perRoom || key.in == inPath && unnamed == 0 && strings.Count(p.Path, "*") == 1) && (perRoom || !strings.Contains(p.Path, "*")) {
 		for i := range p.Publishers {
 			p.Publishers[i].Channels = nil
 		}

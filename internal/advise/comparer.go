@@ -27,10 +27,17 @@ func (p *Poll) Comparer() *Comparer {
 	return &Comparer{route: p.route}
 }
 
-// SetsCookies reports whether answers to the poll set cookies. Then each request can end the
-// session of another with the same cookies.
-func (p *Poll) SetsCookies() bool {
-	return p.route == nil || slices.ContainsFunc(p.route.records, func(it record) bool { return len(it.renewed) > 0 })
+// Repeatable reports whether a second request like it changes nothing for its client, as far as
+// the traffic shows that. It does if the answers set cookies, as that can end a session, if it
+// is a write by its method, or if the application must itself remember what it has given: then
+// the second request would get the news of the first.
+func (p *Poll) Repeatable() bool {
+	r := p.route
+	if r == nil || r.key.isWrite() || slices.ContainsFunc(r.records, func(it record) bool { return len(it.renewed) > 0 }) {
+		return false
+	}
+	says := len(r.fieldsOf(CursorRole, ClockRole)) > 0 || slices.ContainsFunc(r.records, func(it record) bool { return it.facts.conditional })
+	return says || r.ruleOf().unchanged
 }
 
 // Digest returns a digest of an answer that does not depend on what changes by itself. It is

@@ -71,6 +71,10 @@ func (p *Poll) decide(r *route, u *rule) {
 		p.Hold = false
 		p.Reason = "It is a " + r.key.method + " whose answer never changed, and could be a write. parker sends what it holds again, so use it only if you know that it reads."
 	}
+	if u.unchanged && u.different > 0 {
+		p.Hold = false
+		p.Reason = fmt.Sprintf("Its answers differ each time, in %s. If that means nothing, hold it with: nothing_new { unchanged except %s }", strings.Join(u.except, ", "), strings.Join(u.except, " "))
+	}
 	if names := r.changingInBody(); p.Hold && r.key.isWrite() && len(names) > 0 {
 		p.Hold = false
 		p.Reason = fmt.Sprintf("It is a %s whose body differs each time (%s), and could be a write. parker sends what it holds again, so use it only if you know that it reads.", r.key.method, strings.Join(names, ", "))

@@ -136,6 +136,54 @@ func TestRegularWritesPublish(t *testing.T) {
 	tr.want("parker_notify /news", "parker /news")
 }
 
+func TestTimeOfTheLastChangeIsNoClock(t *testing.T) {
+	tr := newTraffic(t)
+	writes := tr.writes(10*second, 20*minute, 20*second)
+	tr.poll("page", 0, 20*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+		last := tr.start
+		if n := before(writes, at); n > 0 {
+			last = tr.start.Add(writes[n-1])
+		}
+		return exchange{path: "/desk", text: fmt.Sprintf(`{"ok":true,"updated_at":%d}`, last.Unix())}
+	})
+	if p := tr.onePoll(); fmt.Sprint(p.NothingNew) != "[unchanged remember]" || p.Changes < len(writes)*9/10 {
+		t.Errorf("poll: %+v", p)
+	}
+}
+
+func TestCursorThatIsATimeIsNotIgnored(t *testing.T) {
+	tr := newTraffic(t)
+	writes := tr.writes(10*second, 20*minute, 40*second)
+	tr.poll("page", 0, 20*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+		return exchange{path: "/news", query: fmt.Sprint("ts=", tr.start.Add(at).Unix()-2), text: fmt.Sprintf("[%d]", before(writes, at))}
+	})
+	if site := tr.site(); strings.Contains(site, "ignore_query") {
+		t.Error(site)
+	}
+}
+
+func TestWriteThatOthersOfARoomSeeIsNotForOneUserOnly(t *testing.T) {
+	tr := newTraffic(t)
+	writes := tr.writes(10*second, 20*minute, 40*second)
+	for user := range 3 {
+		last := 0
+		tr.poll(fmt.Sprint("user ", user), 0, 20*minute, 2*second, AfterAnswer, func(at time.Duration, _ int) exchange {
+			e := exchange{path: fmt.Sprintf("/room/5/%d/messages", 77+user), text: "[]"}
+			if n := before(writes, at); n > last {
+				e.text, last = fmt.Sprintf("[%d]", n), n
+			}
+			return e
+		})
+	}
+	for i, at := range writes {
+		tr.at(at, time.Millisecond, exchange{client: fmt.Sprint("user ", i%3), method: "POST", path: fmt.Sprintf("/room/5/%d/messages", 77+i%3), status: 201})
+	}
+	site := tr.site()
+	if strings.Contains(site, "parker @poll1\n") || strings.Contains(site, "{path.2}") && !strings.Contains(site, "watch ") {
+		t.Error(site)
+	}
+}
+
 func TestWritesByGetPublish(t *testing.T) {
 	tr := newTraffic(t)
 	writes := tr.writes(10*second, 20*minute, 40*second)
@@ -218,14 +266,14 @@ func TestPollOfWhatChangesInEachAnswerIsNotHeld(t *testing.T) {
 	}
 }
 
-func TestPollWithAMemberThatChangesInEachAnswerIsADanger(t *testing.T) {
-	for member, danger := range map[string]bool{"load": true, "uptime": false} {
+func TestPollWithAMemberThatChangesInEachAnswerIsNotHeldUnlessItIsATime(t *testing.T) {
+	for member, news := range map[string]bool{"load": true, "cpu_usage": true, "message": true, "uptime": false, "server_time": false} {
 		tr := newTraffic(t)
 		tr.poll("page", 0, 10*minute, 2*second, AfterAnswer, func(at time.Duration, number int) exchange {
 			return exchange{path: "/desk", text: fmt.Sprintf(`{"tickets":[%d],%q:%d}`, at/(2*minute), member, number*7)}
 		})
 		p := tr.onePoll()
-		if !p.Hold || p.HeldThoughDifferent > 0 != danger || strings.Contains(strings.Join(p.Warnings, "\n"), "DANGER") != danger {
+		if p.Hold == news || strings.Contains(p.Reason, "Its answers differ each time, in /"+member) != news {
 			t.Errorf("with %s: poll %+v", member, p)
 		}
 	}

@@ -3,6 +3,7 @@ package advise
 import (
 	"encoding/json"
 	"hash/maphash"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -219,11 +220,21 @@ func (r *route) selfChanging() []int {
 	clocks := r.clocks()
 	var pointers []int
 	for i, n := range differing {
-		if i != beyond && (n >= 4 && compared[i]*2 >= total && n*10 >= compared[i]*8 || clocks[i]) {
+		if i != beyond && (n >= 4 && compared[i]*2 >= total && n*10 >= compared[i]*8 || clocks[i] && (r.ticks(n, compared[i]) || clockNames.MatchString(r.pointers[i]))) {
 			pointers = append(pointers, i)
 		}
 	}
 	return pointers
+}
+
+// clockNames are names that only the present time has. Such a clock may show minutes.
+var clockNames = regexp.MustCompile(`(?i)(^|[/_-])(now|clock|(server|current)_?time)$`)
+
+// ticks reports whether a member that looks like a clock goes on with the time: what was changed
+// a moment ago is the present time, too, but stays as it is.
+func (r *route) ticks(differing, compared int) bool {
+	often := min(1, r.rhythm.every.Seconds())
+	return float64(differing) >= 0.8*often*float64(compared)
 }
 
 // clocks reports which members are the time of the answer in each answer that has them.

@@ -1,6 +1,9 @@
 package advise
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Role says what a parameter, a member of a body or a segment of a path is for.
 type Role string
@@ -133,6 +136,9 @@ func (u *fieldUse) role(name fieldName) Role {
 	return UnknownRole
 }
 
+// busterNames are names that only cache busters have.
+var busterNames = regexp.MustCompile(`^(_|_?dc|_?cb|_?r|_?rnd|_?rand(om)?|_?no_?cache|_?cache_?bust(er)?)$`)
+
 // roleOfChanging returns the role of a field with another value in almost each request.
 func (u *fieldUse) roleOfChanging(name fieldName, most func(n int) bool) Role {
 	lower := strings.ToLower(strings.TrimPrefix(name.name, "/"))
@@ -145,6 +151,8 @@ func (u *fieldUse) roleOfChanging(name fieldName, most func(n int) bool) Role {
 		}
 	}
 	switch {
+	case name.in == inQuery && u.clock*5 >= u.asks*4 && !busterNames.MatchString(lower):
+		return ClockRole // it may be what the last answer has said
 	case name.in == inQuery || name.in == inForm && !most(u.plusOne):
 		return BusterRole
 	case u.clock*5 >= u.asks*4:

@@ -122,20 +122,24 @@ func (u *rule) exceptChanging(r *route) {
 	}
 }
 
-// timeNames are names of members that change with the time of the answer, or with its number.
-var timeNames = regexp.MustCompile(`(?i)(now|time|date|clock|uptime|elapsed|age|seen|seconds|nonce|id|counter|generated)$`)
+// timeNames are names of members that change with the time of the answer.
+var timeNames = regexp.MustCompile(`(^|[/_-])(now|time|date|clock|timestamp|uptime|elapsed|seen|nonce|generated)$|[a-z](Now|Time|Date|Clock|Timestamp|Uptime|Elapsed|Seen|Nonce)$`)
 
 // countDoubtful counts answers that would be held although something differs that is neither
-// a time nor the number of the answer.
+// a time nor what the request has given.
 func (u *rule) countDoubtful(r *route) {
 	clocks := r.clocks()
+	given := make(map[string]bool)
+	for _, i := range r.fieldsOf(CounterRole) {
+		given[r.names[i].name] = true
+	}
 	for _, s := range r.steps {
 		if !u.held(s) || s.now.answer.status == http.StatusNotModified {
 			continue
 		}
 		for _, m := range s.now.answer.members {
 			before, ok := s.last.answer.member(int(m.pointer))
-			if u.excepted[m.pointer] && !clocks[m.pointer] && !timeNames.MatchString(r.pointers[m.pointer]) && (!ok || before.sum != m.sum) {
+			if u.excepted[m.pointer] && !clocks[m.pointer] && !given[r.pointers[m.pointer]] && !timeNames.MatchString(r.pointers[m.pointer]) && (!ok || before.sum != m.sum) {
 				u.different++
 				break
 			}

@@ -212,17 +212,20 @@ func looksLikeValue(segment string) bool {
 		return true // the home of a person
 	}
 	digits, letters := 0, 0
+	lower, upper := false, false
 	for _, c := range segment {
 		switch {
 		case c >= '0' && c <= '9':
 			digits++
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
 			letters++
+			lower, upper = lower || c >= 'a', upper || c <= 'Z'
 		case !strings.ContainsRune("-_.~", c):
 			return true
 		}
 	}
-	return digits > 0 && letters == 0 || digits > 3 && len(segment) >= 8 || len(segment) > 40
+	token := digits > 0 && lower && upper || digits > 3
+	return digits > 0 && letters == 0 || token && len(segment) >= 8 || len(segment) > 40
 }
 
 func appendForm(fields []rawField, in place, text string) []rawField {

@@ -203,6 +203,9 @@ func (s *sharers) isPublic(facts *Sharing) bool {
 	if s.same < minShared || s.different > 0 || s.doubtful*4 > s.same || facts.Varies || facts.Private || facts.SetCookie || facts.Unknown {
 		return false
 	}
+	if !s.allSteady() && (s.same < minSharedByAll || s.news < minNewsByAll) {
+		return false
+	}
 	for _, by := range s.by {
 		// Devices of one person have the same cookie, and so do all visitors of some sites.
 		if len(by.values) == 1 && len(by.owners) < minOfOneValue {
@@ -210,6 +213,19 @@ func (s *sharers) isPublic(facts *Sharing) bool {
 		}
 		if len(by.values) > 1 && (by.othersSame < minSharedByAll || len(by.values) < minClients || s.news < minNewsByAll) {
 			return false
+		}
+	}
+	return true
+}
+
+// allSteady reports whether the clients are told apart by all of their credentials. Where a
+// credential of the field Authorization changes by itself, nothing is known of who they are.
+func (s *sharers) allSteady() bool {
+	for i := range s.route.records {
+		for _, c := range s.route.records[i].sender.credentials {
+			if !slices.Contains(s.route.steady, c.name) {
+				return false
+			}
 		}
 	}
 	return true

@@ -17,7 +17,7 @@ type Request struct {
 func (r Report) Unseen() []Request {
 	var requests []Request
 	for _, p := range r.Polls {
-		if p.Method != "GET" || p.route == nil || p.route.target == "" {
+		if p.Method != "GET" || p.route == nil || p.route.target == "" || p.Streams || p.Already {
 			continue
 		}
 		path, query, _ := strings.Cut(p.route.target, "?")
@@ -28,7 +28,7 @@ func (r Report) Unseen() []Request {
 
 // noteTarget keeps the URL of a request whose answer is not known.
 func (r *route) noteTarget(o *Observation) {
-	if o.Method != "GET" || !o.Logged || o.Length >= 0 || hasNoBody(o.Status) || len(o.Path)+len(o.Query) > maxQuery {
+	if o.Method != "GET" || !o.Logged || o.Length >= 0 || o.Status < 200 || o.Status > 299 || hasNoBody(o.Status) || len(o.Path)+len(o.Query) > maxQuery {
 		return
 	}
 	before := len(r.target)

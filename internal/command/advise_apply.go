@@ -107,7 +107,7 @@ func comparison(w io.Writer, figures []trial.Figures) {
 // newsOf says how soon news came to the compared polls.
 func newsOf(f trial.Figures) string {
 	if !f.Compared {
-		return "not compared, as the answers set cookies"
+		return "not compared: a second request could change something"
 	}
 	if f.News+f.Later == 0 {
 		return "none compared yet"

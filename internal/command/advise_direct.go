@@ -25,7 +25,7 @@ func (a *advising) directly() (*direct, error) {
 		return nil, err
 	}
 	d := &direct{folder: folder, socket: filepath.Join(folder, "direct")}
-	d.site = "http://:1 {\n\tbind unix/" + d.socket + "\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n"
+	d.site = "http://:1 {\n\tbind \"unix/" + d.socket + "\"\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n"
 	d.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", d.socket)
 	}

@@ -21,6 +21,7 @@ import (
 func (a *advising) fromLogs() error {
 	ctx, stop := untilInterrupted()
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl+C ends the process, also while nothing comes
 	analysis := advise.New()
 	reader := traffic.New()
 	for _, name := range a.logs {

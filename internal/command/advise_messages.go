@@ -44,6 +44,7 @@ func (m *messages) follow(pipe io.Reader) {
 		m.count++
 		m.mutex.Unlock()
 	}
+	io.Copy(io.Discard, pipe) // a line was too long: Caddy must not wait for a reader
 }
 
 // write writes the last message, if there is one.

@@ -84,6 +84,8 @@ func (k *Key) fields(header http.Header, kept map[string]bool) http.Header {
 			values = k.cookies(strings.Split(join(values), ";"))
 		case name == "Set-Cookie":
 			values = k.cookies(values)
+		case isCredential(name):
+			name, values = "Authorization", []string{logged} // nothing else is known of it
 		case name == "Authorization":
 			values = k.credentials(values)
 		default:
@@ -106,6 +108,12 @@ func join(values []string) string {
 		return values[0]
 	}
 	return strings.Join(values, ";")
+}
+
+// isCredential reports whether a field seems to say who the client is, in a way of its own.
+func isCredential(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "x-") && slices.ContainsFunc([]string{"token", "key", "auth", "session", "user", "account"}, func(word string) bool { return strings.Contains(name, word) })
 }
 
 func secret(name string) bool {

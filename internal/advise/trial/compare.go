@@ -99,10 +99,15 @@ func (c *comparison) ask(r *http.Request, body []byte) (digest uint64, ok bool) 
 	}
 	defer reply.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(reply.Body, maxBody))
-	if err != nil || reply.StatusCode >= 500 {
+	if err != nil || isRefusal(reply.StatusCode) {
 		return 0, false
 	}
 	return c.poll.answers.Digest(reply.StatusCode, text), true
+}
+
+// isRefusal reports whether an answer is about the request, and not about news.
+func isRefusal(status int) bool {
+	return status >= 500 || status >= 300 && status < 400 && status != http.StatusNotModified || status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
 // end ends the comparison with the answer that the client got, if it got one.

@@ -5,8 +5,8 @@
 // the application. While a poll is parked, requests like it are sent to the application past
 // parker, at the interval at which the page would have sent them. So it is known when the
 // news was there, and when the page would have seen it. One poll of each kind is compared at
-// a time, which costs the application as much as one client without parker. If the answers to
-// a poll set cookies, it is not compared: a request could end the session of the client.
+// a time, which costs the application as much as one client without parker. A poll is
+// not compared if a second request could change something for its client.
 package trial
 
 import (
@@ -25,7 +25,7 @@ type Figures struct {
 	Parked   int           // polls that are not answered yet
 	Expected int           // asks that the application would have got without parker
 	Asks     int           // asks that the application got
-	Compared bool          // whether polls are compared: not if their answers set cookies
+	Compared bool          // whether polls are compared: not if a second request could change something
 	News     int           // compared polls that were answered with news
 	Sooner   time.Duration // that they were answered before the page's next poll without parker, on average
 	Later    int           // compared polls that were answered later than their news was there, or are not yet
@@ -45,7 +45,7 @@ func New(report advise.Report, direct http.RoundTripper) *Trial {
 	t := &Trial{direct: direct}
 	for _, p := range report.Polls {
 		if p.Hold {
-			t.polls = append(t.polls, &poll{Poll: p, trial: t, answers: p.Comparer(), compares: !p.SetsCookies()})
+			t.polls = append(t.polls, &poll{Poll: p, trial: t, answers: p.Comparer(), compares: p.Repeatable()})
 		}
 	}
 	return t
