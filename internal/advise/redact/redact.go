@@ -113,6 +113,9 @@ func join(values []string) string {
 // isCredential reports whether a field seems to say who the client is, in a way of its own.
 func isCredential(name string) bool {
 	name = strings.ToLower(name)
+	if strings.Contains(name, "csrf") || strings.Contains(name, "xsrf") {
+		return false // it goes with a cookie
+	}
 	return strings.HasPrefix(name, "x-") && slices.ContainsFunc([]string{"token", "key", "auth", "session", "user", "account"}, func(word string) bool { return strings.Contains(name, word) })
 }
 

@@ -13,7 +13,7 @@ import (
 func caddyLine(replacements ...string) string {
 	return strings.NewReplacer(replacements...).Replace(`{"level":"info","ts":1796032805.25,"logger":"http.log.access.log0","msg":"handled request",` +
 		`"request":{"remote_ip":"10.0.0.1","remote_port":"4711","client_ip":"192.0.2.1","proto":"HTTP/2.0","method":"GET","host":"Example.com:443","uri":"/news?since=1",` +
-		`"headers":{"User-Agent":["Mozilla/5.0"],"Cookie":["REDACTED"],"Accept":["application/json"],"X-Api-Key":["secret"]}},` +
+		`"headers":{"User-Agent":["Mozilla/5.0"],"Cookie":["REDACTED"],"Accept":["application/json"],"X-Other":["secret"]}},` +
 		`"bytes_read":0,"user_id":"","duration":1.25,"size":2,"status":200,"resp_headers":{"Content-Type":["application/json"],"Set-Cookie":["REDACTED"],"Server":["Caddy"]}}`)
 }
 
