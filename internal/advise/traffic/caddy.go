@@ -16,9 +16,9 @@ import (
 // caddyEntry is an entry of Caddy's access log, as logRequest of its package caddyhttp and the
 // default settings of its JSON encoder write it.
 type caddyEntry struct {
-	Time    json.RawMessage `json:"ts"`
-	Level   string          `json:"level"`
-	Logger  string          `json:"logger"`
+	Level  string `json:"level"`
+	Logger string `json:"logger"`
+	caddyTimes
 	Request *struct {
 		RemoteIP string      `json:"remote_ip"`
 		ClientIP string      `json:"client_ip"`
@@ -32,6 +32,25 @@ type caddyEntry struct {
 	Size     *int64          `json:"size"`
 	Status   *int            `json:"status"`
 	Answer   http.Header     `json:"resp_headers"`
+}
+
+// caddyTimes is the time, under Caddy's own name and those that collectors of logs want, which
+// the option time_key sets.
+type caddyTimes struct {
+	TS          json.RawMessage `json:"ts"`
+	Time        json.RawMessage `json:"time"`
+	Timestamp   json.RawMessage `json:"timestamp"`
+	AtTimestamp json.RawMessage `json:"@timestamp"`
+}
+
+// logged returns when the entry was logged, and the step of that clock.
+func (c *caddyTimes) logged() (logged time.Time, step time.Duration, known bool) {
+	for _, value := range [...]json.RawMessage{c.TS, c.Time, c.Timestamp, c.AtTimestamp} {
+		if value != nil {
+			return caddyTime(value)
+		}
+	}
+	return time.Time{}, 0, false
 }
 
 // accessLogger is the name of the logger of access logs. A site's own log has its name after
@@ -64,9 +83,9 @@ func (t *reading) caddy(columns []string, object []byte) (o advise.Observation, 
 	if mismatch := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &mismatch) {
 		return o, Unknown
 	}
-	logged, known := caddyTime(entry.Time)
+	logged, step, known := entry.logged()
 	if len(columns) > 0 {
-		logged, known = wallTime(columns[0])
+		logged, step, known = wallTime(columns[0])
 	}
 	if len(columns) > 2 {
 		entry.Level, entry.Logger = columns[1], columns[2]
@@ -93,7 +112,8 @@ func (t *reading) caddy(columns []string, object []byte) (o advise.Observation, 
 	}
 	o = advise.Observation{
 		Begun:   logged,
-		Took:    caddyDuration(entry.Duration),
+		Step:    step,
+		Took:    t.caddyDuration(entry.Duration),
 		Client:  t.key.Digest("client", address, field(request.Headers, "User-Agent"), entry.UserID),
 		Host:    hostOf(request.Host),
 		Method:  request.Method,
@@ -123,7 +143,7 @@ func field(header http.Header, name string) string {
 
 // caddyTime reads a time in each of the formats of Caddy's log encoders. Those without a time
 // zone are taken for UTC.
-func caddyTime(value json.RawMessage) (logged time.Time, known bool) {
+func caddyTime(value json.RawMessage) (logged time.Time, step time.Duration, known bool) {
 	var text string
 	if json.Unmarshal(value, &text) == nil {
 		return wallTime(text)
@@ -131,14 +151,14 @@ func caddyTime(value json.RawMessage) (logged time.Time, known bool) {
 	number, err := strconv.ParseFloat(string(value), 64)
 	switch {
 	case err != nil || number <= 0:
-		return time.Time{}, false
+		return time.Time{}, 0, false
 	case number < 1e11:
-		return fromUnix(number), true
+		return fromUnix(number), 0, true
 	case number < 1e14:
-		return fromUnix(number / 1e3), true
+		return fromUnix(number / 1e3), 0, true
 	}
 	nanoseconds, err := strconv.ParseInt(string(value), 10, 64)
-	return time.Unix(0, nanoseconds).UTC(), err == nil
+	return time.Unix(0, nanoseconds).UTC(), 0, err == nil
 }
 
 // fromUnix returns the time for seconds since 1970. More digits than microseconds would be
@@ -151,26 +171,36 @@ func fromUnix(seconds float64) time.Time {
 // read with each.
 var wallTimes = []string{"2006/01/02 15:04:05", time.RFC3339, "2006-01-02T15:04:05Z0700", "02/Jan/2006:15:04:05 -0700"}
 
-func wallTime(text string) (logged time.Time, known bool) {
+// wallTime reads a time as text. Without a fraction, its clock has steps of a second.
+func wallTime(text string) (logged time.Time, step time.Duration, known bool) {
 	for _, layout := range wallTimes {
 		if logged, err := time.Parse(layout, text); err == nil {
-			return logged.UTC(), true
+			if !strings.Contains(text, ".") {
+				step = time.Second
+			}
+			return logged.UTC(), step, true
 		}
 	}
-	return time.Time{}, false
+	return time.Time{}, 0, false
 }
 
-// caddyDuration reads a duration in seconds, or with its unit. It is 0 if it is not known.
-func caddyDuration(value json.RawMessage) time.Duration {
+// caddyDuration reads a duration with its unit, or in seconds, which have a decimal point.
+// Integers are nanoseconds, or milliseconds from the first one that is too short for
+// nanoseconds. It is 0 if it is not known.
+func (t *reading) caddyDuration(value json.RawMessage) time.Duration {
 	var text string
 	if json.Unmarshal(value, &text) == nil {
 		duration, _ := time.ParseDuration(text)
-		return max(duration, 0)
+		return sane(duration)
+	}
+	number, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		seconds, _ := strconv.ParseFloat(string(value), 64)
+		return inSeconds(seconds)
 	}
 	const leastNanoseconds = 10_000
-	if nanoseconds, err := strconv.ParseInt(string(value), 10, 64); err == nil && nanoseconds >= leastNanoseconds {
-		return sane(time.Duration(nanoseconds))
+	if t.milliseconds = t.milliseconds || number >= 0 && number < leastNanoseconds; t.milliseconds {
+		return milliseconds(float64(number))
 	}
-	seconds, _ := strconv.ParseFloat(string(value), 64)
-	return inSeconds(seconds)
+	return sane(time.Duration(number))
 }

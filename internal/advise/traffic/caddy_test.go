@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func TestReadTakesFormatsOfCaddy(t *testing.T) {
 	lasting := func(took time.Duration) advise.Observation {
 		return with(func(o *advise.Observation) { o.Took, o.Begun = took, ended.Add(-took) })
 	}
+	fullSeconds := with(func(o *advise.Observation) { o.Begun, o.Step = o.Begun.Add(-250*time.Millisecond), time.Second })
 	const number, duration = `1796032805.25`, `"duration":1.25`
 	for name, c := range map[string]struct {
 		line string
@@ -48,6 +50,11 @@ func TestReadTakesFormatsOfCaddy(t *testing.T) {
 		"iso8601 with zone":    {caddyLine(number, `"2026-11-30T11:00:05.250+0100"`), plain},
 		"rfc3339_nano":         {caddyLine(number, `"2026-11-30T11:00:05.25+01:00"`), plain},
 		"wall_milli":           {caddyLine(number, `"2026/11/30 10:00:05.250"`), plain},
+		"time_key time":        {caddyLine(`"ts":`, `"time":`), plain},
+		"time_key timestamp":   {caddyLine(`"ts":`, `"timestamp":`), plain},
+		"time_key @timestamp":  {caddyLine(`"ts":`, `"@timestamp":`), plain},
+		"rfc3339":              {caddyLine(number, `"2026-11-30T11:00:05+01:00"`), fullSeconds},
+		"wall":                 {caddyLine(number, `"2026/11/30 10:00:05"`), fullSeconds},
 		"common_log":           {caddyLine(number, `"30/Nov/2026:10:00:05.250 +0000"`), plain},
 		"duration in ns":       {caddyLine(duration, `"duration":1250000000`), plain},
 		"duration as text":     {caddyLine(duration, `"duration":"1.25s"`), plain},
@@ -141,5 +148,21 @@ func TestReadKeepsNoSecretOfHeaders(t *testing.T) {
 	}
 	if got := names(o.Request["Cookie"]) + names(o.Request["Authorization"]) + names(o.Answer["Set-Cookie"]); got != "id;theme;;b;Bearer;;id;" {
 		t.Errorf("what is kept of them is %s, in %v and %v", got, o.Request, o.Answer)
+	}
+}
+
+func TestReadTakesDurationsOfCaddyInMilliseconds(t *testing.T) {
+	var log string
+	for _, milliseconds := range []string{"2", "25000", "0", "1250"} {
+		log += caddyLine(`"duration":1.25`, `"duration":`+milliseconds) + "\n"
+	}
+	observations, _ := readAll(t, log)
+	var took []time.Duration
+	for _, o := range observations {
+		took = append(took, o.Took)
+	}
+	slices.Sort(took)
+	if want := []time.Duration{0, 2 * time.Millisecond, 1250 * time.Millisecond, 25 * time.Second}; !slices.Equal(took, want) {
+		t.Errorf("the answers took %v, want %v", took, want)
 	}
 }

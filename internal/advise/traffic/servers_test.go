@@ -145,6 +145,8 @@ func TestReadTakesLogOfCaddy(t *testing.T) {
 		"as text":   "json {\ntime_format rfc3339_nano\nduration_format string\n}",
 		"console":   "console",
 		"unix nano": "json {\ntime_format unix_nano\n}",
+		"ms":        "json {\ntime_format rfc3339\ntime_key timestamp\nlevel_key severity\nmessage_key message\nduration_format ms\n}",
+		"filtered":  "filter {\nrequest>headers>User-Agent hash\nrequest>remote_ip ip_mask 16 32\nrequest>client_ip ip_mask 16 32\nrequest>tls delete\nresp_headers delete\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "access.log")

@@ -11,8 +11,8 @@
 //     after the User-Agent: a decimal number is nginx's $request_time in seconds, a single
 //     integer is Apache's %D in microseconds.
 //   - Caddy writes REDACTED for the values of Cookie, Set-Cookie and Authorization, unless its
-//     option log_credentials is set. Numbers for durations are read as seconds, Caddy's
-//     default, or as nanoseconds if they are integers from 10,000.
+//     option log_credentials is set. Durations are read in each of its formats: seconds have a
+//     decimal point, and integers are nanoseconds, or milliseconds after one below 10,000.
 package traffic
 
 import (
@@ -102,7 +102,9 @@ type reading struct {
 	understood bool // there was at least one request
 	first      Skipped
 
-	clock clock // of logs in the combined format
+	clock        clock // of logs in the combined format
+	agents       bool  // a line in the combined format had the User-Agent
+	milliseconds bool  // durations in Caddy's log are in milliseconds
 }
 
 // take hands over an observation, and reports whether more are wanted.
