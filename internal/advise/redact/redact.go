@@ -143,16 +143,21 @@ func (k *Key) cookies(pairs []string) []string {
 	return result
 }
 
+// schemes are those of Authorization that are kept. What stands before a space may be a
+// secret with others.
+var schemes = []string{"Basic", "Bearer", "Digest", "Negotiate", "NTLM", "Token", "ApiKey", "AWS4-HMAC-SHA256"}
+
 // credentials returns the scheme and a digest of each value of Authorization. A value without
-// a scheme may be a secret as a whole.
+// a known scheme may be a secret as a whole.
 func (k *Key) credentials(values []string) []string {
 	result := make([]string, 0, len(values))
 	for _, value := range values {
-		if scheme, _, found := strings.Cut(value, " "); found {
-			result = append(result, scheme+" "+k.Digest("credentials", value))
-		} else {
-			result = append(result, k.Digest("credentials", value))
+		digest := k.Digest("credentials", value)
+		scheme, _, _ := strings.Cut(value, " ")
+		if i := slices.IndexFunc(schemes, func(known string) bool { return strings.EqualFold(known, scheme) }); i >= 0 {
+			digest = schemes[i] + " " + digest
 		}
+		result = append(result, digest)
 	}
 	return result
 }

@@ -56,7 +56,7 @@ func (f *harFile) members(read func(name string) error) error {
 	if begin, err := f.decoder.Token(); err != nil {
 		return unended(err)
 	} else if begin != json.Delim('{') {
-		return fmt.Errorf("expected an object, not %v", begin)
+		return errors.New("log is not an object")
 	}
 	for f.decoder.More() {
 		f.limited.read = 0

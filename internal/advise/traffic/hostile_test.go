@@ -223,3 +223,26 @@ func TestReadTakesColumnsBeforeReferrer(t *testing.T) {
 		t.Errorf("read %+v", observations)
 	}
 }
+
+func TestReadKeepsNoPasswordBeforeHost(t *testing.T) {
+	for name, text := range map[string]string{
+		"target":           line(0, "http://mary:topsecret@example.com/news", ""),
+		"target with port": line(0, "http://mary:topsecret@example.com:80/news", ""),
+		"host":             "mary:topsecret@example.com:80 " + line(0, "/news", ""),
+		"Caddy's":          caddyLine("Example.com:443", "mary:topsecret@example.com:443"),
+	} {
+		observations, _ := readAll(t, text)
+		if len(observations) != 1 || observations[0].Host != "example.com" {
+			t.Errorf("%s: read %+v", name, observations)
+		}
+	}
+}
+
+func TestErrorOfHARSaysNothingThatIsInIt(t *testing.T) {
+	for _, rest := range []string{`"log":"topsecret"`, `"log":["topsecret"]`, `"a":topsecret`, `"log":{"entries":{"topsecret":1}}`, `"log":{"entries":[{"time":1e99topsecret}]}`} {
+		observed, err := errorOf(t, strings.NewReader(strings.TrimSuffix(harText, "}")+","+rest+"}"))
+		if observed != 1 || strings.Contains(err.Error(), "topsecret") {
+			t.Errorf("%s: %d observations, and the error %v", rest, observed, err)
+		}
+	}
+}

@@ -110,8 +110,10 @@ func setTarget(o *advise.Observation, target string) {
 	o.Path, o.Query, _ = strings.Cut(target, "?")
 }
 
-// hostOf returns a host without its port, in lower case, and "" if the log names none.
+// hostOf returns a host without its port, in lower case, and "" if the log names none. A
+// client may have sent a password before it.
 func hostOf(host string) string {
+	host = host[strings.LastIndexByte(host, '@')+1:]
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
