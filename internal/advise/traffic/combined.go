@@ -15,8 +15,9 @@ import (
 // combined reads a line of the common or combined format, with or without the virtual host
 // before it and more columns after it. ended is true if Begun is when the answer had ended:
 // nginx logs that time, and Apache the one at which the request came. Where the two cannot be
-// told apart, how long the answer took is not known, either.
-func (t *reading) combined(line []byte) (o advise.Observation, ended bool, why Why) {
+// told apart, how long the answer took is not known, either. last is true if the file ends
+// within the line: then a server may still be writing it.
+func (t *reading) combined(line []byte, last bool) (o advise.Observation, ended bool, why Why) {
 	before, logged, after, found := t.clock.find(line)
 	if !found {
 		return o, false, Unknown
@@ -35,6 +36,10 @@ func (t *reading) combined(line []byte) (o advise.Observation, ended bool, why W
 	if !found {
 		return o, false, Unknown
 	}
+	if last && agent == "" && t.agents {
+		return o, false, CutOff
+	}
+	t.agents = agent != ""
 	method, target, found := requestLine(request)
 	if !found {
 		return o, false, NotRequest

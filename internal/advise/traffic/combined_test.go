@@ -106,7 +106,7 @@ func TestReadSkipsLinesThatAreNoRequest(t *testing.T) {
 		`192.0.2.1 - - [31/Feb/2026:11:00:05 +0100] "GET / HTTP" 200 5`: Unknown,
 		`192.0.2.1 - - [30/Nov/2026`:                                    Unknown,
 	} {
-		observations, skipped := readAll(t, line+"\n"+`192.0.2.1 - - [30/Nov/2026:11:00:05 +0100] "GET / HTTP/1.1" 200 5`)
+		observations, skipped := readAll(t, line+"\n"+`192.0.2.1 - - [30/Nov/2026:11:00:05 +0100] "GET / HTTP/1.1" 200 5`+"\n")
 		if len(observations) != 1 || len(skipped) != 1 || skipped[0] != (Skipped{1, want}) {
 			t.Errorf("%s: %d observations, skipped %v", line, len(observations), skipped)
 		}

@@ -140,11 +140,19 @@ func TestReadSortsAfterTimeInTheFuture(t *testing.T) {
 
 func TestReadSaysThatFileEndsWithinLine(t *testing.T) {
 	whole := line(0, "/whole", "")
-	for _, cut := range []string{whole[:60], caddyLine()[:300]} {
+	cuts := []string{caddyLine()[:300]}
+	for end := 40; end < len(whole)-len("\"\n"); end++ {
+		cuts = append(cuts, whole[:end])
+	}
+	for _, cut := range cuts {
 		observations, skipped := readAll(t, whole+cut)
 		if len(observations) != 1 || !slices.Equal(skipped, []Skipped{{2, CutOff}}) {
-			t.Errorf("%d observations, skipped %v", len(observations), skipped)
+			t.Errorf("%s: %d observations, skipped %v", cut, len(observations), skipped)
 		}
+	}
+	// Without an earlier line, nobody knows that more was to come.
+	if observations, _ := readAll(t, whole[:strings.Index(whole, ` "-"`)]); len(observations) != 1 {
+		t.Errorf("%d observations", len(observations))
 	}
 }
 

@@ -65,7 +65,7 @@ func (t *reading) line(number int64, line []byte, unended bool) bool {
 		o, why = t.caddy(columns, object)
 		ended = true
 	} else {
-		o, ended, why = t.combined(line)
+		o, ended, why = t.combined(line, unended)
 	}
 	if why == "" {
 		why = implausible(&o)

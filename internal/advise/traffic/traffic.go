@@ -103,7 +103,7 @@ type reading struct {
 	first      Skipped
 
 	clock        clock // of logs in the combined format
-	agents       bool  // a line in the combined format had the User-Agent
+	agents       bool  // the line before in the combined format has the User-Agent
 	milliseconds bool  // durations in Caddy's log are in milliseconds
 }
 
