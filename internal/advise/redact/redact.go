@@ -60,8 +60,8 @@ func (k *Key) Request(header http.Header) http.Header { return k.fields(header, 
 // Answer returns the fields of an answer's header that matter, in the form of [Key.Request].
 func (k *Key) Answer(header http.Header) http.Header { return k.fields(header, keptOfAnswer) }
 
-// logged is what Caddy logs in place of a secret.
-const logged = "REDACTED"
+// Unknown stands in place of a secret that is not known, as Caddy logs it.
+const Unknown = "REDACTED"
 
 func (k *Key) fields(header http.Header, kept map[string]bool) http.Header {
 	var result http.Header
@@ -78,14 +78,14 @@ func (k *Key) fields(header http.Header, kept map[string]bool) http.Header {
 			begin := len(copies)
 			copies = append(copies, values...)
 			values = copies[begin:len(copies):len(copies)]
-		case slices.Equal(values, []string{logged}) && secret(name):
-			values = []string{logged}
+		case slices.Equal(values, []string{Unknown}) && secret(name):
+			values = []string{Unknown}
 		case name == "Cookie":
 			values = k.cookies(strings.Split(join(values), ";"))
 		case name == "Set-Cookie":
 			values = k.cookies(values)
 		case isCredential(name):
-			name, values = "Authorization", []string{logged} // nothing else is known of it
+			name, values = "Authorization", []string{Unknown} // nothing else is known of it
 		case name == "Authorization":
 			values = k.credentials(values)
 		default:

@@ -49,6 +49,11 @@ type harFile struct {
 	decoder *json.Decoder
 	nonce   redact.Key // tells the browser of this file apart from those of others
 	firefox bool
+
+	// Chromium saves files without cookies and credentials, unless it is told otherwise, and
+	// does not say so.
+	chromium    bool
+	credentials bool // an entry had some
 }
 
 // members calls read for each member of an object. read must consume its value.
@@ -84,7 +89,7 @@ func (f *harFile) member(name string) error {
 		if err := f.decode(&creator); err != nil {
 			return err
 		}
-		f.firefox = creator.Name == "Firefox"
+		f.firefox, f.chromium = creator.Name == "Firefox", creator.Name == "WebInspector"
 		return nil
 	}
 	return f.pass()

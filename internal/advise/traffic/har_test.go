@@ -3,6 +3,8 @@ package traffic
 import (
 	"strings"
 	"testing"
+
+	"github.com/caddy-parker/parker/internal/advise/redact"
 )
 
 // TestReadTakesHARsOfBrowsers has what the browsers write differently.
@@ -78,6 +80,28 @@ func TestReadTakesParametersOfForms(t *testing.T) {
 		observations, _ := readAll(t, strings.Replace(harText, `"text":"{}"`, body, 1))
 		if got := string(observations[0].Body); got != want {
 			t.Errorf("%.60s gives %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestReadTakesCookiesThatChromiumHasNotSavedForUnknown(t *testing.T) {
+	const cookie, answer = `{"name":"cookie","value":"id=topsecret"}`, `{"name":"content-type"`
+	const setCookie = `{"name":"set-cookie","value":"id=topsecret"},` + answer
+	for name, c := range map[string]struct {
+		replacements []string
+		unknown      bool
+	}{
+		"none":                {[]string{"Firefox", "WebInspector", cookie, ""}, true},
+		"none in Firefox":     {[]string{cookie, ""}, false},
+		"cookie":              {[]string{"Firefox", "WebInspector"}, false},
+		"Set-Cookie":          {[]string{"Firefox", "WebInspector", cookie, "", answer, setCookie}, false},
+		"Authorization":       {[]string{"Firefox", "WebInspector", "cookie", "authorization"}, false},
+		"X-Api-Key":           {[]string{"Firefox", "WebInspector", "cookie", "x-api-key"}, true},
+		"Set-Cookie, Firefox": {[]string{cookie, "", answer, setCookie}, false},
+	} {
+		observations, _ := readAll(t, strings.NewReplacer(c.replacements...).Replace(harText))
+		if got := observations[0].Request.Get("Cookie") == redact.Unknown; got != c.unknown {
+			t.Errorf("%s: read %+v", name, observations[0])
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-parker/parker/internal/advise"
+	"github.com/caddy-parker/parker/internal/advise/redact"
 )
 
 // harEntry is an entry of a HAR file: http://www.softwareishard.com/blog/har-12-spec/#entries.
@@ -96,6 +97,10 @@ func (f *harFile) observation(entry *harEntry) (o advise.Observation, why Why) {
 	if o.Path == "" {
 		o.Path = "/"
 	}
+	f.credentials = f.credentials || requestFields["Cookie"] != nil || requestFields["Authorization"] != nil || answerFields["Set-Cookie"] != nil
+	if f.chromium && !f.credentials {
+		hideCookies(&o)
+	}
 	// The server sees the request once the browser has a connection for it.
 	timings := entry.Timings
 	if delay := milliseconds(timings.Blocked) + milliseconds(timings.DNS) + milliseconds(timings.Connect); delay <= o.Took {
@@ -108,6 +113,15 @@ func (f *harFile) observation(entry *harEntry) (o advise.Observation, why Why) {
 		}
 	}
 	return o, ""
+}
+
+// hideCookies marks the cookies of a request as unknown. Otherwise its answer could be taken
+// for one that everybody gets.
+func hideCookies(o *advise.Observation) {
+	if o.Request == nil {
+		o.Request = make(http.Header)
+	}
+	o.Request["Cookie"] = []string{redact.Unknown}
 }
 
 // unsent says why the server has never seen a request.
