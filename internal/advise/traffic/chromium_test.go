@@ -32,13 +32,13 @@ let since = 0, running = true;
 async function updates() {
 	while (running) {
 		since += (await (await fetch('/tickets/updates?since=' + since + '&_=' + Date.now())).json()).length;
-		await pause(300);
+		await pause(600);
 	}
 }
 async function state() {
 	while (running) {
 		await (await fetch('/state', {cache: 'no-cache'})).text();
-		await pause(500);
+		await pause(700);
 	}
 }
 async function run() {
@@ -295,10 +295,21 @@ func adviceOf(t *testing.T, file []byte) (polls map[string]advise.Poll, caddyfil
 	return polls, caddyfile, observations, skipped
 }
 
+// TestTrafficOfChromiumGivesTheSameAdviceAsHARAndAsLog has Caddy and nginx log the same requests.
 func TestTrafficOfChromiumGivesTheSameAdviceAsHARAndAsLog(t *testing.T) {
 	t.Parallel()
-	log := filepath.Join(t.TempDir(), "access.log")
-	caddy := caddytest.Start(t, "http://{$SITE} {\nlog {\noutput file "+log+"\n}\nreverse_proxy {$BACKEND}\n}", serveDesk(t))
+	dir := t.TempDir()
+	log, combined, timed := filepath.Join(dir, "caddy.log"), filepath.Join(dir, "combined.log"), filepath.Join(dir, "timed.log")
+	nginx := caddytest.StartNginxWith(t, `log_format timed '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_time';
+server {
+listen 80;
+access_log `+combined+` combined;
+access_log `+timed+` timed;
+location / {
+proxy_pass http://`+serveDesk(t)+`;
+}
+}`)
+	caddy := caddytest.Start(t, "http://{$SITE} {\nlog {\noutput file "+log+"\n}\nreverse_proxy {$BACKEND}\n}", strings.TrimPrefix(nginx.URL, "http://"))
 	har := visit(t, "http://"+caddy.Site+"/")
 
 	polls, caddyfile, observations, skipped := adviceOf(t, har)
@@ -308,14 +319,16 @@ func TestTrafficOfChromiumGivesTheSameAdviceAsHARAndAsLog(t *testing.T) {
 	}
 	checkChromium(t, observations)
 
-	text, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	polls, caddyfile, _, skipped = adviceOf(t, text)
-	checkAdvice(t, polls, caddyfile)
-	if len(skipped) > 0 {
-		t.Errorf("skipped %v", skipped)
+	for _, path := range []string{log, combined, timed} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		polls, caddyfile, _, skipped := adviceOf(t, text)
+		checkAdvice(t, polls, caddyfile)
+		if len(skipped) > 0 {
+			t.Errorf("skipped %v", skipped)
+		}
 	}
 }
 

@@ -36,15 +36,19 @@ func readsAny(f *testing.F, seeds ...string) {
 func FuzzReadCombined(f *testing.F) {
 	readsAny(f, line(1, "/news?since=1", ""), line(1, `/\x22\"`, ` "192.0.2.1" rt=0.125`), "[::1]:80 "+line(1, "/", " 12 13"),
 		"203.0.113.1, 10.0.0.1 - mary ann [2026-11-30T11:00:05+01:00] \"GET http://a:80/\\xC3?b#c HTTP/2.0\" - - 1.5 \"-\" \"\\\\\" \"1.1.1.1\"\r\n\x00",
+		line(1, "/", "")+strings.TrimSuffix(line(2, "http://a:b@c:80/", ""), "\"\n"), "10.0.0.9 - - [30/Nov/2026:10:00:05 +0000] \"GET /a HTTP/1.1\" 200 2 \"-\" \"-\" 7 \"router@file\" \"http://10.0.0.2:80\" 2125ms\n",
 		string(zipped(f, line(1, "/", "")))+string(zipped(f, line(2, "/", ""))))
 }
 
 func FuzzReadCaddy(f *testing.F) {
 	readsAny(f, caddyLine(), "2026/11/30 10:00:05\tINFO\thttp.log.access\thandled request\t"+caddyLine(),
-		"web caddy[1]: "+caddyLine("1796032805.25", `"9999/11/30 10:00:05.5"`), caddyLine("1.25,", `"-1h",`, `["REDACTED"]`, "3")[:400])
+		"web caddy[1]: "+caddyLine("1796032805.25", `"9999/11/30 10:00:05.5"`), caddyLine("1.25,", `"-1h",`, `["REDACTED"]`, "3")[:400],
+		caddyLine(`"ts":1796032805.25`, `"@timestamp":"2026-11-30T11:00:05+01:00"`, "1.25,", "3,")+"\n"+caddyLine("1.25,", "25000,"))
 }
 
-func FuzzReadHAR(f *testing.F) { readsAny(f, harText, harText[:400]) }
+func FuzzReadHAR(f *testing.F) {
+	readsAny(f, harText, harText[:400], strings.NewReplacer("Firefox", "WebInspector", `"cookie"`, `"accept"`, `"text":"{}"`, `"params":[{"name":"a","value":"b"}]`, `"base64"`, `""`).Replace(harText))
+}
 
 func BenchmarkRead(b *testing.B) {
 	for name, text := range map[string]string{

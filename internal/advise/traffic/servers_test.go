@@ -119,7 +119,7 @@ func hasRequests(t *testing.T, observations []advise.Observation, host string, t
 		if o.Method != want.method || o.Path != want.path || o.Query != want.query || o.Host != host || o.Status != status || o.Length != -1 || o.Sent < 2 {
 			t.Errorf("read %+v of %+v", o, want)
 		}
-		if age := time.Since(o.Begun); age < 0 || age > time.Hour {
+		if age := time.Since(o.Begun); age < -o.Step || age > time.Hour {
 			t.Errorf("%s began at %s", o.Path, o.Begun)
 		}
 		if long := o.Took >= slow; timed && long != (want.path == "/slow") && (want.path == "/slow" || o.Took > time.Minute) || !timed && o.Took != 0 {

@@ -7,9 +7,10 @@
 // What a log says of a request differs:
 //   - Only a HAR file has bodies.
 //   - The common and combined formats have no header fields, the time in full seconds, and
-//     the host only if it is the first column. How long the answer took is read from a column
-//     after the User-Agent: a decimal number is nginx's $request_time in seconds, a single
-//     integer is Apache's %D in microseconds.
+//     the host only if it is the first column. The requests of one second are spaced evenly
+//     over it. How long the answer took is read from a column after the User-Agent: a decimal
+//     number is nginx's $request_time in seconds, a single integer is Apache's %D in
+//     microseconds.
 //   - Caddy writes REDACTED for the values of Cookie, Set-Cookie and Authorization, unless its
 //     option log_credentials is set. Durations are read in each of its formats: seconds have a
 //     decimal point, and integers are nanoseconds, or milliseconds after one below 10,000.
@@ -77,7 +78,7 @@ func (r *Reader) Read(file io.Reader, skipped func(Skipped)) iter.Seq2[advise.Ob
 		t := &reading{key: r.key, skipped: skipped}
 		t.order.yield = func(o advise.Observation) bool { return yield(o, nil) }
 		err := t.read(file)
-		if !t.order.flush() {
+		if !t.endStep() || !t.order.flush() {
 			return
 		}
 		if err == nil && !t.understood {
@@ -98,6 +99,7 @@ var errNotUnderstood = errors.New("nothing in the file is understood: expected a
 type reading struct {
 	key        redact.Key
 	skipped    func(Skipped)
+	spread     spread
 	order      order
 	understood bool // there was at least one request
 	first      Skipped
@@ -110,6 +112,15 @@ type reading struct {
 // take hands over an observation, and reports whether more are wanted.
 func (t *reading) take(o advise.Observation, ended bool) bool {
 	t.understood = true
+	if o.Step > 0 {
+		return t.space(o, ended)
+	}
+	return t.place(o, ended)
+}
+
+// place puts an observation in its place by its beginning, and reports whether more are
+// wanted.
+func (t *reading) place(o advise.Observation, ended bool) bool {
 	if ended {
 		o.Begun = o.Begun.Add(-o.Took)
 	}
