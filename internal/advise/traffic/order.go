@@ -36,15 +36,15 @@ type order struct {
 
 // add takes an observation, hands over those that are due, and reports whether more are
 // wanted.
-func (o *order) add(observation advise.Observation) bool {
+func (o *order) add(next *placed) bool {
 	if o.stopped {
 		return false
 	}
 	o.count++
-	next := &placed{Observation: observation, number: o.count}
+	next.number = o.count
 	o.bytes += next.size()
 	heap.Push(&o.pending, next)
-	if ended := observation.Begun.Add(observation.Took); ended.After(o.newest) || o.newest.Sub(ended) > turnedBack {
+	if ended := next.Begun.Add(next.Took); ended.After(o.newest) || o.newest.Sub(ended) > turnedBack {
 		o.newest = ended
 	}
 	for len(o.pending) > 0 && !o.stopped && o.due() {
@@ -74,6 +74,7 @@ func (o *order) pop() {
 // placed is an observation with its place in the file, which decides between equal times.
 type placed struct {
 	advise.Observation
+	ended  bool // Begun is when the answer had ended
 	number int64
 }
 

@@ -1,10 +1,6 @@
 package traffic
 
-import (
-	"time"
-
-	"github.com/caddy-parker/parker/internal/advise"
-)
+import "time"
 
 // maxSpreadBytes limits the memory for the observations of one step.
 const maxSpreadBytes = 8 << 20
@@ -14,30 +10,23 @@ const maxSpreadBytes = 8 << 20
 // the same time otherwise, and how long some of them took would put them in a wrong order.
 type spread struct {
 	logged time.Time
-	waits  []spaced
+	waits  []*placed
 	bytes  int
-}
-
-// spaced is an observation, and whether its time is when the answer had ended.
-type spaced struct {
-	placed
-	ended bool
 }
 
 // space takes an observation from a clock with long steps, and reports whether more are
 // wanted. One with an earlier time keeps it: Apache logs when a request came, but once its
 // answer has ended.
-func (t *reading) space(o advise.Observation, ended bool) bool {
+func (t *reading) space(next *placed) bool {
 	s := &t.spread
-	later := o.Begun.Sub(s.logged)
+	later := next.Begun.Sub(s.logged)
 	if later < 0 && later >= -turnedBack {
-		return t.place(o, ended)
+		return t.place(next)
 	}
 	if later != 0 && !t.endStep() {
 		return false
 	}
-	next := spaced{placed{Observation: o}, ended}
-	s.logged, s.waits, s.bytes = o.Begun, append(s.waits, next), s.bytes+next.size()
+	s.logged, s.waits, s.bytes = next.Begun, append(s.waits, next), s.bytes+next.size()
 	return s.bytes <= maxSpreadBytes || t.endStep()
 }
 
@@ -48,7 +37,7 @@ func (t *reading) endStep() bool {
 	defer clear(waits)
 	for i, it := range waits {
 		it.Begun = it.Begun.Add(it.Step * time.Duration(i) / time.Duration(len(waits)))
-		if !t.place(it.Observation, it.ended) {
+		if !t.place(it) {
 			return false
 		}
 	}

@@ -112,19 +112,20 @@ type reading struct {
 // take hands over an observation, and reports whether more are wanted.
 func (t *reading) take(o advise.Observation, ended bool) bool {
 	t.understood = true
+	next := &placed{Observation: o, ended: ended}
 	if o.Step > 0 {
-		return t.space(o, ended)
+		return t.space(next)
 	}
-	return t.place(o, ended)
+	return t.place(next)
 }
 
 // place puts an observation in its place by its beginning, and reports whether more are
 // wanted.
-func (t *reading) place(o advise.Observation, ended bool) bool {
-	if ended {
-		o.Begun = o.Begun.Add(-o.Took)
+func (t *reading) place(next *placed) bool {
+	if next.ended {
+		next.Begun = next.Begun.Add(-next.Took)
 	}
-	return t.order.add(o)
+	return t.order.add(next)
 }
 
 func (t *reading) skip(number int64, why Why) {

@@ -159,7 +159,7 @@ func TestOrderKeepsMemoryBounded(t *testing.T) {
 	begun := time.Now()
 	text := make([]byte, MaxBody)
 	for range 1000 {
-		o.add(advise.Observation{Begun: begun, Text: text})
+		o.add(&placed{Observation: advise.Observation{Begun: begun, Text: text}})
 	}
 	if o.bytes > maxPendingBytes || len(o.pending)+handed != 1000 {
 		t.Errorf("%d bytes wait, %d observations wait, %d were handed over", o.bytes, len(o.pending), handed)
@@ -174,7 +174,7 @@ func TestOrderStopsWhenNoMoreAreWanted(t *testing.T) {
 	o := order{yield: func(advise.Observation) bool { handed++; return false }}
 	begun := time.Now()
 	for i := range 10 {
-		o.add(advise.Observation{Begun: begun.Add(time.Duration(i) * time.Hour)})
+		o.add(&placed{Observation: advise.Observation{Begun: begun.Add(time.Duration(i) * time.Hour)}})
 	}
 	if o.flush() || handed != 1 {
 		t.Errorf("%d were handed over", handed)
