@@ -167,10 +167,16 @@ func (w *writer) evidence(p *Poll) {
 		w.detail("The page polls again after the answer.")
 	}
 	for _, publisher := range p.Publishers {
-		w.detail("After %s there was a change: %d of %d times, usually seen within %s%s.", publisher.Title(), publisher.Followed, publisher.Writes,
+		followed := "there was a change"
+		if publisher.Refuses {
+			followed = "polls were refused"
+		}
+		w.detail("After %s %s: %d of %d times, usually seen within %s%s.", publisher.Title(), followed, publisher.Followed, publisher.Writes,
 			publisher.Within, seldom(publisher.Followed))
 	}
 	switch {
+	case p.Changes == 0 && len(p.Publishers) > 0:
+		w.detail("No news was seen, so it is not known who else publishes: see the hook below. Until then, watch finds changes.")
 	case p.Changes == 0:
 		w.detail("No change was seen, so it is not known who publishes: see the hook below. Until then, watch finds changes.")
 	case p.Unknown > 0 && p.watch() == 0:

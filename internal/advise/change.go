@@ -1,5 +1,7 @@
 package advise
 
+import "net/http"
+
 // step is a request of a thread and the one before it.
 type step struct {
 	thread    *thread
@@ -33,6 +35,19 @@ func (r *route) changes(rule *rule) []step {
 		}
 	}
 	return changes
+}
+
+// refusals returns the steps at which a client was refused for the first time. A failure or a
+// limit of the backend is no refusal: no write brings it.
+func (r *route) refusals() []step {
+	var refusals []step
+	for _, s := range r.steps {
+		status := s.now.answer.status
+		if s.last.answer.succeeded() && status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests {
+			refusals = append(refusals, s)
+		}
+	}
+	return refusals
 }
 
 // begins reports whether a cursor goes back.

@@ -46,7 +46,7 @@ func judge(r *route, others []*route) Poll {
 		return p
 	}
 	p.HeldThoughDifferent = u.different
-	explain(&p, r, changes, others)
+	explain(&p, r, changes, r.refusals(), others)
 	if r.isLogged() {
 		p.Sharing = sharingFacts(r) // answers of one length may differ
 		p.warnOfLength(r)

@@ -72,7 +72,7 @@ func (p *Poll) tellUsual(r *route, usual *rule, others []*route) {
 			p.Same++
 		}
 	}
-	explain(p, r, changes, others)
+	explain(p, r, changes, nil, others)
 	if p.Changes == 0 && r.key.isWrite() {
 		p.Reason += fmt.Sprintf(" It is a %s whose answers never changed, and is probably a write.", p.Method)
 		return

@@ -44,24 +44,57 @@ type explanation struct {
 	window     time.Duration   // the one that is tried
 	from, to   int64
 	candidates []*candidate
+	found      []*candidate // that publish
 }
 
-// explain finds the writes after which the answers of a poll changed.
+// explain finds the writes after which the answers of a poll changed, or after which it was
+// refused.
 //
 // A write explains a change if the client that got it had asked within the window after the
 // write. The kind of write that explains most comes first; another one must explain some of
 // what is left. Each must do so more often than chance would.
-func explain(p *Poll, r *route, changes []step, others []*route) {
+//
+// Refusals that no write explains need no publisher: sessions expire.
+func explain(p *Poll, r *route, changes, refusals []step, others []*route) {
 	e := newExplanation(r, others)
-	left := changes
-	sooner := time.Duration(0)
+	all := slices.Clone(e.candidates)
+	left, sooner := e.find(p, changes)
+	p.Unknown = len(left)
+	p.Apart = Seconds(apart(left))
+	if explained := len(changes) - len(left); explained > 0 {
+		p.sooner = sooner / time.Duration(explained)
+	}
+	known := slices.Clone(e.found)
+	e.candidates = slices.DeleteFunc(all, func(c *candidate) bool { return slices.Contains(known, c) })
+	n := len(p.Publishers)
+	e.find(p, slices.DeleteFunc(refusals, func(s step) bool {
+		return slices.ContainsFunc(known, func(c *candidate) bool {
+			_, ok := c.writes.before(e, c, s)
+			return ok
+		})
+	}))
+	for i := range p.Publishers[n:] {
+		p.Publishers[n+i].Refuses = true
+	}
+	key, keyed := fieldName{}, e.room >= 0
+	if keyed {
+		key = r.names[e.room]
+	}
+	nameChannels(p, key, keyed)
+}
+
+// find adds the writes that explain changes to the publishers of a poll. It returns the changes
+// that are left, and how much sooner the others would have been known, added up.
+func (e *explanation) find(p *Poll, changes []step) (left []step, sooner time.Duration) {
+	// What is known to publish also explains changes that were seen late.
+	longest := e.windows[len(e.windows)-1]
+	left = changes
 	for len(left) > 0 && len(p.Publishers) < maxPublishers {
 		best := e.best(left)
 		if best == nil {
 			break
 		}
-		// What is known to publish also explains changes that were seen late.
-		e.window = e.windows[len(e.windows)-1]
+		e.window = longest
 		explained := len(left)
 		left = slices.DeleteFunc(slices.Clone(left), func(s step) bool {
 			delay, ok := best[0].writes.before(e, best[0], s)
@@ -73,19 +106,12 @@ func explain(p *Poll, r *route, changes []step, others []*route) {
 		}
 		for _, c := range best[:min(len(best), maxPublishers-len(p.Publishers))] {
 			p.Publishers = append(p.Publishers, e.publisher(c))
+			e.found = append(e.found, c)
 		}
 		e.candidates = slices.DeleteFunc(e.candidates, func(c *candidate) bool { return slices.Contains(best, c) })
 	}
-	p.Unknown = len(left)
-	p.Apart = Seconds(apart(left))
-	if explained := len(changes) - len(left); explained > 0 {
-		p.sooner = sooner / time.Duration(explained)
-	}
-	key, keyed := fieldName{}, e.room >= 0
-	if keyed {
-		key = r.names[e.room]
-	}
-	nameChannels(p, key, keyed)
+	e.window = longest
+	return left, sooner
 }
 
 func newExplanation(r *route, others []*route) *explanation {

@@ -131,7 +131,8 @@ type Publisher struct {
 	Path      string    `json:"path"`
 	Call      *Call     `json:"call,omitempty"`
 	Writes    int       `json:"writes"`
-	Followed  int       `json:"followed"`       // by a change
+	Followed  int       `json:"followed"` // by a change, or by polls that were refused
+	Refuses   bool      `json:"refuses,omitempty"`
 	Within    Seconds   `json:"within_seconds"` // usually
 	Certainty Certainty `json:"certainty"`
 	Channels  []string  `json:"channels,omitempty"` // none: the path
