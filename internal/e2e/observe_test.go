@@ -65,6 +65,10 @@ http://{$HOOK} {
 // different are the parts of answers that no two answers share.
 var different = regexp.MustCompile(`(?m)^Date: .*$|\b[0-9a-f]{60}\b`)
 
+// continues are the answers that tell a client to send the body. Both Caddy and the backend may
+// send one at the same time.
+var continues = regexp.MustCompile(`^(HTTP/1\.1 100 Continue\r\n([^\r]+\r\n)*\r\n)+`)
+
 // TestObserveAnswersHaveTheSameBytes compares what Caddy's own handlers send over HTTP/1.1,
 // byte by byte.
 func TestObserveAnswersHaveTheSameBytes(t *testing.T) {
@@ -96,7 +100,8 @@ func TestObserveAnswersHaveTheSameBytes(t *testing.T) {
 			}
 			raw := caddytest.DialRaw(t, address)
 			raw.Send(line + " HTTP/1.1\r\nHost: " + address + "\r\nConnection: close\r\n" + fields + "\r\n" + body)
-			got[i] = different.ReplaceAllString(strings.ReplaceAll(raw.Rest(t), address, "site"), "")
+			answer := continues.ReplaceAllString(raw.Rest(t), "100 Continue\n")
+			got[i] = different.ReplaceAllString(strings.ReplaceAll(answer, address, "site"), "")
 		}
 		if got[0] == "" || got[0] != got[1] {
 			t.Errorf("%s: with parker_observe\n%.600q\nwithout\n%.600q", request, got[1], got[0])
