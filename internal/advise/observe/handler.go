@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-parker/parker/internal/advise"
+	"github.com/caddy-parker/parker/internal/poll"
 )
 
 func init() {
@@ -70,9 +71,10 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // observed is the variable of a request that says that it is watched already.
 const observed = "parker_observed"
 
-// ServeHTTP passes the request on, and copies what the analysis needs.
+// ServeHTTP passes the request on, and copies what the analysis needs. A parked poll that comes
+// from an older configuration is left out, because this handler has not seen its begin.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if caddyhttp.GetVar(r.Context(), observed) != nil {
+	if caddyhttp.GetVar(r.Context(), observed) != nil || poll.HandoverOf(r) != nil {
 		return next.ServeHTTP(w, r)
 	}
 	caddyhttp.SetVar(r.Context(), observed, true)
@@ -93,26 +95,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if answer.over {
 		return err
 	}
-	if r.Method == http.MethodGet && r.Context().Err() != nil {
-		answer.drop() // what the client would have got is not known
-		return err
-	}
 	if answer.status == 0 {
 		answer.status, answer.header = statusOf(r, err), answer.Header()
-		answer.copies = err == nil && !e.partial // an empty body
+	}
+	if answer.status == 0 || r.Method == http.MethodGet && r.Context().Err() != nil {
+		answer.drop() // what the client gets, or would have got, is not known
+		return err
 	}
 	answer.end(err == nil && r.Context().Err() == nil)
 	return err
 }
 
-// statusOf returns the status of an answer that the route did not begin itself.
+// statusOf returns the status of an answer that the route did not begin itself. It is 0 if the
+// client has its answer by another way, as when a parked poll has moved to a new configuration.
 func statusOf(r *http.Request, err error) int {
 	var failed caddyhttp.HandlerError
 	switch {
 	case err == nil && r.Header.Get("Upgrade") != "":
 		return http.StatusSwitchingProtocols // written to the connection
 	case err == nil:
-		return http.StatusOK
+		return 0
 	case errors.As(err, &failed) && failed.StatusCode != 0:
 		return failed.StatusCode
 	}

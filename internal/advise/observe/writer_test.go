@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -106,6 +107,7 @@ func TestWriterCopiesBodiesOfPolls(t *testing.T) {
 				if c.kind != "" {
 					w.Header().Set("Content-Type", c.kind)
 				}
+				w.WriteHeader(http.StatusOK)
 				for part := range slices.Chunk([]byte(c.body), 1000) {
 					w.Write(part)
 				}
@@ -120,6 +122,16 @@ func TestWriterCopiesBodiesOfPolls(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The answer to a parked poll that has moved to a new configuration is not written here.
+func TestHandlerLeavesOutAnswersThatItDoesNotSee(t *testing.T) {
+	w := newWatcher()
+	watch(w, httptest.NewRecorder(), get("/"), func(http.ResponseWriter, *http.Request) {})
+	if all := w.queue.take(); len(all) != 0 {
+		t.Errorf("status %d was handed over", all[0].Status)
+	}
+	checkFree(t, w)
 }
 
 func TestWriterCopiesWhatIsReadFrom(t *testing.T) {
