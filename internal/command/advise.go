@@ -67,6 +67,7 @@ type advising struct {
 	json     bool
 	output   string
 
+	folder   string // of the sockets of the Caddy that the command starts
 	stderr   *os.File
 	messages *messages // of Caddy, if stderr is a terminal on which a table is drawn
 }

@@ -19,13 +19,9 @@ func (a *advising) try(ctx context.Context, report advise.Report, site advise.Si
 	site.WithoutHook = true
 	advice := advise.Caddyfile(report, site)
 	if advice == "" {
-		return nil
+		return a.quit(func() {})
 	}
-	direct, err := a.directly()
-	if err != nil {
-		return err
-	}
-	defer direct.remove()
+	direct := a.directly()
 	config, err := adapted(a.options() + advice + direct.site)
 	if err != nil {
 		return err
@@ -44,12 +40,10 @@ func (a *advising) try(ctx context.Context, report advise.Report, site advise.Si
 		fmt.Fprintf(w, "%s\n\n", head)
 		comparison(w, comparing.Figures())
 	})
-	if err := caddy.Stop(); err != nil {
-		return err
-	}
-	comparing.Wait()
-	comparison(a.stderr, comparing.Figures())
-	return nil
+	return a.quit(func() {
+		comparing.Wait()
+		comparison(a.stderr, comparing.Figures())
+	})
 }
 
 // withTrial returns a configuration with the handlers of a trial in front of each server but

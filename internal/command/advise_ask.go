@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -16,16 +17,16 @@ import (
 )
 
 // ask asks the application for what a log does not say: the bodies of answers to polls.
-func (a *advising) ask(ctx context.Context, analysis *advise.Analysis) error {
+func (a *advising) ask(ctx context.Context, analysis *advise.Analysis) (err error) {
 	unseen := analysis.Report().Unseen()
 	if len(a.to) == 0 || len(unseen) == 0 {
 		return nil
 	}
-	direct, err := a.directly()
-	if err != nil {
+	if a.folder, err = os.MkdirTemp("", "parker"); err != nil {
 		return err
 	}
-	defer direct.remove()
+	defer os.RemoveAll(a.folder)
+	direct := a.directly()
 	if err := start(a.options() + direct.site); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -16,21 +15,13 @@ type direct struct {
 
 	site   string // its Caddyfile
 	socket string
-	folder string
 }
 
-func (a *advising) directly() (*direct, error) {
-	folder, err := os.MkdirTemp("", "parker")
-	if err != nil {
-		return nil, err
-	}
-	d := &direct{folder: folder, socket: filepath.Join(folder, "direct")}
+func (a *advising) directly() *direct {
+	d := &direct{socket: filepath.Join(a.folder, "direct")}
 	d.site = "http://:1 {\n\tbind \"unix/" + d.socket + "\"\n\treverse_proxy " + strings.Join(a.to, " ") + "\n}\n"
 	d.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", d.socket)
 	}
-	return d, nil
+	return d
 }
-
-// remove removes the folder of the socket.
-func (d *direct) remove() { os.RemoveAll(d.folder) }

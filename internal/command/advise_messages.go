@@ -19,22 +19,27 @@ type messages struct {
 }
 
 // divert puts a pipe in the place of standard error, from which it reads messages, if a table
-// is drawn there. The restore function undoes that, and writes the last message.
-func (a *advising) divert() (restore func(), err error) {
+// is drawn there.
+func (a *advising) divert() error {
 	if !term.IsTerminal(int(a.stderr.Fd())) {
-		return func() {}, nil
+		return nil
 	}
 	read, write, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.messages = new(messages)
 	os.Stderr = write
 	go a.messages.follow(read)
-	return func() {
+	return nil
+}
+
+// restore undoes what divert has done, and writes the last message.
+func (a *advising) restore() {
+	if a.messages != nil {
 		os.Stderr = a.stderr
 		a.messages.write(a.stderr)
-	}, nil
+	}
 }
 
 func (m *messages) follow(pipe io.Reader) {

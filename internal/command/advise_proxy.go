@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
 	"github.com/caddy-parker/parker/internal/advise"
 	"github.com/caddy-parker/parker/internal/advise/observe"
@@ -28,8 +31,11 @@ func (a *advising) options() string {
 	if a.from == "" {
 		bind = "\tdefault_bind 127.0.0.1\n"
 	}
-	return "{\n\tadmin off\n\tpersist_config off\n\tgrace_period 1s\n" + bind + "\tlog {\n\t\tlevel ERROR\n\t\tformat console\n\t}\n}\n"
+	return "{\n\tadmin \"" + a.admin() + "\"\n\tpersist_config off\n\tgrace_period 1s\n" + bind + "\tlog {\n\t\tlevel ERROR\n\t\tformat console\n\t}\n}\n"
 }
+
+// admin returns the address of the admin endpoint, a socket.
+func (a *advising) admin() string { return "unix/" + filepath.Join(a.folder, "admin") }
 
 // site returns the site that Caddy serves.
 func (a *advising) site() advise.Site {
@@ -40,15 +46,18 @@ func (a *advising) site() advise.Site {
 	return site
 }
 
-// fromProxy watches the traffic of a Caddy that it starts, and prints the advice.
-func (a *advising) fromProxy() error {
+// fromProxy watches the traffic of a Caddy that it starts, and prints the advice. It returns only
+// if there is an error: Caddy ends the process.
+func (a *advising) fromProxy() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	restore, err := a.divert()
-	if err != nil {
+	if a.folder, err = os.MkdirTemp("", "parker"); err != nil {
 		return err
 	}
-	defer restore()
+	if err := a.divert(); err != nil {
+		return err
+	}
+	defer a.clean()
 	if err := a.checkPort(); err != nil {
 		return err
 	}
@@ -68,10 +77,34 @@ func (a *advising) fromProxy() error {
 		table(w, analysis.Report())
 	})
 	report := analysis.Report()
-	if err := a.print(report, site); err != nil || !a.apply || ctx.Err() != nil {
+	if err := a.print(report, site); err != nil {
 		return err
 	}
-	return a.try(ctx, report, site)
+	if a.apply && ctx.Err() == nil {
+		return a.try(ctx, report, site)
+	}
+	return a.quit(func() {})
+}
+
+// clean undoes what fromProxy has done outside of Caddy.
+func (a *advising) clean() {
+	a.restore()
+	os.RemoveAll(a.folder)
+}
+
+// quit ends Caddy as `caddy stop` does, and with it the process: only so does Caddy wait for the
+// requests in progress, and parker answer the polls that are held. finally is called then.
+func (a *advising) quit(finally func()) error {
+	caddy.OnExit(func(context.Context) {
+		finally()
+		a.clean()
+	})
+	answer, err := caddycmd.AdminAPIRequest(a.admin(), http.MethodPost, "/stop", nil, nil)
+	if err != nil {
+		return fmt.Errorf("stopping Caddy: %w", err)
+	}
+	answer.Body.Close()
+	select {} // it ends the process
 }
 
 // start runs Caddy with a Caddyfile.

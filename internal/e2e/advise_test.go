@@ -200,7 +200,9 @@ func TestAdviseTellsWhereClientsGetNewsLater(t *testing.T) {
 	caddytest.Do(t.Context(), http.MethodPost, "http://"+d.address+"/tickets/reply", "text=past", "Content-Type: application/x-www-form-urlencoded") // past Caddy
 	caddytest.Await(t, "the page would have got it", asked(6))
 	a.interrupt(t)
-	<-held // its connection may end with the process
+	if answer := <-held; answer.Release() != "stop" {
+		t.Errorf("the poll got %+v", answer)
+	}
 	a.wait(t)
 	contains(t, a.stderr.String(), "; 1 LATER than without parker, by up to")
 }
