@@ -1,30 +1,18 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
 	"github.com/caddy-parker/parker/examples/internal/runtest"
-	"github.com/caddy-parker/parker/internal/caddytest"
 )
 
 func TestTheAdviceForTheOrdersServesThemAsTheirCaddyfileDoes(t *testing.T) {
 	start(t) // skips if something is missing
-	last := make([]int, 3)
 	caddyfile := runtest.Advise(t, ports, "node.Caddyfile", func(address string) {
-		poll := func(ctx context.Context, page int) {
-			answer := caddytest.Do(ctx, http.MethodGet, ordersAfter(address, last[page]), "", fmt.Sprint("User-Agent: screen ", page))
-			var news []order
-			json.Unmarshal([]byte(answer.Body), &news)
-			for _, o := range news {
-				last[page] = o.Number
-			}
-		}
-		runtest.Visit(t, len(last), 300*time.Millisecond, poll, 6, time.Second, func(number int) {
+		poll := runtest.Lists(3, "number", "User-Agent: screen ", func(_, last int) string { return ordersAfter(address, last) })
+		runtest.Visit(t, 3, 300*time.Millisecond, poll, 6, time.Second, func(number int) {
 			(&example{t: t}).mustOrder(address, fmt.Sprint("dish ", number))
 		})
 	})

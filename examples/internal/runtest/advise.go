@@ -3,8 +3,11 @@ package runtest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -145,4 +148,21 @@ func Visit(t *testing.T, pages int, pause time.Duration, poll func(ctx context.C
 	}
 	leave()
 	open.Wait()
+}
+
+// Lists returns what the pages of an example poll, for [Visit]: the URL of what came after a
+// number, which is answered with a list of objects that have their numbers as a member. The
+// header line tells the pages apart.
+func Lists(pages int, member, header string, url func(page, last int) string) func(ctx context.Context, page int) {
+	last := make([]int, pages)
+	return func(ctx context.Context, page int) {
+		answer := caddytest.Do(ctx, http.MethodGet, url(page, last[page]), "", header+strconv.Itoa(page))
+		var news []map[string]any
+		json.Unmarshal([]byte(answer.Body), &news) // it fails when the visit ends
+		for _, one := range news {
+			if number, ok := one[member].(float64); ok {
+				last[page] = int(number)
+			}
+		}
+	}
 }
